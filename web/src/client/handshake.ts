@@ -1,0 +1,41 @@
+/* One attempt to become a session (control.md §2): send `hello` until `receiveWelcome` gives one. */
+
+import { type Bytes, concat, fromUtf8, utf8 } from './bytes.ts'
+import { type Link, preSharedKey, prologue } from './link.ts'
+import { generateKeyPair, Initiator } from './noise.ts'
+import { PresenterSession } from './presenter.ts'
+import { HELLO, WELCOME } from './seal.ts'
+
+export const ROLES = ['view', 'laser', 'click', 'operator'] as const
+export type Role = (typeof ROLES)[number]
+export type Kind = 'phone' | 'operator' | 'deck'
+
+/** Milliseconds between repetitions of an unanswered hello. */
+export const REPEAT_HELLO = 1000
+
+export class Handshake {
+  private constructor(
+    private readonly initiator: Initiator,
+    readonly hello: Bytes,
+  ) {}
+
+  static async start(link: Link, kind: Kind, name: string): Promise<Handshake> {
+    const payload = utf8(JSON.stringify({ name, kind, v: 1 }))
+    const initiator = await Initiator.start(await preSharedKey(link), prologue(link), payload, await generateKeyPair())
+    const hello = concat(Uint8Array.of(HELLO, link.id.length), utf8(link.id), initiator.message)
+    return new Handshake(initiator, hello)
+  }
+
+  /** The session, or `null` for anything that is not this host's answer to this hello. */
+  async receiveWelcome(data: Bytes, now: number): Promise<{ session: PresenterSession; role: Role } | null> {
+    if (data[0] !== WELCOME) return null
+    try {
+      const { payload, keys } = await this.initiator.finish(data.slice(1))
+      const { session, clock, role } = JSON.parse(fromUtf8(payload)) as { session: number; clock: number; role: Role }
+      if (!Number.isInteger(session) || !Number.isInteger(clock) || !ROLES.includes(role)) return null
+      return { session: new PresenterSession(session, keys, clock, now), role }
+    } catch {
+      return null
+    }
+  }
+}

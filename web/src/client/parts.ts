@@ -1,0 +1,57 @@
+/* Messages larger than a frame travel as PARTs and are put together again (control.md §7). Both ways are total: a part
+ * that contradicts what came before it throws the unfinished message away, nothing else. */
+
+import { concat } from './bytes.ts'
+import type { Record } from './records.ts'
+
+export type Part = Extract<Record, { type: 'part' }>
+
+export const MESSAGE = 0
+export const PICTURE = 1
+
+const PART_BYTES = 8192
+const MESSAGE_BYTES = 1 << 20
+/** Unfinished messages kept at once: the oldest goes when another begins. */
+const UNFINISHED = 8
+
+export function split(stream: number, id: number, message: Uint8Array): Part[] {
+  if (message.length > MESSAGE_BYTES) throw new Error('A message is at most 1 MiB long.')
+  const count = Math.max(1, Math.ceil(message.length / PART_BYTES))
+  return Array.from({ length: count }, (_, index) => {
+    const bytes = message.subarray(index * PART_BYTES, (index + 1) * PART_BYTES)
+    return { type: 'part', stream, id, index, count, bytes }
+  })
+}
+
+export class Assembler {
+  private readonly unfinished = new Map<number, { pieces: (Uint8Array | undefined)[]; missing: number; length: number }>()
+
+  /** The whole message when this part was its last, else `null`. */
+  add(part: Part): Uint8Array | null {
+    const { stream, id, index, count, bytes } = part
+    if (index >= count || bytes.length > PART_BYTES || (count - 1) * PART_BYTES > MESSAGE_BYTES) return null
+    const key = stream * 0x10000 + id
+    let message = this.unfinished.get(key)
+    if (message?.pieces.length !== count) {
+      this.unfinished.delete(key)
+      message = { pieces: Array.from({ length: count }), missing: count, length: 0 }
+      this.unfinished.set(key, message)
+      if (this.unfinished.size > UNFINISHED) {
+        for (const oldest of this.unfinished.keys()) {
+          this.unfinished.delete(oldest)
+          break
+        }
+      }
+    }
+    if (message.pieces[index]) return null
+    message.pieces[index] = bytes
+    message.length += bytes.length
+    if (message.length > MESSAGE_BYTES) {
+      this.unfinished.delete(key)
+      return null
+    }
+    if (--message.missing > 0) return null
+    this.unfinished.delete(key)
+    return concat(...message.pieces.map((piece) => piece ?? new Uint8Array(0)))
+  }
+}

@@ -1,0 +1,281 @@
+/* The presenter's end of the control session (control.md §5): a tap goes out on every path until it is answered.
+ *
+ *     submit(intent) -> INTENT on every live path, again on a schedule until ACK or RECEIPT
+ *     RECEIPT        -> one `receipt` effect; SEEN back
+ *     nothing        -> `unknown` 1.5 s after the deadline, or `expired` if no path ever took it
+ *
+ * Feed receiveFrame, handleTimer, pathUp and pathDown; drain nextEffect after each; call handleTimer again at getTimer.
+ * `now` is in milliseconds of one monotonic clock. */
+
+import { type Bytes, serialDifference } from './bytes.ts'
+import { type PathKind, isLive, type Path } from './paths.ts'
+import { type Intent, REASONS, type Reason, STATUSES, type Status, VERBS, type WirePoint } from './records.ts'
+import { type Arrived, type Message, milliseconds, type Transmit, Wire } from './wire.ts'
+
+const TIME_TO_LIVE = 2000
+const UNKNOWN_AFTER = 1500
+const LASER_TIME_TO_LIVE = 500
+const INTENTS_PER_FRAME = 32
+/** After the first sending an intent is sent again at these times, and then every `REPEAT_EVERY`. */
+const REPETITION = [20, 60, 120, 250]
+const REPEAT_EVERY = 250
+
+/** What became of one intent. Every submitted intent gets exactly one. */
+export interface Receipt {
+  sequence: number
+  intent: Intent
+  status: Status
+  from: number | null
+  to: number | null
+  reason: Reason
+  /** Milliseconds from `submit` to here. */
+  ms: number
+  /** The path it came by; `null` where none came. */
+  path: PathKind | null
+}
+
+export type Effect =
+  | Transmit
+  | Arrived
+  | { type: 'receipt'; receipt: Receipt }
+  | { type: 'laser_receipt'; status: Status; reason: Reason }
+  /** The host's state is at this version: if the newest state held is another, ask with `get_state`. */
+  | { type: 'state_version'; version: number }
+
+interface Outstanding {
+  intent: Intent
+  submitted: number
+  expires: number
+  deadline: number
+  firstSent: number | null
+  timesSent: number
+  acknowledged: boolean
+}
+
+function repeatAfter(firstSent: number, timesSent: number): number {
+  const last = REPETITION.length
+  const offset = REPETITION[timesSent - 1] ?? (REPETITION[last - 1] ?? 0) + (timesSent - last) * REPEAT_EVERY
+  return firstSent + offset
+}
+
+/** When it is to be repeated, or else given up. */
+function nextEvent(waiting: Outstanding): number {
+  if (waiting.firstSent === null) return waiting.expires
+  const due = repeatAfter(waiting.firstSent, waiting.timesSent)
+  return !waiting.acknowledged && due < waiting.expires ? due : waiting.expires + UNKNOWN_AFTER
+}
+
+/** It went out. Riding along in a frame that another intent caused uses up no repetition of its own. */
+function markSent(waiting: Outstanding, now: number): void {
+  if (waiting.firstSent === null) {
+    waiting.firstSent = now
+    waiting.timesSent = 1
+  }
+  while (repeatAfter(waiting.firstSent, waiting.timesSent) <= now) waiting.timesSent++
+}
+
+export class PresenterSession {
+  private readonly wire: Wire
+  private hostAhead: number
+  private nextSequence = 1
+  private readonly waiting = new Map<number, Outstanding>()
+  private laserSequence = 0
+  private readonly effects: Effect[] = []
+
+  constructor(session: number, keys: { send: Bytes; receive: Bytes }, hostClock: number, now: number) {
+    this.wire = new Wire(session, keys.send, keys.receive)
+    this.hostAhead = serialDifference(hostClock, milliseconds(now))
+  }
+
+  get session(): number {
+    return this.wire.session
+  }
+
+  get outstanding(): number {
+    return this.waiting.size
+  }
+
+  /** Whether this direction has no counters left: shake hands again. */
+  get exhausted(): boolean {
+    return this.wire.exhausted
+  }
+
+  // What the user does
+
+  submit(intent: Intent, now: number, timeToLive = TIME_TO_LIVE): number {
+    const sequence = this.nextSequence++
+    this.waiting.set(sequence, {
+      intent,
+      submitted: now,
+      expires: now + timeToLive,
+      deadline: this.deadline(now, timeToLive),
+      firstSent: null,
+      timesSent: 0,
+      acknowledged: false,
+    })
+    this.sendIntents(now)
+    return sequence
+  }
+
+  /** Move the laser: the last few positions, oldest first; none to switch it off. */
+  point(points: WirePoint[], now: number): void {
+    const deadline = this.deadline(now, LASER_TIME_TO_LIVE)
+    this.wire.send({ type: 'laser', sequence: ++this.laserSequence, deadline, points }, this.wire.paths.control(now))
+  }
+
+  /** False: no path carries messages now, and the message is not kept. */
+  sendMessage(message: Message, now: number): boolean {
+    return this.wire.sendMessage(message, now)
+  }
+
+  /** The session is over (a new handshake replaced it): nothing unanswered is ever replayed. */
+  abandon(now: number): void {
+    for (const sequence of this.waiting.keys()) this.giveUp(sequence, now)
+  }
+
+  // What the world does
+
+  pathUp(name: string, kind: PathKind, now: number): void {
+    this.wire.pathUp(name, kind, now)
+    this.wire.sendDuePings(now)
+    this.sendIntents(now)
+  }
+
+  pathDown(name: string): void {
+    this.wire.pathDown(name)
+  }
+
+  checkPaths(now: number): void {
+    this.wire.paths.pingNow(now)
+    this.wire.sendDuePings(now)
+  }
+
+  receiveFrame(data: Uint8Array, path: string, now: number): void {
+    for (const record of this.wire.receive(data, path, now)) {
+      switch (record.type) {
+        case 'pong':
+          this.learnClock(record.clock, now)
+          this.effects.push({ type: 'state_version', version: record.version })
+          break
+        case 'ack': {
+          const waiting = this.waiting.get(record.sequence)
+          if (waiting) waiting.acknowledged = true
+          break
+        }
+        case 'receipt': {
+          const by = this.wire.paths.get(path)
+          const status = STATUSES[record.status] ?? 'failed'
+          const reason = REASONS[record.reason] ?? 'none'
+          this.settle(record.sequence, status, reason, now, record.from || null, record.to || null, by?.kind ?? null)
+          this.wire.send({ type: 'seen', sequence: record.sequence }, by ? [by] : [])
+          break
+        }
+        case 'laser_receipt': {
+          const status = STATUSES[record.status] ?? 'failed'
+          this.effects.push({ type: 'laser_receipt', status, reason: REASONS[record.reason] ?? 'none' })
+          break
+        }
+        case 'part': {
+          const arrived = this.wire.assemble(record)
+          if (arrived) this.effects.push(arrived)
+          break
+        }
+        default: // what only a host is told
+      }
+    }
+  }
+
+  handleTimer(now: number): void {
+    this.wire.sendDuePings(now)
+    let resend = false
+    for (const [sequence, waiting] of this.waiting) {
+      if (nextEvent(waiting) > now) continue
+      if (now >= waiting.expires) this.giveUp(sequence, now)
+      else resend = true
+    }
+    if (resend) this.sendIntents(now)
+  }
+
+  /** `Infinity` where nothing is to come. */
+  getTimer(): number {
+    let next = this.wire.paths.nextPing()
+    for (const waiting of this.waiting.values()) next = Math.min(next, nextEvent(waiting))
+    return next
+  }
+
+  nextEffect(): Effect | null {
+    return this.effects.shift() ?? this.wire.nextFrame()
+  }
+
+  // What is known
+
+  /** The path to speak of: proven, and the most direct. */
+  bestPath(now: number): Path | undefined {
+    return this.wire.paths.best(now)
+  }
+
+  /** Whether any path answers, or is too young to be judged. */
+  isLive(now: number): boolean {
+    return this.wire.paths.control(now).some((path) => isLive(path, now))
+  }
+
+  path(name: string): Path | undefined {
+    return this.wire.paths.get(name)
+  }
+
+  hostClock(now: number): number {
+    return (milliseconds(now) + this.hostAhead) >>> 0
+  }
+
+  // Inside
+
+  private deadline(now: number, timeToLive: number): number {
+    return (this.hostClock(now) + Math.round(timeToLive)) >>> 0
+  }
+
+  /** Every PONG bounds the host's clock from below: it was written before it arrived. The greatest bound is the truest,
+   * and no delay that a network or a server adds can push a deadline later than the tap plus its life. */
+  private learnClock(clock: number, now: number): void {
+    const ahead = serialDifference(clock, milliseconds(now))
+    if (serialDifference(ahead, this.hostAhead) > 0) this.hostAhead = ahead
+  }
+
+  /** One frame per path with every intent that still needs sending: a lost packet's intents ride in the next. */
+  private sendIntents(now: number): void {
+    const due = [...this.waiting]
+      .filter(([, waiting]) => !waiting.acknowledged && now < waiting.expires)
+      .slice(0, INTENTS_PER_FRAME)
+    const paths = this.wire.paths.control(now)
+    const [floor] = this.waiting.keys()
+    if (due.length === 0 || paths.length === 0 || floor === undefined) return
+    this.wire.send({ type: 'floor', sequence: floor }, paths)
+    for (const [sequence, waiting] of due) {
+      markSent(waiting, now)
+      const { verb, argument } = waiting.intent
+      const number = VERBS.indexOf(verb) + 1
+      this.wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb: number, argument }, paths)
+    }
+  }
+
+  /** Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know. */
+  private giveUp(sequence: number, now: number): void {
+    const sent = this.waiting.get(sequence)?.firstSent !== null
+    this.settle(sequence, sent ? 'unknown' : 'expired', sent ? 'none' : 'late', now)
+  }
+
+  private settle(
+    sequence: number,
+    status: Status,
+    reason: Reason,
+    now: number,
+    from: number | null = null,
+    to: number | null = null,
+    path: PathKind | null = null,
+  ): void {
+    const waiting = this.waiting.get(sequence)
+    if (!waiting) return // a receipt repeated because our SEEN was lost
+    this.waiting.delete(sequence)
+    const { intent, submitted } = waiting
+    this.effects.push({ type: 'receipt', receipt: { sequence, intent, status, from, to, reason, ms: now - submitted, path } })
+  }
+}

@@ -1,0 +1,126 @@
+/* Records in, sealed frames out, over whatever paths are up: the part of a session that does not know what the records
+ * mean. It answers PINGs, measures round trips, cuts messages into parts, and gathers the records that one drain finds
+ * due for a path into one frame. Sans-I/O: `now` is in milliseconds of one monotonic clock. */
+
+import { type Bytes, fromUtf8, serialDifference, utf8 } from './bytes.ts'
+import { Assembler, MESSAGE, type Part, split } from './parts.ts'
+import { type Path, type PathKind, PathTable } from './paths.ts'
+import { decodeRecords, encodeRecords, type Record } from './records.ts'
+import { Opener, Sealer } from './seal.ts'
+
+/** A JSON object of control.md §7. */
+export interface Message {
+  type: string
+  [field: string]: unknown
+}
+
+export interface Transmit {
+  type: 'transmit'
+  path: string
+  data: Bytes
+}
+export type Arrived = { type: 'message'; message: Message } | { type: 'picture'; id: number; data: Uint8Array }
+
+const ORDER: Record['type'][] = ['pong', 'ping', 'ack', 'receipt', 'laser_receipt', 'seen', 'floor', 'intent', 'laser']
+const rank = (record: Record): number => ORDER.indexOf(record.type)
+
+export const milliseconds = (now: number): number => Math.round(now) >>> 0
+
+export class Wire {
+  readonly paths = new PathTable()
+  private readonly sealer: Sealer
+  private readonly opener: Opener
+  private readonly assembler = new Assembler()
+  private due = new Map<string, Record[]>()
+  private readonly frames: Transmit[] = []
+  private nextMessage = 0
+
+  constructor(
+    readonly session: number,
+    sendKey: Bytes,
+    receiveKey: Bytes,
+  ) {
+    this.sealer = new Sealer(session, sendKey)
+    this.opener = new Opener(session, receiveKey)
+  }
+
+  get exhausted(): boolean {
+    return this.sealer.exhausted
+  }
+
+  /** The records of a frame; none where it is not ours, not new or malformed. PINGs are answered here, and a PONG has
+   * already updated its path. */
+  receive(data: Uint8Array, pathName: string, now: number): Record[] {
+    const plaintext = this.opener.open(data)
+    const records = plaintext && decodeRecords(plaintext)
+    if (!records) return []
+    const path = this.paths.get(pathName)
+    for (const record of records) {
+      if (!path) break
+      if (record.type === 'ping') {
+        this.send({ type: 'pong', stamp: record.stamp, clock: 0, version: 0 }, [path])
+      } else if (record.type === 'pong') {
+        const elapsed = serialDifference(milliseconds(now), record.stamp)
+        if (elapsed >= 0 && elapsed < 60_000) this.paths.heardPong(path, elapsed, now)
+      }
+    }
+    return records
+  }
+
+  assemble(part: Part): Arrived | null {
+    const whole = this.assembler.add(part)
+    if (!whole) return null
+    if (part.stream !== MESSAGE) return { type: 'picture', id: part.id, data: whole }
+    try {
+      const message: unknown = JSON.parse(fromUtf8(whole))
+      const type = (message as { type?: unknown } | null)?.type
+      return typeof type === 'string' ? { type: 'message', message: message as Message } : null
+    } catch {
+      return null
+    }
+  }
+
+  /** Put a record into the next frame of each of these paths. */
+  send(record: Record, paths: Path[]): void {
+    for (const { name } of paths) {
+      const due = this.due.get(name)
+      if (due) due.push(record)
+      else this.due.set(name, [record])
+    }
+  }
+
+  /** Send a message by the best path for messages. False: there is none, and the message is not kept. */
+  sendMessage(message: Message, now: number): boolean {
+    const path = this.paths.messages(now)
+    if (!path) return false
+    for (const part of split(MESSAGE, this.nextMessage, utf8(JSON.stringify(message)))) this.transmit(path.name, [part])
+    this.nextMessage = (this.nextMessage + 1) & 0xffff
+    return true
+  }
+
+  pathUp(name: string, kind: PathKind, now: number): void {
+    this.paths.up(name, kind, now)
+  }
+
+  pathDown(name: string): void {
+    this.paths.down(name)
+    this.due.delete(name)
+  }
+
+  sendDuePings(now: number): void {
+    this.send({ type: 'ping', stamp: milliseconds(now) }, this.paths.duePings(now))
+  }
+
+  nextFrame(): Transmit | null {
+    if (this.frames.length === 0) {
+      const due = this.due
+      this.due = new Map()
+      for (const [name, records] of due) this.transmit(name, records.toSorted((a, b) => rank(a) - rank(b)))
+    }
+    return this.frames.shift() ?? null
+  }
+
+  private transmit(path: string, records: Record[]): void {
+    this.frames.push({ type: 'transmit', path, data: this.sealer.seal(encodeRecords(records)) })
+  }
+}
