@@ -1,0 +1,137 @@
+"""The two messages before a session (protocol/control.md §2): each end proves that it knows the link's secret.
+
+`PresenterHandshake` knocks; the host's `Door` answers, once per hello, and counts what does not open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slidewire.control.host import HostSession
+from slidewire.control.intents import Role
+from slidewire.control.noise import HandshakeError, Initiator, Responder
+from slidewire.control.presenter import PresenterSession
+from slidewire.control.seal import HELLO, WELCOME
+
+REPEAT_HELLO = 1.0
+"""Seconds between repetitions of an unanswered hello."""
+_REMEMBERED_HELLOS = 256
+
+
+def prologue(link_id: str) -> bytes:
+    return b"slidewire/1 " + link_id.encode("ascii")
+
+
+def hello_link(data: bytes) -> str | None:
+    """The link a hello claims to come by."""
+    if len(data) < 2 or data[0] != HELLO or len(data) < 2 + data[1]:
+        return None
+    try:
+        return data[2 : 2 + data[1]].decode("ascii")
+    except UnicodeDecodeError:
+        return None
+
+
+class PresenterHandshake:
+    """One attempt, with one ephemeral key. Send `hello` until `receive_welcome` gives a session."""
+
+    def __init__(self, link_id: str, psk: bytes, ephemeral: bytes, name: str, kind: str) -> None:
+        self._initiator = Initiator(psk, prologue(link_id), ephemeral)
+        payload = json.dumps({"name": name, "kind": kind, "v": 1}, separators=(",", ":")).encode()
+        identifier = link_id.encode("ascii")
+        self.hello = bytes([HELLO, len(identifier)]) + identifier + self._initiator.write_message_1(payload)
+        self._finished = False
+
+    def receive_welcome(self, data: bytes, now: float) -> tuple[PresenterSession, Role] | None:
+        """The session, or None for anything that is not this host's answer to this hello."""
+        if self._finished or not data or data[0] != WELCOME:
+            return None
+        # A forged welcome must not spoil the handshake for the true one: read it on a copy of the state.
+        try:
+            payload, keys = self._initiator.fork().read_message_2(data[1:])
+            welcome = json.loads(payload)
+            session, clock, role = int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"])
+        except (HandshakeError, ValueError, KeyError, TypeError):
+            return None
+        self._finished = True
+        return PresenterSession(session, keys, clock, now), role
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the host says about a link when somebody knocks with it."""
+
+    psk: bytes
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A hello that opened. `session` is None when this very hello was answered before."""
+
+    welcome: bytes
+    session: HostSession | None
+    link_id: str
+    role: Role
+    name: str
+    kind: str
+
+
+class Door:
+    """Answers hellos. `admit` says what is known of a link, or None; `entropy` gives that many random bytes."""
+
+    def __init__(self, admit: Callable[[str], Admission | None], entropy: Callable[[int], bytes]) -> None:
+        self._admit = admit
+        self._entropy = entropy
+        self._answered: OrderedDict[bytes, Admitted] = OrderedDict()
+        self.counts: Counter[str] = Counter()
+        """Hellos that led nowhere: `malformed`, `link_not_ours`, `wrong_secret`."""
+
+    def receive_hello(self, data: bytes, now: float) -> Admitted | None:
+        if (known := self._answered.get(data)) is not None:
+            return known
+        link_id = hello_link(data)
+        if link_id is None:
+            self.counts["malformed"] += 1
+            return None
+        admission = self._admit(link_id)
+        if admission is None:
+            self.counts["link_not_ours"] += 1
+            return None
+        responder = Responder(admission.psk, prologue(link_id), self._entropy(32))
+        session_id = int.from_bytes(self._entropy(4), "big")
+        answer = {"session": session_id, "clock": 0, "v": 1, "role": str(admission.role)}
+        try:
+            hello = _object(responder.read_message_1(data[2 + len(link_id) :]))
+            message, keys = responder.write_message_2(json.dumps(answer, separators=(",", ":")).encode())
+        except HandshakeError:
+            self.counts["wrong_secret"] += 1
+            return None
+        welcome = bytes([WELCOME]) + message
+        session = HostSession(session_id, keys, admission.role, now)
+        admitted = Admitted(
+            welcome, session, link_id, admission.role, _short(hello.get("name")), _short(hello.get("kind"))
+        )
+        self._answered[data] = Admitted(welcome, None, link_id, admission.role, admitted.name, admitted.kind)
+        if len(self._answered) > _REMEMBERED_HELLOS:
+            self._answered.popitem(last=False)
+        return admitted
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _short(value: object) -> str:
+    """A name as somebody typed it, fit to be shown: printable, and at most 40 characters."""
+    if not isinstance(value, str):
+        return ""
+    return "".join(character for character in value if character.isprintable()).strip()[:40]

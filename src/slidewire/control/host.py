@@ -1,0 +1,249 @@
+"""The host's end of the control session: every intent performed at most once, in order, and never late.
+
+    INTENT   -> ACK; Perform, when all before it are settled
+    settle() -> RECEIPT on every live path, again until SEEN
+    LASER    -> Pointed, if it is newer than the last
+
+The session decides order, repetition and expiry. Whether this presenter may is asked of `permit`, a small function;
+what the deck does with it is the owner's business, who answers with `settle`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status
+from slidewire.control.noise import TransportKeys
+from slidewire.control.paths import PathKind
+from slidewire.control.records import Ack, Floor, IntentRecord, Laser, LaserReceipt, Part, Receipt, Seen
+from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire, repeat_after, serial_difference
+
+AHEAD = 1024
+"""How far beyond the next expected intent a sequence may lie."""
+RECEIPTS_KEPT = 2048
+REPEAT_RECEIPT_FOR = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """The first sealed frame opened: from here on the presenter is proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """It is this intent's turn. Ask `begin` right before doing it, and answer with `settle`."""
+
+    sequence: int
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """The laser moved through these points, oldest first; none: it was switched off."""
+
+    points: tuple[Point, ...]
+
+
+Effect = Transmit | Established | Perform | Pointed | MessageArrived | PictureArrived
+
+
+@dataclass(slots=True)
+class _Settled:
+    receipt: Receipt
+    settled_at: float
+    times_sent: int = 0
+    seen: bool = False
+
+    def next_repeat(self) -> float | None:
+        if self.seen or self.times_sent == 0:
+            return None
+        due = repeat_after(self.settled_at, self.times_sent)
+        return due if due < self.settled_at + REPEAT_RECEIPT_FOR else None
+
+
+def permit_by_role(role: Role) -> Callable[[Intent], Reason]:
+    return lambda intent: Reason.NONE if role.may_click else Reason.ROLE
+
+
+class HostSession:
+    """One session with one presenter. `now` is in seconds of one monotonic clock, that counts while suspended."""
+
+    def __init__(self, session: int, keys: TransportKeys, role: Role, now: float) -> None:
+        self.wire = Wire(session, keys, epoch=now)
+        self.role = role
+        self.permit: Callable[[Intent], Reason] = permit_by_role(role)
+        """Whether this presenter may, asked when the intent's turn comes: NONE, or why not."""
+        self.permit_laser: Callable[[], Reason] = lambda: Reason.NONE if role.may_point else Reason.ROLE
+        self.established = False
+        self._expected = 1
+        self._floor = 1
+        self._waiting: dict[int, IntentRecord] = {}
+        self._performing: dict[int, IntentRecord] = {}
+        self._settled: OrderedDict[int, _Settled] = OrderedDict()
+        self._laser_sequence = 0
+        self._effects: deque[Effect] = deque()
+
+    # What the deck's owner does
+
+    def begin(self, sequence: int, now: float) -> bool:
+        """Whether a `Perform` is still to be done now. False: it grew too old in the queue, and was answered so."""
+        record = self._performing.get(sequence)
+        if record is None:
+            return False
+        if self._is_late(record.deadline, now):
+            self.settle(sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
+            return False
+        return True
+
+    def settle(self, sequence: int, outcome: Outcome, now: float) -> None:
+        """Say what became of an intent."""
+        if self._performing.pop(sequence, None) is not None:
+            self._answer(sequence, outcome, now)
+            self._advance(now)
+
+    def send_message(self, message: dict[str, Any], now: float) -> bool:
+        """False: no path carries messages now, and the message is not kept."""
+        return self.wire.send_message(message, now)
+
+    # What the world does
+
+    def path_up(self, name: str, kind: PathKind, now: float) -> None:
+        self.wire.path_up(name, kind, now)
+        if self.established:
+            self.wire.send_due_pings(now)
+
+    def path_down(self, name: str) -> None:
+        self.wire.path_down(name)
+
+    def receive_frame(self, data: bytes, path: str, now: float) -> None:
+        records = self.wire.receive(data, path, now)
+        if records and not self.established:
+            self.established = True
+            self._effects.append(Established())
+        for record in records:
+            match record:
+                case IntentRecord():
+                    self._receive_intent(record, path, now)
+                case Floor(sequence):
+                    self._raise_floor(sequence, now)
+                case Seen(sequence):
+                    if (settled := self._settled.get(sequence)) is not None:
+                        settled.seen = True
+                case Laser():
+                    self._receive_laser(record, path, now)
+                case Part():
+                    if (arrived := self.wire.assemble(record)) is not None:
+                        self._effects.append(arrived)
+                case _:
+                    pass  # what only a presenter is told
+        self._advance(now)
+
+    def handle_timer(self, now: float) -> None:
+        if self.established:
+            self.wire.send_due_pings(now)
+        for sequence, record in list(self._waiting.items()):
+            if self._is_late(record.deadline, now):
+                del self._waiting[sequence]
+                self._answer(sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
+        for settled in self._settled.values():
+            due = settled.next_repeat()
+            if due is not None and due <= now:
+                self._send_receipt(settled, now)
+        self._advance(now)
+
+    def get_timer(self) -> float | None:
+        moments = [due for settled in self._settled.values() if (due := settled.next_repeat()) is not None]
+        if self.established and (ping := self.wire.paths.next_ping()) is not None:
+            moments.append(ping)
+        moments.extend(self._deadline_in_seconds(record) for record in self._waiting.values())
+        return min(moments, default=None)
+
+    def next_effect(self) -> Effect | None:
+        if self._effects:
+            return self._effects.popleft()
+        return self.wire.next_frame()
+
+    # Intents
+
+    def _receive_intent(self, record: IntentRecord, path: str, now: float) -> None:
+        sequence = record.sequence
+        by = [known] if (known := self.wire.paths.get(path)) is not None else []
+        if (settled := self._settled.get(sequence)) is not None:
+            self.wire.send(settled.receipt, by)
+        elif sequence < self._floor:
+            self.wire.send(Receipt(sequence, Status.DUPLICATE, None, None, Reason.NONE), by)
+        elif sequence >= self._expected + AHEAD or sequence == 0:
+            self.wire.counts["sequence_out_of_range"] += 1
+        else:
+            self.wire.send(Ack(sequence), by)
+            if sequence not in self._performing:
+                self._waiting[sequence] = record
+
+    def _raise_floor(self, sequence: int, now: float) -> None:
+        """The presenter waits for nothing below: neither do we, and its receipts can go."""
+        if sequence <= self._floor or sequence > self._expected + AHEAD:
+            return
+        self._floor = sequence
+        while self._settled and next(iter(self._settled)) < sequence:
+            self._settled.popitem(last=False)
+        for old in [number for number in self._waiting if number < sequence]:
+            del self._waiting[old]
+
+    def _advance(self, now: float) -> None:
+        """Hand over every intent whose turn has come: all before it are handed over, settled, or below the floor."""
+        while True:
+            if self._expected in self._waiting:
+                record = self._waiting.pop(self._expected)
+                self._turn_comes(record, now)
+            elif self._expected not in self._settled and self._expected >= self._floor:
+                return  # a gap: its intent is still on the way, or expired with those behind it
+            self._expected += 1
+
+    def _turn_comes(self, record: IntentRecord, now: float) -> None:
+        if self._is_late(record.deadline, now):
+            self._answer(record.sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
+        elif (reason := self.permit(record.intent)) is not Reason.NONE:
+            self._answer(record.sequence, Outcome(Status.REFUSED, reason=reason), now)
+        else:
+            self._performing[record.sequence] = record
+            self._effects.append(Perform(record.sequence, record.intent))
+
+    def _answer(self, sequence: int, outcome: Outcome, now: float) -> None:
+        receipt = Receipt(sequence, outcome.status, outcome.before, outcome.after, outcome.reason)
+        settled = self._settled[sequence] = _Settled(receipt, now)
+        self._send_receipt(settled, now)
+        if len(self._settled) > RECEIPTS_KEPT:
+            forgotten, _ = self._settled.popitem(last=False)
+            self._floor = max(self._floor, forgotten + 1)
+
+    def _send_receipt(self, settled: _Settled, now: float) -> None:
+        settled.times_sent += 1
+        self.wire.send(settled.receipt, self.wire.paths.control(now))
+
+    # Laser
+
+    def _receive_laser(self, record: Laser, path: str, now: float) -> None:
+        if record.sequence <= self._laser_sequence:
+            return
+        if self._is_late(record.deadline, now):
+            self.wire.counts["laser_late"] += 1
+            return
+        self._laser_sequence = record.sequence
+        reason = self.permit_laser()
+        status = Status.PERFORMED if reason is Reason.NONE else Status.REFUSED
+        if reason is Reason.NONE:
+            self._effects.append(Pointed(record.points))
+        if (by := self.wire.paths.get(path)) is not None:
+            self.wire.send(LaserReceipt(record.sequence, status, reason), [by])
+
+    # Time
+
+    def _is_late(self, deadline: int, now: float) -> bool:
+        return serial_difference(self.wire.clock(now), deadline) > 0
+
+    def _deadline_in_seconds(self, record: IntentRecord) -> float:
+        # One millisecond past it: at the deadline itself an intent is not late yet.
+        return self.wire.seconds_of(record.deadline + 1)

@@ -1,0 +1,63 @@
+"""Messages larger than a frame (protocol/control.md §7): cut into PARTs, and put together again.
+
+A half-received message is only memory until its last part comes, so how much there may be of it is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from slidewire.control.records import Part
+
+JSON_STREAM, PICTURE_STREAM = 0, 1
+PART_BYTES = 8192
+MESSAGE_BYTES = 1 << 20
+HALF_MESSAGES = 8
+
+
+def split(stream: int, id_: int, data: bytes) -> Iterator[Part]:
+    """The parts of one message. Raises ValueError past `MESSAGE_BYTES`."""
+    if len(data) > MESSAGE_BYTES:
+        raise ValueError(f"a message may have {MESSAGE_BYTES} bytes, this one has {len(data)}")
+    total = max(1, -(-len(data) // PART_BYTES))
+    for number in range(total):
+        yield Part(stream, id_, number, total, data[number * PART_BYTES : (number + 1) * PART_BYTES])
+
+
+@dataclass(slots=True)
+class _Half:
+    total: int
+    pieces: dict[int, bytes] = field(default_factory=dict)
+    size: int = 0
+
+
+class Assembler:
+    """Collects parts in any order. The oldest half message gives way when there are more than `HALF_MESSAGES`."""
+
+    def __init__(self) -> None:
+        self._halves: dict[tuple[int, int], _Half] = {}
+
+    def add(self, part: Part) -> bytes | None:
+        """The whole message when this was its last missing part, else None. A part that contradicts others is dropped."""
+        if not 0 <= part.number < part.total or len(part.data) > PART_BYTES:
+            return None
+        if part.total == 1:
+            return part.data
+        key = (part.stream, part.id)
+        half = self._halves.get(key)
+        if half is None or half.total != part.total:
+            self._halves.pop(key, None)
+            if len(self._halves) >= HALF_MESSAGES:
+                del self._halves[next(iter(self._halves))]
+            half = self._halves[key] = _Half(part.total)
+        if part.number not in half.pieces:
+            half.pieces[part.number] = part.data
+            half.size += len(part.data)
+        if half.size > MESSAGE_BYTES:
+            del self._halves[key]
+            return None
+        if len(half.pieces) < half.total:
+            return None
+        del self._halves[key]
+        return b"".join(half.pieces[number] for number in range(half.total))

@@ -1,0 +1,245 @@
+"""The presenter's end of the control session: a tap goes out on every path until it is answered.
+
+    submit(intent) -> INTENT on every live path, again on a schedule until ACK or RECEIPT
+    RECEIPT        -> ReceiptArrived, once; SEEN back
+    nothing        -> `unknown` 1.5 s after the deadline, or `expired` if no path ever took it
+
+Feed `receive_frame`, `handle_timer`, `path_up` and `path_down`; drain `next_effect` after each; call `handle_timer`
+again at `get_timer`. protocol/control.md §5 is what this file obeys.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slidewire.control.intents import Intent, Point, Reason, Status
+from slidewire.control.noise import TransportKeys
+from slidewire.control.paths import PathKind
+from slidewire.control.records import Ack, Floor, IntentRecord, Laser, LaserReceipt, Part, Pong, Receipt, Seen
+from slidewire.control.wire import (
+    MessageArrived,
+    PictureArrived,
+    Transmit,
+    Wire,
+    milliseconds,
+    repeat_after,
+    serial_difference,
+)
+
+TIME_TO_LIVE = 2.0
+UNKNOWN_AFTER = 1.5
+LASER_TIME_TO_LIVE = 0.5
+INTENTS_PER_FRAME = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptArrived:
+    """What became of one intent. Every submitted intent gets exactly one."""
+
+    sequence: int
+    intent: Intent
+    status: Status
+    before: int | None
+    after: int | None
+    reason: Reason
+    elapsed: float
+    """Seconds from `submit` to here."""
+    path: str | None
+    """The path the receipt came by; None when none came."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaserAnswered:
+    sequence: int
+    status: Status
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class StateVersion:
+    """The host's state is at this version: if the newest state held is another, ask with `get_state`."""
+
+    version: int
+
+
+Effect = Transmit | ReceiptArrived | LaserAnswered | MessageArrived | PictureArrived | StateVersion
+
+
+@dataclass(slots=True)
+class _Outstanding:
+    intent: Intent
+    submitted: float
+    expires: float
+    deadline: int
+    first_sent: float | None = None
+    times_sent: int = 0
+    acknowledged: bool = False
+
+    def next_event(self) -> float:
+        """When it is to be repeated, or else given up."""
+        if self.first_sent is None:
+            return self.expires
+        if not self.acknowledged:
+            due = repeat_after(self.first_sent, self.times_sent)
+            if due < self.expires:
+                return due
+        return self.expires + UNKNOWN_AFTER
+
+    def sent(self, now: float) -> None:
+        """It went out. Riding along in a frame that another intent caused uses up no repetition of its own."""
+        if self.first_sent is None:
+            self.first_sent, self.times_sent = now, 1
+        while repeat_after(self.first_sent, self.times_sent) <= now:
+            self.times_sent += 1
+
+
+class PresenterSession:
+    """One session with one host, from a finished handshake on. `now` is in seconds of one monotonic clock."""
+
+    def __init__(self, session: int, keys: TransportKeys, host_clock: int, now: float) -> None:
+        self.wire = Wire(session, keys, epoch=None)
+        self._host_ahead = serial_difference(host_clock, milliseconds(now))
+        self._next_sequence = 1
+        self._outstanding: dict[int, _Outstanding] = {}
+        self._laser_sequence = 0
+        self._effects: deque[Effect] = deque()
+
+    # What the user does
+
+    def submit(self, intent: Intent, now: float, time_to_live: float = TIME_TO_LIVE) -> int:
+        """Send an intent; its sequence number. It expires `time_to_live` seconds from now."""
+        sequence = self._next_sequence
+        self._next_sequence += 1
+        deadline = (self._host_clock(now) + round(time_to_live * 1000)) & 0xFFFFFFFF
+        self._outstanding[sequence] = _Outstanding(intent, now, now + time_to_live, deadline)
+        self._send_intents(now)
+        return sequence
+
+    def point(self, points: Sequence[Point], now: float) -> int:
+        """Move the laser: the last few positions, oldest first; none to switch it off."""
+        self._laser_sequence += 1
+        deadline = (self._host_clock(now) + round(LASER_TIME_TO_LIVE * 1000)) & 0xFFFFFFFF
+        self.wire.send(Laser(self._laser_sequence, deadline, tuple(points)), self.wire.paths.control(now))
+        return self._laser_sequence
+
+    def send_message(self, message: dict[str, Any], now: float) -> bool:
+        """False: no path carries messages now, and the message is not kept."""
+        return self.wire.send_message(message, now)
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._outstanding)
+
+    def abandon(self, now: float) -> None:
+        """The session is over (a new handshake replaced it): what is unanswered is `unknown`, and never replayed."""
+        for sequence in list(self._outstanding):
+            self._settle(sequence, Status.UNKNOWN, None, None, Reason.NONE, None, now)
+
+    # What the world does
+
+    def path_up(self, name: str, kind: PathKind, now: float) -> None:
+        self.wire.path_up(name, kind, now)
+        self.wire.send_due_pings(now)
+        self._send_intents(now)
+
+    def path_down(self, name: str) -> None:
+        self.wire.path_down(name)
+
+    def check_paths(self, now: float) -> None:
+        self.wire.paths.ping_now(now)
+        self.wire.send_due_pings(now)
+
+    def receive_frame(self, data: bytes, path: str, now: float) -> None:
+        for record in self.wire.receive(data, path, now):
+            match record:
+                case Pong(_, clock, version):
+                    self._learn_clock(clock, now)
+                    self._effects.append(StateVersion(version))
+                case Ack(sequence):
+                    if (waiting := self._outstanding.get(sequence)) is not None:
+                        waiting.acknowledged = True
+                case Receipt(sequence, status, before, after, reason):
+                    self._settle(sequence, status, before, after, reason, path, now)
+                    if (by := self.wire.paths.get(path)) is not None:
+                        self.wire.send(Seen(sequence), [by])
+                case LaserReceipt(sequence, status, reason):
+                    self._effects.append(LaserAnswered(sequence, status, reason))
+                case Part():
+                    if (arrived := self.wire.assemble(record)) is not None:
+                        self._effects.append(arrived)
+                case _:
+                    pass  # what only a host is told
+
+    def handle_timer(self, now: float) -> None:
+        self.wire.send_due_pings(now)
+        resend = False
+        for sequence, waiting in list(self._outstanding.items()):
+            if waiting.next_event() > now:
+                continue
+            if now >= waiting.expires:
+                # Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know.
+                status, reason = (
+                    (Status.UNKNOWN, Reason.NONE) if waiting.first_sent is not None else (Status.EXPIRED, Reason.LATE)
+                )
+                self._settle(sequence, status, None, None, reason, None, now)
+            else:
+                resend = True
+        if resend:
+            self._send_intents(now)
+
+    def get_timer(self) -> float | None:
+        moments = [waiting.next_event() for waiting in self._outstanding.values()]
+        if (ping := self.wire.paths.next_ping()) is not None:
+            moments.append(ping)
+        return min(moments, default=None)
+
+    def next_effect(self) -> Effect | None:
+        if self._effects:
+            return self._effects.popleft()
+        return self.wire.next_frame()
+
+    # Inside
+
+    def _host_clock(self, now: float) -> int:
+        return (milliseconds(now) + self._host_ahead) & 0xFFFFFFFF
+
+    def _learn_clock(self, clock: int, now: float) -> None:
+        """Every PONG bounds the host's clock from below: it was written before it arrived. The greatest bound is the
+        truest, and no delay that a network or a server adds can push a deadline later than the tap plus its life."""
+        ahead = serial_difference(clock, milliseconds(now))
+        if serial_difference(ahead & 0xFFFFFFFF, self._host_ahead & 0xFFFFFFFF) > 0:
+            self._host_ahead = ahead
+
+    def _send_intents(self, now: float) -> None:
+        """One frame per path with every intent that still needs sending: a lost packet's intents ride in the next."""
+        due = [
+            (sequence, waiting)
+            for sequence, waiting in self._outstanding.items()
+            if not waiting.acknowledged and now < waiting.expires
+        ][:INTENTS_PER_FRAME]
+        paths = self.wire.paths.control(now)
+        if not due or not paths:
+            return
+        self.wire.send(Floor(min(self._outstanding)), paths)
+        for sequence, waiting in due:
+            waiting.sent(now)
+            self.wire.send(IntentRecord(sequence, waiting.deadline, waiting.intent), paths)
+
+    def _settle(
+        self,
+        sequence: int,
+        status: Status,
+        before: int | None,
+        after: int | None,
+        reason: Reason,
+        path: str | None,
+        now: float,
+    ) -> None:
+        waiting = self._outstanding.pop(sequence, None)
+        if waiting is not None:  # else a receipt repeated because our SEEN was lost
+            self._effects.append(
+                ReceiptArrived(sequence, waiting.intent, status, before, after, reason, now - waiting.submitted, path)
+            )

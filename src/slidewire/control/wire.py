@@ -1,0 +1,185 @@
+"""What both ends of a session share: records in, sealed frames out, over whatever paths are up.
+
+The wire seals and opens, keeps the heartbeat, measures round trips, and cuts messages into parts. It gathers the
+records that one drain of the effects finds due for a path into one frame. What the records mean is decided above it,
+in `presenter.py` and `host.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from slidewire.control.noise import TransportKeys
+from slidewire.control.parts import JSON_STREAM, Assembler, split
+from slidewire.control.paths import Path, PathKind, PathTable
+from slidewire.control.records import (
+    Ack,
+    Floor,
+    IntentRecord,
+    Laser,
+    LaserReceipt,
+    Part,
+    Ping,
+    Pong,
+    Receipt,
+    Record,
+    Seen,
+    decode,
+    encode,
+)
+from slidewire.control.seal import Opener, Rejection, Sealer
+
+_ORDER: tuple[type, ...] = (Pong, Ping, Ack, Receipt, LaserReceipt, Seen, Floor, IntentRecord, Laser)
+_RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
+
+REPETITION = (0.020, 0.060, 0.120, 0.250)
+"""Seconds after the first sending at which something unacknowledged is sent again; then every `REPEAT_EVERY`."""
+REPEAT_EVERY = 0.250
+
+
+def repeat_after(sent_at: float, times_sent: int) -> float:
+    """When something first sent at `sent_at` and sent `times_sent` times so far is due again."""
+    if times_sent <= len(REPETITION):
+        return sent_at + REPETITION[times_sent - 1]
+    return sent_at + REPETITION[-1] + (times_sent - len(REPETITION)) * REPEAT_EVERY
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000) & 0xFFFFFFFF
+
+
+def serial_difference(a: int, b: int) -> int:
+    """a - b for 32-bit values that wrap (RFC 1982)."""
+    return (a - b + 0x80000000) % 0x100000000 - 0x80000000
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send these bytes on that path."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageArrived:
+    message: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureArrived:
+    id: int
+    data: bytes
+
+
+class Wire:
+    """One end of a sealed session. Times are seconds of a monotonic clock."""
+
+    def __init__(self, session: int, keys: TransportKeys, epoch: float | None) -> None:
+        """`epoch` is when the session clock read zero; None at the presenter, which has no session clock of its own."""
+        self.session = session
+        self.handshake_hash = keys.handshake_hash
+        self.paths = PathTable()
+        self.version = 0
+        """The host's state version, told in every PONG."""
+        self.counts: Counter[str] = Counter()
+        """Rejected frames by name (`Rejection`), and `malformed_records`, `malformed_message`."""
+        self._epoch = epoch
+        self._sealer = Sealer(session, keys.send)
+        self._opener = Opener(session, keys.receive)
+        self._assembler = Assembler()
+        self._due: dict[str, list[Record]] = {}
+        self._frames: deque[Transmit] = deque()
+        self._next_id = {JSON_STREAM: 0}
+
+    def clock(self, now: float) -> int:
+        return 0 if self._epoch is None else milliseconds(now - self._epoch)
+
+    def seconds_of(self, clock: int) -> float:
+        """The monotonic time at which the session clock reads `clock`."""
+        return (self._epoch or 0.0) + clock / 1000
+
+    # Receiving
+
+    def receive(self, data: bytes, path_name: str, now: float) -> list[Record]:
+        """The records of a frame. PINGs are answered here; a PONG has already updated its path. Rejects are counted."""
+        plaintext = self._opener.open(data)
+        if isinstance(plaintext, Rejection):
+            self.counts[plaintext.value] += 1
+            return []
+        records = decode(plaintext)
+        if records is None:
+            self.counts["malformed_records"] += 1
+            return []
+        path = self.paths.get(path_name)
+        for record in records:
+            if isinstance(record, Ping):
+                self.send(Pong(record.stamp, self.clock(now), self.version), [path] if path else [])
+            elif isinstance(record, Pong) and path is not None:
+                elapsed = serial_difference(milliseconds(now), record.stamp) / 1000
+                if 0 <= elapsed < 60:
+                    path.heard_pong(elapsed, now)
+        return records
+
+    def assemble(self, part: Part) -> MessageArrived | PictureArrived | None:
+        whole = self._assembler.add(part)
+        if whole is None:
+            return None
+        if part.stream != JSON_STREAM:
+            return PictureArrived(part.id, whole)
+        try:
+            message = json.loads(whole)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            self.counts["malformed_message"] += 1
+            return None
+        return MessageArrived(message)
+
+    # Sending
+
+    def send(self, record: Record, paths: Iterable[Path]) -> None:
+        """Put a record into the next frame of each of these paths."""
+        for path in paths:
+            self._due.setdefault(path.name, []).append(record)
+
+    def send_message(self, message: dict[str, Any], now: float) -> bool:
+        """Send a JSON message by the best path for messages. False: there is none, the message is not kept."""
+        path = self.paths.messages(now)
+        if path is None:
+            return False
+        id_ = self._next_id[JSON_STREAM]
+        self._next_id[JSON_STREAM] = (id_ + 1) & 0xFFFF
+        text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+        for part in split(JSON_STREAM, id_, text.encode("utf-8")):
+            self.send_part(part, path.name)
+        return True
+
+    def send_part(self, part: Part, path_name: str) -> None:
+        self._transmit(path_name, [part])
+
+    def path_up(self, name: str, kind: PathKind, now: float) -> None:
+        self.paths.up(name, kind, now)
+
+    def path_down(self, name: str) -> None:
+        self.paths.down(name)
+        self._due.pop(name, None)
+
+    def send_due_pings(self, now: float) -> None:
+        stamp = Ping(milliseconds(now))
+        self.send(stamp, self.paths.due_pings(now))
+
+    def next_frame(self) -> Transmit | None:
+        """The next frame to transmit; call until None."""
+        if not self._frames:
+            due, self._due = self._due, {}
+            for path_name, records in due.items():
+                self._transmit(path_name, sorted(records, key=lambda record: _RANK[type(record)]))
+        return self._frames.popleft() if self._frames else None
+
+    def _transmit(self, path_name: str, records: list[Record]) -> None:
+        self._frames.append(Transmit(path_name, self._sealer.seal(encode(records))))
