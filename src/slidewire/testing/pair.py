@@ -1,0 +1,171 @@
+"""Both ends of a control session, real, with only the network between them simulated.
+
+    pair = Pair(seed=1, weather={"direct": Weather(delay=0.025, loss=0.05)})
+    pair.tap(Intent(Verb.NEXT)); pair.run(3.0)
+    pair.deck.slide, pair.receipts
+
+Time is simulated: a minute costs milliseconds. The seed decides everything; print it when an assertion fails.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from slidewire.control import host, presenter
+from slidewire.control.handshake import Admission, Door, PresenterHandshake
+from slidewire.control.host import HostSession
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
+from slidewire.control.paths import PathKind
+from slidewire.control.presenter import PresenterSession, ReceiptArrived
+from slidewire.control.wire import Transmit
+from slidewire.testing.network import CALM, SimulatedPath, Weather
+
+LINK_ID, PSK = "abcdefgh23", bytes(range(32))
+
+
+class FakeDeck:
+    """A deck of `count` slides that remembers everything that was done to it."""
+
+    def __init__(self, count: int = 1000) -> None:
+        self.count = count
+        self.slide = 1
+        self.performed: list[tuple[int, Intent, float]] = []
+        """Sequence, intent and time of every performance."""
+        self.pointed: list[Point] = []
+
+    def perform(self, sequence: int, intent: Intent, now: float) -> Outcome:
+        self.performed.append((sequence, intent, now))
+        before = self.slide
+        match intent.verb:
+            case Verb.NEXT:
+                self.slide = min(self.count, before + 1)
+            case Verb.PREVIOUS:
+                self.slide = max(1, before - 1)
+            case Verb.FIRST:
+                self.slide = 1
+            case Verb.LAST:
+                self.slide = self.count
+            case Verb.GOTO:
+                if intent.argument > self.count:
+                    return Outcome(Status.REFUSED, before, before, Reason.RANGE)
+                self.slide = intent.argument
+            case _:
+                pass
+        return Outcome(Status.PERFORMED, before, self.slide)
+
+
+class Pair:
+    """A presenter session and a host session after a real handshake, and the paths between them."""
+
+    def __init__(
+        self, seed: int, weather: Mapping[str, Weather] | None = None, role: Role = Role.CLICK, performing: float = 0.0
+    ) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.now = 1000.0
+        self.performing = performing
+        """Seconds the deck is busy with one intent, and takes no other."""
+        self.deck = FakeDeck()
+        self.receipts: list[ReceiptArrived] = []
+        self.submitted: dict[int, float] = {}
+        self.effects: list[presenter.Effect | host.Effect] = []
+        """Everything else that came out of either session."""
+        self.datagrams = 0
+        self.bytes = 0
+        self._queue: list[tuple[float, int, Intent]] = []
+        self._deck_free = self.now
+        handshake = PresenterHandshake(LINK_ID, PSK, self.rng.randbytes(32), "Ada", "terminal")
+        admitted = Door(lambda _: Admission(PSK, role), self.rng.randbytes).receive_hello(handshake.hello, self.now)
+        assert admitted is not None and admitted.session is not None
+        welcomed = handshake.receive_welcome(admitted.welcome, self.now)
+        assert welcomed is not None
+        self.presenter: PresenterSession = welcomed[0]
+        self.host: HostSession = admitted.session
+        self._up: dict[str, SimulatedPath] = {}
+        self._down: dict[str, SimulatedPath] = {}
+        for name, kind in (weather or {"direct": CALM}).items():
+            self.path_up(name, kind)
+
+    def path_up(self, name: str, weather: Weather) -> None:
+        """Bring up a path named for its kind: direct, relayed, signaling or bulk."""
+        self._up[name], self._down[name] = SimulatedPath(weather, self.rng), SimulatedPath(weather, self.rng)
+        self.host.path_up(name, PathKind(name), self.now)
+        self.presenter.path_up(name, PathKind(name), self.now)
+        self._drain()
+
+    def path_down(self, name: str) -> None:
+        del self._up[name], self._down[name]
+        self.host.path_down(name)
+        self.presenter.path_down(name)
+
+    def set_weather(self, name: str, weather: Weather) -> None:
+        self._up[name].weather = self._down[name].weather = weather
+
+    def tap(self, intent: Intent, time_to_live: float = presenter.TIME_TO_LIVE) -> int:
+        sequence = self.presenter.submit(intent, self.now, time_to_live)
+        self.submitted[sequence] = self.now
+        self._drain()
+        return sequence
+
+    def run(self, seconds: float) -> None:
+        """Let that much time pass."""
+        end = self.now + seconds
+        while (moment := self._next_moment()) is not None and moment <= end:
+            self.now = max(self.now, moment)
+            self._step()
+        self.now = end
+
+    def _next_moment(self) -> float | None:
+        moments = [path.next_arrival() for path in (*self._up.values(), *self._down.values())]
+        moments += [self.presenter.get_timer(), self.host.get_timer(), min(self._queue, default=(None,))[0]]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _step(self) -> None:
+        for name in list(self._up):
+            while (data := self._up[name].deliver(self.now)) is not None:
+                self.host.receive_frame(data, name, self.now)
+            while (data := self._down[name].deliver(self.now)) is not None:
+                self.presenter.receive_frame(data, name, self.now)
+        self.presenter.handle_timer(self.now)
+        self.host.handle_timer(self.now)
+        while self._queue and self._queue[0][0] <= self.now:
+            _, sequence, intent = self._queue.pop(0)
+            if self.host.begin(sequence, self.now):
+                self.host.settle(sequence, self.deck.perform(sequence, intent, self.now), self.now)
+        self._drain()
+
+    def _drain(self) -> None:
+        progress = True
+        while progress:
+            progress = False
+            while (up := self.presenter.next_effect()) is not None:
+                progress = True
+                self._presenter_effect(up)
+            while (down := self.host.next_effect()) is not None:
+                progress = True
+                self._host_effect(down)
+
+    def _presenter_effect(self, effect: presenter.Effect) -> None:
+        match effect:
+            case Transmit(path, data):
+                self.datagrams, self.bytes = self.datagrams + 1, self.bytes + len(data)
+                self._up[path].send(data, self.now)
+            case ReceiptArrived():
+                self.receipts.append(effect)
+            case _:
+                self.effects.append(effect)
+
+    def _host_effect(self, effect: host.Effect) -> None:
+        match effect:
+            case Transmit(path, data):
+                self.datagrams, self.bytes = self.datagrams + 1, self.bytes + len(data)
+                self._down[path].send(data, self.now)
+            case host.Perform(sequence, intent):
+                turn = max(self.now, self._deck_free)
+                self._deck_free = turn + self.performing
+                self._queue.append((turn, sequence, intent))
+            case host.Pointed(points):
+                self.deck.pointed.extend(points)
+            case _:
+                self.effects.append(effect)

@@ -1,0 +1,258 @@
+"""The two sessions against each other: once, in order, not late, and the receipt is true. Time is simulated."""
+
+import random
+
+import pytest
+
+from slidewire.control.handshake import Admission, Door, PresenterHandshake
+from slidewire.control.host import Established
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
+from slidewire.control.paths import PathKind
+from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, MessageArrived
+from slidewire.control.seal import WELCOME
+from slidewire.control.wire import Transmit
+from slidewire.testing.network import Weather
+from slidewire.testing.pair import LINK_ID, PSK, Pair
+
+NEXT, PREVIOUS = Intent(Verb.NEXT), Intent(Verb.PREVIOUS)
+
+
+def test_a_tap_is_performed_and_its_receipt_names_both_slides() -> None:
+    pair = Pair(seed=1, weather={"direct": Weather(delay=0.025)})
+    pair.deck.slide = 12
+    sequence = pair.tap(NEXT)
+    pair.run(0.2)
+    (receipt,) = pair.receipts
+    assert (receipt.sequence, receipt.status, receipt.before, receipt.after) == (sequence, Status.PERFORMED, 12, 13)
+    assert receipt.elapsed == pytest.approx(0.050)
+    assert receipt.path == "direct"
+    assert any(isinstance(effect, Established) for effect in pair.effects)
+
+
+def test_two_hundred_taps_at_once_are_two_hundred_steps() -> None:
+    pair = Pair(seed=2, weather={"direct": Weather(delay=0.02, loss=0.2), "signaling": Weather(delay=0.06)})
+    for _ in range(200):
+        pair.tap(NEXT)
+        pair.run(0.005)
+    pair.run(3)
+    assert pair.deck.slide == 201
+    assert [receipt.status for receipt in pair.receipts].count(Status.PERFORMED) == 200
+    for _ in range(200):
+        pair.tap(PREVIOUS)
+        pair.run(0.005)
+    pair.run(3)
+    assert pair.deck.slide == 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_invariants_hold_in_any_weather(seed: int) -> None:
+    rng = random.Random(seed)
+
+    def weather() -> Weather:
+        return Weather(
+            delay=rng.uniform(0, 0.2),
+            jitter=rng.uniform(0, 0.3),
+            loss=rng.choice([0, 0.05, 0.2, 0.6]),
+            burst=rng.choice([1, 4]),
+            duplicate=rng.choice([0, 0.3]),
+        )
+
+    pair = Pair(seed, {"direct": weather(), "signaling": weather()}, performing=rng.choice([0, 0.01, 0.3]))
+    asked = {}
+    for _ in range(60):
+        intent = rng.choice([NEXT, PREVIOUS, Intent(Verb.GOTO, rng.randint(1, 1000))])
+        asked[pair.tap(intent)] = intent
+        pair.run(rng.choice([0, 0.01, 0.3, 1.5]))
+        if rng.random() < 0.1:
+            pair.set_weather(rng.choice(["direct", "signaling"]), weather())
+    pair.run(TIME_TO_LIVE + UNKNOWN_AFTER + 1)
+
+    done = [sequence for sequence, _, _ in pair.deck.performed]
+    assert done == sorted(set(done)), f"seed {seed}: twice, or out of order"
+    assert all(asked[sequence] == intent for sequence, intent, _ in pair.deck.performed), f"seed {seed}: altered"
+    for sequence, _, at in pair.deck.performed:
+        assert at - pair.submitted[sequence] <= TIME_TO_LIVE + 0.002, f"seed {seed}: intent {sequence} fired late"
+    assert sorted(receipt.sequence for receipt in pair.receipts) == sorted(asked), f"seed {seed}: one receipt each"
+    for receipt in pair.receipts:
+        if receipt.status is Status.PERFORMED:
+            assert receipt.sequence in done, f"seed {seed}: the receipt of {receipt.sequence} is not true"
+        elif receipt.status is not Status.UNKNOWN:
+            assert receipt.sequence not in done, f"seed {seed}: {receipt.sequence} was performed all the same"
+
+
+def test_a_frame_held_back_for_a_minute_is_not_obeyed() -> None:
+    pair = Pair(seed=3, weather={"direct": Weather(delay=60)})
+    pair.tap(NEXT)
+    pair.run(130)
+    assert pair.deck.performed == []
+    assert [receipt.status for receipt in pair.receipts] == [Status.UNKNOWN]
+
+
+def test_without_any_path_an_intent_expires_here_and_is_never_sent() -> None:
+    pair = Pair(seed=4)
+    pair.path_down("direct")
+    pair.tap(NEXT)
+    pair.run(TIME_TO_LIVE + 0.01)
+    (receipt,) = pair.receipts
+    assert (receipt.status, receipt.reason) == (Status.EXPIRED, Reason.LATE)
+    pair.path_up("direct", Weather())
+    pair.run(5)
+    assert pair.deck.performed == []
+
+
+def test_an_intent_waits_for_a_path_while_it_lives() -> None:
+    pair = Pair(seed=5)
+    pair.path_down("direct")
+    pair.tap(NEXT)
+    pair.run(1.0)
+    pair.path_up("signaling", Weather(delay=0.05))
+    pair.run(1.0)
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
+
+
+def test_order_is_kept_when_packets_overtake_each_other() -> None:
+    pair = Pair(seed=6, weather={"direct": Weather(jitter=0.3)})
+    for intent in (NEXT, NEXT, PREVIOUS):
+        pair.tap(intent)
+    pair.run(3)
+    assert [intent for _, intent, _ in pair.deck.performed] == [NEXT, NEXT, PREVIOUS]
+
+
+def test_a_slow_deck_does_not_perform_what_became_late_in_its_queue() -> None:
+    pair = Pair(seed=7, performing=0.9)
+    for _ in range(4):
+        pair.tap(NEXT)
+    pair.run(8)
+    assert len(pair.deck.performed) == 3
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED] * 3 + [Status.EXPIRED]
+
+
+def test_refusals_say_why() -> None:
+    pair = Pair(seed=8, role=Role.VIEW)
+    pair.tap(NEXT)
+    pair.run(1)
+    assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [(Status.REFUSED, Reason.ROLE)]
+    assert pair.deck.performed == []
+    pair = Pair(seed=8)
+    pair.host.permit = lambda intent: Reason.MUTED
+    pair.tap(NEXT)
+    pair.run(1)
+    assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [(Status.REFUSED, Reason.MUTED)]
+
+
+def test_a_receipt_is_repeated_until_it_was_seen() -> None:
+    pair = Pair(seed=9)
+    pair.presenter.submit(NEXT, pair.now)
+    pair._drain()
+    pair._step()  # the intent arrives, and is performed; now the way back goes dead for a while
+    pair._down["direct"].weather = Weather(loss=1)
+    pair._drain()
+    pair.run(0.3)
+    pair._down["direct"].weather = Weather()
+    pair.run(1)
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
+    assert len(pair.deck.performed) == 1
+    quiet = pair.datagrams
+    pair.run(0.9)
+    assert pair.datagrams - quiet <= 4, "once seen, only the heartbeat goes on"
+
+
+def test_an_abandoned_session_leaves_unknown_and_nothing_is_replayed() -> None:
+    pair = Pair(seed=10, weather={"direct": Weather(loss=1)})
+    pair.tap(NEXT)
+    pair.presenter.abandon(pair.now)
+    pair._drain()
+    assert [receipt.status for receipt in pair.receipts] == [Status.UNKNOWN]
+    pair.set_weather("direct", Weather())
+    pair.run(5)
+    assert pair.deck.performed == []
+
+
+def test_the_newest_laser_wins_and_an_old_one_is_dropped() -> None:
+    pair = Pair(seed=11, weather={"direct": Weather(delay=0.01)})
+    pair.presenter.point([Point(0.1, 0.1)], pair.now)
+    held_back = pair.presenter.next_effect()
+    assert isinstance(held_back, Transmit)
+    pair.presenter.point([Point(0.1, 0.1), Point(0.2, 0.2)], pair.now)
+    pair._drain()
+    pair.run(0.1)
+    assert [round(point.x, 3) for point in pair.deck.pointed] == [0.1, 0.2]
+    pair.host.receive_frame(held_back.data, "direct", pair.now)
+    pair._drain()
+    assert len(pair.deck.pointed) == 2
+    assert [effect.status for effect in pair.effects if isinstance(effect, LaserAnswered)] == [Status.PERFORMED]
+
+
+def test_a_late_laser_is_dropped() -> None:
+    pair = Pair(seed=12, weather={"direct": Weather(delay=2)})
+    pair.presenter.point([Point(0.5, 0.5)], pair.now)
+    pair._drain()
+    pair.run(3)
+    assert pair.deck.pointed == []
+    assert pair.host.wire.counts["laser_late"] == 1
+
+
+def test_messages_of_any_size_arrive_whole_by_the_reliable_path() -> None:
+    pair = Pair(seed=13, weather={"signaling": Weather(delay=0.05), "direct": Weather(loss=1), "bulk": Weather()})
+    sent = {"type": "offer", "sdp": "ü" * 30_000}
+    assert pair.presenter.send_message(sent, pair.now)
+    pair._drain()
+    pair.run(0.2)
+    assert [effect.message for effect in pair.effects if isinstance(effect, MessageArrived)] == [sent]
+
+
+def test_a_replayed_hello_opens_nothing() -> None:
+    rng = random.Random(1)
+    door = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
+    handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), "Ada", "phone")
+    first = door.receive_hello(handshake.hello, 0.0)
+    again = door.receive_hello(handshake.hello, 9.0)
+    assert first is not None and again is not None
+    assert again.welcome == first.welcome and again.session is None
+    other = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes).receive_hello(handshake.hello, 0.0)
+    assert other is not None and other.session is not None
+    assert not other.session.established, "a recorded hello proves nothing: the host waits for a sealed frame"
+
+
+def test_a_forged_welcome_does_not_spoil_the_true_one() -> None:
+    rng = random.Random(2)
+    handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), "Ada", "phone")
+    assert handshake.receive_welcome(bytes([WELCOME]) + rng.randbytes(80), 0.0) is None
+    admitted = Door(lambda _: Admission(PSK, Role.LASER), rng.randbytes).receive_hello(handshake.hello, 0.0)
+    assert admitted is not None
+    welcomed = handshake.receive_welcome(admitted.welcome, 0.0)
+    assert welcomed is not None and welcomed[1] is Role.LASER
+    assert handshake.receive_welcome(admitted.welcome, 0.0) is None, "a handshake finishes once"
+
+
+def test_hellos_that_lead_nowhere_are_counted_by_name() -> None:
+    rng = random.Random(3)
+    door = Door(lambda link: Admission(PSK, Role.CLICK) if link == LINK_ID else None, rng.randbytes)
+    assert door.receive_hello(b"", 0.0) is None
+    assert door.receive_hello(b"\x01\xff", 0.0) is None
+    unknown = PresenterHandshake("zzzzzzzzzz", PSK, rng.randbytes(32), "", "")
+    assert door.receive_hello(unknown.hello, 0.0) is None
+    wrong = PresenterHandshake(LINK_ID, bytes(32), rng.randbytes(32), "", "")
+    assert door.receive_hello(wrong.hello, 0.0) is None
+    assert door.counts == {"malformed": 2, "link_not_ours": 1, "wrong_secret": 1}
+
+
+def test_paths_are_judged_by_their_answers() -> None:
+    pair = Pair(seed=14, weather={"direct": Weather(delay=0.01), "signaling": Weather(delay=0.05)})
+    pair.run(2)
+    best = pair.presenter.wire.paths.best(pair.now)
+    assert best is not None and best.kind is PathKind.DIRECT
+    assert best.round_trip == pytest.approx(0.02, abs=0.002)
+    pair.set_weather("direct", Weather(loss=1))
+    pair.run(4.5)
+    best = pair.presenter.wire.paths.best(pair.now)
+    assert best is not None and best.kind is PathKind.SIGNALING
+    assert [path.kind for path in pair.presenter.wire.paths.control(pair.now)] == [PathKind.SIGNALING]
+
+
+def test_an_outcome_for_something_never_asked_is_ignored() -> None:
+    pair = Pair(seed=15)
+    pair.host.settle(77, Outcome(Status.PERFORMED, 1, 2), pair.now)
+    pair._drain()
+    pair.run(1)
+    assert pair.receipts == []
