@@ -9,7 +9,7 @@
 
 import { type Bytes, serialDifference } from './bytes.ts'
 import { type PathKind, isLive, type Path } from './paths.ts'
-import { type Intent, REASONS, type Reason, STATUSES, type Status, VERBS, type WirePoint } from './records.ts'
+import type { Intent, Point, Reason, Status } from './records.ts'
 import { type Arrived, type Message, milliseconds, type Transmit, Wire } from './wire.ts'
 
 const TIME_TO_LIVE = 2000
@@ -118,7 +118,7 @@ export class PresenterSession {
   }
 
   /** Move the laser: the last few positions, oldest first; none to switch it off. */
-  point(points: WirePoint[], now: number): void {
+  point(points: Point[], now: number): void {
     const deadline = this.deadline(now, LASER_TIME_TO_LIVE)
     this.wire.send({ type: 'laser', sequence: ++this.laserSequence, deadline, points }, this.wire.paths.control(now))
   }
@@ -164,17 +164,14 @@ export class PresenterSession {
         }
         case 'receipt': {
           const by = this.wire.paths.get(path)
-          const status = STATUSES[record.status] ?? 'failed'
-          const reason = REASONS[record.reason] ?? 'none'
-          this.settle(record.sequence, status, reason, now, record.from || null, record.to || null, by?.kind ?? null)
-          this.wire.send({ type: 'seen', sequence: record.sequence }, by ? [by] : [])
+          const { sequence, status, reason, from, to } = record
+          this.settle(sequence, status, reason, now, from, to, by?.kind ?? null)
+          this.wire.send({ type: 'seen', sequence }, by ? [by] : [])
           break
         }
-        case 'laser_receipt': {
-          const status = STATUSES[record.status] ?? 'failed'
-          this.effects.push({ type: 'laser_receipt', status, reason: REASONS[record.reason] ?? 'none' })
+        case 'laser_receipt':
+          this.effects.push({ type: 'laser_receipt', status: record.status, reason: record.reason })
           break
-        }
         case 'part': {
           const arrived = this.wire.assemble(record)
           if (arrived) this.effects.push(arrived)
@@ -252,8 +249,7 @@ export class PresenterSession {
     for (const [sequence, waiting] of due) {
       markSent(waiting, now)
       const { verb, argument } = waiting.intent
-      const number = VERBS.indexOf(verb) + 1
-      this.wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb: number, argument }, paths)
+      this.wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, paths)
     }
   }
 
