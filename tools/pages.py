@@ -92,9 +92,19 @@ def need_node() -> dict[str, str]:
 
 
 def run(command: Sequence[str], environment: os._Environ[str] | dict[str, str], trouble: str) -> None:
-    """Run it in web/ with its output on our stderr, so that stdout stays the caller's."""
-    npm = shutil.which(command[0], path=environment["PATH"]) or command[0]
-    if subprocess.run([npm, *command[1:]], cwd=WEB, env=environment, stdout=sys.stderr, check=False).returncode:
+    """Run it in web/ quietly; what it printed is shown, on stderr, if it fails."""
+    program = shutil.which(command[0], path=environment["PATH"]) or command[0]
+    done = subprocess.run(
+        [program, *command[1:]],
+        cwd=WEB,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode:
+        sys.stderr.write(done.stdout.decode(errors="replace"))
         raise PagesError(f"{trouble}: what {Path(command[0]).name} said above tells why")
 
 
@@ -106,7 +116,7 @@ def install_modules(environment: dict[str, str]) -> None:
     if stamp.is_file() and stamp.read_text() == lock:
         return
     say("installing what the web pages are built with (npm ci)")
-    run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], environment, "the web tools did not install")
+    run(["npm", "ci", "--no-audit", "--no-fund"], environment, "the web tools did not install")
     stamp.write_text(lock)
 
 

@@ -12,15 +12,22 @@ as_root() {
 
 # Install Debian packages, or say the command to type.
 apt_install() {
-    local -a apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=500 -o Dpkg::Use-Pty=0)
     command -v apt-get >/dev/null || stop "please install these with your system's package manager: $*"
     [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || stop "please type this, then start again:  sudo apt-get install $*"
     say "installing Debian packages: $*"
+    local log
+    log=$(mktemp)
     # The lists may be absent or out of date; fetching them costs seconds, so only when it did not work without.
-    as_root "${apt[@]}" install -y --no-install-recommends "$@" >&2 2>/dev/null </dev/null ||
-        { as_root "${apt[@]}" update >&2 </dev/null &&
-            as_root "${apt[@]}" install -y --no-install-recommends "$@" >&2 </dev/null; } ||
-        stop "apt-get could not install: $*"
+    if ! { apt_get install -y --no-install-recommends "$@" ||
+        { apt_get update && apt_get install -y --no-install-recommends "$@"; }; } >"$log" 2>&1 </dev/null; then
+        cat "$log" >&2
+        stop "apt-get could not install: $* (what it said is above)"
+    fi
+    rm -f "$log"
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=500 -o Dpkg::Use-Pty=0 "$@"
 }
 
 find_python() {
