@@ -1,0 +1,53 @@
+/* The host's `state` message (control.md §7), read with care: a host may be of a later version. */
+
+import { type Role, ROLES } from '../client/handshake.ts'
+import type { Message } from '../client/wire.ts'
+
+export interface Deck {
+  driver: string
+  title: string
+  status: 'running' | 'no_show' | 'no_deck'
+  slide: number | null
+  count: number | null
+  build: { position: number; count: number } | null
+  blank: 'black' | 'white' | null
+  can: string[]
+  pictures: boolean
+  notes: string | null
+  slide_title: string | null
+  next_title: string | null
+}
+
+export interface State {
+  deck: Deck
+  you: { role: Role; muted: boolean; name: string }
+  /** When the show started, on the host's session clock. */
+  started: number | null
+  laser: { x: number; y: number } | null
+}
+
+export const NO_DECK: Deck = {
+  driver: '',
+  title: '',
+  status: 'no_deck',
+  slide: null,
+  count: null,
+  build: null,
+  blank: null,
+  can: [],
+  pictures: false,
+  notes: null,
+  slide_title: null,
+  next_title: null,
+}
+
+export function readState(message: Message): State {
+  const { deck, you, started, laser } = message as Partial<State>
+  const role = you?.role
+  return {
+    deck: { ...NO_DECK, ...deck },
+    you: { role: role && ROLES.includes(role) ? role : 'view', muted: you?.muted === true, name: you?.name ?? '' },
+    started: typeof started === 'number' ? started : null,
+    laser: laser ?? null,
+  }
+}

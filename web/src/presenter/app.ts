@@ -1,0 +1,75 @@
+/* What the presenter page *is*: one value, and one pure function that says how an event changes it. Nothing here knows
+ * a document; `words.ts` says it in words and `view.ts` puts the words on the page. */
+
+import type { ConnectionEvent, Standing } from '../client/connection.ts'
+import type { Role } from '../client/handshake.ts'
+import type { Receipt } from '../client/presenter.ts'
+import type { Reason } from '../client/records.ts'
+import { type Deck, NO_DECK, readState } from '../page/state.ts'
+import type { Trouble } from '../page/trouble.ts'
+
+export interface App {
+  standing: Standing
+  roundTrip: number | null
+  role: Role
+  muted: boolean
+  deck: Deck
+  /** Whether the host has said anything about its deck yet. */
+  known: boolean
+  started: number | null
+  /** Taps that have no receipt yet. */
+  pending: number
+  receipt: Receipt | null
+  /** Why the laser is not shown, if it is not. */
+  laserRefused: Reason
+  trouble: Trouble | null
+}
+
+export type AppEvent = ConnectionEvent | { type: 'tapped' }
+
+export const BEGINNING: App = {
+  standing: 'connecting',
+  roundTrip: null,
+  role: 'click',
+  muted: false,
+  deck: NO_DECK,
+  known: false,
+  started: null,
+  pending: 0,
+  receipt: null,
+  laserRefused: 'none',
+  trouble: null,
+}
+
+export function reduce(app: App, event: AppEvent): App {
+  switch (event.type) {
+    case 'standing':
+      return { ...app, standing: event.standing, roundTrip: event.roundTrip }
+    case 'session':
+      return { ...app, role: event.role, trouble: null }
+    case 'joined':
+      return { ...app, trouble: null }
+    case 'tapped':
+      return { ...app, pending: app.pending + 1 }
+    case 'receipt':
+      return { ...app, pending: Math.max(0, app.pending - 1), receipt: event.receipt }
+    case 'laser_receipt':
+      return { ...app, laserRefused: event.status === 'performed' ? 'none' : event.reason }
+    case 'message': {
+      if (event.message.type !== 'state') return app
+      const { deck, you, started } = readState(event.message)
+      return { ...app, known: true, deck, role: you.role, muted: you.muted, started }
+    }
+    case 'trouble': {
+      // While the host is on the line, what the server says about getting in does not matter to a speaker.
+      const connected = app.standing === 'direct' || app.standing === 'relayed' || app.standing === 'signaling'
+      return connected && !event.final ? app : { ...app, trouble: event }
+    }
+    default:
+      return app
+  }
+}
+
+export const mayClick = ({ role }: App): boolean => role === 'click' || role === 'operator'
+export const mayPoint = ({ role }: App): boolean => role !== 'view'
+export const can = ({ deck, known }: App, verb: string): boolean => !known || deck.can.includes(verb)

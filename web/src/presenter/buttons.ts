@@ -1,0 +1,45 @@
+/* Buttons that act when they are touched, not when they are let go, and that take a nervous double tap as one.
+ *
+ * After a tap the button is really disabled for a moment, so that a second one has nothing to press. Keyboards and
+ * screen readers come as clicks without a touch; they are not held up. */
+
+const GUARD = 150
+/** A click this soon after a touch belongs to it. */
+const SAME_TAP = 700
+
+export interface TapButton {
+  setEnabled(enabled: boolean): void
+}
+
+export function tapButton(button: HTMLButtonElement, tap: () => void): TapButton {
+  let enabled = true
+  let guarded = false
+  let touched = -Infinity
+  const update = (): void => {
+    button.disabled = guarded || !enabled
+    button.classList.toggle('unavailable', !enabled)
+  }
+  // Taking no focus from a pointer leaves the keyboard, and so a hardware clicker, where it was.
+  button.addEventListener('mousedown', (event) => event.preventDefault())
+  button.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0 || button.disabled) return
+    touched = event.timeStamp
+    tap()
+    guarded = true
+    update()
+    setTimeout(() => {
+      guarded = false
+      update()
+    }, GUARD)
+  })
+  button.addEventListener('click', (event) => {
+    if (event.timeStamp - touched > SAME_TAP) tap()
+  })
+  return {
+    setEnabled(value) {
+      if (enabled === value) return
+      enabled = value
+      update()
+    },
+  }
+}

@@ -1,0 +1,101 @@
+/* The page's words: what is the case, and what to do about it, for somebody who has no time to read. */
+
+import type { Standing } from '../client/connection.ts'
+import type { Receipt } from '../client/presenter.ts'
+import type { Reason } from '../client/records.ts'
+import { type App, mayClick, mayPoint } from './app.ts'
+
+export type Tone = 'good' | 'step' | 'bad' | 'unsure' | 'idle'
+
+const STANDING: { [standing in Standing]: string } = {
+  connecting: 'Connecting…',
+  direct: 'Connected directly',
+  relayed: 'Connected through a relay',
+  signaling: 'Connected through the server',
+  reconnecting: 'Reconnecting… your taps wait',
+  host_gone: 'Host is gone – waiting',
+}
+
+const REASON: { [reason in Reason]: string } = {
+  none: '',
+  muted: 'muted by the operator',
+  role: 'this link may not do that',
+  range: 'there is no such slide',
+  no_show: 'no slide show is running',
+  no_deck: 'no slides are open',
+  focus: 'another window is in front',
+  unsupported: 'these slides cannot do that',
+  at_end: 'this is the last slide',
+  at_start: 'this is the first slide',
+  deck_error: 'the slides did not answer',
+  late: 'it came too late',
+  revoked: 'this link was withdrawn',
+  unseen: '',
+}
+
+export function standingWords({ standing, roundTrip }: App): string {
+  return STANDING[standing] + (roundTrip === null ? '' : ` · ${roundTrip} ms`)
+}
+
+function performed({ intent, from, to, reason }: Receipt): { tone: Tone; text: string } {
+  if (intent.verb === 'black') return { tone: 'good', text: 'Black: done' }
+  if (intent.verb === 'white') return { tone: 'good', text: 'White: done' }
+  if (intent.verb === 'start') return { tone: 'good', text: 'Show started' }
+  if (intent.verb === 'stop') return { tone: 'good', text: 'Show ended' }
+  if (to === null) return { tone: 'good', text: reason === 'unseen' ? 'Key sent' : 'Done' }
+  if (from === to) return { tone: 'step', text: `Step on ${to}` }
+  return { tone: 'good', text: from === null ? `→ ${to}` : `${from} → ${to}` }
+}
+
+/** What became of the last tap: a few large words, and a small line below. */
+export function receiptWords(receipt: Receipt | null): { tone: Tone; text: string; detail: string } {
+  if (!receipt) return { tone: 'idle', text: '', detail: '' }
+  const why = REASON[receipt.reason]
+  switch (receipt.status) {
+    case 'performed':
+      return { ...performed(receipt), detail: `${Math.round(receipt.ms)} ms` }
+    case 'refused':
+      return { tone: 'bad', text: 'Refused', detail: why || 'the host said no' }
+    case 'expired':
+      return { tone: 'bad', text: 'Not sent in time', detail: 'nothing moved – tap again' }
+    case 'failed':
+      return { tone: 'bad', text: 'It failed', detail: why || 'look at the slide' }
+    case 'duplicate':
+      return { tone: 'step', text: 'Already done', detail: 'this tap had arrived before' }
+    case 'unknown':
+      return { tone: 'unsure', text: 'Unknown', detail: 'look at the slide before you tap again' }
+    default:
+      return { tone: 'idle', text: '', detail: '' }
+  }
+}
+
+/** The one thing, if any, that explains why the page does not do what is expected. */
+export function notice(app: App): string {
+  if (app.muted) return 'Muted by the operator'
+  if (!mayPoint(app)) return 'This link can watch, not control'
+  if (!mayClick(app)) return 'This link can point, not change slides'
+  if (!app.known) return ''
+  if (app.deck.status === 'no_deck') return 'No slides are open on the host'
+  if (app.deck.status === 'no_show') return 'The slide show is not running'
+  if (app.deck.blank) return `The screen is ${app.deck.blank}`
+  if (app.laserRefused !== 'none') return `Laser: ${REASON[app.laserRefused]}`
+  return ''
+}
+
+export function slideNumber({ deck }: App): string {
+  if (deck.slide === null) return deck.count === null ? '–' : `– / ${deck.count}`
+  return deck.count === null ? `${deck.slide}` : `${deck.slide} / ${deck.count}`
+}
+
+export function buildWords({ deck }: App): string {
+  return deck.build && deck.build.count > 0 ? `step ${deck.build.position} of ${deck.build.count}` : ''
+}
+
+export function elapsed(milliseconds: number | null): string {
+  if (milliseconds === null) return '–:––'
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000))
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const hours = Math.floor(seconds / 3600)
+  const minutes = Math.floor(seconds / 60) % 60
+  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`
+}
