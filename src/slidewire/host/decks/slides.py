@@ -1,0 +1,214 @@
+"""Where the web deck's slides come from: a PDF, or a folder of pictures. Everything here blocks.
+
+`open_slides` says what is wrong in words a speaker can act on. After that nothing raises: a slide that cannot be drawn
+is None. A PDF is held in memory, so the show outlives the memory stick it was opened from. Speaker notes are read from
+a text file beside the slides, in the form pdfpc made common:
+
+    ### 1
+    Welcome everybody.
+    ### 2
+    …
+
+`talk.notes.md` beside `talk.pdf`, `notes.md` inside a folder of pictures.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+from PIL import Image, ImageOps
+
+from slidewire.host.decks.driver import DeckError, Picture
+
+DEMO = Path(__file__).parent / "demo" / "demo.pdf"
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
+MAX_HEIGHT = 4096
+TITLE_LENGTH = 120
+JPEG_QUALITY = 85
+FEW_COLOURS = 256
+
+_pdfium = threading.Lock()
+"""PDFium keeps state of its own for the whole process: one caller at a time, whichever document it is about."""
+
+
+class Slides(Protocol):
+    """Slides are counted from 1."""
+
+    name: str
+    count: int
+    notes: dict[int, str]
+
+    def title(self, slide: int) -> str | None:
+        """The first line of text on it, if it has text."""
+
+    def draw(self, slide: int, width: int) -> Picture | None:
+        """About `width` pixels wide, or None if this slide cannot be drawn."""
+
+    def close(self) -> None: ...
+
+
+def open_slides(path: Path | None) -> Slides:
+    """The slides in this file or folder; the demo deck if none is named. Raises `DeckError`."""
+    path = path or DEMO
+    try:
+        if path.is_dir():
+            return PictureSlides(path)
+        with path.open("rb") as file:
+            head = file.read(1024)
+            if path.suffix.lower() != ".pdf" and b"%PDF-" not in head:
+                raise DeckError(
+                    f"{path}: the web deck shows PDF files and folders of pictures. "
+                    "Export the slides as a PDF, or show them with their own program and let Slidewire drive that."
+                )
+            return PdfSlides(path, head + file.read())
+    except FileNotFoundError:
+        raise DeckError(f"{path}: there is no such file or folder. Check the name and where you are.") from None
+    except PermissionError:
+        raise DeckError(f"{path}: this user may not read it. Change its permissions, or copy it elsewhere.") from None
+    except OSError as error:
+        raise DeckError(f"{path}: cannot be read ({error.strerror}). Copy it to this computer's own disk.") from None
+
+
+class PdfSlides:
+    def __init__(self, path: Path, content: bytes) -> None:
+        self.name = path.stem
+        self.notes = read_notes(path.with_suffix(".notes.md"))
+        with _pdfium:
+            try:
+                self._document = pypdfium2.PdfDocument(content)
+                self.count = len(self._document)
+            except pypdfium2.PdfiumError as error:
+                raise DeckError(f"{path}: {_advice(content, error.err_code)}") from None
+            if not self.count:
+                self._document.close()
+                raise DeckError(f"{path}: this PDF has no pages. Export the slides again.")
+
+    def title(self, slide: int) -> str | None:
+        try:
+            with self._page(slide) as page:
+                text = page.get_textpage()
+                try:
+                    words: str = text.get_text_bounded()
+                finally:
+                    text.close()
+        except pypdfium2.PdfiumError:
+            return None
+        return first_line(words)
+
+    def draw(self, slide: int, width: int) -> Picture | None:
+        try:
+            with self._page(slide) as page:
+                bitmap = page.render(scale=min(width / page.get_width(), MAX_HEIGHT / page.get_height()))
+                try:
+                    image = bitmap.to_pil().convert("RGB").copy()  # a copy: the bitmap's memory goes away with it
+                finally:
+                    bitmap.close()
+        except pypdfium2.PdfiumError:
+            return None
+        return encode(image)
+
+    def close(self) -> None:
+        with _pdfium:
+            self._document.close()
+
+    @contextmanager
+    def _page(self, slide: int) -> Iterator[Any]:
+        """The page, with PDFium to ourselves. Raises `PdfiumError` if it is damaged."""
+        with _pdfium:
+            page = self._document[slide - 1]
+            try:
+                yield page
+            finally:
+                page.close()
+
+
+class PictureSlides:
+    def __init__(self, folder: Path) -> None:
+        self.name = folder.resolve().name
+        self.notes = read_notes(folder / "notes.md")
+        self._files = sorted(
+            (file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES and file.name[0] != "."),
+            key=lambda file: natural(file.name),
+        )
+        self.count = len(self._files)
+        if not self._files:
+            raise DeckError(f"{folder}: this folder holds no pictures. Put PNG, JPEG, WebP or GIF files into it.")
+        for file in self._files:
+            try:
+                Image.open(file).close()
+            except PermissionError:
+                raise
+            except (OSError, Image.DecompressionBombError):
+                raise DeckError(f"{file}: is no picture that can be read. Export it again, or take it away.") from None
+
+    def title(self, slide: int) -> str | None:
+        return None
+
+    def draw(self, slide: int, width: int) -> Picture | None:
+        try:
+            with Image.open(self._files[slide - 1]) as file:
+                file.draft("RGB", (width, width))  # a JPEG is decoded no larger than needed
+                image = ImageOps.exif_transpose(file).convert("RGBA")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return None  # it was replaced or taken away during the show, or its later bytes are damaged
+        image.thumbnail((width, MAX_HEIGHT))
+        paper = Image.new("RGBA", image.size, "white")
+        return encode(Image.alpha_composite(paper, image).convert("RGB"))
+
+    def close(self) -> None:
+        pass
+
+
+def encode(image: Image.Image) -> Picture:
+    """As JPEG; as PNG where that is smaller, which it is for plain slides only: others are not even tried."""
+    jpeg = _save(image, "JPEG", quality=JPEG_QUALITY)
+    if image.getcolors(FEW_COLOURS):
+        png = _save(image, "PNG")
+        if len(png) < len(jpeg):
+            return Picture("image/png", png)
+    return Picture("image/jpeg", jpeg)
+
+
+def _save(image: Image.Image, form: str, **options: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def first_line(text: str) -> str | None:
+    for line in text.splitlines():
+        if words := " ".join(line.split()):
+            return words[:TITLE_LENGTH]
+    return None
+
+
+def natural(name: str) -> tuple[tuple[str, int], ...]:
+    """A sort key by which slide9 comes before slide10."""
+    return tuple((text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", name.casefold()))
+
+
+def read_notes(path: Path) -> dict[int, str]:
+    """The notes of each slide. A file that is not there, or cannot be read, means no notes: the show matters more."""
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return {}
+    parts = re.split(r"^###[ \t]+(\d{1,5})[ \t]*$", text, flags=re.MULTILINE)
+    return {int(number): body.strip() for number, body in zip(parts[1::2], parts[2::2], strict=True) if body.strip()}
+
+
+def _advice(content: bytes, code: int | None) -> str:
+    if not content:
+        return "this file is empty. Export the slides again."
+    # For a file without pages PDFium leaves the code of whatever failed before, so the code alone is no proof.
+    if code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY) and b"/Encrypt" in content:
+        return "this PDF is protected with a password. Save a copy without one and show that."
+    return "this is no PDF file, or a damaged one, or has no pages. Export the slides again."
