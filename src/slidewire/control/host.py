@@ -104,6 +104,16 @@ class HostSession:
             self._answer(sequence, outcome, now)
             self._advance(now)
 
+    def withdraw(self) -> None:
+        """The presenter was sent away: nothing of it that still waits anywhere is performed."""
+        self.permit = self.permit_nothing
+        self.permit_laser = lambda: Reason.REVOKED
+        self._performing.clear()
+
+    @staticmethod
+    def permit_nothing(intent: Intent) -> Reason:
+        return Reason.REVOKED
+
     def send_message(self, message: dict[str, Any], now: float) -> bool:
         """False: no path carries messages now, and the message is not kept."""
         return self.wire.send_message(message, now)
@@ -118,9 +128,12 @@ class HostSession:
     def path_down(self, name: str) -> None:
         self.wire.path_down(name)
 
-    def receive_frame(self, data: bytes, path: str, now: float) -> None:
+    def receive_frame(self, data: bytes, path: str, now: float) -> bool:
+        """Whether the frame opened: then it is the presenter's, whoever carried it."""
         records = self.wire.receive(data, path, now)
-        if records and not self.established:
+        if records is None:
+            return False
+        if not self.established:
             self.established = True
             self._effects.append(Established())
         for record in records:
@@ -140,6 +153,7 @@ class HostSession:
                 case _:
                     pass  # what only a presenter is told
         self._advance(now)
+        return True
 
     def handle_timer(self, now: float) -> None:
         if self.established:

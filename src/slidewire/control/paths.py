@@ -68,6 +68,9 @@ class PathTable:
     def down(self, name: str) -> None:
         self._paths.pop(name, None)
 
+    def __len__(self) -> int:
+        return len(self._paths)
+
     def get(self, name: str) -> Path | None:
         return self._paths.get(name)
 

@@ -153,7 +153,7 @@ class PresenterSession:
         self.wire.send_due_pings(now)
 
     def receive_frame(self, data: bytes, path: str, now: float) -> None:
-        for record in self.wire.receive(data, path, now):
+        for record in self.wire.receive(data, path, now) or ():
             match record:
                 case Pong(_, clock, version):
                     self._learn_clock(clock, now)

@@ -105,16 +105,17 @@ class Wire:
 
     # Receiving
 
-    def receive(self, data: bytes, path_name: str, now: float) -> list[Record]:
-        """The records of a frame. PINGs are answered here; a PONG has already updated its path. Rejects are counted."""
+    def receive(self, data: bytes, path_name: str, now: float) -> list[Record] | None:
+        """The records of a frame, or None if it did not open: rejects are counted, and never answered.
+        PINGs are answered here; a PONG has already updated its path."""
         plaintext = self._opener.open(data)
         if isinstance(plaintext, Rejection):
             self.counts[plaintext.value] += 1
-            return []
+            return None
         records = decode(plaintext)
         if records is None:
             self.counts["malformed_records"] += 1
-            return []
+            return None
         path = self.paths.get(path_name)
         for record in records:
             if isinstance(record, Ping):

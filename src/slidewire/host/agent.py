@@ -1,0 +1,349 @@
+"""The host agent: composes the room, its presenters, the stage and the server into one running host.
+
+A tap's way through here: signaling or a data channel → `Guest.receive` → control session → `Stage` → deck driver, and
+the outcome back the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from slidewire.aio.clock import monotonic
+from slidewire.aio.tasks import Tasks
+from slidewire.control.handshake import Admission, Door, hello_link
+from slidewire.control.intents import Role
+from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
+from slidewire.host.decks.driver import DeckState
+from slidewire.host.guest import Guest
+from slidewire.host.links import LinkRule, Room
+from slidewire.host.operators import CommandError, Commands, RoomDescriber, read_new_link
+from slidewire.host.pictures import Pictures
+from slidewire.host.stage import Stage
+from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
+
+log = logging.getLogger(__name__)
+
+UNPROVEN_GUESTS = 32
+"""Sessions whose presenter has not proven itself yet; the oldest gives way."""
+FORGET_GUEST_AFTER = 60.0
+"""Seconds without any path after which a presenter is forgotten. It can always come back with its link."""
+HOUSEKEEPING = 5.0
+GOODBYE_LEAVES_WITHIN = 0.3
+OPERATORS_SEE_WITHIN = 0.2
+"""Changes that only operators see are gathered this long."""
+
+
+class Signaling(Protocol):
+    """The room at the server, as the agent uses it."""
+
+    def send(self, to: str, data: bytes) -> None: ...
+    def add_links(self, links: list[dict[str, object]]) -> None: ...
+    def revoke_link(self, link: str) -> None: ...
+    def remove_member(self, member: str, reason: str) -> None: ...
+    def close_room(self) -> None: ...
+
+
+class HostAgent:
+    def __init__(self, room: Room, server: str, stage: Stage, engine: Engine, name: str) -> None:
+        self.room = room
+        self.server = server
+        self.stage = stage
+        self.engine = engine
+        self.name = name
+        self.signaling: Signaling | None = None
+        self.ended = asyncio.Event()
+        """An operator ended the show."""
+        self.guests: dict[int, Guest] = {}
+        self._door = Door(self._admit, secrets.token_bytes)
+        self._pictures = Pictures(stage)
+        self._describer = RoomDescriber(room, server)
+        self._commands = Commands(
+            {
+                "mute": self._mute,
+                "remove": self._remove,
+                "make_link": self._make_link,
+                "revoke_link": self._revoke_link,
+                "end_show": self._end_show,
+            }
+        )
+        self._ice_servers: list[IceServer] = []
+        self._hosts: list[dict[str, Any]] = []
+        self._version = 0
+        self._started: float | None = None
+        self._announce_to: Callable[[Guest], bool] | None = None
+        self._announcing: asyncio.TimerHandle | None = None
+        self._housekeeper: asyncio.Task[None] | None = None
+        self._closing = Tasks()
+        stage.changed = self._stage_changed
+        stage.laser_moved = self._laser_moved
+
+    async def start(self) -> None:
+        """Open the deck. Raises `DeckError`."""
+        await self.stage.open()
+        self._housekeeper = asyncio.create_task(self._keep_house(), name="housekeeping")
+        self._stage_changed()
+
+    async def close(self) -> None:
+        if self._housekeeper is not None:
+            self._housekeeper.cancel()
+        for guest in list(self.guests.values()):
+            guest.say_goodbye("host_closed", "The host was closed.")
+            await guest.close()
+        await self._closing.finish()
+        await self.stage.close()
+
+    # From the server
+
+    def opened(self, room: str, ice_servers: list[dict[str, Any]], hosts: list[dict[str, Any]]) -> None:
+        """The room is open at the server (again)."""
+        if self.room.code != room:
+            self.room.code = room
+            self.room.save()
+        self._ice_servers = read_ice_servers(ice_servers)
+        self._hosts = hosts
+
+    def members_are(self, members: set[str]) -> None:
+        """The members the server has now. Guests it does not reach any more lose that path."""
+        for guest in self.guests.values():
+            if guest.member is not None and guest.member not in members:
+                guest.reached_by(None)
+
+    def hosts_are(self, hosts: list[dict[str, Any]]) -> None:
+        self._hosts = hosts
+        self._announce_soon(_is_operator)
+
+    def member_gone(self, member: str) -> None:
+        """Its socket dropped, or it left."""
+        for guest in self.guests.values():
+            if guest.member == member:
+                guest.reached_by(None)
+
+    def lost_server(self) -> None:
+        for guest in self.guests.values():
+            guest.reached_by(None)
+
+    def receive(self, member: str, data: bytes) -> None:
+        """Opaque bytes a member sent through the server."""
+        if not data:
+            return
+        if data[0] == HELLO:
+            self._receive_hello(member, data)
+        elif data[0] == SEALED:
+            session = peek_session(data)
+            guest = self.guests.get(session) if session is not None else None
+            if guest is not None:
+                # The server says who it was; the seal proves it. Only then is that where the guest is reached.
+                if guest.receive(data, "signaling"):
+                    guest.reached_by(member)
+            elif session is not None:
+                self.send_signaling(member, no_session(session))
+
+    def _receive_hello(self, member: str, data: bytes) -> None:
+        admitted = self._door.receive_hello(data, monotonic())
+        if admitted is None:
+            log.info("a knock on link %s led nowhere: %s", hello_link(data), dict(self._door.counts))
+            return
+        if admitted.session is not None:
+            guest = Guest(admitted.session, admitted, self.room.links[admitted.link_id], self)
+            self.guests[guest.id] = guest
+            self._limit_unproven()
+            guest.reached_by(member)
+        self.send_signaling(member, admitted.welcome)
+
+    def _limit_unproven(self) -> None:
+        unproven = [guest for guest in self.guests.values() if not guest.session.established]
+        for guest in unproven[:-UNPROVEN_GUESTS]:
+            self._forget(guest)
+
+    def _admit(self, link_id: str) -> Admission | None:
+        rule = self.room.links.get(link_id)
+        if rule is None or not rule.is_good(time.time()):
+            return None
+        return Admission(rule.link("").psk, rule.role)
+
+    # What guests need
+
+    def ice_servers(self) -> list[IceServer]:
+        return self._ice_servers
+
+    def send_signaling(self, member: str, data: bytes) -> None:
+        if self.signaling is not None:
+            self.signaling.send(member, data)
+
+    def guest_established(self, guest: Guest) -> None:
+        log.info("presenter %08x (%s, %s) is here", guest.id, guest.kind or "unknown", guest.link.role)
+        self._send_state(guest)
+        self._announce_soon(_is_operator)
+
+    def guest_changed(self, guest: Guest) -> None:
+        self._announce_soon(_is_operator)
+
+    def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "get_state":
+                self._send_state(guest)
+            case "picture":
+                self._pictures.request(guest, message)
+            case "command":
+                guest.send_message(self._commands.receive(guest, message))
+            case other:
+                text = f"This host does not know messages of type {other[:40]!r}."
+                guest.send_message({"type": "error", "code": "type_unknown", "message": text})
+
+    # State
+
+    def _stage_changed(self) -> None:
+        if self._started is None and self.stage.state.status == "running":
+            self._started = monotonic()
+        self._announce(_is_anybody)
+
+    def _laser_moved(self) -> None:
+        self._announce(_is_deck_page)
+
+    def _announce(self, to: Callable[[Guest], bool]) -> None:
+        for guest in self.guests.values():
+            if guest.session.established and to(guest):
+                self._send_state(guest)
+
+    def _announce_soon(self, to: Callable[[Guest], bool]) -> None:
+        if self._announcing is None:
+            self._announcing = asyncio.get_running_loop().call_later(OPERATORS_SEE_WITHIN, self._announce_now, to)
+
+    def _announce_now(self, to: Callable[[Guest], bool]) -> None:
+        self._announcing = None
+        self._announce(to)
+
+    def _send_state(self, guest: Guest) -> None:
+        version = guest.session.wire.version = guest.session.wire.version % 0xFFFF + 1
+        message: dict[str, Any] = {
+            "type": "state",
+            "version": version,
+            "deck": self._describe_deck(self.stage.state),
+            "you": {"role": str(guest.link.role), "muted": guest.muted, "name": guest.name},
+            "started": self._clock_of(guest, self._started),
+        }
+        if _is_deck_page(guest):
+            message["laser"] = asdict(self.stage.laser) if self.stage.laser else None
+        if _is_operator(guest):
+            present = [guest for guest in self.guests.values() if guest.session.established]
+            message["room"] = self._describer.describe(present, self._hosts)
+        guest.send_message(message)
+
+    def _describe_deck(self, state: DeckState) -> dict[str, Any]:
+        deck = self.stage.deck
+        described = asdict(state)
+        described["status"] = str(state.status)
+        return {"driver": deck.driver, "can": sorted(deck.can), "pictures": deck.pictures, **described}
+
+    @staticmethod
+    def _clock_of(guest: Guest, moment: float | None) -> int | None:
+        """A moment in the guest's session clock; negative if it was before the session began."""
+        return None if moment is None else round((moment - guest.session.wire.seconds_of(0)) * 1000)
+
+    # Operators' commands
+
+    def _mute(self, command: dict[str, Any]) -> dict[str, Any]:
+        guest = self._guest_of(command)
+        guest.muted = command.get("muted") is not False
+        self._send_state(guest)
+        self._announce_soon(_is_operator)
+        return {}
+
+    def _remove(self, command: dict[str, Any]) -> dict[str, Any]:
+        guest = self._guest_of(command)
+        if guest.member is not None and self.signaling is not None:
+            self.signaling.remove_member(guest.member, "The operator removed this presenter.")
+        self._dismiss(guest, "removed", "The operator removed you from the show.")
+        return {}
+
+    def _make_link(self, command: dict[str, Any]) -> dict[str, Any]:
+        role, label, expires = read_new_link(command, time.time())
+        rule = self.room.make_link(role, "operator" if role is Role.OPERATOR else "p", label, expires)
+        if self.signaling is not None:
+            self.signaling.add_links([rule.announcement()])
+        self._announce_soon(_is_operator)
+        return {"link": rule.id, "url": rule.link(self.server).url}
+
+    def _revoke_link(self, command: dict[str, Any]) -> dict[str, Any]:
+        rule = self.room.revoke(str(command.get("link")))
+        if rule is None:
+            raise CommandError("link_unknown", "This room has no such link.")
+        self._revoked(rule)
+        return {}
+
+    def _revoked(self, rule: LinkRule) -> None:
+        for guest in [guest for guest in self.guests.values() if guest.link.id == rule.id]:
+            guest.link = rule  # the rule is enforced here, also for what is on its way already
+            self._dismiss(guest, "link_revoked", "This link was revoked.")
+        if self.signaling is not None:
+            self.signaling.revoke_link(rule.id)
+        self._announce_soon(_is_operator)
+
+    def _end_show(self, command: dict[str, Any]) -> dict[str, Any]:
+        # The reply goes out first; the rest follows when the owner sees `ended`.
+        asyncio.get_running_loop().call_later(0.2, self.ended.set)
+        return {}
+
+    def _guest_of(self, command: dict[str, Any]) -> Guest:
+        session = command.get("session")
+        guest = self.guests.get(session) if isinstance(session, int) else None
+        if guest is None:
+            raise CommandError("presenter_unknown", "This presenter is not here any more.")
+        return guest
+
+    # Comings and goings
+
+    def end_room(self) -> None:
+        """The show is over for good: its links end with it."""
+        self.room.ended = True
+        self.room.save()
+        for guest in self.guests.values():
+            guest.say_goodbye("room_ended", "The host ended the show.")
+        if self.signaling is not None:
+            self.signaling.close_room()
+
+    def _dismiss(self, guest: Guest, code: str, reason: str) -> None:
+        guest.say_goodbye(code, reason)
+        guest.session.withdraw()
+        self.guests.pop(guest.id, None)
+        self._pictures.forget(guest)
+        self._closing.start(self._close_after(guest, GOODBYE_LEAVES_WITHIN))
+
+    def _forget(self, guest: Guest) -> None:
+        self.guests.pop(guest.id, None)
+        self._pictures.forget(guest)
+        self._closing.start(guest.close())
+        self._announce_soon(_is_operator)
+
+    @staticmethod
+    async def _close_after(guest: Guest, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await guest.close()
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            now = monotonic()
+            for guest in list(self.guests.values()):
+                if not len(guest.session.wire.paths) and now - guest.silent_since > FORGET_GUEST_AFTER:
+                    self._forget(guest)
+                elif not guest.link.is_good(time.time()):
+                    self._dismiss(guest, "link_expired", "This link has expired.")
+
+
+def _is_anybody(guest: Guest) -> bool:
+    return True
+
+
+def _is_operator(guest: Guest) -> bool:
+    return guest.link.role is Role.OPERATOR
+
+
+def _is_deck_page(guest: Guest) -> bool:
+    return guest.link.page == "deck"

@@ -1,0 +1,280 @@
+"""One presenter as the host knows it: a control session, and the paths it is reached by.
+
+The session decides; this file carries. It moves bytes between the session and its paths (the signaling socket, and one
+peer connection per generation of offers), hands intents to the stage, and keeps the session's one timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from slidewire.aio.clock import monotonic
+from slidewire.aio.tasks import Tasks
+from slidewire.control.handshake import Admitted
+from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed
+from slidewire.control.intents import Intent, Outcome, Reason, Status
+from slidewire.control.paths import PathKind
+from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
+from slidewire.host.links import LinkRule
+from slidewire.host.stage import Stage
+from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents
+
+SIGNALING = "signaling"
+PACE_ON_SIGNALING = 0.05
+"""Seconds between the parts of a picture on the signaling path: 160 KB/s, within the server's rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastClick:
+    intent: Intent
+    outcome: Outcome
+
+
+class Surroundings(Protocol):
+    """What a guest needs of the agent."""
+
+    stage: Stage
+    engine: Engine
+
+    def ice_servers(self) -> list[IceServer]: ...
+    def send_signaling(self, member: str, data: bytes) -> None: ...
+    def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None: ...
+    def guest_changed(self, guest: Guest) -> None:
+        """Something an operator sees of this guest is different now."""
+    def guest_established(self, guest: Guest) -> None: ...
+
+
+class Guest:
+    def __init__(self, session: HostSession, admitted: Admitted, rule: LinkRule, around: Surroundings) -> None:
+        self.session = session
+        self.link = rule
+        self.name = admitted.name
+        self.kind = admitted.kind
+        self.muted = False
+        self.member: str | None = None
+        """Where the signaling server reaches it; None while it does not."""
+        self.clicks = 0
+        self.last: LastClick | None = None
+        self.since = time.time()
+        self.silent_since = monotonic()
+        """Since when no path is up."""
+        self._around = around
+        self._peers: dict[int, Peer] = {}
+        self._generation = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._working = Tasks()
+        self._ending = Tasks()
+        self._closed = False
+        session.permit = self._permit
+        session.permit_laser = self._permit_laser
+
+    @property
+    def id(self) -> int:
+        return self.session.wire.session
+
+    # Paths
+
+    def reached_by(self, member: str | None) -> None:
+        """The signaling server now reaches this guest as that member, or not at all."""
+        if member == self.member:
+            return
+        self.member = member
+        if member is None:
+            self._path_down(SIGNALING)
+        else:
+            self._path_up(SIGNALING, PathKind.SIGNALING)
+
+    def receive(self, data: bytes, path: str) -> bool:
+        """Whether the frame was this guest's."""
+        opened = self.session.receive_frame(data, path, monotonic())
+        self.drain()
+        return opened
+
+    def best_path(self) -> tuple[str, float | None]:
+        """The kind of the best proven path and its round trip in seconds; "none" if there is none."""
+        path = self.session.wire.paths.best(monotonic())
+        return (path.kind.value, path.round_trip) if path else ("none", None)
+
+    def _path_up(self, name: str, kind: PathKind) -> None:
+        self.session.path_up(name, kind, monotonic())
+        self.drain()
+        self._around.guest_changed(self)
+
+    def _path_down(self, name: str) -> None:
+        self.session.path_down(name)
+        if not len(self.session.wire.paths):
+            self.silent_since = monotonic()
+        self._around.guest_changed(self)
+
+    # The session's effects
+
+    def send_message(self, message: dict[str, Any]) -> bool:
+        sent = self.session.send_message(message, monotonic())
+        self.drain()
+        return sent
+
+    def settle(self, sequence: int, intent: Intent, outcome: Outcome | None) -> None:
+        if outcome is None:
+            outcome = Outcome(Status.EXPIRED, reason=Reason.LATE)
+        else:
+            self.session.settle(sequence, outcome, monotonic())
+        self.clicks += outcome.status is Status.PERFORMED
+        self.last = LastClick(intent, outcome)
+        self.drain()
+        self._around.guest_changed(self)
+
+    def drain(self) -> None:
+        while not self._closed and (effect := self.session.next_effect()) is not None:
+            self._obey(effect)
+        self._set_timer()
+
+    def _obey(self, effect: Effect) -> None:
+        match effect:
+            case Transmit(path, data):
+                self._transmit(path, data)
+            case Perform(sequence, intent):
+                self._around.stage.submit(
+                    self.session, sequence, intent, lambda outcome: self.settle(sequence, intent, outcome)
+                )
+            case Pointed(points):
+                self._around.stage.point_through(points)
+            case MessageArrived(message):
+                self._message_arrived(message)
+            case Established():
+                self._around.guest_established(self)
+            case PictureArrived():
+                pass  # presenters have no pictures to send
+
+    def _transmit(self, path: str, data: bytes) -> None:
+        if path == SIGNALING:
+            if self.member is not None:
+                self._around.send_signaling(self.member, data)
+            return
+        kind, _, generation = path.partition("/")
+        peer = self._peers.get(int(generation))
+        if peer is not None:
+            peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = None if self._closed else self.session.get_timer()
+        if due is not None:
+            delay = max(0.0, due - monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self.session.handle_timer(monotonic())
+        self.drain()
+
+    # Permission
+
+    def _permit(self, intent: Intent) -> Reason:
+        return self._refusal() if self.link.role.may_click else Reason.ROLE
+
+    def _permit_laser(self) -> Reason:
+        return self._refusal() if self.link.role.may_point else Reason.ROLE
+
+    def _refusal(self) -> Reason:
+        if not self.link.is_good(time.time()):
+            return Reason.REVOKED
+        return Reason.MUTED if self.muted else Reason.NONE
+
+    # Peer connections
+
+    def _message_arrived(self, message: dict[str, Any]) -> None:
+        generation = message.get("generation")
+        match message["type"]:
+            case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
+                self._working.start(self._answer(generation, message["sdp"]))
+            case "candidate" if isinstance(generation, int):
+                candidate = message.get("candidate")
+                if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
+                    peer.add_candidate(candidate)
+            case "offer" | "candidate":
+                self.send_message(
+                    {"type": "error", "code": "malformed", "message": "An offer needs a generation and an SDP."}
+                )
+            case _:
+                self._around.message_arrived(self, message)
+
+    async def _answer(self, generation: int, sdp: str) -> None:
+        if generation <= self._generation:
+            return  # an offer repeated, or overtaken by a newer one
+        self._generation = generation
+        peer: Peer | None = None
+        opened: list[str] = []
+
+        def channel_opened(channel: Channel) -> None:
+            assert peer is not None
+            control = PathKind.RELAYED if peer.is_relayed else PathKind.DIRECT
+            kind = control if channel is Channel.CONTROL else PathKind.BULK
+            opened.append(f"{kind.value}/{generation}")
+            self._path_up(opened[-1], kind)
+            if channel is Channel.CONTROL:
+                self._drop_peers(before=generation)
+
+        def received(channel: Channel, data: bytes) -> None:
+            is_bulk = channel is Channel.BULK
+            name = next((name for name in opened if name.startswith(PathKind.BULK.value) == is_bulk), "")
+            self.receive(data, name)
+
+        def closed() -> None:
+            for name in opened:
+                self._path_down(name)
+            self._drop_peer(generation)
+
+        peer = self._around.engine.create_peer(
+            self._around.ice_servers(), PeerEvents(opened=channel_opened, received=received, closed=closed)
+        )
+        self._peers[generation] = peer
+        try:
+            answer = await peer.answer(sdp)
+        except PeerError as error:
+            self._drop_peer(generation)
+            self.send_message({"type": "error", "code": "offer_unusable", "message": str(error)})
+            return
+        self.send_message({"type": "answer", "generation": generation, "sdp": answer})
+
+    def _drop_peers(self, before: int) -> None:
+        for generation in [known for known in self._peers if known < before]:
+            self._drop_peer(generation)
+
+    def _drop_peer(self, generation: int) -> None:
+        peer = self._peers.pop(generation, None)
+        if peer is None:
+            return
+        for kind in (PathKind.DIRECT, PathKind.RELAYED, PathKind.BULK):
+            if self.session.wire.paths.get(f"{kind.value}/{generation}") is not None:
+                self._path_down(f"{kind.value}/{generation}")
+        self._ending.start(peer.close())
+
+    async def wait_for_room(self) -> str | None:
+        """Wait until a picture's next part may be sent; the path for it, or None when there is none."""
+        path = self.session.wire.paths.messages(monotonic())
+        if path is None:
+            return None
+        kind, _, generation = path.name.partition("/")
+        if kind == PathKind.BULK:
+            peer = self._peers.get(int(generation))
+            return path.name if peer is not None and await peer.wait_for_room(Channel.BULK) else None
+        await asyncio.sleep(PACE_ON_SIGNALING)  # the socket is shared with receipts, and the server counts
+        return path.name
+
+    # The end
+
+    def say_goodbye(self, code: str, reason: str) -> None:
+        self.send_message({"type": "closed", "code": code, "reason": reason})
+
+    async def close(self) -> None:
+        self._closed = True
+        self._set_timer()
+        await self._working.cancel()
+        for generation in list(self._peers):
+            self._drop_peer(generation)
+        await self._ending.finish()

@@ -1,0 +1,184 @@
+"""The links a host has given out, and the room they belong to: kept in one private file, so that a host that comes back
+has the same ones.
+
+The rules of a link are enforced here, at the host. The server is told a commitment and an expiry, to refuse strangers
+early; it never learns a secret or a role.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from slidewire.control.intents import Role
+from slidewire.control.links import SECRET_BYTES, Link, commit, encode_base64url, new_link_id
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LINKS_PER_ROOM = 200
+
+
+class TooManyLinks(Exception):
+    """The room has as many links as it may have. Revoke some."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRule:
+    """One link and what it may do."""
+
+    id: str
+    secret: bytes = field(repr=False)
+    page: str
+    """`p`, `operator` or `deck`."""
+    role: Role
+    label: str = ""
+    expires: float | None = None
+    """Wall clock, seconds; None: as long as the room."""
+    revoked: bool = False
+
+    def is_good(self, wall: float) -> bool:
+        return not self.revoked and (self.expires is None or wall < self.expires)
+
+    def link(self, server: str) -> Link:
+        return Link(server, self.page, self.id, self.secret)
+
+    def announcement(self) -> dict[str, object]:
+        """What the server is told of it."""
+        token = self.link("").join_token
+        told: dict[str, object] = {"id": self.id, "commit": encode_base64url(commit(token))}
+        if self.expires is not None:
+            told["expires"] = self.expires
+        return told
+
+
+@dataclass(slots=True)
+class Room:
+    """What makes a room this host's: the token it opens it with, and its links. Kept in `path` if there is one."""
+
+    token: bytes = field(repr=False)
+    server: str
+    deck: str
+    code: str | None = None
+    created: float = 0.0
+    ended: bool = False
+    links: dict[str, LinkRule] = field(default_factory=dict)
+    path: Path | None = None
+    lock: IO[bytes] | None = None
+    """Held open while this process has the room."""
+
+    def make_link(self, role: Role, page: str = "p", label: str = "", expires: float | None = None) -> LinkRule:
+        if sum(not rule.revoked for rule in self.links.values()) >= LINKS_PER_ROOM:
+            raise TooManyLinks(f"This room has {LINKS_PER_ROOM} links already. Revoke some first.")
+        rule = LinkRule(
+            new_link_id(secrets.token_bytes(7)), secrets.token_bytes(SECRET_BYTES), page, role, label, expires
+        )
+        self.links[rule.id] = rule
+        self.save()
+        return rule
+
+    def revoke(self, link_id: str) -> LinkRule | None:
+        rule = self.links.get(link_id)
+        if rule is None:
+            return None
+        self.links[link_id] = replace(rule, revoked=True)
+        self.save()
+        return self.links[link_id]
+
+    def first(self, page: str) -> LinkRule:
+        return next(rule for rule in self.links.values() if rule.page == page and not rule.revoked)
+
+    def good_links(self, wall: float) -> list[LinkRule]:
+        return [rule for rule in self.links.values() if rule.is_good(wall)]
+
+    def save(self) -> None:
+        """Write the file whole or not at all; only its owner may read it."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = self.path.with_suffix(".new")
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(_RoomFile.of(self)))
+        temporary.replace(self.path)
+
+
+def _try_lock(path: Path | None) -> IO[bytes] | None:
+    """Take the room for this process. None: another process has it. Where there is no flock, nobody is kept out."""
+    if path is None:
+        return None
+    file = open(path.with_suffix(".lock"), "wb")
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+    return file
+
+
+class _RoomFile(msgspec.Struct):
+    """The file's form."""
+
+    token: bytes
+    server: str
+    deck: str
+    code: str | None
+    created: float
+    ended: bool
+    links: list[LinkRule]
+
+    @classmethod
+    def of(cls, room: Room) -> _RoomFile:
+        return cls(room.token, room.server, room.deck, room.code, room.created, room.ended, list(room.links.values()))
+
+
+class RoomBook:
+    """The rooms of this user on this machine, a file each."""
+
+    REOPEN_WITHIN = 12 * 3600.0
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def open(self, server: str, deck: str, code: str | None = None) -> Room:
+        """The room `code`, or the one that a host for this server and deck left without ending it, or a new one."""
+        for room in self._rooms():
+            if code is not None and room.code == code and room.server == server:
+                room.lock = _try_lock(room.path)  # without it: another host of ours has it too, as main and backup do
+                return room
+            is_recent = time.time() - room.created < self.REOPEN_WITHIN
+            is_ours = not room.ended and is_recent and (room.server, room.deck) == (server, deck)
+            if code is None and is_ours and (lock := _try_lock(room.path)) is not None:
+                room.lock = lock
+                return room
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        token = secrets.token_bytes(16)
+        path = self._directory / f"{secrets.token_hex(6)}.json"
+        room = Room(token, server, deck, code, created=time.time(), path=path, lock=_try_lock(path))
+        room.make_link(Role.CLICK, "p", "Presenter")
+        room.make_link(Role.OPERATOR, "operator", "Operator")
+        room.make_link(Role.VIEW, "deck", "Deck")
+        return room
+
+    def _rooms(self) -> list[Room]:
+        rooms = []
+        for path in sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+            try:
+                file = msgspec.json.decode(path.read_bytes(), type=_RoomFile)
+            except (OSError, msgspec.DecodeError):
+                continue  # a file of another version, or half gone: the room it held is over
+            if time.time() - file.created > 7 * 86400:
+                path.unlink(missing_ok=True)
+                path.with_suffix(".lock").unlink(missing_ok=True)
+                continue
+            links = {rule.id: rule for rule in file.links}
+            rooms.append(Room(file.token, file.server, file.deck, file.code, file.created, file.ended, links, path))
+        return rooms

@@ -1,0 +1,70 @@
+"""Slide pictures for presenters and deck pages: made by the deck, sent in parts, and never in the way of a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from slidewire.control.parts import MESSAGE_BYTES, PICTURE_STREAM, split
+from slidewire.host.guest import Guest
+from slidewire.host.stage import Stage
+
+log = logging.getLogger(__name__)
+
+WIDTHS = range(64, 3841)
+
+
+class Pictures:
+    """One request at a time per guest; a newer one replaces those still waiting, because the slide has moved on."""
+
+    WAITING = 3
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._requests: dict[Guest, list[dict[str, Any]]] = {}
+        self._tasks: dict[Guest, asyncio.Task[None]] = {}
+
+    def request(self, guest: Guest, message: dict[str, Any]) -> None:
+        id_, slide, width = message.get("id"), message.get("slide"), message.get("width")
+        if not (isinstance(id_, int) and 0 <= id_ <= 0xFFFF and isinstance(slide, int) and isinstance(width, int)):
+            text = "A picture needs an id from 0 to 65535, a slide and a width."
+            guest.send_message({"type": "error", "code": "malformed", "message": text})
+            return
+        waiting = self._requests.setdefault(guest, [])
+        waiting.append({"id": id_, "slide": slide, "width": max(WIDTHS.start, min(width, WIDTHS.stop - 1))})
+        while len(waiting) > self.WAITING:
+            self._refuse(guest, waiting.pop(0)["id"], "overtaken")
+        if guest not in self._tasks:
+            self._tasks[guest] = asyncio.create_task(self._serve(guest), name="pictures")
+
+    def forget(self, guest: Guest) -> None:
+        self._requests.pop(guest, None)
+        if (task := self._tasks.pop(guest, None)) is not None:
+            task.cancel()
+
+    async def _serve(self, guest: Guest) -> None:
+        try:
+            while waiting := self._requests.get(guest):
+                await self._send(guest, waiting.pop(0))
+        finally:
+            self._tasks.pop(guest, None)
+
+    async def _send(self, guest: Guest, request: dict[str, Any]) -> None:
+        try:
+            picture = await self._stage.deck.picture(request["slide"], request["width"])
+        except Exception:
+            log.exception("the %s deck failed to draw slide %d", self._stage.deck.driver, request["slide"])
+            picture = None
+        if picture is None or len(picture.data) > MESSAGE_BYTES:
+            self._refuse(guest, request["id"], "unavailable" if picture is None else "too_large")
+            return
+        for part in split(PICTURE_STREAM, request["id"], picture.data):
+            path = await guest.wait_for_room()
+            if path is None:
+                return
+            guest.session.wire.send_part(part, path)
+            guest.drain()
+
+    def _refuse(self, guest: Guest, id_: int, reason: str) -> None:
+        guest.send_message({"type": "no_picture", "id": id_, "reason": reason})

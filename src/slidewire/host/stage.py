@@ -1,0 +1,105 @@
+"""The stage: one deck, one intent at a time, and the laser.
+
+Everybody's intents stand in one queue, so that two presenters at once are two clicks. Right before an intent is done,
+its session is asked whether it is still due: what grew old in the queue is not performed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from slidewire.aio.clock import monotonic
+from slidewire.control.host import HostSession
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Status
+from slidewire.host.decks.driver import Deck, DeckState
+
+log = logging.getLogger(__name__)
+
+LASER_FADES_AFTER = 1.0
+PERFORM_TIMEOUT = 10.0
+
+
+class Overlay(Protocol):
+    """A pointer above whatever the screen shows, for decks that have none of their own."""
+
+    def show(self, at: Point) -> None: ...
+    def hide(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Stage:
+    """Owns the deck while the agent runs. `changed` is called whenever what presenters should see has changed."""
+
+    def __init__(self, deck: Deck, overlay: Overlay | None = None) -> None:
+        self.deck = deck
+        self.laser: Point | None = None
+        self.changed: Callable[[], None] = lambda: None
+        self.laser_moved: Callable[[], None] = lambda: None
+        self._overlay = overlay
+        self._queue: asyncio.Queue[tuple[HostSession, int, Intent, Callable[[Outcome | None], None]]] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+        self._fade: asyncio.TimerHandle | None = None
+        deck.changed = lambda: self.changed()
+
+    @property
+    def state(self) -> DeckState:
+        return self.deck.state()
+
+    async def open(self) -> None:
+        """Raises `DeckError`."""
+        await self.deck.open()
+        self._worker = asyncio.create_task(self._perform_in_turn(), name="stage")
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+        self.point(None)
+        if self._overlay is not None:
+            self._overlay.close()
+        await self.deck.close()
+
+    def submit(self, session: HostSession, sequence: int, intent: Intent, done: Callable[[Outcome | None], None]) -> None:
+        """Queue an intent whose turn has come in its session. `done` hears the outcome, or None if it expired in the
+        queue (its session has then answered so)."""
+        self._queue.put_nowait((session, sequence, intent, done))
+
+    def point_through(self, points: Sequence[Point]) -> None:
+        """Move the laser along these points, oldest first; none switches it off."""
+        self.point(points[-1] if points else None)
+
+    def point(self, at: Point | None) -> None:
+        if self._fade is not None:
+            self._fade.cancel()
+            self._fade = None
+        if at is not None:
+            self._fade = asyncio.get_running_loop().call_later(LASER_FADES_AFTER, self.point, None)
+        elif self.laser is None:
+            return
+        self.laser = at
+        if not self.deck.point(at) and self._overlay is not None:
+            if at is None:
+                self._overlay.hide()
+            else:
+                self._overlay.show(at)
+        self.laser_moved()
+
+    async def _perform_in_turn(self) -> None:
+        while True:
+            session, sequence, intent, done = await self._queue.get()
+            is_due = session.begin(sequence, monotonic())
+            done(await self._perform(intent) if is_due else None)
+
+    async def _perform(self, intent: Intent) -> Outcome:
+        if intent.verb.word not in self.deck.can:
+            return Outcome(Status.REFUSED, reason=Reason.UNSUPPORTED)
+        try:
+            return await asyncio.wait_for(self.deck.perform(intent), PERFORM_TIMEOUT)
+        except TimeoutError:
+            log.error("the deck did not answer to %s within %g s", intent, PERFORM_TIMEOUT)
+        except Exception:
+            # A driver's bug must not end the show for everybody: this intent failed, the next may not.
+            log.exception("the %s deck failed at %s", self.deck.driver, intent)
+        return Outcome(Status.FAILED, reason=Reason.DECK_ERROR)

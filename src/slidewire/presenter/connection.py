@@ -1,0 +1,360 @@
+"""A presenter's connection to the host, without a user interface: knock, be let in, and keep every path that can be had.
+
+    signaling (usable at once) → handshake → session → offer → direct path
+
+The session lives longer than any of its paths: the server may go and come back, peer connections are replaced. It ends
+when the host does not know it any more; then a new handshake is made, and what was unanswered is `unknown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from slidewire.aio.clock import monotonic
+from slidewire.aio.tasks import Tasks
+from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake
+from slidewire.control.intents import Intent, Point
+from slidewire.control.links import Link
+from slidewire.control.paths import PathKind
+from slidewire.control.presenter import (
+    Effect,
+    LaserAnswered,
+    PresenterSession,
+    ReceiptArrived,
+    StateVersion,
+)
+from slidewire.control.seal import NO_SESSION, SEALED, WELCOME
+from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
+from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents, read_ice_servers
+
+log = logging.getLogger(__name__)
+
+SIGNALING = "signaling"
+OFFER_EVERY = (2.0, 4.0, 8.0, 15.0)
+"""Seconds until the next offer while there is no direct path."""
+SILENT_AFTER = 3.0
+"""Seconds without any live path after which the presenter shakes hands anew."""
+
+
+@dataclass(slots=True)
+class PresenterEvents:
+    """What happens to the connection, always on the event loop."""
+
+    path_changed: Callable[[str | None], None]
+    """The best proven path is now of this kind: direct, relayed, signaling; None: there is none."""
+    receipt: Callable[[ReceiptArrived], None]
+    laser: Callable[[LaserAnswered], None]
+    state: Callable[[dict[str, Any]], None]
+    closed: Callable[[str, str], None]
+    """The host ended it: a stable code, and a sentence."""
+
+
+class Signaling(Protocol):
+    def send(self, to: str, data: bytes) -> None: ...
+
+
+class PresenterConnection:
+    def __init__(self, link: Link, engine: Engine | None, name: str, events: PresenterEvents) -> None:
+        """`engine` None: never a peer connection, signaling only."""
+        self.signaling: Signaling | None = None
+        self._link = link
+        self._engine = engine
+        self._name = name
+        self._events = events
+        self._host: str | None = None
+        self._ice_servers: list[IceServer] = []
+        self._handshake: PresenterHandshake | None = None
+        self._session: PresenterSession | None = None
+        self._peers: dict[int, Peer] = {}
+        self._generation = 0
+        self._offers = 0
+        self._next_offer: float | None = None
+        self._state_version: int | None = None
+        self._reported: str | None = None
+        self._silent_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._hello_timer: asyncio.TimerHandle | None = None
+        self._working = Tasks()
+        self._ending = Tasks()
+        self._closed = False
+
+    # What the user does
+
+    def submit(self, intent: Intent) -> int | None:
+        """The intent's sequence number in this session; None while there is no session."""
+        if self._session is None:
+            return None
+        sequence = self._session.submit(intent, monotonic())
+        self._drain()
+        return sequence
+
+    def point(self, points: Sequence[Point]) -> int | None:
+        if self._session is None:
+            return None
+        sequence = self._session.point(points, monotonic())
+        self._drain()
+        return sequence
+
+    @property
+    def outstanding(self) -> int:
+        return self._session.outstanding if self._session is not None else 0
+
+    async def close(self) -> None:
+        self._closed = True
+        for timer in (self._timer, self._hello_timer):
+            if timer is not None:
+                timer.cancel()
+        await self._working.cancel()
+        for generation in list(self._peers):
+            self._drop_peer(generation)
+        await self._ending.finish()
+
+    # From the server
+
+    def joined(self, hosts: list[dict[str, Any]], ice_servers: list[dict[str, Any]]) -> None:
+        """In the room (again). Talk to the first host that is there."""
+        self._ice_servers = read_ice_servers(ice_servers)
+        present = [host for host in hosts if not host.get("away")]
+        self._host_is(str(present[0]["member"]) if present else None)
+
+    def host_here(self, member: str) -> None:
+        if self._host is None or self._host == member:
+            self._host_is(member)
+
+    def host_gone(self, member: str) -> None:
+        if self._host == member:
+            self._host_is(None)
+
+    def lost_server(self) -> None:
+        self._host_is(None)
+
+    def _host_is(self, member: str | None) -> None:
+        self._host = member
+        if self._session is not None:
+            if member is None:
+                self._session.path_down(SIGNALING)
+            else:
+                self._session.path_up(SIGNALING, PathKind.SIGNALING, monotonic())
+            self._drain()
+        elif member is not None:
+            self._knock()
+
+    def receive(self, member: str, data: bytes) -> None:
+        if not data or member != self._host:
+            return
+        if data[0] == WELCOME:
+            self._receive_welcome(data)
+        elif data[0] == SEALED and self._session is not None:
+            self._receive_frame(data, SIGNALING)
+        elif data[0] == NO_SESSION and self._session is not None:
+            self._knock()
+
+    # The handshake
+
+    def _knock(self) -> None:
+        """Shake hands (again). The session that stands is used until the new one does."""
+        if self._handshake is None:
+            self._handshake = PresenterHandshake(
+                self._link.link_id, self._link.psk, secrets.token_bytes(32), self._name, "terminal"
+            )
+            self._send_hello()
+
+    def _send_hello(self) -> None:
+        if self._handshake is None or self._closed:
+            return
+        if self._host is not None and self.signaling is not None:
+            self.signaling.send(self._host, self._handshake.hello)
+        self._hello_timer = asyncio.get_running_loop().call_later(REPEAT_HELLO, self._send_hello)
+
+    def _receive_welcome(self, data: bytes) -> None:
+        if self._handshake is None or (welcomed := self._handshake.receive_welcome(data, monotonic())) is None:
+            return
+        self._handshake = None
+        if self._session is not None:
+            self._session.abandon(monotonic())
+            self._drain()
+            for generation in list(self._peers):
+                self._drop_peer(generation)
+        self._session, _ = welcomed
+        self._state_version = None
+        self._silent_since = None
+        self._session.path_up(SIGNALING, PathKind.SIGNALING, monotonic())
+        self._offers, self._next_offer = 0, monotonic()
+        self._drain()
+
+    # The session
+
+    def _receive_frame(self, data: bytes, path: str) -> None:
+        if self._session is not None:
+            self._session.receive_frame(data, path, monotonic())
+            self._drain()
+
+    def _drain(self) -> None:
+        session = self._session
+        if session is None or self._closed:
+            return
+        while (effect := session.next_effect()) is not None:
+            self._obey(session, effect)
+        self._report_path()
+        self._set_timer()
+
+    def _obey(self, session: PresenterSession, effect: Effect) -> None:
+        match effect:
+            case Transmit(path, data):
+                self._transmit(path, data)
+            case ReceiptArrived():
+                self._events.receipt(effect)
+            case LaserAnswered():
+                self._events.laser(effect)
+            case StateVersion(version):
+                if version != self._state_version:
+                    session.send_message({"type": "get_state"}, monotonic())
+                    self._state_version = version
+            case MessageArrived(message):
+                self._message_arrived(message)
+            case PictureArrived():
+                pass  # a terminal shows none
+
+    def _transmit(self, path: str, data: bytes) -> None:
+        if path == SIGNALING:
+            if self._host is not None and self.signaling is not None:
+                self.signaling.send(self._host, data)
+            return
+        kind, _, generation = path.partition("/")
+        if (peer := self._peers.get(int(generation))) is not None:
+            peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
+
+    def _message_arrived(self, message: dict[str, Any]) -> None:
+        generation = message.get("generation")
+        match message["type"]:
+            case "state":
+                version = message.get("version")
+                self._state_version = version if isinstance(version, int) else None
+                self._events.state(message)
+            case "answer" if generation == self._generation and isinstance(message.get("sdp"), str):
+                if (peer := self._peers.get(self._generation)) is not None:
+                    self._working.start(self._accept(peer, message["sdp"]))
+            case "candidate" if isinstance(generation, int) and (peer := self._peers.get(generation)) is not None:
+                candidate = message.get("candidate")
+                if isinstance(candidate, dict | None):
+                    peer.add_candidate(candidate)
+            case "reoffer":
+                self._offers, self._next_offer = 0, monotonic()
+            case "closed":
+                self._events.closed(str(message.get("code")), str(message.get("reason")))
+            case "error":
+                log.warning("the host says: %s", message.get("message"))
+            case _:
+                pass  # from a later version
+
+    def _report_path(self) -> None:
+        assert self._session is not None
+        now = monotonic()
+        best = self._session.wire.paths.best(now)
+        kind = best.kind.value if best is not None else None
+        if kind != self._reported:
+            self._reported = kind
+            self._events.path_changed(kind)
+        if kind is not None:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = now
+
+    # Time
+
+    def _set_timer(self) -> None:
+        assert self._session is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        moments = [moment for moment in (self._session.get_timer(), self._next_offer) if moment is not None]
+        moments.append(monotonic() + 1.0)  # paths are judged by silence, and silence has no event
+        delay = max(0.0, min(moments) - monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        if self._session is None or self._closed:
+            return
+        now = monotonic()
+        self._session.handle_timer(now)
+        if self._silent_since is not None and now - self._silent_since > SILENT_AFTER and self._host is not None:
+            self._silent_since = now
+            self._knock()
+        self._replace_dead_peer(now)
+        if self._next_offer is not None and now >= self._next_offer:
+            self._next_offer = None
+            self._working.start(self._offer())
+        self._drain()
+
+    # Peer connections
+
+    async def _offer(self) -> None:
+        if self._engine is None or self._session is None:
+            return
+        wait = OFFER_EVERY[min(self._offers, len(OFFER_EVERY) - 1)]
+        self._offers += 1
+        self._generation += 1
+        generation, session = self._generation, self._session
+        opened: list[str] = []
+        peer: Peer | None = None
+
+        def channel_opened(channel: Channel) -> None:
+            assert peer is not None
+            control = PathKind.RELAYED if peer.is_relayed else PathKind.DIRECT
+            kind = control if channel is Channel.CONTROL else PathKind.BULK
+            opened.append(f"{kind.value}/{generation}")
+            session.path_up(opened[-1], kind, monotonic())
+            if channel is Channel.CONTROL:
+                self._offers, self._next_offer = 0, None
+                for old in [known for known in self._peers if known < generation]:
+                    self._drop_peer(old)
+            self._drain()
+
+        def received(channel: Channel, data: bytes) -> None:
+            is_bulk = channel is Channel.BULK
+            self._receive_frame(
+                data, next((name for name in opened if name.startswith(PathKind.BULK.value) == is_bulk), "")
+            )
+
+        def closed() -> None:
+            self._drop_peer(generation)
+            if not any(known > generation for known in self._peers):
+                self._next_offer = monotonic()
+            self._drain()
+
+        peer = self._engine.create_peer(self._ice_servers, PeerEvents(channel_opened, received, closed))
+        self._peers[generation] = peer
+        self._next_offer = monotonic() + wait
+        sdp = await peer.offer()
+        session.send_message({"type": "offer", "generation": generation, "sdp": sdp}, monotonic())
+        session.send_message({"type": "candidate", "generation": generation, "candidate": None}, monotonic())
+        self._drain()
+
+    async def _accept(self, peer: Peer, sdp: str) -> None:
+        try:
+            await peer.accept_answer(sdp)
+            peer.add_candidate(None)
+        except PeerError as error:
+            log.warning("%s", error)
+
+    def _replace_dead_peer(self, now: float) -> None:
+        """The library needs half a minute to notice that a peer is gone; our own heartbeat needs three seconds."""
+        assert self._session is not None
+        for kind in (PathKind.DIRECT, PathKind.RELAYED):
+            path = self._session.wire.paths.get(f"{kind.value}/{self._generation}")
+            if path is not None and not path.is_live(now):
+                self._drop_peer(self._generation)
+                self._next_offer = now
+
+    def _drop_peer(self, generation: int) -> None:
+        peer = self._peers.pop(generation, None)
+        if peer is None:
+            return
+        if self._session is not None:
+            for kind in (PathKind.DIRECT, PathKind.RELAYED, PathKind.BULK):
+                self._session.path_down(f"{kind.value}/{generation}")
+        self._ending.start(peer.close())

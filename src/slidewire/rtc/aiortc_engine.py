@@ -1,0 +1,143 @@
+"""The engine on aiortc 1.16: the only file that imports it, and the only one that touches its private parts.
+
+What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
+- Without `iceServers` it asks a third party's STUN server: the list is always given, also when it is empty.
+- A remote `.local` candidate blocks for a second while its name is looked up: candidates are added by tasks.
+- It has no ICE restart: a connection that died is replaced by a new peer.
+- An early connectivity check that a NAT drops is repeated only after 0.5 s: `RETRY_RTO` is lowered.
+- The selected candidate pair has no public name: `_nominated_pair` reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import aioice.stun
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidAccessError, InvalidStateError
+from aiortc.sdp import candidate_from_sdp
+
+from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
+
+log = logging.getLogger(__name__)
+
+aioice.stun.RETRY_RTO = 0.1
+
+ROOM_BYTES = 8192
+"""Bulk data is handed over while less than this is queued: more would stand before the next receipt."""
+
+
+class AiortcEngine:
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> Peer:
+        return AiortcPeer(ice_servers, events)
+
+
+class AiortcPeer:
+    def __init__(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> None:
+        servers = [RTCIceServer(list(server.urls), server.username, server.credential) for server in ice_servers]
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._events = events
+        self._finished = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._channels = {
+            Channel.CONTROL: self._create_channel(Channel.CONTROL, ordered=False, max_retransmits=0),
+            Channel.BULK: self._create_channel(Channel.BULK, ordered=True, max_retransmits=None),
+        }
+        self._connection.on("connectionstatechange", self._connection_state_changed)
+
+    async def offer(self) -> str:
+        await self._connection.setLocalDescription(await self._connection.createOffer())
+        return self._connection.localDescription.sdp
+
+    async def accept_answer(self, sdp: str) -> None:
+        await self._set_remote(sdp, "answer")
+
+    async def answer(self, sdp: str) -> str:
+        await self._set_remote(sdp, "offer")
+        try:
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except (ValueError, InvalidStateError) as error:
+            raise PeerError(f"the offer cannot be answered: {error}") from error
+        return self._connection.localDescription.sdp
+
+    def add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        self._start(self._add_candidate(candidate))
+
+    def send(self, channel: Channel, data: bytes) -> bool:
+        try:
+            self._channels[channel].send(data)
+        except InvalidStateError:
+            return False
+        return True
+
+    async def wait_for_room(self, channel: Channel) -> bool:
+        queue = self._channels[channel]
+        while queue.readyState == "open":
+            if queue.bufferedAmount < ROOM_BYTES:
+                return True
+            await asyncio.sleep(0.002)
+        return False
+
+    @property
+    def is_relayed(self) -> bool:
+        pair = self._nominated_pair()
+        return pair is not None and "relay" in (pair.local_candidate.type, pair.remote_candidate.type)
+
+    async def close(self) -> None:
+        self._finished = True
+        for task in list(self._tasks):
+            task.cancel()
+        await self._connection.close()
+
+    def _create_channel(self, channel: Channel, ordered: bool, max_retransmits: int | None) -> RTCDataChannel:
+        created = self._connection.createDataChannel(
+            channel.value, negotiated=True, id=channel.id, ordered=ordered, maxRetransmits=max_retransmits
+        )
+        created.on("open", lambda: self._events.opened(channel))
+        created.on("message", lambda data: self._received(channel, data))
+        return created
+
+    def _received(self, channel: Channel, data: bytes | str) -> None:
+        if isinstance(data, bytes) and not self._finished:
+            self._events.received(channel, data)
+
+    async def _set_remote(self, sdp: str, kind: str) -> None:
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp, kind))
+        except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError, InvalidAccessError) as error:
+            raise PeerError(f"the {kind} cannot be used: {error}") from error
+
+    async def _add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        try:
+            if candidate is None or not candidate.get("candidate"):
+                await self._connection.addIceCandidate(None)
+                return
+            parsed = candidate_from_sdp(str(candidate["candidate"]).removeprefix("candidate:"))
+            parsed.sdpMid = candidate.get("sdpMid")
+            parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
+            await self._connection.addIceCandidate(parsed)
+        except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError, OSError) as error:
+            log.debug("ignored a candidate: %s", type(error).__name__)
+
+    def _connection_state_changed(self) -> None:
+        if self._connection.connectionState in ("failed", "closed") and not self._finished:
+            self._finished = True
+            self._events.closed()
+
+    def _nominated_pair(self) -> Any:
+        transport = self._connection.sctp.transport.transport if self._connection.sctp else None
+        return transport._connection._nominated.get(1) if transport is not None else None
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

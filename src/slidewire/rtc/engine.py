@@ -1,0 +1,88 @@
+"""What the host and the terminal presenter ask of a WebRTC library.
+
+One `Peer` is one generation of one connection: it is never restarted, only replaced. It carries two negotiated data
+channels (protocol/control.md §6): `control`, unordered and without retransmissions, and `bulk`, ordered and reliable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Channel(StrEnum):
+    CONTROL = "control"
+    BULK = "bulk"
+
+    @property
+    def id(self) -> int:
+        return 0 if self is Channel.CONTROL else 1
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One STUN or TURN server, in the shape of the browser's `RTCIceServer`."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
+class PeerError(Exception):
+    """An offer, answer or candidate that the library cannot use. The peer is still to be closed by its owner."""
+
+
+@dataclass(slots=True)
+class PeerEvents:
+    """What a peer tells its owner, always on the event loop."""
+
+    opened: Callable[[Channel], None]
+    received: Callable[[Channel, bytes], None]
+    closed: Callable[[], None]
+    """The connection failed or ended. Called once, and never after `Peer.close`."""
+
+
+class Peer(Protocol):
+    async def offer(self) -> str:
+        """The SDP of an offer, with every candidate that could be gathered."""
+
+    async def accept_answer(self, sdp: str) -> None:
+        """Raises `PeerError`."""
+
+    async def answer(self, sdp: str) -> str:
+        """The SDP of the answer to an offer, with every candidate. Raises `PeerError`."""
+
+    def add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        """A trickled candidate in the shape of `RTCIceCandidateInit`; None: there are no more. Bad ones are ignored."""
+
+    def send(self, channel: Channel, data: bytes) -> bool:
+        """False: the channel is not open, nothing was sent."""
+
+    async def wait_for_room(self, channel: Channel) -> bool:
+        """Wait until hardly anything is queued on the channel, so that what is more urgent never stands behind it.
+        False: the channel is not open."""
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether the chosen candidate pair goes through a relay at either end."""
+
+    async def close(self) -> None:
+        """End the connection."""
+
+
+class Engine(Protocol):
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> Peer:
+        """A new peer that uses these servers and no others; none means host candidates only."""
+
+
+def read_ice_servers(values: Sequence[dict[str, Any]]) -> list[IceServer]:
+    """`RTCIceServer` objects from signaling; what is not one is left out."""
+    servers = []
+    for value in values:
+        urls = value.get("urls")
+        urls = [urls] if isinstance(urls, str) else urls
+        if isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls):
+            servers.append(IceServer(tuple(urls), value.get("username"), value.get("credential")))
+    return servers

@@ -1,0 +1,278 @@
+"""The host agent and a presenter's connection against each other, with real WebRTC, and a server that only carries."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from slidewire.aio.clock import monotonic
+from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
+from slidewire.control.presenter import LaserAnswered, ReceiptArrived
+from slidewire.host.agent import HostAgent
+from slidewire.host.links import LinkRule, Room
+from slidewire.host.stage import Stage
+from slidewire.presenter.connection import PresenterConnection, PresenterEvents
+from slidewire.rtc.aiortc_engine import AiortcEngine
+from slidewire.testing.deck import MemoryDeck
+
+NEXT = Intent(Verb.NEXT)
+COMMAND_IDS = itertools.count(1)
+SERVER = "https://clicker.example"
+
+
+class Carrier:
+    """The server as both ends use it: it hands bytes over, and can be cut."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.agent: HostAgent | None = None
+        self.presenters: dict[str, PresenterConnection] = {}
+        self.asked: list[tuple[str, Any]] = []
+        self.carried: list[bytes] = []
+
+    def send(self, to: str, data: bytes) -> None:
+        self._carry(lambda: self.presenters[to].receive("h1", data), data)
+
+    def _carry(self, deliver: Callable[[], None], data: bytes) -> None:
+        if self.up:
+            self.carried.append(data)
+            asyncio.get_running_loop().call_soon(deliver)
+
+    def add_links(self, links: list[dict[str, object]]) -> None:
+        self.asked.append(("add_links", links))
+
+    def revoke_link(self, link: str) -> None:
+        self.asked.append(("revoke_link", link))
+
+    def remove_member(self, member: str, reason: str) -> None:
+        self.asked.append(("remove_member", member))
+
+    def close_room(self) -> None:
+        self.asked.append(("close_room", None))
+
+    def towards_host(self, member: str) -> "_TowardsHost":
+        return _TowardsHost(self, member)
+
+
+class _TowardsHost:
+    def __init__(self, carrier: Carrier, member: str) -> None:
+        self._carrier, self._member = carrier, member
+
+    def send(self, to: str, data: bytes) -> None:
+        agent = self._carrier.agent
+        assert agent is not None and to == "h1"
+        self._carrier._carry(lambda: agent.receive(self._member, data), data)
+
+
+class Presenter:
+    """A presenter's connection, and everything it heard."""
+
+    def __init__(self, carrier: Carrier, rule: LinkRule, member: str, direct: bool = True) -> None:
+        self.receipts: list[ReceiptArrived] = []
+        self.lasers: list[LaserAnswered] = []
+        self.paths: list[str | None] = []
+        self.states: list[dict[str, Any]] = []
+        self.closed: list[str] = []
+        self.connection = PresenterConnection(
+            rule.link(SERVER),
+            AiortcEngine() if direct else None,
+            "Ada",
+            PresenterEvents(
+                path_changed=self.paths.append,
+                receipt=self.receipts.append,
+                laser=self.lasers.append,
+                state=self.states.append,
+                closed=lambda code, reason: self.closed.append(code),
+            ),
+        )
+        carrier.presenters[member] = self.connection
+        self.connection.signaling = carrier.towards_host(member)
+        self.connection.joined([{"member": "h1", "name": "host"}], [])
+
+    async def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not true():
+                await asyncio.sleep(0.005)
+
+    async def tap(self, intent: Intent = NEXT) -> ReceiptArrived:
+        await self.until(lambda: self.connection.submit(intent) is not None)
+        count = len(self.receipts) + 1
+        await self.until(lambda: len(self.receipts) >= count)
+        return self.receipts[-1]
+
+
+@pytest.fixture
+async def carrier() -> AsyncIterator[Carrier]:
+    room = Room(b"t" * 16, SERVER, "", code="ROOM22")
+    room.make_link(Role.CLICK, "p", "Presenter")
+    room.make_link(Role.OPERATOR, "operator", "Operator")
+    room.make_link(Role.VIEW, "deck", "Deck")
+    carrier = Carrier()
+    agent = HostAgent(room, SERVER, Stage(MemoryDeck()), AiortcEngine(), "main")
+    carrier.agent = agent
+    agent.signaling = carrier
+    await agent.start()
+    agent.opened("ROOM22", [], [])
+    yield carrier
+    for connection in carrier.presenters.values():
+        await connection.close()
+    await agent.close()
+
+
+def agent_of(carrier: Carrier) -> HostAgent:
+    assert carrier.agent is not None
+    return carrier.agent
+
+
+def deck_of(carrier: Carrier) -> MemoryDeck:
+    deck = agent_of(carrier).stage.deck
+    assert isinstance(deck, MemoryDeck)
+    return deck
+
+
+async def test_a_tap_lands_before_any_direct_path_is_there(carrier: Carrier) -> None:
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    receipt = await presenter.tap()
+    assert (receipt.status, receipt.before, receipt.after) == (Status.PERFORMED, 1, 2)
+    assert presenter.paths == ["signaling"]
+    assert presenter.states[-1]["deck"]["notes"] == "Notes of slide 2"
+
+
+async def test_the_direct_path_comes_up_and_outlives_the_server(carrier: Carrier) -> None:
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1")
+    await presenter.until(lambda: presenter.paths[-1:] == ["direct"])
+    carrier.up = False
+    agent_of(carrier).lost_server()
+    presenter.connection.lost_server()
+    for slide in range(1, 21):
+        receipt = await presenter.tap()
+        assert (receipt.status, receipt.before, receipt.after) == (Status.PERFORMED, slide, slide + 1)
+        assert receipt.path is not None and receipt.path.startswith("direct")
+
+
+async def test_a_member_under_a_new_name_is_known_by_its_seal(carrier: Carrier) -> None:
+    """After a server restart the same session comes back as another member."""
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    await presenter.tap()
+    agent_of(carrier).lost_server()
+    carrier.presenters["m9"] = carrier.presenters.pop("m1")
+    presenter.connection.signaling = carrier.towards_host("m9")
+    presenter.connection.joined([{"member": "h1", "name": "host"}], [])
+    assert (await presenter.tap()).after == 3
+    assert [guest.member for guest in agent_of(carrier).guests.values()] == ["m9"]
+
+
+async def test_ten_presenters_at_once_and_each_click_counts_once(carrier: Carrier) -> None:
+    rule = agent_of(carrier).room.first("p")
+    presenters = [Presenter(carrier, rule, f"m{n}", direct=n % 2 == 0) for n in range(10)]
+    for presenter in presenters:
+        await presenter.until(lambda presenter=presenter: bool(presenter.states))  # type: ignore[misc]
+    for _ in range(10):
+        for presenter in presenters:
+            assert presenter.connection.submit(NEXT) is not None
+        await asyncio.sleep(0)
+    for presenter in presenters:
+        await presenter.until(lambda presenter=presenter: len(presenter.receipts) == 10)  # type: ignore[misc]
+    assert deck_of(carrier).slide == 101
+    moves = sorted((receipt.before or 0, receipt.after or 0) for p in presenters for receipt in p.receipts)
+    assert moves == [(slide, slide + 1) for slide in range(1, 101)]
+
+
+async def test_a_view_link_cannot_click_and_is_told_so(carrier: Carrier) -> None:
+    viewer = Presenter(carrier, agent_of(carrier).room.first("deck"), "m1", direct=False)
+    receipt = await viewer.tap()
+    assert (receipt.status, receipt.reason) == (Status.REFUSED, Reason.ROLE)
+    assert deck_of(carrier).performed == []
+
+
+async def test_the_laser_reaches_the_deck_and_the_deck_pages_and_fades(carrier: Carrier) -> None:
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    page = Presenter(carrier, agent_of(carrier).room.first("deck"), "m2", direct=False)
+    await presenter.until(lambda: bool(presenter.states and page.states))
+    presenter.connection.point([Point(0.25, 0.5)])
+    await page.until(lambda: page.states[-1]["laser"] is not None)
+    assert page.states[-1]["laser"]["x"] == pytest.approx(0.25, abs=1e-4)
+    assert "laser" not in presenter.states[-1]
+    await page.until(lambda: page.states[-1]["laser"] is None, seconds=3)
+    assert deck_of(carrier).laser[-1] is None
+    assert [answer.status for answer in presenter.lasers] == [Status.PERFORMED]
+
+
+async def test_a_broken_deck_fails_one_intent_and_not_the_show(carrier: Carrier) -> None:
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    deck_of(carrier).broken = True
+    receipt = await presenter.tap()
+    assert (receipt.status, receipt.reason) == (Status.FAILED, Reason.DECK_ERROR)
+    deck_of(carrier).broken = False
+    assert (await presenter.tap()).status is Status.PERFORMED
+    white = await presenter.tap(Intent(Verb.WHITE))
+    assert (white.status, white.reason) == (Status.REFUSED, Reason.UNSUPPORTED)
+
+
+async def test_a_restarted_host_is_knocked_at_again_and_replays_nothing(carrier: Carrier) -> None:
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    await presenter.tap()
+    agent_of(carrier).guests.clear()  # what a new process knows of old sessions
+    await presenter.until(lambda: presenter.connection.submit(NEXT) is not None)
+    await presenter.until(lambda: Status.UNKNOWN in [receipt.status for receipt in presenter.receipts])
+    assert deck_of(carrier).slide == 2
+    assert (await presenter.tap()).after == 3
+
+
+async def command(presenter: Presenter, **fields: Any) -> None:
+    session = presenter.connection._session
+    assert session is not None
+    session.send_message({"type": "command", "id": next(COMMAND_IDS), **fields}, monotonic())
+    presenter.connection._drain()
+
+
+async def test_an_operator_mutes_removes_makes_and_revokes(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    presenter = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
+    operator = Presenter(carrier, agent.room.first("operator"), "m2", direct=False)
+    await presenter.tap()
+    await operator.until(
+        lambda: bool(operator.states) and any(p["clicks"] == 1 for p in operator.states[-1]["room"]["presenters"])
+    )
+    (seen,) = [p for p in operator.states[-1]["room"]["presenters"] if p["role"] == "click"]
+    assert (seen["name"], seen["path"], seen["last"]["to"]) == ("Ada", "signaling", 2)
+    assert all(link["qr"].startswith("<svg") for link in operator.states[-1]["room"]["links"])
+
+    await command(operator, name="mute", session=seen["session"], muted=True)
+    await presenter.until(lambda: presenter.states[-1]["you"]["muted"])
+    receipt = await presenter.tap()
+    assert (receipt.status, receipt.reason) == (Status.REFUSED, Reason.MUTED)
+    assert deck_of(carrier).slide == 2
+
+    before = len(agent.room.links)
+    await command(operator, name="make_link", role="laser", label="Guest", expires_in=60)
+    await operator.until(lambda: len(operator.states[-1]["room"]["links"]) == before + 1)
+    assert carrier.asked[-1][0] == "add_links"
+    assert set(carrier.asked[-1][1][0]) == {"id", "commit", "expires"}, "the server learns no secret and no role"
+
+    await command(operator, name="revoke_link", link=seen["link"])
+    await presenter.until(lambda: presenter.closed == ["link_revoked"])
+    assert ("revoke_link", seen["link"]) in carrier.asked
+    assert all(guest.link.role is not Role.CLICK for guest in agent.guests.values())
+
+
+async def test_a_presenter_may_not_command(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    presenter = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
+    await presenter.tap()
+    await command(presenter, name="end_show")
+    await command(presenter, name="mute", session=next(iter(agent.guests)), muted=True)
+    await presenter.tap()
+    assert not agent.ended.is_set()
+    assert deck_of(carrier).slide == 3
+
+
+async def test_the_server_saw_nothing_it_could_read(carrier: Carrier) -> None:
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1")
+    await presenter.until(lambda: presenter.paths[-1:] == ["direct"])
+    transcript = b"".join(carrier.carried)
+    assert len(transcript) > 2000
+    for secret in (b"fingerprint", b"candidate", b"sha-256", b"ice-ufrag", b"next", b"Notes", b"192.0.2.", b"Ada"):
+        assert secret not in transcript
