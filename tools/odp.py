@@ -228,7 +228,7 @@ def _notes(notes: str) -> str:
     lines = "".join(f"<text:p>{escape(line)}</text:p>" for line in notes.split("\n"))
     return (
         '<presentation:notes><draw:page-thumbnail presentation:class="page" svg:x="2cm" svg:y="2cm" '
-        'svg:width="17cm" svg:height="9.56cm"/><draw:frame presentation:class="notes" svg:x="2cm" svg:y="13cm" '
+        'svg:width="17cm" svg:height="9.56cm"/><draw:frame presentation:style-name="notes" presentation:class="notes" svg:x="2cm" svg:y="13cm" '
         f'svg:width="17cm" svg:height="14cm"><draw:text-box>{lines}</draw:text-box></draw:frame></presentation:notes>'
     )
 
