@@ -1,0 +1,108 @@
+"""Serving the web pages: files, the headers that keep a page to itself, and errors in one shape.
+
+The presenter's secret sits in the page's URL fragment, so a page loads nothing from anywhere else, runs no inline
+code, sends no referrer, and is in nobody's frame.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+NO_STORE: Final = "no-store"
+REVALIDATE: Final = "no-cache"
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+
+
+def error_response(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    body = {"statusCode": status, "message": message, "code": code}
+    return web.json_response(body, status=status, headers={"Cache-Control": NO_STORE, **(headers or {})})
+
+
+@web.middleware
+async def one_shape_of_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is answered as `{"statusCode", "message", "code"}`; ours is logged, never shown."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        phrase = HTTPStatus(error.status).phrase
+        plain = not error.text or error.text.startswith(f"{error.status}:")
+        message = f"{phrase}." if plain else str(error.text)
+        kept = {name: value for name, value in error.headers.items() if name in ("Retry-After", "Allow")}
+        return error_response(error.status, phrase.lower().replace(" ", "_"), message, kept)
+    except Exception:
+        log.exception("a request failed")  # without its path: the path of a page names a link
+        return error_response(500, "internal_error", "The server made a mistake; its log says more.")
+
+
+async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """A signal handler (`app.on_response_prepare`): every answer gets them, errors and files too."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", NO_STORE)
+    response.headers.pop("Server", None)
+
+
+class Pages:
+    """The built web pages in one folder: `NAME.html`, what lies beside them, and `assets/` with hashed names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def built(self) -> bool:
+        return (self._folder / "presenter.html").is_file()
+
+    def page(self, name: str) -> Handler:
+        async def show(request: web.Request) -> web.StreamResponse:
+            path = self._folder / f"{name}.html"
+            if not path.is_file():
+                text = "The web pages are not built. Run ./run once in the clone, or install the package."
+                return error_response(503, "pages_missing", text)
+            return web.FileResponse(path, headers={"Cache-Control": NO_STORE})
+
+        return show
+
+    async def asset(self, request: web.Request) -> web.StreamResponse:
+        """Names carry a hash of the content: they may be kept for ever."""
+        return self._file(self._folder / "assets", request.match_info["name"], IMMUTABLE)
+
+    async def beside(self, request: web.Request) -> web.StreamResponse:
+        """Manifest, icon, service worker: fixed names, asked for again each time."""
+        name = request.match_info["name"]
+        if name.endswith((".html", ".gz", ".br")):
+            raise web.HTTPNotFound
+        return self._file(self._folder, name, REVALIDATE)
+
+    def _file(self, folder: Path, name: str, cache: str) -> web.StreamResponse:
+        path = folder / name
+        if name.startswith(".") or "/" in name or "\\" in name or path.parent != folder or not path.is_file():
+            raise web.HTTPNotFound(text="There is no such page here.")
+        return web.FileResponse(path, headers={"Cache-Control": cache})  # aiohttp sends NAME.br or NAME.gz if it may

@@ -1,0 +1,257 @@
+"""The socket under a `SignalingClient`: opens it, feeds it, and says in plain words why it could not be opened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket as sockets
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from aiohttp import WSMsgType
+from yarl import URL
+
+from slidewire.aio.clock import monotonic
+from slidewire.aio.loop import Alarm
+from slidewire.signaling.client import Connect, Event, HangUp, SignalingClient, Transmit
+
+CONNECT_SECONDS: Final = 5.0
+MAX_FRAME: Final = 1024 * 1024
+"""`room_opened` and `resumed` list up to 64 members."""
+
+log = logging.getLogger(__name__)
+
+
+def state_directory() -> Path:
+    """Where the programs of one user on one machine keep what must outlive them."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "slidewire"
+
+
+AUTHORITY_FILE: Final = "authority.pem"
+"""In the state directory: the authority `slidewire serve` made for itself, which the same user's programs trust."""
+
+
+class TrustError(Exception):
+    """A --ca file that cannot be used. The message is for a person."""
+
+
+def client_context(ca: Path | None = None) -> ssl.SSLContext:
+    """The system's authorities, the one of this user's own server, and `ca`."""
+    context = ssl.create_default_context()
+    own = state_directory() / AUTHORITY_FILE
+    try:
+        context.load_verify_locations(own)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # ssl.SSLError is one
+        log.warning("%s cannot be read and is not trusted: %s", own, error)
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except FileNotFoundError:
+            raise TrustError(f"There is no file {ca}. Give --ca the authority's certificate in PEM form.") from None
+        except OSError:
+            raise TrustError(f"{ca} is not a certificate in PEM form. Download /ca.pem from the server.") from None
+    return context
+
+
+def websocket_url(server: str) -> str:
+    """`wss://SERVER/ws` from what a person may have: a server's or a link's URL."""
+    url = URL(server)
+    if url.scheme not in ("https", "http", "wss", "ws") or not url.host:
+        raise ValueError(f"{server} is not a server's address; it looks like https://clicker.example")
+    scheme = "wss" if url.scheme in ("https", "wss") else "ws"
+    return str(URL.build(scheme=scheme, host=url.host, port=url.port, path="/ws"))
+
+
+class SignalingSocket:
+    """Keeps one `SignalingClient` connected until it is over.
+
+    `on_event` is called on the event loop, one event at a time, in order. Call verbs of `client` (`add_links`,
+    `revoke_link`, …) and then `flush`; within `on_event` the flush comes by itself.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        client: SignalingClient,
+        on_event: Callable[[Event], None],
+        *,
+        ca: Path | None = None,
+    ) -> None:
+        self.client = client
+        self._url = websocket_url(server)
+        self._on_event = on_event
+        self._ssl: ssl.SSLContext | bool = client_context(ca) if self._url.startswith("wss:") else True
+        self._session: aiohttp.ClientSession | None = None
+        self._connection: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._alarm = Alarm(self._ring)
+        self._delivering = False
+
+    async def start(self) -> None:
+        # Our own limits are on every step; aiohttp's total would end the socket after five minutes.
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None), trust_env=True)
+        self.client.start(monotonic())
+        self.flush()
+
+    async def stop(self) -> None:
+        """Leave the room and close. Safe to call twice."""
+        self.client.leave()
+        self.flush()
+        self._alarm.set(None)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2.0)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def send(self, to: str, data: bytes) -> bool:
+        """To another member. False: not inside just now, and it was not sent."""
+        sent = self.client.send(to, data)
+        self.flush()
+        return sent
+
+    def check(self) -> None:
+        """The network may have changed: look at once."""
+        self.client.check(monotonic())
+        self.flush()
+
+    def flush(self) -> None:
+        """Carry out what the client wants and deliver what happened. Call it after any of the client's verbs."""
+        self._carry_out()
+        if self._delivering:
+            return  # called from within on_event: the loop below goes on
+        self._delivering = True
+        try:
+            while (event := self.client.next_event()) is not None:
+                try:
+                    self._on_event(event)
+                except Exception:
+                    log.exception("handling %s failed", type(event).__name__)
+                self._carry_out()
+        finally:
+            self._delivering = False
+
+    def _carry_out(self) -> None:
+        while (effect := self.client.next_effect()) is not None:
+            match effect:
+                case Connect():
+                    self._outbox = asyncio.Queue()
+                    self._connection = asyncio.create_task(self._run(self._outbox), name="signaling socket")
+                    self._tasks.add(self._connection)
+                    self._connection.add_done_callback(self._tasks.discard)
+                case Transmit(data):
+                    self._outbox.put_nowait(data)
+                case HangUp():
+                    self._outbox.put_nowait(None)
+                    self._connection = None
+        self._alarm.set(self.client.get_timer())
+
+    def _ring(self) -> None:
+        self.client.handle_timer(monotonic())
+        self.flush()
+
+    def _is_current(self) -> bool:
+        return asyncio.current_task() is self._connection
+
+    async def _run(self, outbox: asyncio.Queue[bytes | None]) -> None:
+        """One socket's life."""
+        assert self._session is not None
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                socket = await self._session.ws_connect(
+                    self._url, ssl=self._ssl, compress=0, max_msg_size=MAX_FRAME, autoping=True,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0), decode_text=False,
+                )  # fmt: skip
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._connect_failed(error)
+            return
+        try:
+            if not self._is_current():
+                return
+            self.client.connected(monotonic())
+            self.flush()
+            writer = asyncio.create_task(self._write(socket, outbox), name="signaling writer")
+            try:
+                reason = await self._read(socket)
+            finally:
+                outbox.put_nowait(None)
+                await writer
+        finally:
+            await socket.close()
+        if self._is_current():
+            self.client.disconnected(reason, monotonic())
+            self.flush()
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> str:
+        while True:
+            message = await socket.receive()
+            if message.type is not WSMsgType.TEXT:
+                return f"the server closed the connection ({socket.close_code or 'without a word'})"
+            if self._is_current():
+                self.client.receive_message(message.data, monotonic())
+                self.flush()
+
+    async def _write(self, socket: aiohttp.ClientWebSocketResponse[bool], outbox: asyncio.Queue[bytes | None]) -> None:
+        try:
+            while (data := await outbox.get()) is not None:
+                await socket.send_frame(data, WSMsgType.TEXT)
+            await socket.close()
+        except (aiohttp.ClientError, ConnectionError):
+            pass  # it died under us; the reader reports that
+
+    def _connect_failed(self, error: Exception) -> None:
+        if not self._is_current():
+            return
+        reason, final, retry_after = explain(error, URL(self._url))
+        self.client.connect_failed(reason, monotonic(), final=final, retry_after=retry_after)
+        self.flush()
+
+
+def explain(error: Exception, url: URL) -> tuple[str, str | None, float]:
+    """A sentence, the name of the failure if trying again cannot mend it, and the seconds the server asked to wait."""
+    where = f"{url.host}:{url.port}"
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            why = _why(error.certificate_error)
+            advice = "If the server made it itself, download /ca.pem from it and give it with --ca FILE."
+            return f"The certificate of {where} is not trusted here: {why}. {advice}", "certificate", 0.0
+        case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+            return f"{where} does not speak TLS. Is it http:// instead of https://?", None, 0.0
+        case aiohttp.ClientConnectorDNSError():
+            return f"The name {url.host} is not known. Check it, and that this computer is online.", None, 0.0
+        case TimeoutError():
+            return f"{where} did not answer within {CONNECT_SECONDS:.0f} seconds.", None, 0.0
+        case ConnectionRefusedError():
+            return f"Nothing listens on {where}. Is the server running?", None, 0.0
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return f"Nothing listens on {where}. Is the server running?", None, 0.0
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, sockets.gaierror):
+            return f"The name {url.host} is not known. Check it, and that this computer is online.", None, 0.0
+        case aiohttp.WSServerHandshakeError():
+            wait = error.headers.get("Retry-After", "0") if error.headers is not None else "0"
+            after = float(wait) if wait.isdigit() else 0.0
+            if error.status == 429:
+                return f"{where} gets too many connections from this address.", None, after
+            if error.status == 503:
+                return f"{where} is starting or stopping.", None, after
+            return f"{where} answered {error.status}: it is no slidewire server, or a proxy is in between.", None, after
+        case _:
+            return f"{where} cannot be reached: {str(error) or type(error).__name__}.", None, 0.0
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "verify_message", "") or str(error)

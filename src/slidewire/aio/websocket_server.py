@@ -1,0 +1,206 @@
+"""WebSockets for the signaling hub: an aiohttp handler on one side, the sans-I/O `Hub` on the other.
+
+One task reads each socket and one writes it, with a bounded outbox between the hub and the writer: a reader never
+touches another peer's socket, so nobody's slowness or sudden death reaches anybody else. Whoever does not keep up with
+its outbox is closed with 4408 and may resume.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import ClientConnectionError, WSMsgType, web
+
+from slidewire.aio.clock import monotonic
+from slidewire.aio.loop import Alarm
+from slidewire.signaling.hub import SILENT, Close, DropRoom, Hub, SaveRoom, SaveTombstone, Send
+from slidewire.signaling.messages import MAX_MESSAGE
+
+MAX_FRAME: Final = 4 * MAX_MESSAGE
+"""Past the protocol's own limit, which is answered in words, up to here; beyond, WebSocket's 1009 closes."""
+OUTBOX_MESSAGES: Final = 512
+OUTBOX_BYTES: Final = 1024 * 1024
+CLOSE_SECONDS: Final = 3.0
+TURN_MESSAGES: Final = 16
+"""So many messages of one socket in a row before the others get their turn."""
+
+log = logging.getLogger(__name__)
+
+
+class _Outbox:
+    """What waits to be written to one socket, and how it ends."""
+
+    def __init__(self, transport: asyncio.Transport | None) -> None:
+        self.close: Close | None = None
+        self._transport = transport
+        self._messages: deque[bytes] = deque()
+        self._size = 0
+        self._wake = asyncio.Event()
+        self._last_resort: asyncio.TimerHandle | None = None
+
+    def put(self, data: bytes) -> bool:
+        """False: it is full. After the end everything is silently dropped."""
+        if self.close is None:
+            if len(self._messages) >= OUTBOX_MESSAGES or self._size + len(data) > OUTBOX_BYTES:
+                return False
+            self._messages.append(data)
+            self._size += len(data)
+            self._wake.set()
+        return True
+
+    def take(self) -> bytes | None:
+        if not self._messages:
+            return None
+        data = self._messages.popleft()
+        self._size -= len(data)
+        return data
+
+    def end(self, close: Close, *, discard: bool = False) -> None:
+        """Close after what is in here, or at once, discarding it. Cut the line if the peer does not even read that."""
+        if self.close is not None:
+            return
+        self.close = close
+        if discard:
+            self._messages.clear()
+        if self._transport is not None:
+            loop = asyncio.get_running_loop()
+            self._last_resort = loop.call_later(2 * CLOSE_SECONDS, self._transport.abort)
+        self._wake.set()
+
+    def done(self) -> None:
+        if self._last_resort is not None:
+            self._last_resort.cancel()
+
+    async def wait(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+
+
+class HubSockets:
+    """All the sockets of one hub. `save` is told what must outlive the process."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        save: Callable[[SaveRoom | DropRoom | SaveTombstone], None] = lambda effect: None,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
+        self._hub = hub
+        self._save = save
+        self._origins = origins
+        self._outboxes: dict[int, _Outbox] = {}
+        self._numbers = itertools.count(1)
+        self._alarm = Alarm(self._ring)
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """GET /ws."""
+        if self._closing:
+            raise web.HTTPServiceUnavailable(text="The server is stopping.", headers={"Retry-After": "1"})
+        if not self._is_welcome(request):
+            raise web.HTTPForbidden(text="This page comes from another site than the server. Open the server's own.")
+        address = request.remote or "?"
+        wait = self._hub.admit(address, monotonic())
+        self._pump()
+        if wait > 0:
+            text = "Too many connections from this address. Wait a little, then try again."
+            raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": str(max(1, round(wait)))})
+        socket = web.WebSocketResponse(
+            compress=False, max_msg_size=MAX_FRAME, timeout=CLOSE_SECONDS, writer_limit=64 * 1024, decode_text=False
+        )
+        await socket.prepare(request)
+        number, outbox = next(self._numbers), _Outbox(request.transport)
+        self._outboxes[number] = outbox
+        self._idle.clear()
+        self._hub.connect(number, address, monotonic())
+        self._pump()
+        writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {number}")
+        try:
+            await self._read(number, socket)
+        finally:
+            self._hub.disconnect(number, monotonic())
+            self._outboxes.pop(number, None)
+            self._pump()
+            outbox.end(Close(number, 1000, "gone"))
+            try:
+                await writer
+            finally:
+                outbox.done()
+                if not self._outboxes:
+                    self._idle.set()
+        return socket
+
+    async def stop(self, retry_after: float) -> None:
+        """Tell everybody to come back later, and wait a moment until they are gone."""
+        self._closing = True
+        self._hub.shut_down(retry_after)
+        self._pump()
+        self._alarm.set(None)
+        try:
+            await asyncio.wait_for(self._idle.wait(), CLOSE_SECONDS + 2)
+        except TimeoutError:
+            log.warning("%d signaling sockets did not close in time", len(self._outboxes))
+        self._alarm.set(None)
+
+    def _is_welcome(self, request: web.Request) -> bool:
+        """Browsers say which site's page is asking: only our own may. Other programs say nothing."""
+        origin = request.headers.get("Origin")
+        return origin is None or origin in self._origins or origin.partition("://")[2] == request.host
+
+    async def _read(self, number: int, socket: web.WebSocketResponse) -> None:
+        turn = 0
+        while True:
+            message = await socket.receive()
+            match message.type:
+                case WSMsgType.TEXT:
+                    self._hub.receive_message(number, message.data, monotonic())
+                case WSMsgType.BINARY:
+                    self._hub.receive_binary(number, monotonic())
+                case _:
+                    return
+            self._pump()
+            turn += 1
+            if turn % TURN_MESSAGES == 0:
+                await asyncio.sleep(0)
+
+    async def _write(self, socket: web.WebSocketResponse, outbox: _Outbox) -> None:
+        try:
+            while True:
+                await outbox.wait()
+                while (data := outbox.take()) is not None:
+                    await socket.send_frame(data, WSMsgType.TEXT)
+                if outbox.close is not None:
+                    await socket.close(code=outbox.close.code, message=outbox.close.reason.encode())
+                    return
+        except (ClientConnectionError, ConnectionError):
+            pass  # it died under us; its reader reports that
+
+    def _ring(self) -> None:
+        self._hub.handle_timer(monotonic())
+        self._pump()
+
+    def _pump(self) -> None:
+        """Carry out everything the hub wants done, then set the alarm."""
+        while (effect := self._hub.next_effect()) is not None:
+            match effect:
+                case Send(number, data):
+                    outbox = self._outboxes.get(number)
+                    if outbox is not None and not outbox.put(data):
+                        outbox.end(Close(number, SILENT, "too slow"), discard=True)
+                        self._hub.disconnect(number, monotonic())
+                case Close(number):
+                    outbox = self._outboxes.get(number)
+                    if outbox is not None:
+                        outbox.end(effect)
+                case _:
+                    self._save(effect)
+        if not self._closing:
+            self._alarm.set(self._hub.get_timer())

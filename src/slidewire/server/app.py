@@ -1,0 +1,242 @@
+"""The server, put together: certificates, the signaling hub and its sockets, the pages, the listening port.
+
+Nothing is decided here; parts are made, connected, started, and stopped in the opposite order. It runs alone
+(`slidewire serve`) or in one process with a host (`slidewire up`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import errno
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from slidewire.aio import clock
+from slidewire.aio.http import Pages, add_security_headers, one_shape_of_errors
+from slidewire.aio.websocket_server import HubSockets
+from slidewire.server.addresses import names_of, public_url
+from slidewire.server.certificates import LocalCertificates, WatchedContext
+from slidewire.server.config import ServerError, ServerSettings
+from slidewire.server.store import RoomStore
+from slidewire.server.trust import TrustPages, welcome
+from slidewire.signaling.hub import Hub
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = 1.0
+"""How long clients are told to wait when the server stops in good order."""
+
+IceServers = Callable[[str, str], list[dict[str, Any]]]
+"""(room, member) -> what `RTCPeerConnection` takes as `iceServers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A server that listens."""
+
+    url: str
+    """How the world reaches it, without a trailing slash."""
+    local_url: str
+    """How a program on this machine reaches it."""
+    port: int
+    ca: Path | None
+    """The authority to trust, if the certificate is of our own making."""
+    fingerprint: str | None
+    """SHA-256 of that authority."""
+
+
+class Server:
+    def __init__(self, settings: ServerSettings, *, ice_servers: IceServers = lambda room, member: []) -> None:
+        self._settings = settings
+        self._ice_servers = ice_servers
+        self._certificates: LocalCertificates | None = None
+        self._context: WatchedContext | None = None
+        self._store: RoomStore | None = None
+        self._sockets: HubSockets | None = None
+        self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.hub: Hub | None = None
+
+    async def start(self) -> Ready:
+        """Raises ServerError, with the remedy; nothing is left behind then."""
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """In good order: clients are told when to come back. Safe to call twice."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._sockets is not None:
+            await self._sockets.stop(RESTART_SECONDS)
+            self._sockets = None
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._store is not None:
+            await self._store.close()
+            self._store = None
+
+    async def _start(self) -> Ready:
+        settings = self._settings
+        self._make_state_dir()
+        self._prepare_tls()
+        self._store = self._open_store()
+        rooms, tombstones = self._store.load(clock.wall())
+        self.hub = Hub(
+            entropy=os.urandom,
+            wall=clock.wall,
+            ice_servers=self._ice_servers,
+            limits=settings.limits,
+            heartbeat=settings.heartbeat,
+            rooms=rooms,
+            tombstones=tombstones,
+        )
+        origins = frozenset() if settings.url is None else frozenset({settings.url.rstrip("/")})
+        self._sockets = HubSockets(self.hub, save=self._store.save, origins=origins)
+        self._runner = web.AppRunner(
+            self._make_app(self._sockets),
+            access_log=None,
+            keepalive_timeout=settings.keepalive_seconds,
+            lingering_time=2.0,
+            shutdown_timeout=2.0,
+        )
+        await self._runner.setup()
+        port = await self._listen(self._runner)
+        self._watcher = asyncio.create_task(self._watch(), name="certificate watch")
+        certificates = self._certificates
+        return Ready(
+            url=public_url(settings, port),
+            local_url=self._local_url(port),
+            port=port,
+            ca=certificates.authority_path if certificates else None,
+            fingerprint=certificates.authority.fingerprint if certificates else None,
+        )
+
+    def _make_state_dir(self) -> None:
+        folder = self._settings.state_dir
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        except OSError as error:
+            raise ServerError(
+                f"{folder} cannot be used to keep rooms and certificates ({error.strerror}). Make it writable, or set "
+                "XDG_DATA_HOME to a folder that is."
+            ) from None
+
+    def _prepare_tls(self) -> None:
+        settings = self._settings
+        if settings.http:
+            return
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            self._context = WatchedContext(settings.tls_cert, settings.tls_key)
+            return
+        self._certificates = LocalCertificates(settings.state_dir)
+        self._certificates.ensure(names_of(settings), _now())
+        self._context = WatchedContext(self._certificates.certificate_path, self._certificates.key_path)
+
+    def _open_store(self) -> RoomStore:
+        path = self._settings.state_dir / "rooms.sqlite3"
+        try:
+            return RoomStore(path)
+        except sqlite3.Error as error:
+            raise ServerError(
+                f"{path} cannot be used ({error}). Make its folder writable, or delete the file."
+            ) from None
+
+    def _make_app(self, sockets: HubSockets) -> web.Application:
+        pages = Pages(self._settings.pages_dir)
+        trust = TrustPages(self._certificates)
+        app = web.Application(middlewares=[one_shape_of_errors])
+        app.on_response_prepare.append(add_security_headers)
+        app.add_routes(
+            [
+                web.get("/", welcome),
+                web.get("/ws", sockets.handle, allow_head=False),
+                web.get("/p/{link_id}", pages.page("presenter")),
+                web.get("/operator", pages.page("operator")),
+                web.get("/deck", pages.page("deck")),
+                web.get("/assets/{name}", pages.asset),
+                web.get("/healthz", _healthy),
+                web.get("/readyz", _healthy),
+                *trust.routes(),
+                web.get("/{name}", pages.beside),
+            ]
+        )
+        return app
+
+    async def _listen(self, runner: web.AppRunner) -> int:
+        settings = self._settings
+        context = self._context.context if self._context is not None else None
+        assert runner.server is not None
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                runner.server,
+                settings.listen or None,
+                settings.port,
+                ssl=context,
+                ssl_handshake_timeout=settings.keepalive_seconds if context is not None else None,
+                backlog=1024,
+                reuse_address=True,
+            )
+        except OSError as error:
+            raise ServerError(self._explain(error)) from None
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    def _explain(self, error: OSError) -> str:
+        listen, port = self._settings.listen, self._settings.port
+        match error.errno:
+            case errno.EADDRINUSE:
+                return f"Port {port} is taken by another program. Stop it, or give another with --port (0: a free one)."
+            case errno.EACCES | errno.EPERM:
+                return f"Port {port} needs more rights than this program has. Give one above 1023 with --port."
+            case errno.EADDRNOTAVAIL:
+                return f"This machine has no address {listen}. Give one of its own with --listen, or 0.0.0.0 for all."
+            case _:
+                return (
+                    f"{listen} port {port} cannot be listened on: {error.strerror or error}. Check --listen and --port."
+                )
+
+    def _local_url(self, port: int) -> str:
+        settings = self._settings
+        scheme = "http" if settings.http else "https"
+        host = "127.0.0.1" if settings.is_any and settings.listen != "::" else settings.listen
+        host = "::1" if host == "::" else host
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    async def _watch(self) -> None:
+        """Take up renewed certificate files, and renew our own when the machine moves to another network."""
+        while self._context is not None:
+            await asyncio.sleep(self._settings.watch_seconds)
+            try:
+                if self._certificates is not None:
+                    names = names_of(self._settings)
+                    await asyncio.to_thread(self._certificates.ensure, names, _now())
+                if self._context.refresh():
+                    log.info("New connections get the new certificate.")
+            except (ServerError, OSError) as error:
+                log.warning("The certificate could not be renewed: %s", error)
+
+
+async def _healthy(request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

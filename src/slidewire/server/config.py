@@ -1,0 +1,62 @@
+"""What the server is told when it starts."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slidewire.aio.websocket_client import state_directory
+from slidewire.signaling.limits import Limits
+
+
+class ServerError(Exception):
+    """The server cannot start. The message is one sentence for a person, with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    listen: str = "0.0.0.0"
+    port: int = 8443
+    """0 takes a free one."""
+    url: str | None = None
+    """How the world reaches this server, if it cannot tell by itself: behind a proxy, or by name."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    http: bool = False
+    """Plain HTTP, for behind a proxy: on loopback addresses only."""
+    http_anywhere: bool = False
+    """… and on any address. Phones refuse the app's sealing there: browsers want a secure context."""
+    state_dir: Path = field(default_factory=state_directory)
+    pages_dir: Path = Path(__file__).parent / "pages"
+    limits: Limits = field(default_factory=Limits)
+    heartbeat: float = 15.0
+    keepalive_seconds: float = 15.0
+    """How long a connection may take over its request's headers, and idle between requests."""
+    watch_seconds: float = 2.0
+    """How often certificate files and addresses are looked at."""
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ServerError("Give both --tls-cert and --tls-key, or neither.")
+        if self.http and self.tls_cert is not None:
+            raise ServerError("--http and --tls-cert contradict one another: give one of them.")
+        if self.http and not self.http_anywhere and not self.is_loopback:
+            raise ServerError(
+                f"Plain HTTP on {self.listen} would show the pages to everybody on the way, and phones would not run "
+                "them. Use --listen 127.0.0.1 behind a proxy, drop --http, or insist with --http-anywhere."
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.listen == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.listen).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_any(self) -> bool:
+        """Listening on every address of the machine."""
+        return self.listen in ("", "0.0.0.0", "::")

@@ -1,0 +1,493 @@
+"""The client's half of signaling: a place in a room that is kept through everything that happens to sockets.
+
+Sans-I/O. The shell opens and closes sockets when `next_effect` says so and reports what became of them; the user of
+this class sees events. It chooses the first message (`resume` while the server may still hold our place, else
+`open_room` or `join`), drops what was already seen, proves life with pings, and comes back after a loss with full
+jitter: a random share of a delay that doubles, so that a room full of clients does not return in one instant.
+
+What a host asks of the server (links added, links revoked, the end of the room) is remembered until it is answered
+and said again after a loss. `send` is not: whoever sends repeats what matters.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+import msgspec
+
+from slidewire.signaling import messages as m
+from slidewire.signaling.messages import Code
+
+FIRST_DELAY: Final = 0.25
+LONGEST_DELAY: Final = 15.0
+ANSWER_SECONDS: Final = 10.0
+"""How long the answer to a first message may take."""
+STEADY_SECONDS: Final = 5.0
+"""A place kept this long makes the next loss a new one: the delays start anew."""
+CHECK_SECONDS: Final = 3.0
+"""How long `check` waits for a sign of life."""
+
+
+# --- effects: what the shell is to do ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a socket, then report `connected` or `connect_failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Write one text message."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the socket, after what was transmitted before. Nothing needs to be reported any more."""
+
+
+Effect = Connect | Transmit | HangUp
+
+
+# --- events: what happened --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The room stands and we are a host in it, as a new member."""
+
+    room: str
+    member: str
+    hosts: list[m.HostEntry]
+    """The other hosts."""
+    members: list[m.MemberEntry]
+    ice_servers: list[dict[str, Any]]
+    refused_links: list[m.RefusedLink]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """We are a presenter in the room, as a new member."""
+
+    room: str
+    member: str
+    hosts: list[m.HostEntry]
+    ice_servers: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Back in our old place: same member. `members` is None for presenters."""
+
+    room: str
+    member: str
+    hosts: list[m.HostEntry]
+    members: list[m.MemberEntry] | None
+    ice_servers: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Somebody's `send`."""
+
+    sender: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A host or (seen by hosts only) a presenter came, is away, came back, or left."""
+
+    member: str
+    is_host: bool
+    change: str
+    """"joined", "away", "back" or "left"."""
+    name: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinksAdded:
+    refused_links: list[m.RefusedLink]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRevoked:
+    """A link of this room was revoked, by us or by another host."""
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No place on the server for now; tried again in `retry_in` seconds."""
+
+    reason: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server said no. `final`: it would say so again, and this client has stopped."""
+
+    code: str
+    message: str
+    final: bool
+    retry_after: float | None = None
+
+
+Event = Opened | Joined | Resumed | Received | Presence | LinksAdded | LinkRevoked | Lost | Refused
+
+
+class State(Enum):
+    IDLE = auto()
+    WAITING = auto()
+    """Until the next attempt."""
+    CONNECTING = auto()
+    ENTERING = auto()
+    """The first message is on its way."""
+    INSIDE = auto()
+    OVER = auto()
+
+
+_FINAL: Final = frozenset(
+    {
+        Code.LINK_WRONG,
+        Code.LINK_EXPIRED,
+        Code.LINK_REVOKED,
+        Code.ROOM_ENDED,
+        Code.ROOM_TAKEN,
+        Code.REMOVED,
+        Code.REPLACED,
+        Code.VERSION_UNSUPPORTED,
+        Code.FIRST_MESSAGE,
+    }
+)
+"""Trying again would meet the same answer."""
+
+_FINAL_AT_FIRST: Final = frozenset({Code.LINK_UNKNOWN, Code.ROOM_FULL, Code.MALFORMED, Code.TYPE_UNKNOWN})
+"""Final for who never was inside. Who was knows better: the server restarted, or the host is not back yet."""
+
+_PRESENCE: Final[dict[type, tuple[bool, str]]] = {
+    m.MemberJoined: (False, "joined"),
+    m.MemberAway: (False, "away"),
+    m.MemberBack: (False, "back"),
+    m.MemberLeft: (False, "left"),
+    m.HostJoined: (True, "joined"),
+    m.HostAway: (True, "away"),
+    m.HostBack: (True, "back"),
+    m.HostLeft: (True, "left"),
+}
+
+
+class SignalingClient:
+    """See the module. `first` is `open_room(…)` or `join(…)`, below."""
+
+    def __init__(self, first: m.OpenRoom | m.Join, *, entropy: Callable[[int], bytes]) -> None:
+        self._first = first
+        self._entropy = entropy
+        self._links = {link.id: link for link in first.links} if isinstance(first, m.OpenRoom) else {}
+        self._state = State.IDLE
+        self._effects: deque[Effect] = deque()
+        self._events: deque[Event] = deque()
+        self._unanswered: dict[str, m.AddLinks | m.RevokeLink | m.CloseRoom] = {}
+        self._requests = 0
+        self._resume: str | None = None
+        self._last = 0
+        self._attempt = 0
+        self._was_inside = False
+        self._since = 0.0
+        self._heard = 0.0
+        self._heartbeat = 15.0
+        self._due: float | None = None
+        self._next_ping = 0.0
+        self._checked_at: float | None = None
+        self.room: str | None = None
+        self.member: str | None = None
+
+    # --- what the user calls ------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def inside(self) -> bool:
+        return self._state is State.INSIDE
+
+    @property
+    def was_inside(self) -> bool:
+        """Whether it ever had a place: a server that was never reached is another story than one that is gone."""
+        return self._was_inside
+
+    def start(self, now: float) -> None:
+        self._connect(now)
+
+    def send(self, to: str, data: bytes) -> bool:
+        """False: not inside just now, and it was not sent."""
+        if not self.inside:
+            return False
+        self._transmit(m.SendTo(to=to, data=m.encode_base64url(data)))
+        return True
+
+    def add_links(self, links: Sequence[m.Link]) -> None:
+        self._links.update({link.id: link for link in links})
+        self._request(m.AddLinks(ref=self._new_ref(), links=list(links)))
+
+    def revoke_link(self, link: str) -> None:
+        self._links.pop(link, None)
+        self._request(m.RevokeLink(ref=self._new_ref(), link=link))
+
+    def remove_member(self, member: str, reason: str = "") -> None:
+        """Not repeated: a member that is away when we are comes back to be removed again, if it must."""
+        if self.inside:
+            self._transmit(m.RemoveMember(member=member, reason=reason))
+
+    def close_room(self) -> None:
+        """End the show for everybody. `Refused("room_ended", final=True)` tells that it is done."""
+        self._request(m.CloseRoom(ref=self._new_ref()))
+
+    def leave(self) -> None:
+        """Give the place up, without an event."""
+        if self.inside:
+            self._transmit(m.Leave())
+        if self._state in (State.ENTERING, State.INSIDE, State.CONNECTING):
+            self._effects.append(HangUp())
+        self._state, self._due = State.OVER, None
+
+    def check(self, now: float) -> None:
+        """Something happened to the network (or the computer woke up): find out at once whether the socket lives."""
+        if self._state is State.WAITING:
+            self._due = now
+        elif self.inside and self._checked_at is None:
+            self._ping(now)
+            self._checked_at = now
+            self._plan()
+
+    # --- what the shell calls -----------------------------------------------------------------------------------------
+
+    def connected(self, now: float) -> None:
+        if self._state is not State.CONNECTING:
+            return
+        self._state, self._due = State.ENTERING, now + ANSWER_SECONDS
+        if self._resume is not None:
+            self._transmit(m.Resume(v=m.VERSION, resume=self._resume, last=self._last))
+        else:
+            self._introduce()
+
+    def connect_failed(self, reason: str, now: float, *, final: str | None = None, retry_after: float = 0.0) -> None:
+        """`final` names a failure that trying again cannot mend (a certificate nobody vouches for)."""
+        if self._state is not State.CONNECTING:
+            return
+        if final is not None:
+            self._end(final, reason)
+        else:
+            self._lose(reason, now, at_least=retry_after)
+
+    def disconnected(self, reason: str, now: float) -> None:
+        """The socket we were on is gone."""
+        if self._state in (State.ENTERING, State.INSIDE):
+            self._lose(reason, now)
+
+    def receive_message(self, data: bytes | str, now: float) -> None:
+        if self._state not in (State.ENTERING, State.INSIDE):
+            return
+        self._heard = now
+        self._checked_at = None
+        message = m.decode_server(data)
+        match message:
+            case m.Garbage() | m.Wrong():
+                pass  # a later version's message, or nonsense: nothing we could act on
+            case m.RoomOpened() | m.Joined():
+                self._last = 0
+                self._enter(message, now)
+            case m.Resumed():
+                self._enter(message, now)
+            case m.Error():
+                self._receive_error(message, now)
+            case m.LinksAdded():
+                self._unanswered.pop(message.ref or "", None)
+                self._events.append(LinksAdded(message.refused_links))
+            case m.LinkRevoked(n=None):
+                self._unanswered.pop(message.ref or "", None)
+                self._events.append(LinkRevoked(message.link))
+            case m.Pong():
+                pass
+            case _:
+                self._receive_numbered(message)
+        if self.inside:
+            self._plan()
+
+    def handle_timer(self, now: float) -> None:
+        if self._due is None or now < self._due:
+            return
+        match self._state:
+            case State.WAITING:
+                self._connect(now)
+            case State.ENTERING:
+                self._effects.append(HangUp())
+                self._lose("the server did not answer", now)
+            case State.INSIDE:
+                checked = self._checked_at is not None and now >= self._checked_at + CHECK_SECONDS
+                if checked or now >= self._heard + 3 * self._heartbeat:
+                    self._effects.append(HangUp())
+                    self._lose("the server went silent", now)
+                    return
+                if now >= self._next_ping:
+                    self._ping(now)
+                self._plan()
+
+    def get_timer(self) -> float | None:
+        return self._due
+
+    def next_effect(self) -> Effect | None:
+        return self._effects.popleft() if self._effects else None
+
+    def next_event(self) -> Event | None:
+        return self._events.popleft() if self._events else None
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _introduce(self) -> None:
+        first = self._first
+        if isinstance(first, m.OpenRoom):
+            first = msgspec.structs.replace(first, room=self.room or first.room, links=list(self._links.values()))
+        self._transmit(first)
+
+    def _enter(self, message: m.RoomOpened | m.Joined | m.Resumed, now: float) -> None:
+        self._state = State.INSIDE
+        self._was_inside = True
+        self._since = now
+        self.room, self.member, self._resume = message.room, message.member, message.resume
+        self._heartbeat = max(1.0, message.heartbeat)
+        self._ping(now)  # it also tells the server that the new resume token arrived
+        match message:
+            case m.RoomOpened():
+                # Every link was in `open_room`; what else was asked for is asked again.
+                self._unanswered = {r: a for r, a in self._unanswered.items() if not isinstance(a, m.AddLinks)}
+                self._events.append(
+                    Opened(
+                        message.room,
+                        message.member,
+                        message.hosts,
+                        message.members,
+                        message.ice_servers,
+                        message.refused_links,
+                    )  # fmt: skip
+                )
+            case m.Joined():
+                self._events.append(Joined(message.room, message.member, message.hosts, message.ice_servers))
+            case m.Resumed():
+                self._events.append(
+                    Resumed(message.room, message.member, message.hosts, message.members, message.ice_servers)
+                )
+        for request in self._unanswered.values():
+            self._transmit(request)
+
+    def _receive_numbered(self, message: m.NumberedMessage) -> None:
+        n = message.n or 0
+        if n <= self._last:
+            return  # delivered before the socket was lost
+        self._last = n
+        match message:
+            case m.Message():
+                try:
+                    data = m.decode_base64url(message.data)
+                except ValueError:
+                    return
+                self._events.append(Received(message.sender, data))
+            case m.RoomEnded():
+                self._end(Code.ROOM_ENDED, "The host ended the show.")
+            case m.LinkRevoked():
+                self._links.pop(message.link, None)
+                self._events.append(LinkRevoked(message.link))
+            case _:
+                is_host, change = _PRESENCE[type(message)]
+                name = getattr(message, "name", "")
+                self._events.append(Presence(message.member, is_host, change, name, getattr(message, "link", "")))
+
+    def _receive_error(self, error: m.Error, now: float) -> None:
+        code, entering = error.code, self._state is State.ENTERING
+        if error.ref is not None:
+            self._unanswered.pop(error.ref, None)
+        if code == Code.RESUME_UNKNOWN and entering:
+            self._resume, self._last = None, 0
+            self._introduce()
+        elif code == Code.SERVER_CLOSING:
+            self._effects.append(HangUp())
+            self._lose("the server restarts", now, at_least=error.retry_after or 0.0)
+        elif entering:
+            if code in _FINAL or (code in _FINAL_AT_FIRST and not self._was_inside):
+                self._end(code, error.message)
+            else:
+                self._events.append(Refused(code, error.message, final=False, retry_after=error.retry_after))
+                self._effects.append(HangUp())
+                self._lose(error.message, now, at_least=error.retry_after or 0.0)
+        elif code in (Code.REMOVED, Code.LINK_REVOKED, Code.REPLACED) and error.ref is None:
+            self._end(code, error.message)
+        else:
+            self._events.append(Refused(code, error.message, final=False, retry_after=error.retry_after))
+
+    def _ping(self, now: float) -> None:
+        self._next_ping = now + self._heartbeat
+        self._transmit(m.Ping(last=self._last))
+
+    def _plan(self) -> None:
+        self._due = min(self._next_ping, self._heard + 3 * self._heartbeat)
+        if self._checked_at is not None:
+            self._due = min(self._due, self._checked_at + CHECK_SECONDS)
+
+    def _request(self, request: m.AddLinks | m.RevokeLink | m.CloseRoom) -> None:
+        self._unanswered[request.ref or ""] = request
+        if self.inside:
+            self._transmit(request)
+
+    def _new_ref(self) -> str:
+        self._requests += 1
+        return f"r{self._requests}"
+
+    def _transmit(self, message: m.ClientMessage) -> None:
+        self._effects.append(Transmit(m.encode(message)))
+
+    # --- outside ------------------------------------------------------------------------------------------------------
+
+    def _connect(self, now: float) -> None:
+        self._state, self._due = State.CONNECTING, None
+        self._effects.append(Connect())
+
+    def _lose(self, reason: str, now: float, at_least: float = 0.0) -> None:
+        if self._state is State.INSIDE and now - self._since >= STEADY_SECONDS:
+            self._attempt = 0
+        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2**self._attempt)
+        self._attempt = min(self._attempt + 1, 16)
+        share = int.from_bytes(self._entropy(4), "big") / 2**32
+        delay = at_least + share * ceiling
+        self._state, self._due, self._checked_at = State.WAITING, now + delay, None
+        self._events.append(Lost(reason, delay))
+
+    def _end(self, code: str, message: str) -> None:
+        if self._state in (State.ENTERING, State.INSIDE):
+            self._effects.append(HangUp())
+        self._state, self._due = State.OVER, None
+        self._events.append(Refused(code, message, final=True))
+
+
+def open_room(token: bytes, *, room: str | None = None, name: str = "", links: Sequence[m.Link] = ()) -> m.OpenRoom:
+    """A host's first message. `token` is 16 random bytes that the room's hosts share."""
+    return m.OpenRoom(v=m.VERSION, room=room, token=m.encode_base64url(token), name=name, links=list(links))
+
+
+def join(link: str, token: bytes, *, name: str = "") -> m.Join:
+    """A presenter's first message. `token` is the join token derived from the link's secret."""
+    return m.Join(v=m.VERSION, link=link, token=m.encode_base64url(token), name=name)
+
+
+def announce(link: str, commit: bytes, *, expires: float | None = None) -> m.Link:
+    """A link as a host tells the server of it. `commit` is SHA-256 of the join token; `expires` Unix seconds."""
+    return m.Link(link, m.encode_base64url(commit), expires)

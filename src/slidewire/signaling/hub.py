@@ -1,0 +1,682 @@
+"""The signaling server's mind: who may say what to whom, and when.
+
+Sans-I/O. A shell reports sockets that open and close and what came on them, then drains `next_effect` and asks
+`get_timer` when to come back. `now` is monotonic seconds. Randomness, the wall clock (links expire by it) and the ICE
+servers are functions given by the caller. Whatever a client sends, no method raises.
+
+`_RULES` is the table of who may say what: a message without a row for its speaker is refused before anything looks
+inside it. A connection starts as a stranger and becomes a host or a presenter with its first message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import hmac
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from slidewire.signaling import messages as m
+from slidewire.signaling.limits import Buckets, Limits, address_key
+from slidewire.signaling.messages import Code
+from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
+
+AWAY_SECONDS: Final = 20.0
+ROOM_SECONDS: Final = 12 * 3600.0
+TOMBSTONE_SECONDS: Final = 24 * 3600.0
+FIRST_MESSAGE_SECONDS: Final = 10.0
+HEARTBEAT_SECONDS: Final = 15.0
+SWEEP_SECONDS: Final = 60.0
+
+ROOM_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""32 characters, so that five bits pick one; without 0, 1, I and O, which people mistake for one another."""
+ROOM_CODE_LENGTH: Final = 6
+
+NORMAL, RESTART, BAD_MESSAGE, WRONG_SECRET, OVER, UNKNOWN, SILENT, REPLACED, FULL = (
+    1000, 1012, 4400, 4401, 4403, 4404, 4408, 4409, 4429,
+)  # fmt: skip
+
+_CLOSES: Final[dict[Code, int]] = {
+    Code.VERSION_UNSUPPORTED: BAD_MESSAGE,
+    Code.FIRST_MESSAGE: BAD_MESSAGE,
+    Code.LINK_UNKNOWN: UNKNOWN,
+    Code.LINK_WRONG: WRONG_SECRET,
+    Code.LINK_EXPIRED: OVER,
+    Code.LINK_REVOKED: OVER,
+    Code.ROOM_ENDED: OVER,
+    Code.ROOM_TAKEN: OVER,
+    Code.ROOM_FULL: FULL,
+    Code.REMOVED: OVER,
+    Code.REPLACED: REPLACED,
+    Code.SERVER_CLOSING: RESTART,
+}
+"""The errors that close the socket, and with what."""
+
+_OFFENCES: Final = frozenset({Code.MALFORMED, Code.TOO_LARGE, Code.TYPE_UNKNOWN})
+
+_OVER_TEXT: Final = {
+    Code.LINK_REVOKED: "This link was withdrawn by the host. Ask for a new one.",
+    Code.ROOM_ENDED: "The show this link was for has ended. Ask the host for a new link.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write one text message."""
+
+    connection: ConnectionId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close after everything sent before. The hub has already forgotten the connection."""
+
+    connection: ConnectionId
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRoom:
+    """Remember this across a restart, in place of what was saved under its code."""
+
+    room: StoredRoom
+
+
+@dataclass(frozen=True, slots=True)
+class DropRoom:
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTombstone:
+    tombstone: Tombstone
+
+
+Effect = Send | Close | SaveRoom | DropRoom | SaveTombstone
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    id: ConnectionId
+    address: str
+    opened: float
+    heard: float
+    member: Member | None = None
+    offences: deque[float] = field(default_factory=deque)
+    messages_full_at: float = 0.0
+    bytes_full_at: float = 0.0
+    complained: float = float("-inf")
+
+
+class _Refusal(Exception):
+    """A handler's way out: the request is answered with an error and has had no effect."""
+
+    def __init__(self, code: Code, text: str, *, retry_after: float | None = None, close: bool = True) -> None:
+        super().__init__(code)
+        self.code, self.text, self.retry_after, self.close = code, text, retry_after, close
+
+
+Check = Callable[[Any, float], float | None]
+
+
+class Hub:
+    """See the module. One instance is one server."""
+
+    def __init__(
+        self,
+        *,
+        entropy: Callable[[int], bytes],
+        wall: Callable[[], float],
+        ice_servers: Callable[[str, str], list[dict[str, Any]]] = lambda room, member: [],
+        limits: Limits | None = None,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        rooms: Iterable[StoredRoom] = (),
+        tombstones: Iterable[Tombstone] = (),
+    ) -> None:
+        self._entropy = entropy
+        self._wall = wall
+        self._ice_servers = ice_servers
+        self._limits = limits or Limits()
+        self._heartbeat = heartbeat
+        self._connections: dict[ConnectionId, _Connection] = {}
+        self._rooms: dict[str, Room] = {}
+        self._members: dict[str, Member] = {}
+        self._links: dict[str, Room] = {}
+        self._resumable: dict[bytes, Member] = {}
+        self._tombstones: dict[str, Tombstone] = {stone.link: stone for stone in tombstones}
+        self._effects: deque[Effect] = deque()
+        self._deadlines: list[tuple[float, int, Check, Any]] = []
+        self._order = itertools.count()
+        self._new_connections: Buckets[str] = Buckets(self._limits.connections)
+        self._failed_joins: Buckets[str] = Buckets(self._limits.failed_joins)
+        self._new_rooms: Buckets[str] = Buckets(self._limits.new_rooms)
+        self._sweeping = False
+        for stored in rooms:
+            self._restore(stored)
+
+    # --- what the shell calls -----------------------------------------------------------------------------------------
+
+    def admit(self, address: str, now: float) -> float:
+        """Before a socket is accepted: 0 if this address may have one more, else the seconds it should wait."""
+        self._start_sweeping(now)
+        return self._new_connections.take(address_key(address), now)
+
+    def connect(self, connection: ConnectionId, address: str, now: float) -> None:
+        self._start_sweeping(now)
+        record = _Connection(connection, address_key(address), now, now)
+        self._connections[connection] = record
+        self._arm(now + FIRST_MESSAGE_SECONDS, self._check_connection, record)
+
+    def receive_message(self, connection: ConnectionId, data: bytes | str, now: float) -> None:
+        record = self._connections.get(connection)
+        if record is None:
+            return  # it was closed while this was on its way
+        record.heard = now
+        if record.member is not None:
+            self._spend_spare_key(record.member)
+        wait = self._take(record, len(data), now)
+        if wait > 0:
+            self._complain(record, wait, now)
+            return
+        message = m.decode_client(data)
+        if isinstance(message, m.Garbage | m.Wrong):
+            self._offend(record, message, now)
+            return
+        speaker = record.member.role if record.member is not None else None
+        handler = _RULES[type(message)].get(speaker)
+        try:
+            if handler is not None:
+                handler(self, record, message, now)
+            elif speaker is None:
+                raise _Refusal(Code.FIRST_MESSAGE, "The first message must be open_room, join or resume.")
+            else:
+                raise _Refusal(Code.NOT_ALLOWED, f"A {speaker.value} in a room cannot say {_type_of(message)}.")
+        except _Refusal as no:
+            self._refuse(record, no.code, no.text, now, message.ref, retry_after=no.retry_after, close=no.close)
+
+    def receive_binary(self, connection: ConnectionId, now: float) -> None:
+        record = self._connections.get(connection)
+        if record is not None:
+            record.heard = now
+            wrong = m.Garbage(Code.MALFORMED, "Binary messages are not spoken here. Send JSON text.")
+            self._offend(record, wrong, now)
+
+    def disconnect(self, connection: ConnectionId, now: float) -> None:
+        """The socket is gone. Whoever it carried is away for a while before it has left."""
+        record = self._connections.pop(connection, None)
+        if record is None or record.member is None:
+            return
+        member = record.member
+        member.connection = None
+        member.away_since = now
+        self._tell_presence(member, m.HostAway, m.MemberAway, now)
+        self._arm(now + AWAY_SECONDS, self._check_away, member)
+
+    def shut_down(self, retry_after: float) -> None:
+        """The server goes: everybody is told when to come back."""
+        for record in list(self._connections.values()):
+            text = "The server restarts. Your client comes back by itself."
+            self._dismiss(record, Code.SERVER_CLOSING, text, retry_after)
+
+    def handle_timer(self, now: float) -> None:
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, _, check, subject = heapq.heappop(self._deadlines)
+            again = check(subject, now)
+            if again is not None:
+                self._arm(again, check, subject)
+
+    def get_timer(self) -> float | None:
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def next_effect(self) -> Effect | None:
+        return self._effects.popleft() if self._effects else None
+
+    @property
+    def room_count(self) -> int:
+        return len(self._rooms)
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections)
+
+    # --- first messages -----------------------------------------------------------------------------------------------
+
+    def _open_room(self, record: _Connection, message: m.OpenRoom, now: float) -> None:
+        token_hash = _sha256(m.decode_base64url(message.token))
+        room = self._rooms.get(message.room.upper()) if message.room else None
+        if room is None:
+            wait = self._new_rooms.take(record.address, now)
+            if wait > 0:
+                text = "Too many new rooms from this address. Try again later."
+                raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
+            room = Room(message.room.upper() if message.room else self._new_code(), token_hash)
+        elif not hmac.compare_digest(room.token_hash, token_hash):
+            text = "Another host has a room with this code. Open one without a code to get a new one."
+            raise _Refusal(Code.ROOM_TAKEN, text)
+        if len(room.hosts()) >= self._limits.hosts_per_room:
+            text = f"This room already has {self._limits.hosts_per_room} hosts."
+            raise _Refusal(Code.ROOM_FULL, text)
+        if not self._has_space_for(room, message.links):
+            raise _Refusal(Code.ROOM_FULL, self._links_full())
+        self._rooms[room.code] = room
+        room.idle_until = None
+        refused = self._add_to(room, message.links)
+        member = self._enter(record, room, Role.HOST, message.name, "")
+        self._save(room)
+        self._answer(
+            record,
+            m.RoomOpened(
+                ref=message.ref,
+                room=room.code,
+                member=member.id,
+                resume=self._new_resume_token(member),
+                hosts=room.host_entries(but=member),
+                members=room.member_entries(),
+                ice_servers=self._ice_servers(room.code, member.id),
+                heartbeat=self._heartbeat,
+                refused_links=refused,
+            ),
+        )
+        for other in room.members.values():
+            if other is not member:
+                self._deliver(other, m.HostJoined, now, member=member.id, name=member.name)
+
+    def _join(self, record: _Connection, message: m.Join, now: float) -> None:
+        wait = self._failed_joins.peek(record.address, now)
+        if wait > 0:
+            text = "Too many links that do not work came from this address. Wait a little, then try again."
+            raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
+        stone = self._tombstones.get(message.link)
+        if stone is not None:
+            raise _Refusal(stone.code, _OVER_TEXT[stone.code])
+        room = self._links.get(message.link)
+        if room is None:
+            self._failed_joins.take(record.address, now)
+            text = "No host has announced this link. Check that it is whole, and that the host is running."
+            raise _Refusal(Code.LINK_UNKNOWN, text)
+        link = room.links[message.link]
+        commit = m.encode_base64url(_sha256(m.decode_base64url(message.token)))
+        if not hmac.compare_digest(commit, link.commit):
+            self._failed_joins.take(record.address, now)
+            text = "This link was cut off or altered when it was copied. Copy the whole of it."
+            raise _Refusal(Code.LINK_WRONG, text)
+        if link.expires is not None and self._wall() >= link.expires:
+            text = "This link has expired. Ask the host for a new one."
+            raise _Refusal(Code.LINK_EXPIRED, text)
+        if len(room.presenters()) >= self._limits.presenters_per_room:
+            text = f"This room is full: {self._limits.presenters_per_room} presenters are in it."
+            raise _Refusal(Code.ROOM_FULL, text)
+        member = self._enter(record, room, Role.PRESENTER, message.name, link.id)
+        self._answer(
+            record,
+            m.Joined(
+                ref=message.ref,
+                room=room.code,
+                member=member.id,
+                resume=self._new_resume_token(member),
+                hosts=room.host_entries(but=member),
+                ice_servers=self._ice_servers(room.code, member.id),
+                heartbeat=self._heartbeat,
+            ),
+        )
+        for host in room.hosts():
+            self._deliver(host, m.MemberJoined, now, member=member.id, link=member.link, name=member.name)
+
+    def _resume(self, record: _Connection, message: m.Resume, now: float) -> None:
+        key = _sha256(m.decode_base64url(message.resume))
+        member = self._resumable.get(key)
+        if member is None:
+            text = "This place was given up. Join, or open the room, again."
+            raise _Refusal(Code.RESUME_UNKNOWN, text)
+        if member.connection is not None:
+            # The old socket is half open: its end of it went on to this one.
+            text = "This member came back on another connection."
+            self._dismiss(self._connections[member.connection], Code.REPLACED, text)
+            returned = False
+        else:
+            returned = True
+        member.connection = record.id
+        record.member = member
+        self._answer(
+            record,
+            m.Resumed(
+                ref=message.ref,
+                room=member.room.code,
+                member=member.id,
+                resume=self._new_resume_token(member, spare=key),
+                hosts=member.room.host_entries(but=member),
+                members=member.room.member_entries() if member.role is Role.HOST else None,
+                ice_servers=self._ice_servers(member.room.code, member.id),
+                heartbeat=self._heartbeat,
+            ),
+        )
+        for data in member.mailbox.after(message.last, now):
+            self._effects.append(Send(record.id, data))
+        if returned:
+            self._tell_presence(member, m.HostBack, m.MemberBack, now)
+
+    # --- afterwards ---------------------------------------------------------------------------------------------------
+
+    def _send(self, record: _Connection, message: m.SendTo, now: float) -> None:
+        sender = _member(record)
+        receiver = sender.room.members.get(message.to)
+        if receiver is None:
+            raise _Refusal(Code.MEMBER_UNKNOWN, "That member has left the room.")
+        if sender.role is Role.PRESENTER and receiver.role is not Role.HOST:
+            raise _Refusal(Code.NOT_ALLOWED, "A presenter writes to hosts only.")
+        self._deliver(receiver, m.Message, now, sender=sender.id, data=message.data)
+
+    def _ping(self, record: _Connection, message: m.Ping, now: float) -> None:
+        _member(record).mailbox.forget(message.last)
+        self._answer(record, m.Pong(ref=message.ref))
+
+    def _leave(self, record: _Connection, message: m.Leave, now: float) -> None:
+        member = _member(record)
+        self._close(record, NORMAL, "left")
+        self._remove(member, now)
+
+    def _add_links(self, record: _Connection, message: m.AddLinks, now: float) -> None:
+        room = _member(record).room
+        if not self._has_space_for(room, message.links):
+            raise _Refusal(Code.ROOM_FULL, self._links_full(), close=False)
+        refused = self._add_to(room, message.links)
+        self._save(room)
+        self._answer(record, m.LinksAdded(ref=message.ref, refused_links=refused))
+
+    def _revoke_link(self, record: _Connection, message: m.RevokeLink, now: float) -> None:
+        host = _member(record)
+        room = host.room
+        stone = self._tombstones.get(message.link)
+        if room.links.pop(message.link, None) is not None:
+            del self._links[message.link]
+            self._bury(message.link, room, Code.LINK_REVOKED)
+            self._save(room)
+        elif stone is None or stone.room != room.code:
+            text = "This room has no such link."
+            raise _Refusal(Code.LINK_UNKNOWN, text, close=False)
+        self._answer(record, m.LinkRevoked(ref=message.ref, link=message.link))
+        for other in room.hosts(but=host):
+            self._deliver(other, m.LinkRevoked, now, link=message.link)
+        for member in room.presenters(message.link):
+            self._expel(member, Code.LINK_REVOKED, _OVER_TEXT[Code.LINK_REVOKED], now)
+
+    def _remove_member(self, record: _Connection, message: m.RemoveMember, now: float) -> None:
+        member = _member(record).room.members.get(message.member)
+        if member is None:
+            raise _Refusal(Code.MEMBER_UNKNOWN, "That member has left the room.")
+        if member.role is not Role.PRESENTER:
+            raise _Refusal(Code.NOT_ALLOWED, "A host removes presenters only.")
+        text = f"The host removed you: {message.reason}" if message.reason else "The host removed you from the room."
+        self._expel(member, Code.REMOVED, text, now)
+
+    def _close_room(self, record: _Connection, message: m.CloseRoom, now: float) -> None:
+        room = _member(record).room
+        for link in room.links:
+            self._bury(link, room, Code.ROOM_ENDED)
+        self._end(room, now)
+
+    # --- rooms, links, members ----------------------------------------------------------------------------------------
+
+    def _enter(self, record: _Connection, room: Room, role: Role, name: str, link: str) -> Member:
+        member = Member(self._new_member_id(), room, role, name, link, record.id)
+        record.member = member
+        room.members[member.id] = self._members[member.id] = member
+        return member
+
+    def _remove(self, member: Member, now: float) -> None:
+        """It has left for good."""
+        room = member.room
+        room.members.pop(member.id, None)
+        self._members.pop(member.id, None)
+        for key in (member.resume_key, member.spare_key):
+            if key is not None:
+                self._resumable.pop(key, None)
+        self._tell_presence(member, m.HostLeft, m.MemberLeft, now)
+        if member.role is Role.HOST and not room.hosts() and room.code in self._rooms:
+            room.idle_until = self._wall() + ROOM_SECONDS
+            self._save(room)
+
+    def _expel(self, member: Member, code: Code, text: str, now: float) -> None:
+        if member.connection is not None:
+            self._dismiss(self._connections[member.connection], code, text)
+        self._remove(member, now)
+
+    def _end(self, room: Room, now: float) -> None:
+        """Everybody is told and goes; the room is forgotten."""
+        for link in room.links:
+            self._links.pop(link, None)
+        del self._rooms[room.code]
+        self._effects.append(DropRoom(room.code))
+        members = list(room.members.values())
+        for member in members:
+            self._deliver(member, m.RoomEnded, now)
+        room.members.clear()
+        for member in members:
+            if member.connection is not None:
+                self._close(self._connections[member.connection], OVER, Code.ROOM_ENDED)
+            self._remove(member, now)
+
+    def _add_to(self, room: Room, links: Iterable[m.Link]) -> list[m.RefusedLink]:
+        """Announce links. What is over stays over, and what is another room's stays that room's."""
+        refused = []
+        for link in links:
+            stone = self._tombstones.get(link.id)
+            if stone is not None:
+                refused.append(m.RefusedLink(link.id, stone.code))
+            elif self._links.get(link.id, room) is not room:
+                refused.append(m.RefusedLink(link.id, Code.LINK_TAKEN))
+            else:
+                room.links[link.id] = link
+                self._links[link.id] = room
+        return refused
+
+    def _has_space_for(self, room: Room, links: Iterable[m.Link]) -> bool:
+        return len(room.links.keys() | {link.id for link in links}) <= self._limits.links_per_room
+
+    def _links_full(self) -> str:
+        return f"A room has at most {self._limits.links_per_room} links. Revoke some first."
+
+    def _bury(self, link: str, room: Room, code: Code) -> None:
+        stone = Tombstone(link, room.code, code, self._wall() + TOMBSTONE_SECONDS)
+        self._tombstones[link] = stone
+        self._effects.append(SaveTombstone(stone))
+
+    def _restore(self, stored: StoredRoom) -> None:
+        """A room from before the restart: it has no host yet, so its time runs."""
+        latest = self._wall() + ROOM_SECONDS
+        idle_until = latest if stored.idle_until is None else min(stored.idle_until, latest)
+        room = Room(stored.code, stored.token_hash, idle_until=idle_until)
+        self._rooms[room.code] = room
+        self._add_to(room, stored.links)
+
+    def _save(self, room: Room) -> None:
+        self._effects.append(SaveRoom(room.stored()))
+
+    def _new_code(self) -> str:
+        while True:
+            code = "".join(ROOM_ALPHABET[byte & 31] for byte in self._entropy(ROOM_CODE_LENGTH))
+            if code not in self._rooms:
+                return code
+
+    def _new_member_id(self) -> str:
+        while True:
+            member_id = "m" + self._entropy(5).hex()
+            if member_id not in self._members:
+                return member_id
+
+    # --- resume tokens ------------------------------------------------------------------------------------------------
+
+    def _new_resume_token(self, member: Member, spare: bytes | None = None) -> str:
+        """A fresh token. The one that was just used stays good until the next message: this answer may get lost."""
+        for key in (member.resume_key, member.spare_key):
+            if key is not None and key != spare:
+                self._resumable.pop(key, None)
+        token = self._entropy(16)
+        member.resume_key = _sha256(token)
+        member.spare_key = spare
+        self._resumable[member.resume_key] = member
+        return m.encode_base64url(token)
+
+    def _spend_spare_key(self, member: Member) -> None:
+        if member.spare_key is not None:
+            self._resumable.pop(member.spare_key, None)
+            member.spare_key = None
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def _answer(self, record: _Connection, message: m.ServerMessage) -> None:
+        self._effects.append(Send(record.id, m.encode(message)))
+
+    def _deliver(self, to: Member, kind: Callable[..., m.NumberedMessage], now: float, /, **fields: Any) -> None:
+        """Number it, keep it, and send it if the member is there."""
+        data = m.encode(kind(n=to.mailbox.next_number(), **fields))
+        to.mailbox.keep(data, now)
+        if to.connection is not None:
+            self._effects.append(Send(to.connection, data))
+
+    def _tell_presence(
+        self, member: Member, of_host: Callable[..., m.NumberedMessage], of_presenter: Callable[..., m.NumberedMessage],
+        now: float,
+    ) -> None:  # fmt: skip
+        """Hosts concern everybody, presenters concern the hosts."""
+        if member.role is Role.HOST:
+            kind, others = of_host, list(member.room.members.values())
+        else:
+            kind, others = of_presenter, member.room.hosts()
+        for other in others:
+            if other is not member:
+                self._deliver(other, kind, now, member=member.id)
+
+    def _error(
+        self, record: _Connection, code: Code, text: str, ref: str | None = None, retry_after: float | None = None
+    ) -> None:
+        supported = [m.VERSION] if code is Code.VERSION_UNSUPPORTED else None
+        wait = None if retry_after is None else round(retry_after, 3)
+        self._answer(record, m.Error(ref=ref, code=code, message=text, retry_after=wait, supported=supported))
+
+    def _refuse(
+        self, record: _Connection, code: Code, text: str, now: float, ref: str | None = None, *,
+        retry_after: float | None = None, close: bool = True,
+    ) -> None:  # fmt: skip
+        """Answer with an error, and close if it is one of those that do."""
+        self._error(record, code, text, ref, retry_after)
+        if close and code in _CLOSES:
+            self._drop(record, _CLOSES[code], code, now)
+
+    def _dismiss(self, record: _Connection, code: Code, text: str, retry_after: float | None = None) -> None:
+        """Answer with an error and close, without a word to the others about its member."""
+        self._error(record, code, text, retry_after=retry_after)
+        self._close(record, _CLOSES[code], code)
+
+    def _offend(self, record: _Connection, wrong: m.Garbage | m.Wrong, now: float) -> None:
+        ref = wrong.ref if isinstance(wrong, m.Wrong) else None
+        self._refuse(record, wrong.code, wrong.message, now, ref)
+        if wrong.code in _OFFENCES:
+            record.offences.append(now)
+            while now - record.offences[0] > self._limits.offence_window:
+                record.offences.popleft()
+            if len(record.offences) >= self._limits.offences:
+                self._drop(record, BAD_MESSAGE, wrong.code, now)
+
+    def _take(self, record: _Connection, size: int, now: float) -> float:
+        factor = self._limits.host_factor if record.member is not None and record.member.role is Role.HOST else 1
+        record.messages_full_at, wait = self._limits.messages.times(factor).take(record.messages_full_at, now)
+        if wait == 0:
+            record.bytes_full_at, wait = self._limits.bytes.times(factor).take(record.bytes_full_at, now, size)
+        return wait
+
+    def _complain(self, record: _Connection, wait: float, now: float) -> None:
+        """Say so at most once a second: an answer to each would double the flood."""
+        if now - record.complained >= 1.0:
+            record.complained = now
+            text = "Too many messages: this one and any until then were dropped."
+            self._refuse(record, Code.RATE_LIMITED, text, now, retry_after=wait)
+
+    def _close(self, record: _Connection, code: int, reason: str) -> None:
+        """Forget the connection; its member is the caller's business."""
+        self._connections.pop(record.id, None)
+        self._effects.append(Close(record.id, code, reason))
+
+    def _drop(self, record: _Connection, code: int, reason: str, now: float) -> None:
+        """Close a connection whose member, if any, may come back."""
+        self.disconnect(record.id, now)
+        self._effects.append(Close(record.id, code, reason))
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _arm(self, when: float, check: Check, subject: Any) -> None:
+        heapq.heappush(self._deadlines, (when, next(self._order), check, subject))
+
+    def _check_connection(self, record: _Connection, now: float) -> float | None:
+        if self._connections.get(record.id) is not record:
+            return None
+        stranger = record.member is None
+        due = record.opened + FIRST_MESSAGE_SECONDS if stranger else record.heard + 3 * self._heartbeat
+        if now < due:
+            return due
+        if stranger:
+            text = "Nothing was said for ten seconds. The first message is open_room, join or resume."
+            self._refuse(record, Code.FIRST_MESSAGE, text, now)
+        else:
+            self._drop(record, SILENT, "silent for three heartbeats", now)
+        return None
+
+    def _check_away(self, member: Member, now: float) -> float | None:
+        if self._members.get(member.id) is not member or not member.away:
+            return None
+        due = member.away_since + AWAY_SECONDS
+        if now < due:
+            return None  # it went away again later, which armed a deadline of its own
+        self._remove(member, now)
+        return None
+
+    def _start_sweeping(self, now: float) -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            self._arm(now + SWEEP_SECONDS, self._sweep, None)
+
+    def _sweep(self, _: None, now: float) -> float:
+        """Once a minute, forget what is over."""
+        for buckets in (self._new_connections, self._failed_joins, self._new_rooms):
+            buckets.prune(now)
+        wall = self._wall()
+        for link in [link for link, stone in self._tombstones.items() if stone.until <= wall]:
+            del self._tombstones[link]
+        for room in [r for r in self._rooms.values() if r.idle_until is not None and r.idle_until <= wall]:
+            self._end(room, now)
+        return now + SWEEP_SECONDS
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _member(record: _Connection) -> Member:
+    assert record.member is not None  # _RULES let nobody else through
+    return record.member
+
+
+def _type_of(message: m.ClientMessage) -> str:
+    return str(message.__struct_config__.tag)
+
+
+_Handler = Callable[[Hub, _Connection, Any, float], None]
+
+_RULES: Final[dict[type[m.ClientMessage], dict[Role | None, _Handler]]] = {
+    m.OpenRoom: {None: Hub._open_room},
+    m.Join: {None: Hub._join},
+    m.Resume: {None: Hub._resume},
+    m.SendTo: {Role.HOST: Hub._send, Role.PRESENTER: Hub._send},
+    m.Ping: {Role.HOST: Hub._ping, Role.PRESENTER: Hub._ping},
+    m.Leave: {Role.HOST: Hub._leave, Role.PRESENTER: Hub._leave},
+    m.AddLinks: {Role.HOST: Hub._add_links},
+    m.RevokeLink: {Role.HOST: Hub._revoke_link},
+    m.RemoveMember: {Role.HOST: Hub._remove_member},
+    m.CloseRoom: {Role.HOST: Hub._close_room},
+}
+"""Who may say what. None is a stranger: a connection that has not said its first message."""

@@ -1,0 +1,140 @@
+"""What the server remembers: rooms, their members, and the last few messages of each member.
+
+Plain state with the small rules that belong to one room or one member. Who may do what, and everything that concerns
+several of them at once, is in `hub.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from slidewire.signaling.messages import Code, HostEntry, Link, MemberEntry
+
+KEEP_MESSAGES: Final = 64
+KEEP_BYTES: Final = 128 * 1024
+KEEP_SECONDS: Final = 10.0
+
+ConnectionId = int
+"""A socket, as its shell numbers it. Never used twice."""
+
+
+class Role(Enum):
+    HOST = "host"
+    PRESENTER = "presenter"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    n: int
+    since: float
+    data: bytes
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """Numbers a member's messages and keeps the last of them until it says it has them. The oldest are lost first."""
+
+    last: int = 0
+    kept: deque[Kept] = field(default_factory=deque)
+    size: int = 0
+
+    def next_number(self) -> int:
+        self.last += 1
+        return self.last
+
+    def keep(self, data: bytes, now: float) -> None:
+        """Keep the message that was numbered last."""
+        self.kept.append(Kept(self.last, now, data))
+        self.size += len(data)
+        while len(self.kept) > KEEP_MESSAGES or self.size > KEEP_BYTES:
+            self._drop()
+        self._forget_old(now)
+
+    def forget(self, last: int) -> None:
+        while self.kept and self.kept[0].n <= last:
+            self._drop()
+
+    def after(self, last: int, now: float) -> Iterator[bytes]:
+        self.forget(last)
+        self._forget_old(now)
+        return (kept.data for kept in tuple(self.kept))
+
+    def _forget_old(self, now: float) -> None:
+        while self.kept and now - self.kept[0].since > KEEP_SECONDS:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.size -= len(self.kept.popleft().data)
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """Present while it has a connection, away (since when) while it has none."""
+
+    id: str
+    room: Room
+    role: Role
+    name: str
+    link: str
+    """The link it came by; empty for hosts."""
+    connection: ConnectionId | None
+    away_since: float = 0.0
+    resume_key: bytes | None = None
+    """SHA-256 of the newest resume token."""
+    spare_key: bytes | None = None
+    """SHA-256 of the token that led to the newest: still good until the member proves that it has the newest."""
+    mailbox: Mailbox = field(default_factory=Mailbox)
+
+    @property
+    def away(self) -> bool:
+        return self.connection is None
+
+
+@dataclass(slots=True, eq=False)
+class Room:
+    code: str
+    token_hash: bytes
+    links: dict[str, Link] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+    idle_until: float | None = None
+    """Wall clock: when a room without a host is forgotten. None while it has one."""
+
+    def hosts(self, but: Member | None = None) -> list[Member]:
+        return [m for m in self.members.values() if m.role is Role.HOST and m is not but]
+
+    def presenters(self, link: str | None = None) -> list[Member]:
+        return [m for m in self.members.values() if m.role is Role.PRESENTER and (link is None or m.link == link)]
+
+    def host_entries(self, but: Member) -> list[HostEntry]:
+        return [HostEntry(m.id, m.name, m.away) for m in self.hosts(but)]
+
+    def member_entries(self) -> list[MemberEntry]:
+        return [MemberEntry(m.id, m.link, m.name, m.away) for m in self.presenters()]
+
+    def stored(self) -> StoredRoom:
+        return StoredRoom(self.code, self.token_hash, tuple(self.links.values()), self.idle_until)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRoom:
+    """What of a room outlives the process."""
+
+    code: str
+    token_hash: bytes
+    links: tuple[Link, ...]
+    idle_until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A link that is over: it answers why, for a day, whatever any host announces."""
+
+    link: str
+    room: str
+    code: Code
+    until: float
+    """Wall clock."""
