@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
+from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import Admitted
 from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed
@@ -44,6 +45,7 @@ class Surroundings(Protocol):
     def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None: ...
     def guest_changed(self, guest: Guest) -> None:
         """Something an operator sees of this guest is different now."""
+
     def guest_established(self, guest: Guest) -> None: ...
 
 
@@ -64,7 +66,7 @@ class Guest:
         self._around = around
         self._peers: dict[int, Peer] = {}
         self._generation = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._timer_fired)
         self._working = Tasks()
         self._ending = Tasks()
         self._closed = False
@@ -129,7 +131,7 @@ class Guest:
     def drain(self) -> None:
         while not self._closed and (effect := self.session.next_effect()) is not None:
             self._obey(effect)
-        self._set_timer()
+        self._alarm.set(None if self._closed else self.session.get_timer())
 
     def _obey(self, effect: Effect) -> None:
         match effect:
@@ -158,17 +160,7 @@ class Guest:
         if peer is not None:
             peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = None if self._closed else self.session.get_timer()
-        if due is not None:
-            delay = max(0.0, due - monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._timer_fired)
-
     def _timer_fired(self) -> None:
-        self._timer = None
         self.session.handle_timer(monotonic())
         self.drain()
 
@@ -273,7 +265,7 @@ class Guest:
 
     async def close(self) -> None:
         self._closed = True
-        self._set_timer()
+        self._alarm.set(None)
         await self._working.cancel()
         for generation in list(self._peers):
             self._drop_peer(generation)

@@ -61,7 +61,9 @@ class Stage:
             self._overlay.close()
         await self.deck.close()
 
-    def submit(self, session: HostSession, sequence: int, intent: Intent, done: Callable[[Outcome | None], None]) -> None:
+    def submit(
+        self, session: HostSession, sequence: int, intent: Intent, done: Callable[[Outcome | None], None]
+    ) -> None:
         """Queue an intent whose turn has come in its session. `done` hears the outcome, or None if it expired in the
         queue (its session has then answered so)."""
         self._queue.put_nowait((session, sequence, intent, done))

@@ -8,7 +8,6 @@ when the host does not know it any more; then a new handshake is made, and what 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
+from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake
 from slidewire.control.intents import Intent, Point
@@ -77,8 +77,8 @@ class PresenterConnection:
         self._state_version: int | None = None
         self._reported: str | None = None
         self._silent_since: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._hello_timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._timer_fired)
+        self._hello_alarm = Alarm(self._send_hello)
         self._working = Tasks()
         self._ending = Tasks()
         self._closed = False
@@ -106,9 +106,8 @@ class PresenterConnection:
 
     async def close(self) -> None:
         self._closed = True
-        for timer in (self._timer, self._hello_timer):
-            if timer is not None:
-                timer.cancel()
+        self._alarm.set(None)
+        self._hello_alarm.set(None)
         await self._working.cancel()
         for generation in list(self._peers):
             self._drop_peer(generation)
@@ -169,7 +168,7 @@ class PresenterConnection:
             return
         if self._host is not None and self.signaling is not None:
             self.signaling.send(self._host, self._handshake.hello)
-        self._hello_timer = asyncio.get_running_loop().call_later(REPEAT_HELLO, self._send_hello)
+        self._hello_alarm.set(monotonic() + REPEAT_HELLO)
 
     def _receive_welcome(self, data: bytes) -> None:
         if self._handshake is None or (welcomed := self._handshake.receive_welcome(data, monotonic())) is None:
@@ -269,12 +268,9 @@ class PresenterConnection:
 
     def _set_timer(self) -> None:
         assert self._session is not None
-        if self._timer is not None:
-            self._timer.cancel()
         moments = [moment for moment in (self._session.get_timer(), self._next_offer) if moment is not None]
         moments.append(monotonic() + 1.0)  # paths are judged by silence, and silence has no event
-        delay = max(0.0, min(moments) - monotonic())
-        self._timer = asyncio.get_running_loop().call_later(delay, self._timer_fired)
+        self._alarm.set(min(moments))
 
     def _timer_fired(self) -> None:
         if self._session is None or self._closed:

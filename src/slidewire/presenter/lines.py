@@ -25,32 +25,32 @@ class Line:
     text: str
     """As the receipt repeats it."""
     action: Intent | Point | None
-    id: Any = None
-    """The caller's own name for it, if the line had one."""
+    id: Any
+    """What the receipt is to be known by: the line's number, or the id it brought."""
 
 
-def read_line(line: str) -> Line:
+def read_line(line: str, number: int) -> Line:
     """Raises `LineError`."""
     text = line.strip()
     if text.startswith("{"):
-        return _read_json(text)
+        return _read_json(text, number)
     word, *arguments = text.split()
-    return Line(" ".join([word, *arguments]), _action(word, arguments))
+    return Line(" ".join([word, *arguments]), _action(word, arguments), number)
 
 
-def _read_json(text: str) -> Line:
+def _read_json(text: str, number: int) -> Line:
     try:
         value = json.loads(text)
     except ValueError as error:
         raise LineError(f"This line is not JSON: {error}.") from None
     word = value.get("intent")
-    if not isinstance(word, str):
+    if not isinstance(word, str) or not word.strip():
         raise LineError('A JSON line needs an "intent", for example {"intent": "next"}.')
     first, *arguments = word.split()
     for name in ("slide", "x", "y"):
         if name in value:
             arguments.append(str(value[name]))
-    return Line(" ".join([first, *arguments]), _action(first, arguments), value.get("id"))
+    return Line(" ".join([first, *arguments]), _action(first, arguments), value.get("id", number))
 
 
 def _action(word: str, arguments: list[str]) -> Intent | Point | None:

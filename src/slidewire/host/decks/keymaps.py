@@ -110,8 +110,8 @@ KEYNOTE = KeyMap(
 )
 EVINCE = KeyMap("Evince", (Match("evince"),), (FULL_SCREEN,), PAGES | ENDS | BLANKS | START | STOP | NUMBER)
 OKULAR = KeyMap("Okular", (Match("okular"),), (FULL_SCREEN,), PAGES | ENDS | {Verb.BLACK: (Key.B,)} | STOP)
-# In pdfpc digits choose a pen, "w" leaves the full screen, and "g" asks in whichever of its two windows it likes.
-PDFPC = KeyMap("pdfpc", (Match("pdfpc"),), (FULL_SCREEN,), PAGES | ENDS | {Verb.BLACK: (Key.B,)})
+# In pdfpc digits choose a pen and "w" leaves the full screen; with one screen (4.6.0) neither "b" nor "g" does its work.
+PDFPC = KeyMap("pdfpc", (Match("pdfpc"),), (FULL_SCREEN,), PAGES | ENDS)
 IMPRESSIVE = KeyMap("Impressive", (Match("impressive"),), (), PAGES | ENDS | BLANKS | STOP)
 XPDF = KeyMap("xpdf", (Match("xpdf"),), (FULL_SCREEN,), PAGES)
 MUPDF = KeyMap(

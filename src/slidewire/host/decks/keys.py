@@ -49,12 +49,13 @@ class KeysDeck:
         self._desktop: Desktop | None = None
         self._deck: Sighting | None = None
         self._state = DeckState(DeckStatus.NO_DECK)
+        self._refreshing = False
 
     async def open(self) -> None:
         check(self._target)
         try:
             self._desktop = open_desktop(asyncio.get_running_loop(), self._display)
-            self._desktop.focus.changed = self._refresh
+            self._desktop.focus.changed = self._refresh_soon
             self._look(self._desktop)
         except DesktopError as error:
             await self.close()
@@ -154,8 +155,15 @@ class KeysDeck:
         self._state = DeckState(status, title=self._deck.window.title)
         self.can = self._deck.key_map.can
 
+    def _refresh_soon(self) -> None:
+        """The windows changed. Changes come in bursts: look once, after them."""
+        if not self._refreshing:
+            self._refreshing = True
+            asyncio.get_running_loop().call_soon(self._refresh)
+
     def _refresh(self) -> None:
-        """The windows changed: look, and tell the agent if that makes a difference to it."""
+        """Look, and tell the agent if that makes a difference to it."""
+        self._refreshing = False
         if self._desktop is None:
             return
         before = self._state, self.can

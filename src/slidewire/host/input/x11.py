@@ -75,12 +75,14 @@ class XKeyboard:
                 self._modifiers &= ~(1 << (at // modifiers.keycodes_per_modifier))
 
     def _state(self) -> int:
-        return int(self._server.core.QueryPointer(self._server.root).reply().mask)
+        state = int(self._server.core.QueryPointer(self._server.root).reply().mask)
+        self._server.pump()  # a change of layout that came before this answer is known now
+        return state
 
     def _codes(self, key: Key) -> tuple[int, ...] | None:
         """The key codes to press, in order, or None if the layout in force does not have this key."""
-        symbol = KEYSYMS[key]
         column = 2 * (self._state() >> GROUP_SHIFT & 3)
+        symbol = KEYSYMS[key]
         plain = self._layout.get((symbol, column))
         if plain is not None:
             return (plain,)
@@ -97,8 +99,6 @@ class XKeyboard:
 
     @translated()
     def press(self, key: Key) -> None:
-        self._state()
-        self._server.pump()  # a change of layout that came before this answer is known now
         codes = self._codes(key)
         if codes is None:
             raise DesktopError(f"the keyboard layout in force has no key for {key.name.lower()}: switch the layout")

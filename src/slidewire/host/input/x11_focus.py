@@ -84,8 +84,9 @@ class XFocus:
 
     @translated()
     def windows(self) -> list[Window]:
-        found = []
-        for window in self._managed():
+        managed, found = self._managed(), []
+        self._server.pump()  # what changed before that answer is looked at anew
+        for window in managed:
             try:
                 if window not in self._known:
                     self._watch(window)

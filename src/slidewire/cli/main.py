@@ -1,0 +1,176 @@
+"""The `slidewire` command. Exit codes: 0 fine, 1 refused or failed with a sentence on standard error, 2 wrong usage."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slidewire import __version__
+from slidewire.cli.output import log_to_stderr
+
+FILE = click.Path(path_type=Path)
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a program to its end; what a person can mend becomes a sentence and exit code 1."""
+    from slidewire.aio.loop import run
+    from slidewire.aio.websocket_client import TrustError
+    from slidewire.control.links import LinkError
+    from slidewire.host.decks.driver import DeckError
+    from slidewire.host.program import HostError
+    from slidewire.presenter.terminal import PresentError
+    from slidewire.server.config import ServerError
+
+    try:
+        run(work())
+    except (DeckError, HostError, LinkError, PresentError, ServerError, TrustError) as error:
+        click.echo(f"slidewire: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        [
+            click.option("--listen", default="0.0.0.0", show_default=True, help="Address to listen on."),
+            click.option(
+                "--port", default=8443, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
+            ),
+            click.option("--url", help="How the world reaches this server, if it cannot tell by itself."),
+            click.option("--tls-cert", type=FILE, help="Certificate chain (PEM). Read again when it changes."),
+            click.option("--tls-key", type=FILE, help="Its private key (PEM)."),
+            click.option("--http", is_flag=True, help="Plain HTTP, behind a proxy: on loopback addresses only."),
+            click.option("--http-anywhere", is_flag=True, help="… and on any address. Phones will not seal there."),
+            click.option("--state-dir", type=FILE, help="Where keys and rooms are kept."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    from slidewire.host.choose import DRIVERS
+
+    for option in reversed(
+        [
+            click.argument("deck", required=False, type=FILE),
+            click.option("--driver", type=click.Choice(DRIVERS), default="auto", help="What shows the slides."),
+            click.option("--window", help="keys: the deck's window, as a pattern of its title."),
+            click.option("--raise-window", is_flag=True, help="keys: bring the deck to the front instead of refusing."),
+            click.option("--room", help="Open this room again, or join it as a further host."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("-v", "--verbose", count=True, help="Say more on standard error.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="slidewire")
+def main() -> None:
+    """The self-hosted internet clicker: drive the slides on somebody else's computer from any browser."""
+
+
+@main.command()
+@_host_options
+@_server_options
+@click.option("--open/--no-open", "open_browser", default=None, help="Show the web deck in a browser here.")
+@_common
+def up(deck: Path | None, as_json: bool, verbose: int, open_browser: bool | None, **options: Any) -> None:
+    """Server and host for this computer in one process; DECK is what it shows (the demo deck without one)."""
+    from slidewire.cli import serving
+
+    log_to_stderr(verbose)
+    if open_browser is None:
+        open_browser = serving.wants_browser(as_json)
+    wanted = open_browser
+
+    async def work() -> None:
+        settings = _settings(options)
+        await serving.up(settings, _host(deck, options), as_json, wanted)
+
+    _run(work)
+
+
+@main.command()
+@_server_options
+@_common
+def serve(as_json: bool, verbose: int, **options: Any) -> None:
+    """The server alone."""
+    from slidewire.cli import serving
+
+    log_to_stderr(verbose)
+
+    async def work() -> None:
+        await serving.serve(_settings(options), as_json)
+
+    _run(work)
+
+
+@main.command()
+@_host_options
+@click.option("--server", required=True, help="The server's address, https://SERVER.")
+@click.option("--ca", type=FILE, help="Trust this authority as well (PEM).")
+@click.option("--state-dir", type=FILE, help="Where room keys are kept.")
+@_common
+def host(deck: Path | None, server: str, ca: Path | None, as_json: bool, verbose: int, **options: Any) -> None:
+    """The host alone: shows DECK here, for presenters who come through SERVER."""
+    from slidewire.cli import serving
+
+    log_to_stderr(verbose)
+    if not server.startswith(("https://", "http://")):
+        raise click.BadParameter("give the server's address as https://SERVER", param_hint="--server")
+    _run(lambda: serving.host(server, _host(deck, options), ca, as_json))
+
+
+@main.command()
+@click.argument("link")
+@click.option("--ca", type=FILE, help="Trust this authority as well (PEM).")
+@click.option("--name", default="", help="Shown to the operator.")
+@click.option("--no-direct", is_flag=True, help="Stay on the path through the server.")
+@_common
+def present(link: str, ca: Path | None, name: str, no_direct: bool, as_json: bool, verbose: int) -> None:
+    """A presenter in the terminal: reads one intent per line, such as next, goto 12 or laser 0.5 0.5."""
+    from slidewire.control.links import parse_link
+    from slidewire.presenter.terminal import TerminalPresenter, read_stdin
+    from slidewire.rtc.aiortc_engine import AiortcEngine
+
+    log_to_stderr(verbose)
+
+    async def work() -> None:
+        engine = None if no_direct else AiortcEngine()
+        presenter = TerminalPresenter(parse_link(link), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout)
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        read_stdin(lines)
+        await presenter.run(lines)
+
+    _run(work)
+
+
+def _settings(options: dict[str, Any]) -> Any:
+    from slidewire.server.config import ServerSettings
+
+    names = ("listen", "port", "url", "tls_cert", "tls_key", "http", "http_anywhere", "state_dir")
+    return ServerSettings(**{name: options[name] for name in names if options[name] is not None})
+
+
+def _host(deck: Path | None, options: dict[str, Any]) -> Any:
+    from slidewire.cli.serving import HostOptions
+
+    return HostOptions(
+        deck, options["driver"], options["window"], options["raise_window"], options["room"], options["state_dir"]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""What the programs say, and where: people's words and JSON lines on standard output, logs on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+import segno
+
+
+def say_json(event: dict[str, Any]) -> None:
+    print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+def print_qr(url: str) -> None:
+    """A QR code in half blocks, as small as a terminal can show it."""
+    segno.make(url, error="m").terminal(out=sys.stdout, border=2, compact=True)
+
+
+def log_to_stderr(verbose: int) -> None:
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
+    if verbose < 3:
+        # These narrate addresses and packets; they are for hunting a bug in them.
+        for noisy in ("aioice", "aiortc", "aiohttp", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.WARNING if noisy == "asyncio" else logging.ERROR)

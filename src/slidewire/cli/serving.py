@@ -1,0 +1,171 @@
+"""`serve`, `host` and `up`: the long-running programs, from options to a good end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import webbrowser
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from slidewire.cli.output import print_qr, say_json
+from slidewire.cli.shutdown import stop_requested
+from slidewire.host.choose import DRIVERS, has_desktop, make_deck
+from slidewire.host.decks.driver import Deck, DeckError
+from slidewire.host.program import HostProgram, HostReady
+from slidewire.host.stage import Overlay
+from slidewire.rtc.aiortc_engine import AiortcEngine
+from slidewire.server.app import Ready, Server
+from slidewire.server.config import ServerSettings
+
+log = logging.getLogger(__name__)
+
+__all__ = ["DRIVERS", "HostOptions", "host", "serve", "up"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    deck: Path | None
+    driver: str = "auto"
+    window: str | None = None
+    raise_window: bool = False
+    room: str | None = None
+    state: Path | None = None
+
+
+async def serve(settings: ServerSettings, as_json: bool) -> None:
+    """Raises `ServerError`."""
+    stop = stop_requested()
+    server = Server(settings)
+    ready = await server.start()
+    try:
+        if as_json:
+            say_json({"event": "ready", **_server_fields(ready)})
+        else:
+            print(f"Slidewire serves at {ready.url}")
+            _say_trust(ready)
+            print("Ctrl-C stops it.", flush=True)
+        await stop
+    finally:
+        await server.stop()
+
+
+async def host(server: str, options: HostOptions, ca: Path | None, as_json: bool) -> None:
+    """Raises `DeckError` or `HostError`."""
+    stop = stop_requested()
+    program = _program(server.rstrip("/"), options, ca=ca)
+    await _run_host(program, stop, lambda ready: _say_host_ready(ready, as_json, {}))
+
+
+async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open_browser: bool) -> None:
+    """Raises `ServerError`, `DeckError` or `HostError`."""
+    stop = stop_requested()
+    if options.deck is None and options.driver == "auto":
+        options = replace(options, driver="web")  # the demo deck: something to click on at once
+    server = Server(settings)
+    started = await server.start()
+    try:
+        # Before anything else is tried, so that a bad deck is refused without a room having been opened for it.
+        program = _program(started.url, options, connect_to=started.local_url, ca=started.ca)
+
+        def say(ready: HostReady) -> None:
+            _say_host_ready(ready, as_json, _server_fields(started))
+            if not as_json:
+                _say_trust(started)
+                print("Ctrl-C ends the show.", flush=True)
+            if open_browser and ready.driver == "web":
+                webbrowser.open(ready.deck_link)
+
+        await _run_host(program, stop, say)
+    finally:
+        await server.stop()
+
+
+def _program(server: str, options: HostOptions, ca: Path | None = None, connect_to: str | None = None) -> HostProgram:
+    deck = make_deck(options.driver, options.deck, options.window, options.raise_window)
+    return HostProgram(
+        server,
+        deck,
+        AiortcEngine(),
+        deck_name=str(options.deck.resolve()) if options.deck else options.driver,
+        room=options.room,
+        overlay=_overlay_for(deck),
+        ca=ca,
+        connect_to=connect_to,
+        state=options.state,
+    )
+
+
+def _overlay_for(deck: Deck) -> Overlay | None:
+    """A pointer above the screen, for the one driver whose deck has none of its own."""
+    from slidewire.host.decks.keys import KeysDeck
+
+    if not isinstance(deck, KeysDeck):
+        return None
+    from slidewire.host.input.desktop import DesktopError
+    from slidewire.host.overlay.overlay import open_overlay
+
+    try:
+        return open_overlay(asyncio.get_running_loop(), deck.area)
+    except DesktopError as error:
+        log.warning("no laser on this screen: %s", error)
+        return None
+
+
+async def _run_host(program: HostProgram, stop: asyncio.Future[Any], say: Any) -> None:
+    starting = asyncio.ensure_future(program.start())
+    await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, DeckError):
+            await starting
+        await program.stop()
+        return
+    say(starting.result())
+    await asyncio.wait({stop, program.over}, return_when=asyncio.FIRST_COMPLETED)
+    failed = program.over.done() and program.over.exception() is not None
+    # Stopped on purpose: the show is over, and its links with it. A crash leaves them, to be taken up again.
+    await program.stop(end_room=not failed)
+    if program.over.done():
+        program.over.result()
+
+
+def _server_fields(ready: Ready) -> dict[str, Any]:
+    return {
+        "https": ready.url,
+        "port": ready.port,
+        "ca": str(ready.ca) if ready.ca else None,
+        "turn": {"udp": None, "tcp": None, "tls": None},
+    }
+
+
+def _say_host_ready(ready: HostReady, as_json: bool, server: dict[str, Any]) -> None:
+    if as_json:
+        links = {
+            "room": ready.room,
+            "presenter_link": ready.presenter_link,
+            "operator_link": ready.operator_link,
+            "deck_link": ready.deck_link,
+            "driver": ready.driver,
+        }
+        say_json({"event": "ready", **links, **server})
+        return
+    print(f"\nRoom {ready.room}\n")
+    print("Presenter: scan this, or open the link in any browser")
+    print_qr(ready.presenter_link)
+    print(f"  {ready.presenter_link}\n")
+    print(f"Operator:  {ready.operator_link}")
+    if ready.driver == "web":
+        print(f"Deck:      {ready.deck_link}\n           (open it on the screen that the audience sees)")
+    print("\nWhoever has the presenter link can click, so show it only to speakers.", flush=True)
+
+
+def _say_trust(ready: Ready) -> None:
+    if ready.ca is not None:
+        print(f"First time with this device? {ready.url}/trust shows how it learns to trust this server.")
+
+
+def wants_browser(as_json: bool) -> bool:
+    return has_desktop() and not as_json

@@ -1,0 +1,216 @@
+"""The host as a program: a room at a server, the agent in it, and the deck it drives.
+
+Used by `slidewire host`, and by `slidewire up` beside a server in the same process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from slidewire.aio.clock import wall
+from slidewire.aio.websocket_client import SignalingSocket, state_directory
+from slidewire.control.links import encode_base64url
+from slidewire.host.agent import HostAgent
+from slidewire.host.decks.driver import Deck
+from slidewire.host.links import Room, RoomBook
+from slidewire.host.stage import Overlay, Stage
+from slidewire.rtc.engine import Engine
+from slidewire.signaling import messages
+from slidewire.signaling.client import (
+    Event,
+    LinkRevoked,
+    LinksAdded,
+    Lost,
+    Opened,
+    Presence,
+    Received,
+    Refused,
+    Resumed,
+    SignalingClient,
+)
+
+log = logging.getLogger(__name__)
+
+
+class HostError(Exception):
+    """The host cannot go on. The message is for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostReady:
+    """The room stands, and somebody can click."""
+
+    room: str
+    presenter_link: str
+    operator_link: str
+    deck_link: str
+    driver: str
+
+
+class _RoomAtServer:
+    """What the agent asks of the server, in the signaling client's words."""
+
+    def __init__(self, socket: SignalingSocket) -> None:
+        self._socket = socket
+
+    def send(self, to: str, data: bytes) -> None:
+        self._socket.send(to, data)
+
+    def add_links(self, links: list[dict[str, object]]) -> None:
+        self._socket.client.add_links([msgspec.convert(link, messages.Link) for link in links])
+        self._socket.flush()
+
+    def revoke_link(self, link: str) -> None:
+        self._socket.client.revoke_link(link)
+        self._socket.flush()
+
+    def remove_member(self, member: str, reason: str) -> None:
+        self._socket.client.remove_member(member, reason)
+        self._socket.flush()
+
+    def close_room(self) -> None:
+        self._socket.client.close_room()
+        self._socket.flush()
+
+
+class HostProgram:
+    """`start`, then wait for `over`, then `stop`. `server` is the address presenters are given."""
+
+    def __init__(
+        self,
+        server: str,
+        deck: Deck,
+        engine: Engine,
+        *,
+        deck_name: str = "",
+        room: str | None = None,
+        overlay: Overlay | None = None,
+        ca: Path | None = None,
+        connect_to: str | None = None,
+        state: Path | None = None,
+    ) -> None:
+        """`connect_to`: how this process reaches the server, if not at the address presenters are given."""
+        self._room: Room = RoomBook((state or state_directory()) / "rooms").open(server, deck_name, room)
+        self._server = server
+        self._agent = HostAgent(self._room, server, Stage(deck, overlay), engine, socket.gethostname())
+        first = messages.OpenRoom(
+            v=messages.VERSION,
+            room=self._room.code,
+            token=encode_base64url(self._room.token),
+            name=socket.gethostname()[:40],
+            links=[msgspec.convert(rule.announcement(), messages.Link) for rule in self._room.good_links(wall())],
+        )
+        self._socket = SignalingSocket(
+            connect_to or server, SignalingClient(first, entropy=secrets.token_bytes), self._receive, ca=ca
+        )
+        self._agent.signaling = _RoomAtServer(self._socket)
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hosts: dict[str, dict[str, Any]] = {}
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when an operator ended the show, or failed with a `HostError`."""
+
+    async def start(self) -> HostReady:
+        """Open the deck and the room. Raises `DeckError` or `HostError`."""
+        await self._agent.start()
+        await self._socket.start()
+        try:
+            await self._opened
+        except HostError:
+            await self.stop()
+            raise
+        ending = asyncio.ensure_future(self._agent.ended.wait())
+        ending.add_done_callback(lambda _: self._is_over())
+        return self.ready
+
+    @property
+    def ready(self) -> HostReady:
+        def url(page: str) -> str:
+            return self._room.first(page).link(self._server).url
+
+        return HostReady(self._room.code or "", url("p"), url("operator"), url("deck"), self._agent.stage.deck.driver)
+
+    async def stop(self, end_room: bool = False) -> None:
+        """Let go of deck and server. `end_room`: the show is over, and its links with it."""
+        if end_room and self._opened.done() and not self._opened.exception():
+            self._agent.end_room()
+        await self._agent.close()
+        await self._socket.stop()
+
+    def _receive(self, event: Event) -> None:
+        match event:
+            case Opened(room, member, hosts, members, ice_servers, refused):
+                self._inside(room, member, hosts, members, ice_servers)
+                self._say_refused(refused)
+                if not self._opened.done():
+                    self._opened.set_result(None)
+                log.info("room %s is open", room)
+            case Resumed(room, member, hosts, members, ice_servers):
+                self._inside(room, member, hosts, members or [], ice_servers)
+            case Received(sender, data):
+                self._agent.receive(sender, data)
+            case Presence(member, True, change, name):
+                self._host_changed(member, change, name)
+            case Presence(member, False, change):
+                if change in ("away", "left"):
+                    self._agent.member_gone(member)
+            case LinksAdded(refused):
+                self._say_refused(refused)
+            case LinkRevoked():
+                pass
+            case Lost(reason, retry_in):
+                self._agent.lost_server()
+                log.warning(
+                    "no server: %s Trying again in %.1f s; presenters with a direct path go on.", reason, retry_in
+                )
+            case Refused(code, message, final):
+                self._refused(code, message, final)
+
+    def _inside(
+        self,
+        room: str,
+        member: str,
+        hosts: list[messages.HostEntry],
+        members: list[messages.MemberEntry],
+        ice_servers: list[dict[str, Any]],
+    ) -> None:
+        self._hosts = {member: {"member": member, "name": self._agent.name, "away": False, "this": True}}
+        for host in hosts:
+            self._hosts[host.member] = {"member": host.member, "name": host.name, "away": host.away, "this": False}
+        self._agent.opened(room, ice_servers, list(self._hosts.values()))
+        self._agent.members_are({entry.member for entry in members if not entry.away})
+
+    def _host_changed(self, member: str, change: str, name: str) -> None:
+        if change == "left":
+            self._hosts.pop(member, None)
+        else:
+            known = self._hosts.setdefault(member, {"member": member, "name": name, "away": False, "this": False})
+            known["away"] = change == "away"
+        self._agent.hosts_are(list(self._hosts.values()))
+
+    def _say_refused(self, refused: list[messages.RefusedLink]) -> None:
+        for link in refused:
+            log.warning("the server did not take link %s: %s", link.link, link.code)
+
+    def _refused(self, code: str, message: str, final: bool) -> None:
+        if not final:
+            log.warning("the server says: %s", message)
+            return
+        error = HostError(message)
+        if not self._opened.done():
+            self._opened.set_exception(error)
+        elif code == "room_ended":
+            self._is_over()
+        elif not self.over.done():
+            self.over.set_exception(error)
+
+    def _is_over(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)

@@ -1,0 +1,223 @@
+"""The presenter in a terminal: a line in, a receipt out (`slidewire present`).
+
+With `json` every line out is one JSON object: `connected`, `receipt`, `closed`, as docs/guides/terminal.md lists them.
+At the end of the input it waits for the receipts that are outstanding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any, TextIO
+
+from slidewire.aio.clock import monotonic
+from slidewire.aio.websocket_client import SignalingSocket
+from slidewire.control.intents import Intent, Reason, Status
+from slidewire.control.links import Link, encode_base64url
+from slidewire.control.presenter import LaserAnswered, ReceiptArrived
+from slidewire.presenter.connection import PresenterConnection, PresenterEvents
+from slidewire.presenter.lines import Line, LineError, read_line
+from slidewire.rtc.engine import Engine
+from slidewire.signaling import messages
+from slidewire.signaling.client import Event, Joined, Lost, Presence, Received, Refused, Resumed, SignalingClient
+
+GIVE_UP_WAITING = 5.0
+"""Seconds after the input's end within which every receipt has come, or was declared unknown."""
+
+
+class PresentError(Exception):
+    """The presenter cannot go on: a stable code, and a sentence for a person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TerminalPresenter:
+    def __init__(
+        self, link: Link, engine: Engine | None, *, name: str, as_json: bool, ca: Path | None, out: TextIO
+    ) -> None:
+        self._json = as_json
+        self._out = out
+        self._waiting: deque[Line] = deque()
+        """Read before there was a session."""
+        self._sent: dict[int, Line] = {}
+        self._pointed: dict[int, Line] = {}
+        self._pointed_at: dict[int, float] = {}
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._path: str | None = None
+        events = PresenterEvents(self._path_changed, self._receipt, self._laser, self._state, self._closed)
+        self._connection = PresenterConnection(link, engine, name, events)
+        join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
+        self._socket = SignalingSocket(
+            link.server, SignalingClient(join, entropy=secrets.token_bytes), self._receive, ca=ca
+        )
+        self._connection.signaling = _Sender(self._socket)
+
+    async def run(self, lines: asyncio.Queue[str | None]) -> None:
+        """Until the lines end (None) or the host ends it. Raises `PresentError`."""
+        await self._socket.start()
+        reading = asyncio.ensure_future(self._read(lines))
+        try:
+            await asyncio.wait({reading, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            if self._over.done():
+                self._over.result()
+            if reading.done():
+                reading.result()
+        finally:
+            reading.cancel()
+            await self._connection.close()
+            await self._socket.stop()
+
+    # Lines
+
+    async def _read(self, lines: asyncio.Queue[str | None]) -> None:
+        number = 0
+        while (text := await lines.get()) is not None:
+            if not text.strip():
+                continue
+            number += 1
+            try:
+                line = read_line(text, number)
+            except LineError as error:
+                told = {"event": "error", "id": number, "code": "not_an_intent", "message": str(error)}
+                self._tell(told, f"! {error}")
+                continue
+            self._waiting.append(line)
+            self._send_waiting()
+        deadline = asyncio.get_running_loop().time() + GIVE_UP_WAITING
+        while (self._waiting or self._sent or self._pointed) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for line in [*self._waiting, *self._pointed.values()]:
+            self._tell_receipt(line, Status.UNKNOWN, None, None, Reason.NONE, None, None)
+
+    def _send_waiting(self) -> None:
+        while self._waiting:
+            line = self._waiting[0]
+            action = line.action
+            if isinstance(action, Intent):
+                number = self._connection.submit(action)
+                taken = self._sent
+            else:
+                number = self._connection.point([action] if action is not None else [])
+                taken = self._pointed
+                if number is not None:
+                    self._pointed_at[number] = monotonic()
+            if number is None:
+                return
+            taken[number] = self._waiting.popleft()
+
+    # What is heard
+
+    def _path_changed(self, kind: str | None) -> None:
+        self._path = kind
+        if kind is None:
+            self._tell({"event": "disconnected"}, "· no connection, trying again")
+        else:
+            words = {"direct": "directly", "relayed": "through a relay", "signaling": "through the server"}
+            self._tell({"event": "connected", "path": kind}, f"· connected {words[kind]}")
+        self._send_waiting()
+
+    def _receipt(self, receipt: ReceiptArrived) -> None:
+        line = self._sent.pop(receipt.sequence, None)
+        if line is None:
+            return
+        self._tell_receipt(
+            line, receipt.status, receipt.before, receipt.after, receipt.reason, receipt.elapsed, receipt.path
+        )
+
+    def _laser(self, answer: LaserAnswered) -> None:
+        # The newest laser point speaks for those before it.
+        for number in [number for number in self._pointed if number <= answer.sequence]:
+            line = self._pointed.pop(number)
+            elapsed = monotonic() - self._pointed_at.pop(number)
+            self._tell_receipt(line, answer.status, None, None, answer.reason, elapsed, self._path)
+
+    def _tell_receipt(
+        self,
+        line: Line,
+        status: Status,
+        before: int | None,
+        after: int | None,
+        reason: Reason,
+        elapsed: float | None,
+        path: str | None,
+    ) -> None:
+        told: dict[str, Any] = {
+            "event": "receipt",
+            "id": line.id,
+            "intent": line.text,
+            "status": status.word,
+            "from": before,
+            "to": after,
+            "ms": None if elapsed is None else round(elapsed * 1000, 1),
+            "path": path.partition("/")[0] if path else None,
+        }
+        if reason is not Reason.NONE:
+            told["reason"] = reason.word
+        moved = "" if before is None else f" {before} → {after}"
+        why = "" if reason is Reason.NONE else f" ({reason.word})"
+        took = "" if elapsed is None else f", {elapsed * 1000:.0f} ms"
+        self._tell(told, f"{line.text}: {status.word}{moved}{why}{took}")
+
+    def _state(self, state: dict[str, Any]) -> None:
+        pass  # the receipts say what happened; a screen of slides belongs to the browser
+
+    def _closed(self, code: str, reason: str) -> None:
+        self._tell({"event": "closed", "code": code, "reason": reason}, f"· {reason}")
+        if not self._over.done():
+            self._over.set_exception(PresentError(code, reason))
+
+    def _tell(self, event: dict[str, Any], words: str) -> None:
+        print(json.dumps(event, ensure_ascii=False) if self._json else words, file=self._out, flush=True)
+
+    # Signaling
+
+    def _receive(self, event: Event) -> None:
+        match event:
+            case Joined(_, _, hosts, ice_servers) | Resumed(_, _, hosts, _, ice_servers):
+                self._connection.joined([{"member": host.member, "away": host.away} for host in hosts], ice_servers)
+            case Received(sender, data):
+                self._connection.receive(sender, data)
+            case Presence(member, True, change):
+                if change in ("joined", "back"):
+                    self._connection.host_here(member)
+                else:
+                    self._connection.host_gone(member)
+            case Lost(reason, retry_in):
+                self._connection.lost_server()
+                print(f"{reason} Trying again in {retry_in:.1f} s.", file=sys.stderr)
+            case Refused(code, message, True):
+                self._closed(code, message)
+            case _:
+                pass
+
+
+class _Sender:
+    """The signaling socket as the connection sees it."""
+
+    def __init__(self, socket: SignalingSocket) -> None:
+        self._socket = socket
+
+    def send(self, to: str, data: bytes) -> None:
+        self._socket.send(to, data)
+
+
+def read_stdin(lines: asyncio.Queue[str | None]) -> None:
+    """Put every line of standard input into `lines`, then None. It is read by a thread: a terminal, a pipe and a file
+    behave alike there."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        try:
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+        finally:
+            loop.call_soon_threadsafe(lines.put_nowait, None)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
