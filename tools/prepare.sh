@@ -76,7 +76,7 @@ prepare() {
         touch "$root/.venv/.preparing"
         if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
             say "installing Slidewire and what it needs into .venv"
-            "$python" -m pip install --quiet --disable-pip-version-check --editable "$root${extra:+[$extra]}" >&2 ||
+            "$python" -m pip install -qq --disable-pip-version-check --editable "$root${extra:+[$extra]}" >&2 ||
                 stop "pip could not install; what it said above tells why"
         fi
         "$python" "$root/tools/pages.py" || exit 1
