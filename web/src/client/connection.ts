@@ -51,30 +51,30 @@ const pathName = (peer: Peer, channel: ChannelName): string => `${channel}-${pee
 
 export class Connection {
   readonly now = monotonicClock()
-  private signaling: SignalingClient | null = null
-  private socket: WebSocket | null = null
-  private session: PresenterSession | null = null
-  private handshake: { host: string; attempt: Handshake | null; since: number; nextHello: number } | null = null
-  private inbox: Promise<void> = Promise.resolve()
+  #signaling: SignalingClient | null = null
+  #socket: WebSocket | null = null
+  #session: PresenterSession | null = null
+  #handshake: { host: string; attempt: Handshake | null; since: number; nextHello: number } | null = null
+  #inbox: Promise<void> = Promise.resolve()
   /** The host's member id, to whom sealed frames go by way of the server. */
-  private target: string | null = null
-  private hostTurn = 0
-  private iceServers: RTCIceServer[] = []
-  private peers: Peer[] = []
-  private generation = 0
-  private peerBuilt = -Infinity
-  private peerFailures = 0
-  private nextPeer = 0
-  private stateVersion: number | null = null
-  private askedForState = -Infinity
-  private nextPicture = 0
+  #target: string | null = null
+  #hostTurn = 0
+  #iceServers: RTCIceServer[] = []
+  #peers: Peer[] = []
+  #generation = 0
+  #peerBuilt = -Infinity
+  #peerFailures = 0
+  #nextPeer = 0
+  #stateVersion: number | null = null
+  #askedForState = -Infinity
+  #nextPicture = 0
   /** Taps made before any session stood. */
-  private early: { intent: Intent; at: number }[] = []
-  private fatal: { code: string; message: string } | null = null
-  private over = false
-  private reported = ''
-  private timer: ReturnType<typeof setTimeout> | undefined
-  private pumping = false
+  #early: { intent: Intent; at: number }[] = []
+  #fatal: { code: string; message: string } | null = null
+  #over = false
+  #reported = ''
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #pumping = false
 
   constructor(
     private readonly link: Link,
@@ -86,111 +86,111 @@ export class Connection {
   async start(): Promise<void> {
     const token = await joinToken(this.link)
     const entry = { link: this.link.id, token, name: this.identity.name }
-    this.signaling = new SignalingClient(entry, this.now(), Math.random)
+    this.#signaling = new SignalingClient(entry, this.now(), Math.random)
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'visible') this.wake()
     })
     globalThis.addEventListener('pageshow', () => this.wake())
-    globalThis.addEventListener('online', () => this.networkChanged())
+    globalThis.addEventListener('online', () => this.#networkChanged())
     const network = (navigator as { connection?: EventTarget }).connection
-    network?.addEventListener('change', () => this.networkChanged())
-    this.tick()
+    network?.addEventListener('change', () => this.#networkChanged())
+    this.#tick()
   }
 
   // What the page does
 
   submit(intent: Intent): void {
     const now = this.now()
-    if (this.session) this.session.submit(intent, now)
-    else this.early.push({ intent, at: now })
-    this.pump()
+    if (this.#session) this.#session.submit(intent, now)
+    else this.#early.push({ intent, at: now })
+    this.#pump()
   }
 
   point(points: Point[]): void {
-    this.session?.point(points, this.now())
-    this.pump()
+    this.#session?.point(points, this.now())
+    this.#pump()
   }
 
   /** False: there is no way to send it now, and it is not kept. */
   send(message: Message): boolean {
-    const sent = this.session?.sendMessage(message, this.now()) ?? false
-    this.pump()
+    const sent = this.#session?.sendMessage(message, this.now()) ?? false
+    this.#pump()
     return sent
   }
 
   /** Asks for a slide's picture; the id that the answer will name, or `null` if it could not be asked. */
   requestPicture(slide: number, width: number): number | null {
-    const id = this.nextPicture
+    const id = this.#nextPicture
     if (!this.send({ type: 'picture', id, slide, width })) return null
-    this.nextPicture = (id + 1) & 0xffff
+    this.#nextPicture = (id + 1) & 0xffff
     return id
   }
 
   /** The host's session clock now, in milliseconds modulo 2^32. */
   hostClock(): number | null {
-    return this.session?.hostClock(this.now()) ?? null
+    return this.#session?.hostClock(this.now()) ?? null
   }
 
   /** The page is back in front of somebody: find out within a second what is still alive, and replace the rest. */
   wake(): void {
     const woken = this.now()
-    this.signaling?.probe(woken)
-    this.session?.checkPaths(woken)
-    this.pump()
+    this.#signaling?.probe(woken)
+    this.#session?.checkPaths(woken)
+    this.#pump()
     setTimeout(() => {
-      const peer = this.peers.at(-1)
-      const answered = peer && this.session?.path(pathName(peer, 'control'))?.lastPong
-      if ((answered ?? 0) < woken && this.peerBuilt < woken) this.buildPeer(this.now())
-      this.pump()
+      const peer = this.#peers.at(-1)
+      const answered = peer && this.#session?.path(pathName(peer, 'control'))?.lastPong
+      if ((answered ?? 0) < woken && this.#peerBuilt < woken) this.#buildPeer(this.now())
+      this.#pump()
     }, WAKE_PATIENCE)
   }
 
-  private networkChanged(): void {
+  #networkChanged(): void {
     this.wake()
-    this.buildPeer(this.now())
-    this.pump()
+    this.#buildPeer(this.now())
+    this.#pump()
   }
 
   // The loop: time passes, effects are carried out
 
-  private tick(): void {
+  #tick(): void {
     const now = this.now()
-    this.signaling?.handleTimer(now)
-    this.session?.handleTimer(now)
-    this.expireEarly(now)
-    this.ensureSession(now)
-    this.ensurePeer(now)
-    this.pump()
+    this.#signaling?.handleTimer(now)
+    this.#session?.handleTimer(now)
+    this.#expireEarly(now)
+    this.#ensureSession(now)
+    this.#ensurePeer(now)
+    this.#pump()
   }
 
-  private pump(): void {
-    if (this.pumping) return // whoever drains now also drains what was just added
-    this.pumping = true
+  #pump(): void {
+    if (this.#pumping) return // whoever drains now also drains what was just added
+    this.#pumping = true
     try {
-      while (this.drainSession() || this.drainSignaling());
+      while (this.#drainSession() || this.#drainSignaling());
     } finally {
-      this.pumping = false
+      this.#pumping = false
     }
     const now = this.now()
-    this.report(now)
-    clearTimeout(this.timer)
-    if (this.over) return
-    const next = Math.min(this.signaling?.getTimer() ?? Infinity, this.session?.getTimer() ?? Infinity, now + HOUSEKEEPING)
-    this.timer = setTimeout(() => this.tick(), Math.max(0, next - now))
+    this.#report(now)
+    clearTimeout(this.#timer)
+    if (this.#over) return
+    const next = Math.min(this.#signaling?.getTimer() ?? Infinity, this.#session?.getTimer() ?? Infinity, now + HOUSEKEEPING)
+    this.#timer = setTimeout(() => this.#tick(), Math.max(0, next - now))
   }
 
-  private drainSession(): boolean {
-    const effect = this.session?.nextEffect()
+  #drainSession(): boolean {
+    const effect = this.#session?.nextEffect()
     if (!effect) return false
     switch (effect.type) {
       case 'transmit':
-        this.transmit(effect.path, effect.data)
+        this.#transmit(effect.path, effect.data)
         break
       case 'state_version':
-        this.askForState(effect.version)
+        this.#askForState(effect.version)
         break
       case 'message':
-        this.receiveMessage(effect.message)
+        this.#receiveMessage(effect.message)
         break
       default:
         this.emit(effect)
@@ -198,37 +198,37 @@ export class Connection {
     return true
   }
 
-  private drainSignaling(): boolean {
-    const effect = this.signaling?.nextEffect()
+  #drainSignaling(): boolean {
+    const effect = this.#signaling?.nextEffect()
     if (!effect) return false
     switch (effect.type) {
       case 'connect':
-        this.connect()
+        this.#connect()
         break
       case 'disconnect':
-        this.disconnect()
+        this.#disconnect()
         break
       case 'transmit':
-        if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(effect.text)
+        if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(effect.text)
         break
       case 'joined':
-        this.iceServers = effect.iceServers
+        this.#iceServers = effect.iceServers
         this.emit({ type: 'joined' })
-        this.route(true)
+        this.#route(true)
         break
       case 'hosts':
-        this.route(false)
+        this.#route(false)
         break
       case 'lost':
-        this.session?.pathDown(SIGNALING)
+        this.#session?.pathDown(SIGNALING)
         break
       case 'message': {
         const { from, data } = effect
-        this.inbox = this.inbox.then(() => this.receive(data, SIGNALING, from))
+        this.#inbox = this.#inbox.then(() => this.#receive(data, SIGNALING, from))
         break
       }
       case 'error':
-        if (effect.final) this.fatal = effect
+        if (effect.final) this.#fatal = effect
         else this.emit({ type: 'trouble', code: effect.code, message: effect.message, final: false })
         break
       default:
@@ -236,150 +236,150 @@ export class Connection {
     return true
   }
 
-  private transmit(path: string, data: Bytes): void {
+  #transmit(path: string, data: Bytes): void {
     if (path === SIGNALING) {
-      if (this.target) this.signaling?.send(this.target, data)
+      if (this.#target) this.#signaling?.send(this.#target, data)
       return
     }
-    for (const peer of this.peers) {
+    for (const peer of this.#peers) {
       for (const channel of ['control', 'bulk'] as const) if (path === pathName(peer, channel)) peer.send(channel, data)
     }
   }
 
   // The socket
 
-  private connect(): void {
+  #connect(): void {
     const socket = new WebSocket(this.url)
-    this.socket = socket
+    this.#socket = socket
     const ours = (then: () => void) => () => {
-      if (this.socket !== socket) return // a socket given up may still have something to say
+      if (this.#socket !== socket) return // a socket given up may still have something to say
       then()
-      this.pump()
+      this.#pump()
     }
-    socket.addEventListener('open', ours(() => this.signaling?.socketOpened(this.now())))
-    socket.addEventListener('close', ours(() => this.signaling?.socketClosed(this.now())))
+    socket.addEventListener('open', ours(() => this.#signaling?.socketOpened(this.now())))
+    socket.addEventListener('close', ours(() => this.#signaling?.socketClosed(this.now())))
     socket.addEventListener('message', ({ data }) => {
-      ours(() => this.signaling?.receiveText(String(data), this.now()))()
+      ours(() => this.#signaling?.receiveText(String(data), this.now()))()
     })
   }
 
-  private disconnect(): void {
-    const socket = this.socket
-    this.socket = null
-    this.session?.pathDown(SIGNALING)
+  #disconnect(): void {
+    const socket = this.#socket
+    this.#socket = null
+    this.#session?.pathDown(SIGNALING)
     socket?.close()
   }
 
   // The session
 
   /** Decide to whom frames go by way of the server. A session that lives by other paths keeps its host. */
-  private route(entered: boolean): void {
+  #route(entered: boolean): void {
     const now = this.now()
-    const hosts = this.signaling?.hosts ?? []
-    const current = hosts.find((host) => host.member === this.target)
-    const lives = this.session?.isLive(now) === true
+    const hosts = this.#signaling?.hosts ?? []
+    const current = hosts.find((host) => host.member === this.#target)
+    const lives = this.#session?.isLive(now) === true
     const present = hosts.filter((host) => !host.away)
-    if (!current || (current.away && present.length > 0 && !this.dataPathFresh(now))) {
-      const chosen = present[this.hostTurn % Math.max(1, present.length)]
-      const moved = chosen?.member !== this.target
-      this.target = chosen?.member ?? null
-      if (this.session && this.target) {
+    if (!current || (current.away && present.length > 0 && !this.#dataPathFresh(now))) {
+      const chosen = present[this.#hostTurn % Math.max(1, present.length)]
+      const moved = chosen?.member !== this.#target
+      this.#target = chosen?.member ?? null
+      if (this.#session && this.#target) {
         // Perhaps the same host under a new name; if not, it says that it does not know the session.
-        this.session.pathUp(SIGNALING, 'signaling', now)
-        if (moved && !lives) this.shakeHands(now)
+        this.#session.pathUp(SIGNALING, 'signaling', now)
+        if (moved && !lives) this.#shakeHands(now)
       }
-    } else if (entered && this.session) {
-      this.session.pathUp(SIGNALING, 'signaling', now)
+    } else if (entered && this.#session) {
+      this.#session.pathUp(SIGNALING, 'signaling', now)
     }
-    if (!this.target) this.session?.pathDown(SIGNALING)
-    this.ensureSession(now)
+    if (!this.#target) this.#session?.pathDown(SIGNALING)
+    this.#ensureSession(now)
   }
 
-  private ensureSession(now: number): void {
-    if (this.over) return
-    if (this.fatal && this.session?.isLive(now) !== true) {
-      this.end(this.fatal.code, this.fatal.message)
+  #ensureSession(now: number): void {
+    if (this.#over) return
+    if (this.#fatal && this.#session?.isLive(now) !== true) {
+      this.#end(this.#fatal.code, this.#fatal.message)
       return
     }
-    if (!this.signaling?.isMember || !this.target) {
-      this.handshake = null
+    if (!this.#signaling?.isMember || !this.#target) {
+      this.#handshake = null
       return
     }
-    const waiting = this.handshake
+    const waiting = this.#handshake
     if (!waiting) {
-      if (this.session?.isLive(now) !== true || this.session.exhausted) this.shakeHands(now)
-    } else if (waiting.host !== this.target) {
-      this.shakeHands(now)
-    } else if (now - waiting.since > HELLO_PATIENCE && this.signaling.hosts.filter((host) => !host.away).length > 1) {
-      this.hostTurn++
-      this.target = null
-      this.route(false)
+      if (this.#session?.isLive(now) !== true || this.#session.exhausted) this.#shakeHands(now)
+    } else if (waiting.host !== this.#target) {
+      this.#shakeHands(now)
+    } else if (now - waiting.since > HELLO_PATIENCE && this.#signaling.hosts.filter((host) => !host.away).length > 1) {
+      this.#hostTurn++
+      this.#target = null
+      this.#route(false)
     } else if (waiting.attempt && now >= waiting.nextHello) {
       waiting.nextHello = now + REPEAT_HELLO
-      this.signaling.send(waiting.host, waiting.attempt.hello)
+      this.#signaling.send(waiting.host, waiting.attempt.hello)
     }
   }
 
-  private shakeHands(now: number): void {
-    if (!this.target || !this.signaling?.isMember) return
-    const mine = { host: this.target, attempt: null as Handshake | null, since: now, nextHello: now }
-    this.handshake = mine
+  #shakeHands(now: number): void {
+    if (!this.#target || !this.#signaling?.isMember) return
+    const mine = { host: this.#target, attempt: null as Handshake | null, since: now, nextHello: now }
+    this.#handshake = mine
     void Handshake.start(this.link, this.identity.kind, this.identity.name).then((attempt) => {
-      if (this.handshake !== mine) return
+      if (this.#handshake !== mine) return
       mine.attempt = attempt
-      this.ensureSession(this.now())
-      this.pump()
+      this.#ensureSession(this.now())
+      this.#pump()
     })
   }
 
   /** Whatever came, by whatever way: sealed frames, or what belongs to a handshake. */
-  private async receive(data: Bytes, path: string, from: string | null): Promise<void> {
-    if (data[0] === WELCOME) await this.receiveWelcome(data, from)
-    else if (frameSession(data) === this.session?.session) {
+  async #receive(data: Bytes, path: string, from: string | null): Promise<void> {
+    if (data[0] === WELCOME) await this.#receiveWelcome(data, from)
+    else if (frameSession(data) === this.#session?.session) {
       const now = this.now()
-      if (data[0] !== SESSION_UNKNOWN) this.session.receiveFrame(data, path, now)
-      else if (!this.handshake && !this.dataPathFresh(now)) this.shakeHands(now)
+      if (data[0] !== SESSION_UNKNOWN) this.#session.receiveFrame(data, path, now)
+      else if (!this.#handshake && !this.#dataPathFresh(now)) this.#shakeHands(now)
     }
-    this.pump()
+    this.#pump()
   }
 
-  private async receiveWelcome(data: Bytes, from: string | null): Promise<void> {
-    const waiting = this.handshake
+  async #receiveWelcome(data: Bytes, from: string | null): Promise<void> {
+    const waiting = this.#handshake
     const made = await waiting?.attempt?.receiveWelcome(data, this.now())
-    if (!made || this.handshake !== waiting || waiting?.host !== from) return
+    if (!made || this.#handshake !== waiting || waiting?.host !== from) return
     const now = this.now()
-    this.handshake = null
-    this.session?.abandon(now)
-    while (this.drainSession());
-    for (const peer of this.peers.splice(0)) peer.close()
-    this.session = made.session
-    this.stateVersion = null
-    this.askedForState = -Infinity
-    this.peerFailures = 0
+    this.#handshake = null
+    this.#session?.abandon(now)
+    while (this.#drainSession());
+    for (const peer of this.#peers.splice(0)) peer.close()
+    this.#session = made.session
+    this.#stateVersion = null
+    this.#askedForState = -Infinity
+    this.#peerFailures = 0
     this.emit({ type: 'session', role: made.role })
-    this.session.pathUp(SIGNALING, 'signaling', now)
-    for (const { intent, at } of this.early.splice(0)) this.session.submit(intent, now, at + TAP_WAITS - now)
-    this.buildPeer(now)
+    this.#session.pathUp(SIGNALING, 'signaling', now)
+    for (const { intent, at } of this.#early.splice(0)) this.#session.submit(intent, now, at + TAP_WAITS - now)
+    this.#buildPeer(now)
   }
 
-  private expireEarly(now: number): void {
-    while (this.early[0] && now - this.early[0].at >= TAP_WAITS) {
-      const { intent } = this.early.shift() as { intent: Intent }
+  #expireEarly(now: number): void {
+    while (this.#early[0] && now - this.#early[0].at >= TAP_WAITS) {
+      const { intent } = this.#early.shift() as { intent: Intent }
       const receipt = { sequence: 0, intent, from: null, to: null, ms: TAP_WAITS, path: null }
       this.emit({ type: 'receipt', receipt: { ...receipt, status: 'expired', reason: 'late' } })
     }
   }
 
-  private askForState(version: number): void {
+  #askForState(version: number): void {
     const now = this.now()
-    if (this.stateVersion !== null && (this.stateVersion & 0xffff) === version) return
-    if (now - this.askedForState < 1000) return
-    this.askedForState = now
-    this.session?.sendMessage({ type: 'get_state' }, now)
+    if (this.#stateVersion !== null && (this.#stateVersion & 0xffff) === version) return
+    if (now - this.#askedForState < 1000) return
+    this.#askedForState = now
+    this.#session?.sendMessage({ type: 'get_state' }, now)
   }
 
-  private receiveMessage(message: Message): void {
-    const peer = this.peers.at(-1)
+  #receiveMessage(message: Message): void {
+    const peer = this.#peers.at(-1)
     const ours = peer !== undefined && message['generation'] === peer.generation
     switch (message.type) {
       case 'answer':
@@ -389,13 +389,13 @@ export class Connection {
         if (ours) peer.receiveCandidate(message['candidate'] as RTCIceCandidateInit | null)
         break
       case 'reoffer':
-        this.buildPeer(this.now())
+        this.#buildPeer(this.now())
         break
       case 'closed':
-        this.end(String(message['code'] ?? 'removed'), String(message['reason'] ?? ''))
+        this.#end(String(message['code'] ?? 'removed'), String(message['reason'] ?? ''))
         break
       case 'state':
-        this.stateVersion = Number(message['version'])
+        this.#stateVersion = Number(message['version'])
         this.emit({ type: 'message', message })
         break
       default:
@@ -404,91 +404,91 @@ export class Connection {
   }
 
   /** It is over, and nothing here will change that. */
-  private end(code: string, message: string): void {
-    if (this.over) return
-    this.over = true
-    this.session?.abandon(this.now())
-    this.signaling?.leave()
-    for (const peer of this.peers.splice(0)) peer.close()
+  #end(code: string, message: string): void {
+    if (this.#over) return
+    this.#over = true
+    this.#session?.abandon(this.now())
+    this.#signaling?.leave()
+    for (const peer of this.#peers.splice(0)) peer.close()
     this.emit({ type: 'trouble', code, message, final: true })
   }
 
   // The direct connection
 
-  private ensurePeer(now: number): void {
-    const newest = this.peers.at(-1)
-    const path = newest && this.session?.path(pathName(newest, 'control'))
-    if (!this.session || this.over || now < this.nextPeer) return
-    if (path && isLive(path, now)) this.peerFailures = 0
-    else if (path || !newest || now - this.peerBuilt > PEER_PATIENCE) this.buildPeer(now)
+  #ensurePeer(now: number): void {
+    const newest = this.#peers.at(-1)
+    const path = newest && this.#session?.path(pathName(newest, 'control'))
+    if (!this.#session || this.#over || now < this.#nextPeer) return
+    if (path && isLive(path, now)) this.#peerFailures = 0
+    else if (path || !newest || now - this.#peerBuilt > PEER_PATIENCE) this.#buildPeer(now)
   }
 
-  private buildPeer(now: number): void {
-    if (!this.session || this.over || typeof RTCPeerConnection === 'undefined') return
-    const backoff = Math.min(PEER_BACKOFF_LAST, PEER_BACKOFF_FIRST * 2 ** this.peerFailures++)
-    this.nextPeer = now + backoff * (0.5 + Math.random() / 2)
-    this.peerBuilt = now
-    const peer = new Peer(++this.generation, this.iceServers, {
+  #buildPeer(now: number): void {
+    if (!this.#session || this.#over || typeof RTCPeerConnection === 'undefined') return
+    const backoff = Math.min(PEER_BACKOFF_LAST, PEER_BACKOFF_FIRST * 2 ** this.#peerFailures++)
+    this.#nextPeer = now + backoff * (0.5 + Math.random() / 2)
+    this.#peerBuilt = now
+    const peer = new Peer(++this.#generation, this.#iceServers, {
       signal: (message) => void this.send(message),
-      opened: (opened, channel, kind) => this.channelOpened(opened, channel, kind),
-      frame: (sender, channel, data) => void this.receive(data, pathName(sender, channel), null),
-      failed: (failed) => this.peerFailed(failed),
+      opened: (opened, channel, kind) => this.#channelOpened(opened, channel, kind),
+      frame: (sender, channel, data) => void this.#receive(data, pathName(sender, channel), null),
+      failed: (failed) => this.#peerFailed(failed),
     })
-    this.peers.push(peer)
-    for (const old of this.peers.splice(0, this.peers.length - 2)) this.discard(old)
+    this.#peers.push(peer)
+    for (const old of this.#peers.splice(0, this.#peers.length - 2)) this.#discard(old)
     void peer.offer()
   }
 
-  private channelOpened(peer: Peer, channel: ChannelName, kind: 'direct' | 'relayed'): void {
-    if (!this.peers.includes(peer)) return
+  #channelOpened(peer: Peer, channel: ChannelName, kind: 'direct' | 'relayed'): void {
+    if (!this.#peers.includes(peer)) return
     const now = this.now()
-    this.session?.pathUp(pathName(peer, channel), channel === 'bulk' ? 'bulk' : kind, now)
+    this.#session?.pathUp(pathName(peer, channel), channel === 'bulk' ? 'bulk' : kind, now)
     if (channel === 'control') {
       // The one before has done its work.
-      while (this.peers[0] && this.peers[0].generation < peer.generation) this.discard(this.peers.shift() as Peer)
-      setTimeout(() => void this.checkKind(peer), 2000) // ICE may have found something better meanwhile
+      while (this.#peers[0] && this.#peers[0].generation < peer.generation) this.#discard(this.#peers.shift() as Peer)
+      setTimeout(() => void this.#checkKind(peer), 2000) // ICE may have found something better meanwhile
     }
-    this.pump()
+    this.#pump()
   }
 
-  private async checkKind(peer: Peer): Promise<void> {
+  async #checkKind(peer: Peer): Promise<void> {
     const kind = await peer.kind()
-    const path = this.session?.path(pathName(peer, 'control'))
+    const path = this.#session?.path(pathName(peer, 'control'))
     if (path) path.kind = kind
   }
 
-  private peerFailed(peer: Peer): void {
-    if (!this.peers.includes(peer)) return
-    this.peers = this.peers.filter((other) => other !== peer)
-    this.discard(peer)
-    this.pump()
+  #peerFailed(peer: Peer): void {
+    if (!this.#peers.includes(peer)) return
+    this.#peers = this.#peers.filter((other) => other !== peer)
+    this.#discard(peer)
+    this.#pump()
   }
 
-  private discard(peer: Peer): void {
-    this.session?.pathDown(pathName(peer, 'control'))
-    this.session?.pathDown(pathName(peer, 'bulk'))
+  #discard(peer: Peer): void {
+    this.#session?.pathDown(pathName(peer, 'control'))
+    this.#session?.pathDown(pathName(peer, 'bulk'))
     peer.close()
   }
 
-  private dataPathFresh(now: number): boolean {
-    return this.peers.some((peer) => {
-      const pong = this.session?.path(pathName(peer, 'control'))?.lastPong ?? -Infinity
+  #dataPathFresh(now: number): boolean {
+    return this.#peers.some((peer) => {
+      const pong = this.#session?.path(pathName(peer, 'control'))?.lastPong ?? -Infinity
       return now - pong < FRESH
     })
   }
 
   // What to say about it
 
-  private report(now: number): void {
-    const best = this.session?.bestPath(now)
-    const present = this.signaling?.hosts.some((host) => !host.away) ?? false
-    let standing: Standing = this.session ? 'reconnecting' : 'connecting'
+  #report(now: number): void {
+    const best = this.#session?.bestPath(now)
+    const present = this.#signaling?.hosts.some((host) => !host.away) ?? false
+    let standing: Standing = this.#session ? 'reconnecting' : 'connecting'
     if (best) standing = best.kind as Standing
-    else if (this.signaling?.isMember && !present) standing = 'host_gone'
+    else if (this.#signaling?.isMember && !present) standing = 'host_gone'
     const roundTrip = best?.roundTrip === null || !best ? null : Math.round(best.roundTrip)
     const report = `${standing} ${roundTrip}`
-    if (this.reported === report) return
-    this.reported = report
+    if (this.#reported === report) return
+    this.#reported = report
     this.emit({ type: 'standing', standing, roundTrip })
   }
 }

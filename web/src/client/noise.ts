@@ -2,8 +2,8 @@
  * the link's secret, and the two keys they leave. Names are the specification's. Asynchronous, because WebCrypto is;
  * it happens once per session, and frames are sealed synchronously (seal.ts). */
 
-import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { type Bytes, concat, utf8 } from './bytes.ts'
+import { decrypt, encrypt } from './chacha.ts'
 
 const X25519 = { name: 'X25519' }
 const EMPTY = new Uint8Array(0)
@@ -47,8 +47,8 @@ async function hkdf(chainingKey: Bytes, inputKeyMaterial: Bytes): Promise<[Bytes
 
 /** §5.2, with the CipherState of §5.1 inside: a key and the count of messages under it. */
 class SymmetricState {
-  private n = 0
-  private k: Bytes = EMPTY
+  #n = 0
+  #k: Bytes = EMPTY
 
   private constructor(
     private ck: Bytes,
@@ -65,19 +65,19 @@ class SymmetricState {
   /** The same state again, so that a message that turns out to be forged has spoilt nothing. */
   fork(): SymmetricState {
     const fork = new SymmetricState(this.ck, this.h)
-    fork.k = this.k
-    fork.n = this.n
+    fork.#k = this.#k
+    fork.#n = this.#n
     return fork
   }
 
-  private initializeKey(key: Bytes): void {
-    this.k = key
-    this.n = 0
+  #initializeKey(key: Bytes): void {
+    this.#k = key
+    this.#n = 0
   }
 
-  private nonce(): Bytes {
+  #nonce(): Bytes {
     const nonce = new Uint8Array(12)
-    nonce[4] = this.n++ // a handshake never counts past a byte
+    nonce[4] = this.#n++ // a handshake never counts past a byte
     return nonce
   }
 
@@ -88,14 +88,14 @@ class SymmetricState {
   async mixKey(material: Bytes): Promise<void> {
     const [ck, key] = await hkdf(this.ck, material)
     this.ck = ck
-    this.initializeKey(key)
+    this.#initializeKey(key)
   }
 
   async mixKeyAndHash(material: Bytes): Promise<void> {
     const [ck, hash, key] = await hkdf(this.ck, material)
     this.ck = ck
     await this.mixHash(hash)
-    this.initializeKey(key)
+    this.#initializeKey(key)
   }
 
   /** An `e` token where a psk is used: the public key is hashed and mixed into the key. */
@@ -105,14 +105,15 @@ class SymmetricState {
   }
 
   async encryptAndHash(plaintext: Bytes): Promise<Bytes> {
-    const ciphertext = chacha20poly1305(this.k, this.nonce(), this.h).encrypt(plaintext) as Bytes
+    const ciphertext = encrypt(this.#k, this.#nonce(), this.h, plaintext)
     await this.mixHash(ciphertext)
     return ciphertext
   }
 
   /** Throws where the tag is wrong. */
   async decryptAndHash(ciphertext: Bytes): Promise<Bytes> {
-    const plaintext = chacha20poly1305(this.k, this.nonce(), this.h).decrypt(ciphertext) as Bytes
+    const plaintext = decrypt(this.#k, this.#nonce(), this.h, ciphertext)
+    if (!plaintext) throw new Error('The handshake message is not from one who knows the secret.')
     await this.mixHash(ciphertext)
     return plaintext
   }

@@ -24,21 +24,21 @@ export function split(stream: number, id: number, message: Uint8Array): Part[] {
 }
 
 export class Assembler {
-  private readonly unfinished = new Map<number, { pieces: (Uint8Array | undefined)[]; missing: number; length: number }>()
+  readonly #unfinished = new Map<number, { pieces: (Uint8Array | undefined)[]; missing: number; length: number }>()
 
   /** The whole message when this part was its last, else `null`. */
   add(part: Part): Uint8Array | null {
     const { stream, id, index, count, bytes } = part
     if (index >= count || bytes.length > PART_BYTES || (count - 1) * PART_BYTES > MESSAGE_BYTES) return null
     const key = stream * 0x10000 + id
-    let message = this.unfinished.get(key)
+    let message = this.#unfinished.get(key)
     if (message?.pieces.length !== count) {
-      this.unfinished.delete(key)
+      this.#unfinished.delete(key)
       message = { pieces: Array.from({ length: count }), missing: count, length: 0 }
-      this.unfinished.set(key, message)
-      if (this.unfinished.size > UNFINISHED) {
-        for (const oldest of this.unfinished.keys()) {
-          this.unfinished.delete(oldest)
+      this.#unfinished.set(key, message)
+      if (this.#unfinished.size > UNFINISHED) {
+        for (const oldest of this.#unfinished.keys()) {
+          this.#unfinished.delete(oldest)
           break
         }
       }
@@ -47,11 +47,11 @@ export class Assembler {
     message.pieces[index] = bytes
     message.length += bytes.length
     if (message.length > MESSAGE_BYTES) {
-      this.unfinished.delete(key)
+      this.#unfinished.delete(key)
       return null
     }
     if (--message.missing > 0) return null
-    this.unfinished.delete(key)
+    this.#unfinished.delete(key)
     return concat(...message.pieces.map((piece) => piece ?? new Uint8Array(0)))
   }
 }

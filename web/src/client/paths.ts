@@ -23,19 +23,19 @@ export const isLive = (path: Path, now: number): boolean => now - (path.lastPong
 const isProven = (path: Path, now: number): boolean => path.lastPong !== null && isLive(path, now)
 
 export class PathTable {
-  private readonly paths = new Map<string, Path>()
+  readonly #paths = new Map<string, Path>()
 
   up(name: string, kind: PathKind, now: number): void {
-    this.paths.delete(name)
-    this.paths.set(name, { name, kind, upSince: now, nextPing: now, lastPong: null, roundTrip: null })
+    this.#paths.delete(name)
+    this.#paths.set(name, { name, kind, upSince: now, nextPing: now, lastPong: null, roundTrip: null })
   }
 
   down(name: string): void {
-    this.paths.delete(name)
+    this.#paths.delete(name)
   }
 
   get(name: string): Path | undefined {
-    return this.paths.get(name)
+    return this.#paths.get(name)
   }
 
   heardPong(path: Path, roundTrip: number, now: number): void {
@@ -45,37 +45,37 @@ export class PathTable {
 
   /** Where an intent goes: every live path, or all of them when none is live (nothing is lost by it). */
   control(now: number): Path[] {
-    const carrying = [...this.paths.values()].filter((path) => path.kind !== 'bulk')
+    const carrying = [...this.#paths.values()].filter((path) => path.kind !== 'bulk')
     const live = carrying.filter((path) => isLive(path, now))
     return live.length > 0 ? live : carrying
   }
 
   /** Where a message goes: the bulk channel if it is live, else signaling. */
   messages(now: number): Path | undefined {
-    const carrying = [...this.paths.values()].filter((path) => path.kind === 'bulk' || path.kind === 'signaling')
+    const carrying = [...this.#paths.values()].filter((path) => path.kind === 'bulk' || path.kind === 'signaling')
     const rank = (path: Path): number => (isLive(path, now) ? 0 : 2) + (path.kind === 'bulk' ? 0 : 1)
     return carrying.toSorted((a, b) => rank(a) - rank(b))[0]
   }
 
   /** The path to speak of: proven, and the most direct. */
   best(now: number): Path | undefined {
-    const proven = [...this.paths.values()].filter((path) => path.kind !== 'bulk' && isProven(path, now))
+    const proven = [...this.#paths.values()].filter((path) => path.kind !== 'bulk' && isProven(path, now))
     return proven.toSorted((a, b) => PREFERENCE.indexOf(a.kind) - PREFERENCE.indexOf(b.kind))[0]
   }
 
   /** The paths whose PING is due; each is taken to be sent. */
   duePings(now: number): Path[] {
-    const due = [...this.paths.values()].filter((path) => path.nextPing <= now)
+    const due = [...this.#paths.values()].filter((path) => path.nextPing <= now)
     for (const path of due) path.nextPing = now + PING_INTERVAL
     return due
   }
 
   /** Check every path at once: something may have changed (the page was hidden, the network came back). */
   pingNow(now: number): void {
-    for (const path of this.paths.values()) path.nextPing = now
+    for (const path of this.#paths.values()) path.nextPing = now
   }
 
   nextPing(): number {
-    return Math.min(...[...this.paths.values()].map((path) => path.nextPing))
+    return Math.min(...[...this.#paths.values()].map((path) => path.nextPing))
   }
 }

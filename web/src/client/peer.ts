@@ -15,60 +15,60 @@ export interface PeerOwner {
 }
 
 export class Peer {
-  private readonly connection: RTCPeerConnection
-  private readonly channels: { [name in ChannelName]: RTCDataChannel }
+  readonly #connection: RTCPeerConnection
+  readonly #channels: { [name in ChannelName]: RTCDataChannel }
   /** What the host said is obeyed strictly in order, each after the one before. */
-  private inbox: Promise<void> = Promise.resolve()
-  private early: (RTCIceCandidateInit | null)[] | null = []
+  #inbox: Promise<void> = Promise.resolve()
+  #early: (RTCIceCandidateInit | null)[] | null = []
 
   constructor(
     readonly generation: number,
     iceServers: RTCIceServer[],
     private readonly owner: PeerOwner,
   ) {
-    this.connection = new RTCPeerConnection({ iceServers })
-    this.channels = {
-      control: this.open('control', { negotiated: true, id: 0, ordered: false, maxRetransmits: 0 }),
-      bulk: this.open('bulk', { negotiated: true, id: 1 }),
+    this.#connection = new RTCPeerConnection({ iceServers })
+    this.#channels = {
+      control: this.#open('control', { negotiated: true, id: 0, ordered: false, maxRetransmits: 0 }),
+      bulk: this.#open('bulk', { negotiated: true, id: 1 }),
     }
-    this.connection.addEventListener('icecandidate', ({ candidate }) => {
+    this.#connection.addEventListener('icecandidate', ({ candidate }) => {
       // An empty candidate ends one component; null ends them all, and is the only end the host needs.
-      if (candidate?.candidate !== '') this.signal({ type: 'candidate', candidate: candidate?.toJSON() ?? null })
+      if (candidate?.candidate !== '') this.#signal({ type: 'candidate', candidate: candidate?.toJSON() ?? null })
     })
-    this.connection.addEventListener('connectionstatechange', () => {
-      if (this.connection.connectionState === 'failed') this.fail()
+    this.#connection.addEventListener('connectionstatechange', () => {
+      if (this.#connection.connectionState === 'failed') this.#fail()
     })
   }
 
   async offer(): Promise<void> {
     try {
-      await this.connection.setLocalDescription(await this.connection.createOffer())
-      this.signal({ type: 'offer', sdp: this.connection.localDescription?.sdp })
+      await this.#connection.setLocalDescription(await this.#connection.createOffer())
+      this.#signal({ type: 'offer', sdp: this.#connection.localDescription?.sdp })
     } catch {
-      this.fail()
+      this.#fail()
     }
   }
 
   receiveAnswer(sdp: string): void {
-    this.inNextTurn(async () => {
-      await this.connection.setRemoteDescription({ type: 'answer', sdp })
-      const candidates = this.early ?? []
-      this.early = null
-      for (const candidate of candidates) await this.addCandidate(candidate)
+    this.#inNextTurn(async () => {
+      await this.#connection.setRemoteDescription({ type: 'answer', sdp })
+      const candidates = this.#early ?? []
+      this.#early = null
+      for (const candidate of candidates) await this.#addCandidate(candidate)
     })
   }
 
   receiveCandidate(candidate: RTCIceCandidateInit | null): void {
-    this.inNextTurn(async () => {
-      if (this.early) this.early.push(candidate)
-      else await this.addCandidate(candidate)
+    this.#inNextTurn(async () => {
+      if (this.#early) this.#early.push(candidate)
+      else await this.#addCandidate(candidate)
     })
   }
 
   /** False where the channel does not take it. */
   send(channel: ChannelName, data: Bytes): boolean {
     try {
-      this.channels[channel].send(data)
+      this.#channels[channel].send(data)
       return true
     } catch {
       return false
@@ -79,7 +79,7 @@ export class Peer {
   async kind(): Promise<'direct' | 'relayed'> {
     try {
       const reports = new Map<string, { [field: string]: unknown }>()
-      const statistics = await this.connection.getStats()
+      const statistics = await this.#connection.getStats()
       statistics.forEach((report: { id: string }) => reports.set(report.id, { ...report }))
       const all = [...reports.values()]
       const chosen = all.find((report) => report['type'] === 'transport')?.['selectedCandidatePairId']
@@ -92,35 +92,35 @@ export class Peer {
   }
 
   close(): void {
-    this.connection.close()
+    this.#connection.close()
   }
 
-  private open(name: ChannelName, options: RTCDataChannelInit): RTCDataChannel {
-    const channel = this.connection.createDataChannel(name, options)
+  #open(name: ChannelName, options: RTCDataChannelInit): RTCDataChannel {
+    const channel = this.#connection.createDataChannel(name, options)
     channel.binaryType = 'arraybuffer'
     channel.addEventListener('open', () => void this.kind().then((kind) => this.owner.opened(this, name, kind)))
     channel.addEventListener('message', ({ data }) => {
       if (data instanceof ArrayBuffer) this.owner.frame(this, name, new Uint8Array(data))
     })
-    channel.addEventListener('close', () => this.fail())
+    channel.addEventListener('close', () => this.#fail())
     return channel
   }
 
-  private signal(message: { type: string; [field: string]: unknown }): void {
+  #signal(message: { type: string; [field: string]: unknown }): void {
     this.owner.signal({ ...message, generation: this.generation })
   }
 
-  private async addCandidate(candidate: RTCIceCandidateInit | null): Promise<void> {
+  async #addCandidate(candidate: RTCIceCandidateInit | null): Promise<void> {
     // One candidate that cannot be used is no reason to give up the others.
-    await this.connection.addIceCandidate(candidate ?? undefined).catch(() => undefined)
+    await this.#connection.addIceCandidate(candidate ?? undefined).catch(() => undefined)
   }
 
-  private inNextTurn(step: () => Promise<void>): void {
-    this.inbox = this.inbox.then(step).catch(() => this.fail())
+  #inNextTurn(step: () => Promise<void>): void {
+    this.#inbox = this.#inbox.then(step).catch(() => this.#fail())
   }
 
-  private fail(): void {
-    this.connection.close()
+  #fail(): void {
+    this.#connection.close()
     this.owner.failed(this)
   }
 }

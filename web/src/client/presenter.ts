@@ -75,106 +75,106 @@ function markSent(waiting: Outstanding, now: number): void {
 }
 
 export class PresenterSession {
-  private readonly wire: Wire
-  private hostAhead: number
-  private nextSequence = 1
-  private readonly waiting = new Map<number, Outstanding>()
-  private laserSequence = 0
-  private readonly effects: Effect[] = []
+  readonly #wire: Wire
+  #hostAhead: number
+  #nextSequence = 1
+  readonly #waiting = new Map<number, Outstanding>()
+  #laserSequence = 0
+  readonly #effects: Effect[] = []
 
   constructor(session: number, keys: { send: Bytes; receive: Bytes }, hostClock: number, now: number) {
-    this.wire = new Wire(session, keys.send, keys.receive)
-    this.hostAhead = serialDifference(hostClock, milliseconds(now))
+    this.#wire = new Wire(session, keys.send, keys.receive)
+    this.#hostAhead = serialDifference(hostClock, milliseconds(now))
   }
 
   get session(): number {
-    return this.wire.session
+    return this.#wire.session
   }
 
   get outstanding(): number {
-    return this.waiting.size
+    return this.#waiting.size
   }
 
   /** Whether this direction has no counters left: shake hands again. */
   get exhausted(): boolean {
-    return this.wire.exhausted
+    return this.#wire.exhausted
   }
 
   // What the user does
 
   submit(intent: Intent, now: number, timeToLive = TIME_TO_LIVE): number {
-    const sequence = this.nextSequence++
-    this.waiting.set(sequence, {
+    const sequence = this.#nextSequence++
+    this.#waiting.set(sequence, {
       intent,
       submitted: now,
       expires: now + timeToLive,
-      deadline: this.deadline(now, timeToLive),
+      deadline: this.#deadline(now, timeToLive),
       firstSent: null,
       timesSent: 0,
       acknowledged: false,
     })
-    this.sendIntents(now)
+    this.#sendIntents(now)
     return sequence
   }
 
   /** Move the laser: the last few positions, oldest first; none to switch it off. */
   point(points: Point[], now: number): void {
-    const deadline = this.deadline(now, LASER_TIME_TO_LIVE)
-    this.wire.send({ type: 'laser', sequence: ++this.laserSequence, deadline, points }, this.wire.paths.control(now))
+    const deadline = this.#deadline(now, LASER_TIME_TO_LIVE)
+    this.#wire.send({ type: 'laser', sequence: ++this.#laserSequence, deadline, points }, this.#wire.paths.control(now))
   }
 
   /** False: no path carries messages now, and the message is not kept. */
   sendMessage(message: Message, now: number): boolean {
-    return this.wire.sendMessage(message, now)
+    return this.#wire.sendMessage(message, now)
   }
 
   /** The session is over (a new handshake replaced it): nothing unanswered is ever replayed. */
   abandon(now: number): void {
-    for (const sequence of this.waiting.keys()) this.giveUp(sequence, now)
+    for (const sequence of this.#waiting.keys()) this.#giveUp(sequence, now)
   }
 
   // What the world does
 
   pathUp(name: string, kind: PathKind, now: number): void {
-    this.wire.pathUp(name, kind, now)
-    this.wire.sendDuePings(now)
-    this.sendIntents(now)
+    this.#wire.pathUp(name, kind, now)
+    this.#wire.sendDuePings(now)
+    this.#sendIntents(now)
   }
 
   pathDown(name: string): void {
-    this.wire.pathDown(name)
+    this.#wire.pathDown(name)
   }
 
   checkPaths(now: number): void {
-    this.wire.paths.pingNow(now)
-    this.wire.sendDuePings(now)
+    this.#wire.paths.pingNow(now)
+    this.#wire.sendDuePings(now)
   }
 
   receiveFrame(data: Uint8Array, path: string, now: number): void {
-    for (const record of this.wire.receive(data, path, now)) {
+    for (const record of this.#wire.receive(data, path, now)) {
       switch (record.type) {
         case 'pong':
-          this.learnClock(record.clock, now)
-          this.effects.push({ type: 'state_version', version: record.version })
+          this.#learnClock(record.clock, now)
+          this.#effects.push({ type: 'state_version', version: record.version })
           break
         case 'ack': {
-          const waiting = this.waiting.get(record.sequence)
+          const waiting = this.#waiting.get(record.sequence)
           if (waiting) waiting.acknowledged = true
           break
         }
         case 'receipt': {
-          const by = this.wire.paths.get(path)
+          const by = this.#wire.paths.get(path)
           const { sequence, status, reason, from, to } = record
-          this.settle(sequence, status, reason, now, from, to, by?.kind ?? null)
-          this.wire.send({ type: 'seen', sequence }, by ? [by] : [])
+          this.#settle(sequence, status, reason, now, from, to, by?.kind ?? null)
+          this.#wire.send({ type: 'seen', sequence }, by ? [by] : [])
           break
         }
         case 'laser_receipt':
-          this.effects.push({ type: 'laser_receipt', status: record.status, reason: record.reason })
+          this.#effects.push({ type: 'laser_receipt', status: record.status, reason: record.reason })
           break
         case 'part': {
-          const arrived = this.wire.assemble(record)
-          if (arrived) this.effects.push(arrived)
+          const arrived = this.#wire.assemble(record)
+          if (arrived) this.#effects.push(arrived)
           break
         }
         default: // what only a host is told
@@ -183,83 +183,83 @@ export class PresenterSession {
   }
 
   handleTimer(now: number): void {
-    this.wire.sendDuePings(now)
+    this.#wire.sendDuePings(now)
     let resend = false
-    for (const [sequence, waiting] of this.waiting) {
+    for (const [sequence, waiting] of this.#waiting) {
       if (nextEvent(waiting) > now) continue
-      if (now >= waiting.expires) this.giveUp(sequence, now)
+      if (now >= waiting.expires) this.#giveUp(sequence, now)
       else resend = true
     }
-    if (resend) this.sendIntents(now)
+    if (resend) this.#sendIntents(now)
   }
 
   /** `Infinity` where nothing is to come. */
   getTimer(): number {
-    let next = this.wire.paths.nextPing()
-    for (const waiting of this.waiting.values()) next = Math.min(next, nextEvent(waiting))
+    let next = this.#wire.paths.nextPing()
+    for (const waiting of this.#waiting.values()) next = Math.min(next, nextEvent(waiting))
     return next
   }
 
   nextEffect(): Effect | null {
-    return this.effects.shift() ?? this.wire.nextFrame()
+    return this.#effects.shift() ?? this.#wire.nextFrame()
   }
 
   // What is known
 
   /** The path to speak of: proven, and the most direct. */
   bestPath(now: number): Path | undefined {
-    return this.wire.paths.best(now)
+    return this.#wire.paths.best(now)
   }
 
   /** Whether any path answers, or is too young to be judged. */
   isLive(now: number): boolean {
-    return this.wire.paths.control(now).some((path) => isLive(path, now))
+    return this.#wire.paths.control(now).some((path) => isLive(path, now))
   }
 
   path(name: string): Path | undefined {
-    return this.wire.paths.get(name)
+    return this.#wire.paths.get(name)
   }
 
   hostClock(now: number): number {
-    return (milliseconds(now) + this.hostAhead) >>> 0
+    return (milliseconds(now) + this.#hostAhead) >>> 0
   }
 
   // Inside
 
-  private deadline(now: number, timeToLive: number): number {
+  #deadline(now: number, timeToLive: number): number {
     return (this.hostClock(now) + Math.round(timeToLive)) >>> 0
   }
 
   /** Every PONG bounds the host's clock from below: it was written before it arrived. The greatest bound is the truest,
    * and no delay that a network or a server adds can push a deadline later than the tap plus its life. */
-  private learnClock(clock: number, now: number): void {
+  #learnClock(clock: number, now: number): void {
     const ahead = serialDifference(clock, milliseconds(now))
-    if (serialDifference(ahead, this.hostAhead) > 0) this.hostAhead = ahead
+    if (serialDifference(ahead, this.#hostAhead) > 0) this.#hostAhead = ahead
   }
 
   /** One frame per path with every intent that still needs sending: a lost packet's intents ride in the next. */
-  private sendIntents(now: number): void {
-    const due = [...this.waiting]
+  #sendIntents(now: number): void {
+    const due = [...this.#waiting]
       .filter(([, waiting]) => !waiting.acknowledged && now < waiting.expires)
       .slice(0, INTENTS_PER_FRAME)
-    const paths = this.wire.paths.control(now)
-    const [floor] = this.waiting.keys()
+    const paths = this.#wire.paths.control(now)
+    const [floor] = this.#waiting.keys()
     if (due.length === 0 || paths.length === 0 || floor === undefined) return
-    this.wire.send({ type: 'floor', sequence: floor }, paths)
+    this.#wire.send({ type: 'floor', sequence: floor }, paths)
     for (const [sequence, waiting] of due) {
       markSent(waiting, now)
       const { verb, argument } = waiting.intent
-      this.wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, paths)
+      this.#wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, paths)
     }
   }
 
   /** Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know. */
-  private giveUp(sequence: number, now: number): void {
-    const sent = this.waiting.get(sequence)?.firstSent !== null
-    this.settle(sequence, sent ? 'unknown' : 'expired', sent ? 'none' : 'late', now)
+  #giveUp(sequence: number, now: number): void {
+    const sent = this.#waiting.get(sequence)?.firstSent !== null
+    this.#settle(sequence, sent ? 'unknown' : 'expired', sent ? 'none' : 'late', now)
   }
 
-  private settle(
+  #settle(
     sequence: number,
     status: Status,
     reason: Reason,
@@ -268,10 +268,10 @@ export class PresenterSession {
     to: number | null = null,
     path: PathKind | null = null,
   ): void {
-    const waiting = this.waiting.get(sequence)
+    const waiting = this.#waiting.get(sequence)
     if (!waiting) return // a receipt repeated because our SEEN was lost
-    this.waiting.delete(sequence)
+    this.#waiting.delete(sequence)
     const { intent, submitted } = waiting
-    this.effects.push({ type: 'receipt', receipt: { sequence, intent, status, from, to, reason, ms: now - submitted, path } })
+    this.#effects.push({ type: 'receipt', receipt: { sequence, intent, status, from, to, reason, ms: now - submitted, path } })
   }
 }

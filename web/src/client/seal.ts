@@ -1,8 +1,8 @@
 /* Sealed frames (control.md §3): one key and one counter per direction. A frame that was altered, made up, replayed or
  * is older than the window opens to nothing. */
 
-import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { type Bytes, concat, view } from './bytes.ts'
+import { decrypt, encrypt } from './chacha.ts'
 
 export const HELLO = 1
 export const WELCOME = 2
@@ -45,15 +45,15 @@ export class Sealer {
     header[0] = SEALED
     view(header).setUint32(1, this.session)
     view(header).setUint32(5, this.counter)
-    return concat(header, chacha20poly1305(this.key, nonce(this.counter++), header).encrypt(records))
+    return concat(header, encrypt(this.key, nonce(this.counter++), header, records))
   }
 }
 
 /** One direction's way in. */
 export class Opener {
-  private highest = -1
+  #highest = -1
   /** Slot `counter % WINDOW` holds the newest counter seen there: within the window no two counters share a slot. */
-  private readonly seen = new Float64Array(WINDOW).fill(-1)
+  readonly #seen = new Float64Array(WINDOW).fill(-1)
 
   constructor(
     private readonly session: number,
@@ -64,15 +64,11 @@ export class Opener {
   open(frame: Uint8Array): Bytes | null {
     if (frame[0] !== SEALED || frameSession(frame) !== this.session) return null
     const counter = view(frame).getUint32(5)
-    if (counter <= this.highest - WINDOW || this.seen[counter % WINDOW] === counter) return null
-    try {
-      const header = frame.subarray(0, HEADER)
-      const records = chacha20poly1305(this.key, nonce(counter), header).decrypt(frame.subarray(HEADER))
-      this.seen[counter % WINDOW] = counter
-      this.highest = Math.max(this.highest, counter)
-      return records as Bytes
-    } catch {
-      return null
-    }
+    if (counter <= this.#highest - WINDOW || this.#seen[counter % WINDOW] === counter) return null
+    const records = decrypt(this.key, nonce(counter), frame.subarray(0, HEADER), frame.subarray(HEADER))
+    if (!records) return null
+    this.#seen[counter % WINDOW] = counter
+    this.#highest = Math.max(this.#highest, counter)
+    return records
   }
 }

@@ -55,73 +55,73 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 
 export class SignalingClient {
   hosts: Host[] = []
-  private state: 'waiting' | 'connecting' | 'entering' | 'member' | 'ended' = 'waiting'
-  private resume = ''
-  private last = 0
-  private heartbeat = 20_000
-  private nextPing = Infinity
-  private deadAt = Infinity
-  private connectAt: number
-  private failures = 0
-  private readonly effects: SignalingEffect[] = []
+  #state: 'waiting' | 'connecting' | 'entering' | 'member' | 'ended' = 'waiting'
+  #resume = ''
+  #last = 0
+  #heartbeat = 20_000
+  #nextPing = Infinity
+  #deadAt = Infinity
+  #connectAt: number
+  #failures = 0
+  readonly #effects: SignalingEffect[] = []
 
   constructor(
     private readonly entry: { link: string; token: Bytes; name: string },
     now: number,
     private readonly random: () => number,
   ) {
-    this.connectAt = now
+    this.#connectAt = now
   }
 
   get isMember(): boolean {
-    return this.state === 'member'
+    return this.#state === 'member'
   }
 
   // What the owner says
 
   socketOpened(now: number): void {
-    if (this.state !== 'connecting') return
-    this.state = 'entering'
-    this.deadAt = now + PATIENCE
-    this.enter()
+    if (this.#state !== 'connecting') return
+    this.#state = 'entering'
+    this.#deadAt = now + PATIENCE
+    this.#enter()
   }
 
   socketClosed(now: number): void {
-    if (this.state !== 'ended') this.lose(now)
+    if (this.#state !== 'ended') this.#lose(now)
   }
 
   /** Give up this socket, whatever it looks like, and take another at once. */
   replaceSocket(now: number): void {
-    if (this.state === 'ended' || this.state === 'connecting') return
-    this.failures = 0
-    this.lose(now)
-    this.connectAt = now
+    if (this.#state === 'ended' || this.#state === 'connecting') return
+    this.#failures = 0
+    this.#lose(now)
+    this.#connectAt = now
     this.handleTimer(now)
   }
 
   /** Something may have happened to the socket (the page slept): hear from it within a second, or take another. */
   probe(now: number): void {
-    if (this.state === 'waiting') {
-      this.connectAt = now
+    if (this.#state === 'waiting') {
+      this.#connectAt = now
       this.handleTimer(now)
-    } else if (this.state === 'member') {
-      this.ping(now)
-      this.deadAt = Math.min(this.deadAt, now + PROBE_PATIENCE)
+    } else if (this.#state === 'member') {
+      this.#ping(now)
+      this.#deadAt = Math.min(this.#deadAt, now + PROBE_PATIENCE)
     }
   }
 
   send(to: string, data: Uint8Array): void {
-    if (this.state === 'member') this.transmit({ type: 'send', to, data: toBase64Url(data) })
+    if (this.#state === 'member') this.#transmit({ type: 'send', to, data: toBase64Url(data) })
   }
 
   /** Leave the room for good. */
   leave(): void {
-    if (this.state === 'member') this.transmit({ type: 'leave' })
-    this.end()
+    if (this.#state === 'member') this.#transmit({ type: 'leave' })
+    this.#end()
   }
 
   receiveText(received: string, now: number): void {
-    if (this.state === 'ended') return
+    if (this.#state === 'ended') return
     let message: FromServer
     try {
       message = JSON.parse(received) as FromServer
@@ -129,140 +129,140 @@ export class SignalingClient {
       return
     }
     if (typeof message !== 'object' || message === null) return
-    if (this.state === 'member') this.deadAt = now + 3 * this.heartbeat
+    if (this.#state === 'member') this.#deadAt = now + 3 * this.#heartbeat
     if (typeof message.n === 'number') {
-      if (message.n <= this.last) return // delivered before, and again on resume
-      this.last = message.n
+      if (message.n <= this.#last) return // delivered before, and again on resume
+      this.#last = message.n
     }
-    this.receive(message, now)
+    this.#receive(message, now)
   }
 
   handleTimer(now: number): void {
-    if (this.state === 'waiting' && now >= this.connectAt) {
-      this.state = 'connecting'
-      this.deadAt = now + PATIENCE
-      this.effects.push({ type: 'connect' })
-    } else if (this.state !== 'waiting' && now >= this.deadAt) {
-      this.lose(now)
-    } else if (this.state === 'member' && now >= this.nextPing) {
-      this.ping(now)
+    if (this.#state === 'waiting' && now >= this.#connectAt) {
+      this.#state = 'connecting'
+      this.#deadAt = now + PATIENCE
+      this.#effects.push({ type: 'connect' })
+    } else if (this.#state !== 'waiting' && now >= this.#deadAt) {
+      this.#lose(now)
+    } else if (this.#state === 'member' && now >= this.#nextPing) {
+      this.#ping(now)
     }
   }
 
   getTimer(): number {
-    if (this.state === 'ended') return Infinity
-    return this.state === 'waiting' ? this.connectAt : Math.min(this.deadAt, this.nextPing)
+    if (this.#state === 'ended') return Infinity
+    return this.#state === 'waiting' ? this.#connectAt : Math.min(this.#deadAt, this.#nextPing)
   }
 
   nextEffect(): SignalingEffect | null {
-    return this.effects.shift() ?? null
+    return this.#effects.shift() ?? null
   }
 
   // Inside
 
-  private transmit(message: { type: string; [field: string]: unknown }): void {
-    this.effects.push({ type: 'transmit', text: JSON.stringify(message) })
+  #transmit(message: { type: string; [field: string]: unknown }): void {
+    this.#effects.push({ type: 'transmit', text: JSON.stringify(message) })
   }
 
-  private enter(): void {
-    if (this.resume) {
-      this.transmit({ type: 'resume', v: 1, resume: this.resume, last: this.last })
+  #enter(): void {
+    if (this.#resume) {
+      this.#transmit({ type: 'resume', v: 1, resume: this.#resume, last: this.#last })
     } else {
       const { link, token, name } = this.entry
-      this.transmit({ type: 'join', v: 1, link, token: toBase64Url(token), ...(name && { name }) })
+      this.#transmit({ type: 'join', v: 1, link, token: toBase64Url(token), ...(name && { name }) })
     }
   }
 
-  private ping(now: number): void {
-    this.transmit({ type: 'ping', last: this.last })
-    this.nextPing = now + this.heartbeat
+  #ping(now: number): void {
+    this.#transmit({ type: 'ping', last: this.#last })
+    this.#nextPing = now + this.#heartbeat
   }
 
-  private lose(now: number, atLeast = 0): void {
-    if (this.state === 'waiting') return
-    if (this.state === 'member') this.effects.push({ type: 'lost' })
-    this.effects.push({ type: 'disconnect' })
-    this.state = 'waiting'
-    this.nextPing = this.deadAt = Infinity
-    const longest = Math.min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** this.failures++)
-    this.connectAt = now + atLeast + this.random() * longest
+  #lose(now: number, atLeast = 0): void {
+    if (this.#state === 'waiting') return
+    if (this.#state === 'member') this.#effects.push({ type: 'lost' })
+    this.#effects.push({ type: 'disconnect' })
+    this.#state = 'waiting'
+    this.#nextPing = this.#deadAt = Infinity
+    const longest = Math.min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** this.#failures++)
+    this.#connectAt = now + atLeast + this.random() * longest
   }
 
-  private end(): void {
-    if (this.state !== 'waiting') this.effects.push({ type: 'disconnect' })
-    this.state = 'ended'
+  #end(): void {
+    if (this.#state !== 'waiting') this.#effects.push({ type: 'disconnect' })
+    this.#state = 'ended'
   }
 
-  private receive(message: FromServer, now: number): void {
+  #receive(message: FromServer, now: number): void {
     switch (message.type) {
       case 'joined':
       case 'resumed':
-        this.entered(message, now)
+        this.#entered(message, now)
         break
       case 'message': {
         const data = fromBase64Url(text(message['data']))
-        if (data) this.effects.push({ type: 'message', from: text(message['from']), data })
+        if (data) this.#effects.push({ type: 'message', from: text(message['from']), data })
         break
       }
       case 'host_joined':
         this.hosts = this.hosts.filter((host) => host.member !== message['member'])
         this.hosts.push({ member: text(message['member']), name: text(message['name']), away: false })
-        this.effects.push({ type: 'hosts' })
+        this.#effects.push({ type: 'hosts' })
         break
       case 'host_left':
         this.hosts = this.hosts.filter((host) => host.member !== message['member'])
-        this.effects.push({ type: 'hosts' })
+        this.#effects.push({ type: 'hosts' })
         break
       case 'host_away':
       case 'host_back':
         for (const host of this.hosts) {
           if (host.member === message['member']) host.away = message.type === 'host_away'
         }
-        this.effects.push({ type: 'hosts' })
+        this.#effects.push({ type: 'hosts' })
         break
       case 'room_ended':
-        this.effects.push({ type: 'error', code: 'room_ended', message: '', final: true })
-        this.end()
+        this.#effects.push({ type: 'error', code: 'room_ended', message: '', final: true })
+        this.#end()
         break
       case 'error':
-        this.receiveError(message, now)
+        this.#receiveError(message, now)
         break
       default: // pong, and what a later version adds
     }
   }
 
-  private entered(message: FromServer, now: number): void {
+  #entered(message: FromServer, now: number): void {
     const fresh = message.type === 'joined'
-    this.state = 'member'
-    this.failures = 0
-    if (fresh) this.last = 0
-    this.resume = text(message['resume'])
+    this.#state = 'member'
+    this.#failures = 0
+    if (fresh) this.#last = 0
+    this.#resume = text(message['resume'])
     const seconds = message['heartbeat']
-    this.heartbeat = typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : this.heartbeat
-    this.nextPing = now + this.heartbeat
-    this.deadAt = now + 3 * this.heartbeat
+    this.#heartbeat = typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : this.#heartbeat
+    this.#nextPing = now + this.#heartbeat
+    this.#deadAt = now + 3 * this.#heartbeat
     const hosts = Array.isArray(message['hosts']) ? (message['hosts'] as Partial<Host>[]) : []
     this.hosts = hosts.map(({ member, name, away }) => ({ member: text(member), name: text(name), away: away === true }))
     const servers = message['ice_servers']
-    this.effects.push({ type: 'joined', fresh, iceServers: Array.isArray(servers) ? (servers as RTCIceServer[]) : [] })
+    this.#effects.push({ type: 'joined', fresh, iceServers: Array.isArray(servers) ? (servers as RTCIceServer[]) : [] })
   }
 
-  private receiveError(message: FromServer, now: number): void {
+  #receiveError(message: FromServer, now: number): void {
     const code = text(message['code'])
     if (code === 'resume_unknown') {
-      this.resume = ''
-      this.enter()
+      this.#resume = ''
+      this.#enter()
       return
     }
     const final = FINAL.has(code)
-    this.effects.push({ type: 'error', code, message: text(message['message']), final })
+    this.#effects.push({ type: 'error', code, message: text(message['message']), final })
     if (final) {
-      this.end()
-    } else if (TRY_AGAIN.has(code) && (this.state === 'entering' || code === 'server_closing')) {
+      this.#end()
+    } else if (TRY_AGAIN.has(code) && (this.#state === 'entering' || code === 'server_closing')) {
       // A link that nobody knows is counted against us, ten a minute: do not burn that by hurrying.
       const after = message['retry_after']
-      if (code === 'link_unknown') this.failures = Math.max(this.failures, 4)
-      this.lose(now, typeof after === 'number' ? after * 1000 : code === 'link_unknown' ? 4000 : 0)
+      if (code === 'link_unknown') this.#failures = Math.max(this.#failures, 4)
+      this.#lose(now, typeof after === 'number' ? after * 1000 : code === 'link_unknown' ? 4000 : 0)
     }
   }
 }

@@ -28,30 +28,30 @@ export const milliseconds = (now: number): number => Math.round(now) >>> 0
 
 export class Wire {
   readonly paths = new PathTable()
-  private readonly sealer: Sealer
-  private readonly opener: Opener
-  private readonly assembler = new Assembler()
-  private due = new Map<string, Record[]>()
-  private readonly frames: Transmit[] = []
-  private nextMessage = 0
+  readonly #sealer: Sealer
+  readonly #opener: Opener
+  readonly #assembler = new Assembler()
+  #due = new Map<string, Record[]>()
+  readonly #frames: Transmit[] = []
+  #nextMessage = 0
 
   constructor(
     readonly session: number,
     sendKey: Bytes,
     receiveKey: Bytes,
   ) {
-    this.sealer = new Sealer(session, sendKey)
-    this.opener = new Opener(session, receiveKey)
+    this.#sealer = new Sealer(session, sendKey)
+    this.#opener = new Opener(session, receiveKey)
   }
 
   get exhausted(): boolean {
-    return this.sealer.exhausted
+    return this.#sealer.exhausted
   }
 
   /** The records of a frame; none where it is not ours, not new or malformed. PINGs are answered here, and a PONG has
    * already updated its path. */
   receive(data: Uint8Array, pathName: string, now: number): Record[] {
-    const plaintext = this.opener.open(data)
+    const plaintext = this.#opener.open(data)
     const records = plaintext && decodeRecords(plaintext)
     if (!records) return []
     const path = this.paths.get(pathName)
@@ -68,7 +68,7 @@ export class Wire {
   }
 
   assemble(part: Part): Arrived | null {
-    const whole = this.assembler.add(part)
+    const whole = this.#assembler.add(part)
     if (!whole) return null
     if (part.stream !== MESSAGE) return { type: 'picture', id: part.id, data: whole }
     try {
@@ -83,9 +83,9 @@ export class Wire {
   /** Put a record into the next frame of each of these paths. */
   send(record: Record, paths: Path[]): void {
     for (const { name } of paths) {
-      const due = this.due.get(name)
+      const due = this.#due.get(name)
       if (due) due.push(record)
-      else this.due.set(name, [record])
+      else this.#due.set(name, [record])
     }
   }
 
@@ -93,8 +93,8 @@ export class Wire {
   sendMessage(message: Message, now: number): boolean {
     const path = this.paths.messages(now)
     if (!path) return false
-    for (const part of split(MESSAGE, this.nextMessage, utf8(JSON.stringify(message)))) this.transmit(path.name, [part])
-    this.nextMessage = (this.nextMessage + 1) & 0xffff
+    for (const part of split(MESSAGE, this.#nextMessage, utf8(JSON.stringify(message)))) this.#transmit(path.name, [part])
+    this.#nextMessage = (this.#nextMessage + 1) & 0xffff
     return true
   }
 
@@ -104,7 +104,7 @@ export class Wire {
 
   pathDown(name: string): void {
     this.paths.down(name)
-    this.due.delete(name)
+    this.#due.delete(name)
   }
 
   sendDuePings(now: number): void {
@@ -112,15 +112,15 @@ export class Wire {
   }
 
   nextFrame(): Transmit | null {
-    if (this.frames.length === 0) {
-      const due = this.due
-      this.due = new Map()
-      for (const [name, records] of due) this.transmit(name, records.toSorted((a, b) => rank(a) - rank(b)))
+    if (this.#frames.length === 0) {
+      const due = this.#due
+      this.#due = new Map()
+      for (const [name, records] of due) this.#transmit(name, records.toSorted((a, b) => rank(a) - rank(b)))
     }
-    return this.frames.shift() ?? null
+    return this.#frames.shift() ?? null
   }
 
-  private transmit(path: string, records: Record[]): void {
-    this.frames.push({ type: 'transmit', path, data: this.sealer.seal(encodeRecords(records)) })
+  #transmit(path: string, records: Record[]): void {
+    this.#frames.push({ type: 'transmit', path, data: this.#sealer.seal(encodeRecords(records)) })
   }
 }

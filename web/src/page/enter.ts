@@ -40,8 +40,6 @@ export function enter(): Entrance {
 
 export const socketUrl = (): string => `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/ws`
 
-/** What this device may be called on the operator's page. */
-export function deviceName(): string {
-  const known = /iPhone|iPad|Android|Windows|Macintosh|CrOS|Linux/.exec(navigator.userAgent)?.[0] ?? 'Browser'
-  return { Macintosh: 'Mac', CrOS: 'Chromebook', Android: 'Android phone' }[known] ?? known
-}
+/** What this device may be called on the operator's page: "Android", "iPhone", "MacIntel". */
+export const deviceName = (): string =>
+  (navigator as { userAgentData?: { platform: string } }).userAgentData?.platform || navigator.platform

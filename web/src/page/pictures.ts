@@ -14,12 +14,12 @@ interface Asked {
 }
 
 export class Pictures {
-  private readonly bitmaps = new Map<number, { bitmap: ImageBitmap; asked: number }>()
-  private readonly asked = new Map<number, Asked>()
-  private readonly refused = new Map<number, number>()
-  private wanted: number[] = []
-  private width = 0
-  private deck = ''
+  readonly #bitmaps = new Map<number, { bitmap: ImageBitmap; asked: number }>()
+  readonly #asked = new Map<number, Asked>()
+  readonly #refused = new Map<number, number>()
+  #wanted: number[] = []
+  #width = 0
+  #deck = ''
 
   constructor(
     private readonly request: (slide: number, width: number) => number | null,
@@ -28,70 +28,70 @@ export class Pictures {
 
   /** What is looked at, the most important first. Call it whenever anything may have changed. */
   want(slides: number[], width: number): void {
-    this.wanted = slides
-    this.width = width
+    this.#wanted = slides
+    this.#width = width
     const now = Date.now()
-    for (const [id, { at }] of this.asked) if (now - at > ASK_AGAIN) this.asked.delete(id)
+    for (const [id, { at }] of this.#asked) if (now - at > ASK_AGAIN) this.#asked.delete(id)
     for (const slide of slides) {
-      if (this.asked.size >= AT_ONCE) return
-      const have = this.bitmaps.get(slide)
-      const asked = [...this.asked.values()].some((other) => other.slide === slide)
-      const refused = now - (this.refused.get(slide) ?? -Infinity) < REFUSED_FOR
+      if (this.#asked.size >= AT_ONCE) return
+      const have = this.#bitmaps.get(slide)
+      const asked = [...this.#asked.values()].some((other) => other.slide === slide)
+      const refused = now - (this.#refused.get(slide) ?? -Infinity) < REFUSED_FOR
       if ((have && have.asked >= width) || asked || refused) continue
       const id = this.request(slide, width)
-      if (id !== null) this.asked.set(id, { slide, width, at: now })
+      if (id !== null) this.#asked.set(id, { slide, width, at: now })
     }
   }
 
   get(slide: number | null): ImageBitmap | undefined {
-    return slide === null ? undefined : this.bitmaps.get(slide)?.bitmap
+    return slide === null ? undefined : this.#bitmaps.get(slide)?.bitmap
   }
 
   arrived(id: number, data: Uint8Array): void {
-    const asked = this.asked.get(id)
-    this.asked.delete(id)
-    if (asked) void this.decode(asked, data)
+    const asked = this.#asked.get(id)
+    this.#asked.delete(id)
+    if (asked) void this.#decode(asked, data)
   }
 
   noPicture(id: number): void {
-    const asked = this.asked.get(id)
-    this.asked.delete(id)
-    if (asked) this.refused.set(asked.slide, Date.now())
+    const asked = this.#asked.get(id)
+    this.#asked.delete(id)
+    if (asked) this.#refused.set(asked.slide, Date.now())
   }
 
   /** A new session answers none of the old one's requests. */
   forgetRequests(): void {
-    this.asked.clear()
-    this.refused.clear()
+    this.#asked.clear()
+    this.#refused.clear()
   }
 
   /** Pictures of another deck are not this one's. */
   ofDeck(deck: string): void {
-    if (this.deck === deck) return
-    this.deck = deck
+    if (this.#deck === deck) return
+    this.#deck = deck
     this.forgetRequests()
-    for (const { bitmap } of this.bitmaps.values()) bitmap.close()
-    this.bitmaps.clear()
+    for (const { bitmap } of this.#bitmaps.values()) bitmap.close()
+    this.#bitmaps.clear()
   }
 
-  private async decode(asked: Asked, data: Uint8Array): Promise<void> {
-    const deck = this.deck
+  async #decode(asked: Asked, data: Uint8Array): Promise<void> {
+    const deck = this.#deck
     try {
       const bitmap = await createImageBitmap(new Blob([data as Uint8Array<ArrayBuffer>]))
-      if (deck !== this.deck) return
-      this.bitmaps.get(asked.slide)?.bitmap.close()
-      this.bitmaps.delete(asked.slide)
-      this.bitmaps.set(asked.slide, { bitmap, asked: asked.width })
+      if (deck !== this.#deck) return
+      this.#bitmaps.get(asked.slide)?.bitmap.close()
+      this.#bitmaps.delete(asked.slide)
+      this.#bitmaps.set(asked.slide, { bitmap, asked: asked.width })
     } catch {
-      this.refused.set(asked.slide, Date.now())
+      this.#refused.set(asked.slide, Date.now())
     }
-    for (const [slide, { bitmap }] of this.bitmaps) {
-      if (this.bitmaps.size <= KEPT) break
-      if (this.wanted.includes(slide)) continue
+    for (const [slide, { bitmap }] of this.#bitmaps) {
+      if (this.#bitmaps.size <= KEPT) break
+      if (this.#wanted.includes(slide)) continue
       bitmap.close()
-      this.bitmaps.delete(slide)
+      this.#bitmaps.delete(slide)
     }
-    this.want(this.wanted, this.width)
+    this.want(this.#wanted, this.#width)
     this.changed()
   }
 }

@@ -1,9 +1,8 @@
 /* Why somebody cannot get in, in words that say what to do. The codes are those of protocol/signaling.md, and a few of
- * the page's own. */
+ * the page's own. What is not here is said in the server's or the host's own sentence. */
 
 export interface Trouble {
   code: string
-  /** What the other end said, for codes that have no words here. */
   message: string
   final: boolean
 }
@@ -36,12 +35,8 @@ const WORDS: { [code: string]: [title: string, advice: string] } = {
   room_ended: ['The show has ended', 'There is nothing left to control with this link.'],
   removed: ['You were removed from the show', AGAIN],
   replaced: ['The show is open in another window', 'Go on there, or reload this page to take over here.'],
-  room_full: ['The room is full', 'Too many people are connected. This page keeps trying.'],
-  rate_limited: ['Too many attempts', 'The server asks for a pause. This page tries again by itself.'],
-  server_closing: ['The server restarts', 'This page comes back by itself.'],
-  version_unsupported: ['This page and the server do not fit together', 'Reload the page.'],
 }
 
 export function troubleWords({ code, message }: Trouble): [title: string, advice: string] {
-  return WORDS[code] ?? ['The connection was closed', message || AGAIN]
+  return WORDS[code] ?? ['This does not work now', message || AGAIN]
 }

@@ -4,8 +4,8 @@
  * screen readers come as clicks without a touch; they are not held up. */
 
 const GUARD = 150
-/** A click this soon after a touch belongs to it. */
-const SAME_TAP = 700
+/** A click this soon after a finger was lifted belongs to it. */
+const SAME_TAP = 400
 
 export interface TapButton {
   setEnabled(enabled: boolean): void
@@ -14,7 +14,8 @@ export interface TapButton {
 export function tapButton(button: HTMLButtonElement, tap: () => void): TapButton {
   let enabled = true
   let guarded = false
-  let touched = -Infinity
+  let held = false
+  let lifted = -Infinity
   const update = (): void => {
     button.disabled = guarded || !enabled
     button.classList.toggle('unavailable', !enabled)
@@ -23,7 +24,7 @@ export function tapButton(button: HTMLButtonElement, tap: () => void): TapButton
   button.addEventListener('mousedown', (event) => event.preventDefault())
   button.addEventListener('pointerdown', (event) => {
     if (event.button !== 0 || button.disabled) return
-    touched = event.timeStamp
+    held = true
     tap()
     guarded = true
     update()
@@ -32,8 +33,14 @@ export function tapButton(button: HTMLButtonElement, tap: () => void): TapButton
       update()
     }, GUARD)
   })
+  const lift = (event: PointerEvent): void => {
+    if (held) lifted = event.timeStamp
+    held = false
+  }
+  document.addEventListener('pointerup', lift)
+  document.addEventListener('pointercancel', lift)
   button.addEventListener('click', (event) => {
-    if (event.timeStamp - touched > SAME_TAP) tap()
+    if (!held && event.timeStamp - lifted > SAME_TAP) tap()
   })
   return {
     setEnabled(value) {

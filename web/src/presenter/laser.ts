@@ -4,26 +4,13 @@
  * A finger that rests is repeated now and then, because the host takes the dot away after a second of silence. */
 
 import type { Point } from '../client/records.ts'
+import { fit, type Rectangle } from '../page/fit.ts'
 
 const EVERY = 33
 const RESTING = 300
 const IN_A_PACKET = 4
 
-export interface Rectangle {
-  left: number
-  top: number
-  width: number
-  height: number
-}
-
 const clamp = (value: number): number => Math.min(1, Math.max(0, value))
-
-/** Where a picture of this shape lies inside a box that shows it whole. */
-export function fit(box: Rectangle, ratio: number): Rectangle {
-  const width = Math.min(box.width, box.height * ratio)
-  const height = width / ratio
-  return { left: box.left + (box.width - width) / 2, top: box.top + (box.height - height) / 2, width, height }
-}
 
 export function fraction(picture: Rectangle, x: number, y: number): Point {
   return { x: clamp((x - picture.left) / picture.width), y: clamp((y - picture.top) / picture.height) }

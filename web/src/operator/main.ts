@@ -1,0 +1,198 @@
+/* The operator's page: who is here, by what way, and the links that let people in. It shows what the host says and asks
+ * the host for everything; nothing is done here. */
+
+import { Connection, type ConnectionEvent, type Standing } from '../client/connection.ts'
+import { find, setAttribute, setText } from '../page/dom.ts'
+import { deviceName, enter, socketUrl } from '../page/enter.ts'
+import { showTrouble } from '../page/error.ts'
+import { readState, type State } from '../page/state.ts'
+import { qrCode } from './qr.ts'
+import { expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, roleWords, type Room } from './room.ts'
+
+const STANDING: { [standing in Standing]: string } = {
+  connecting: 'Connecting…',
+  direct: 'Connected directly',
+  relayed: 'Connected through a relay',
+  signaling: 'Connected through the server',
+  reconnecting: 'Reconnecting…',
+  host_gone: 'Host is gone – waiting',
+}
+const DECK = { running: 'The show is running', no_show: 'The show is not running', no_deck: 'No slides are open' }
+
+let connection: Connection | null = null
+let known = false
+let nextCommand = 1
+/** What was asked for, so that the answer can be put in words. */
+const asked = new Map<number, string>()
+
+function command(name: string, fields: { [field: string]: unknown }, words: string): void {
+  const id = nextCommand++
+  const sent = connection?.send({ type: 'command', id, name, ...fields }) ?? false
+  if (sent) asked.set(id, words)
+  setText(find('said'), sent ? '' : 'Not connected to the host: nothing was done.')
+}
+
+function confirm(question: string, yes: string): Promise<boolean> {
+  const dialog = find<HTMLDialogElement>('confirm')
+  setText(find('confirm-text'), question)
+  setText(find('confirm-yes'), yes)
+  dialog.returnValue = 'no'
+  dialog.showModal()
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true })
+  })
+}
+
+function element(name: string, className: string, ...content: (string | Node)[]): HTMLElement {
+  const made = document.createElement(name)
+  if (className) made.className = className
+  made.append(...content)
+  return made
+}
+
+function button(words: string, className: string, pressed: () => void): HTMLButtonElement {
+  const made = element('button', className, words) as HTMLButtonElement
+  made.type = 'button'
+  made.addEventListener('click', pressed)
+  return made
+}
+
+/** Rows are kept by key and rebuilt only when their content changes, so that a focus or a press is never lost. */
+function list<T>(into: HTMLElement, rows: T[], key: (row: T) => string, build: (row: T) => Node[]): void {
+  const old = new Map([...into.children].map((item) => [(item as HTMLElement).dataset['key'], item as HTMLElement]))
+  const items = rows.map((row) => {
+    const content = JSON.stringify(row)
+    const item = old.get(key(row)) ?? element('li', '')
+    if (item.dataset['content'] !== content) {
+      const focused = item.contains(document.activeElement) ? (document.activeElement as HTMLElement).className : null
+      item.dataset['key'] = key(row)
+      item.dataset['content'] = content
+      item.replaceChildren(...build(row))
+      if (focused) (item.querySelector(`button.${focused.split(' ').join('.')}`) as HTMLElement | null)?.focus()
+    }
+    return item
+  })
+  for (const item of into.querySelectorAll(':scope > li')) if (!items.includes(item as HTMLElement)) item.remove()
+  items.forEach((item, index) => {
+    if (into.children[index] !== item) into.insertBefore(item, into.children[index] ?? null)
+  })
+}
+
+function presenterRow(row: PresenterRow): Node[] {
+  const name = row.name || row.kind || 'Somebody'
+  const mute = button(row.muted ? 'Let click' : 'Mute', 'mute', () => {
+    command('mute', { session: row.session, muted: !row.muted }, row.muted ? `${name} may click.` : `${name} is muted.`)
+  })
+  mute.setAttribute('aria-pressed', String(row.muted))
+  const remove = button('Remove…', 'danger remove', () => {
+    void confirm(`Remove ${name}? The link stays good; withdraw it to keep it out.`, 'Remove').then((yes) => {
+      if (yes) command('remove', { session: row.session }, `${name} was removed.`)
+    })
+  })
+  return [
+    element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`)),
+    element('div', 'how', element('span', row.path ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row))),
+    element('div', 'do', ...(row.muted ? [element('span', 'bad', 'Muted')] : []), mute, remove),
+  ]
+}
+
+function linkRow(row: LinkRow): Node[] {
+  const usable = !row.revoked && (row.expires === null || row.expires * 1000 > Date.now())
+  const copy = button('Copy', 'copy', () => {
+    const copied = navigator.clipboard?.writeText(row.url) ?? Promise.reject(new Error('No clipboard.'))
+    copied.then(
+      () => setText(find('said'), `The link for ${row.label} is on the clipboard.`),
+      () => setText(find('said'), 'This browser does not let the page copy: select the link by hand.'),
+    )
+  })
+  const revoke = button('Withdraw…', 'danger revoke', () => {
+    void confirm(`Withdraw the link for ${row.label}? Whoever came by it is disconnected.`, 'Withdraw').then((yes) => {
+      if (yes) command('revoke_link', { link: row.id }, `The link for ${row.label} is withdrawn.`)
+    })
+  })
+  const address = element('input', 'address') as HTMLInputElement
+  address.readOnly = true
+  address.value = row.url
+  address.setAttribute('aria-label', `Link for ${row.label}`)
+  address.addEventListener('focus', () => address.select())
+  const qr = usable ? qrCode(row.qr, `QR code of the link for ${row.label}`) : null
+  const words = element('span', usable ? 'quiet' : 'bad', `${roleWords(row.role)} · ${expiryWords(row, Date.now())}`)
+  return [
+    element('div', 'qr', ...(qr ? [qr] : [])),
+    element('div', 'what', element('strong', '', row.label || 'Link'), words, ...(usable ? [address] : [])),
+    element('div', 'do', ...(usable ? [copy, revoke] : [])),
+  ]
+}
+
+function show({ deck }: State, room: Room | null): void {
+  setText(find('slide'), deck.slide === null ? '–' : `${deck.slide} / ${deck.count ?? '?'}`)
+  setText(find('deck-title'), [deck.title, deck.slide_title].filter(Boolean).join(' · '))
+  setText(find('deck-status'), deck.blank ? `The screen is ${deck.blank}` : DECK[deck.status])
+  if (!room) return
+  setText(find('room'), room.code)
+  list(
+    find('hosts'),
+    room.hosts,
+    (host) => host.member ?? host.name ?? '',
+    (host) => [element('strong', '', host.name || 'Host'), element('span', host.away ? 'bad' : 'good', host.away ? 'away' : 'here')],
+  )
+  list(find('presenters'), room.presenters, (row) => String(row.session), presenterRow)
+  find('nobody').hidden = room.presenters.length > 0
+  list(find('links'), room.links, (row) => row.id, linkRow)
+}
+
+function replied(message: { [field: string]: unknown }): void {
+  const words = asked.get(Number(message['id'])) ?? ''
+  asked.delete(Number(message['id']))
+  const error = message['error'] as { message?: string } | undefined
+  setText(find('said'), message['ok'] === false || error ? `Not done: ${error?.message ?? 'the host refused.'}` : words)
+}
+
+function happened(event: ConnectionEvent): void {
+  switch (event.type) {
+    case 'standing': {
+      const rtt = event.roundTrip === null ? '' : ` · ${event.roundTrip} ms`
+      setText(find('connection'), STANDING[event.standing] + rtt)
+      setAttribute(find('connection'), 'data-standing', event.standing)
+      break
+    }
+    case 'session':
+    case 'joined':
+      showTrouble(null)
+      break
+    case 'message':
+      if (event.message.type === 'reply') replied(event.message)
+      if (event.message.type === 'error') setText(find('said'), String(event.message['message'] ?? ''))
+      if (event.message.type === 'state') {
+        known = true
+        show(readState(event.message), readRoom(event.message))
+      }
+      break
+    case 'trouble':
+      if (event.final || !known) showTrouble(event)
+      break
+    default: // an operator's page taps nothing
+  }
+}
+
+const entrance = enter()
+if ('trouble' in entrance) {
+  showTrouble({ code: entrance.trouble, message: '', final: true })
+} else {
+  connection = new Connection(entrance.link, { kind: 'operator', name: deviceName() }, socketUrl(), happened)
+  void connection.start()
+  const form = find<HTMLFormElement>('make')
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    const label = find<HTMLInputElement>('make-label').value.trim()
+    const expires = find<HTMLSelectElement>('make-expires').value
+    const fields = { label, role: find<HTMLSelectElement>('make-role').value, expires_in: expires ? Number(expires) : null }
+    command('make_link', fields, `The link for ${label} is ready.`)
+    form.reset()
+  })
+  find('end-show').addEventListener('click', () => {
+    void confirm('End the show? Every link stops working and everybody is disconnected.', 'End the show').then((yes) => {
+      if (yes) command('end_show', {}, 'The show is over.')
+    })
+  })
+}
