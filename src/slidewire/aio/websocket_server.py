@@ -18,7 +18,8 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
-from slidewire.signaling.hub import SILENT, Close, DropRoom, Hub, SaveRoom, SaveTombstone, Send
+from slidewire.signaling.effects import SILENT, Close, DropRoom, SaveRoom, SaveTombstone, Send
+from slidewire.signaling.hub import Hub
 from slidewire.signaling.messages import MAX_MESSAGE
 
 MAX_FRAME: Final = 4 * MAX_MESSAGE

@@ -31,7 +31,7 @@ from slidewire.signaling.hub import Hub
 
 log = logging.getLogger(__name__)
 
-RESTART_SECONDS = 1.0
+RESTART_SECONDS = 0.5
 """How long clients are told to wait when the server stops in good order."""
 
 IceServers = Callable[[str, str], list[dict[str, Any]]]

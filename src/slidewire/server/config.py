@@ -16,7 +16,7 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    listen: str = "0.0.0.0"
+    listen: str = "0.0.0.0"  # noqa: S104  phones must reach it
     port: int = 8443
     """0 takes a free one."""
     url: str | None = None
@@ -59,4 +59,4 @@ class ServerSettings:
     @property
     def is_any(self) -> bool:
         """Listening on every address of the machine."""
-        return self.listen in ("", "0.0.0.0", "::")
+        return self.listen in ("", "0.0.0.0", "::")  # noqa: S104

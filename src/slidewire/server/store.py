@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from slidewire.signaling.hub import DropRoom, SaveRoom, SaveTombstone
+from slidewire.signaling.effects import DropRoom, SaveRoom, SaveTombstone
 from slidewire.signaling.messages import Code, Link
 from slidewire.signaling.room import StoredRoom, Tombstone
 

@@ -379,7 +379,7 @@ class SignalingClient:
                         message.members,
                         message.ice_servers,
                         message.refused_links,
-                    )  # fmt: skip
+                    )
                 )
             case m.Joined():
                 self._events.append(Joined(message.room, message.member, message.hosts, message.ice_servers))

@@ -20,6 +20,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from slidewire.signaling import messages as m
+from slidewire.signaling.effects import (
+    BAD_MESSAGE,
+    CLOSES,
+    NORMAL,
+    OVER,
+    SILENT,
+    Close,
+    DropRoom,
+    Effect,
+    SaveRoom,
+    SaveTombstone,
+    Send,
+)
 from slidewire.signaling.limits import Buckets, Limits, address_key
 from slidewire.signaling.messages import Code
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
@@ -35,69 +48,12 @@ ROOM_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """32 characters, so that five bits pick one; without 0, 1, I and O, which people mistake for one another."""
 ROOM_CODE_LENGTH: Final = 6
 
-NORMAL, RESTART, BAD_MESSAGE, WRONG_SECRET, OVER, UNKNOWN, SILENT, REPLACED, FULL = (
-    1000, 1012, 4400, 4401, 4403, 4404, 4408, 4409, 4429,
-)  # fmt: skip
-
-_CLOSES: Final[dict[Code, int]] = {
-    Code.VERSION_UNSUPPORTED: BAD_MESSAGE,
-    Code.FIRST_MESSAGE: BAD_MESSAGE,
-    Code.LINK_UNKNOWN: UNKNOWN,
-    Code.LINK_WRONG: WRONG_SECRET,
-    Code.LINK_EXPIRED: OVER,
-    Code.LINK_REVOKED: OVER,
-    Code.ROOM_ENDED: OVER,
-    Code.ROOM_TAKEN: OVER,
-    Code.ROOM_FULL: FULL,
-    Code.REMOVED: OVER,
-    Code.REPLACED: REPLACED,
-    Code.SERVER_CLOSING: RESTART,
-}
-"""The errors that close the socket, and with what."""
-
 _OFFENCES: Final = frozenset({Code.MALFORMED, Code.TOO_LARGE, Code.TYPE_UNKNOWN})
 
 _OVER_TEXT: Final = {
     Code.LINK_REVOKED: "This link was withdrawn by the host. Ask for a new one.",
     Code.ROOM_ENDED: "The show this link was for has ended. Ask the host for a new link.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Write one text message."""
-
-    connection: ConnectionId
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close after everything sent before. The hub has already forgotten the connection."""
-
-    connection: ConnectionId
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SaveRoom:
-    """Remember this across a restart, in place of what was saved under its code."""
-
-    room: StoredRoom
-
-
-@dataclass(frozen=True, slots=True)
-class DropRoom:
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class SaveTombstone:
-    tombstone: Tombstone
-
-
-Effect = Send | Close | SaveRoom | DropRoom | SaveTombstone
 
 
 @dataclass(slots=True, eq=False)
@@ -565,13 +521,13 @@ class Hub:
     ) -> None:  # fmt: skip
         """Answer with an error, and close if it is one of those that do."""
         self._error(record, code, text, ref, retry_after)
-        if close and code in _CLOSES:
-            self._drop(record, _CLOSES[code], code, now)
+        if close and code in CLOSES:
+            self._drop(record, CLOSES[code], code, now)
 
     def _dismiss(self, record: _Connection, code: Code, text: str, retry_after: float | None = None) -> None:
         """Answer with an error and close, without a word to the others about its member."""
         self._error(record, code, text, retry_after=retry_after)
-        self._close(record, _CLOSES[code], code)
+        self._close(record, CLOSES[code], code)
 
     def _offend(self, record: _Connection, wrong: m.Garbage | m.Wrong, now: float) -> None:
         ref = wrong.ref if isinstance(wrong, m.Wrong) else None

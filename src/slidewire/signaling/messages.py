@@ -26,11 +26,11 @@ Ref = Annotated[str, Meta(max_length=32)]
 Name = Annotated[str, Meta(max_length=80)]
 Reason = Annotated[str, Meta(max_length=200)]
 MemberId = Annotated[str, Meta(min_length=1, max_length=16)]
-LinkId = Annotated[str, Meta(pattern="^[a-z2-7]{10}$")]
-RoomCode = Annotated[str, Meta(pattern="^[A-Za-z0-9]{4,12}$")]
-Key = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{22}$")]
+LinkId = Annotated[str, Meta(pattern=r"^[a-z2-7]{10}\Z")]
+RoomCode = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{4,12}\Z")]
+Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
 """16 random bytes: tokens and resume tokens."""
-Commit = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$")]
+Commit = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 """A SHA-256."""
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _DATA_ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*")
