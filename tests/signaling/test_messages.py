@@ -108,9 +108,9 @@ JSON = st.recursive(
 TYPES = st.sampled_from([kind.__struct_config__.tag for kind in m.ClientMessage.__args__])
 NEARLY = st.fixed_dictionaries(
     {"type": TYPES | st.text(max_size=8)},
-    optional={
-        name: JSON for name in ("v", "ref", "to", "data", "last", "room", "token", "name", "link", "links", "member")
-    },
+    optional=dict.fromkeys(
+        ("v", "ref", "to", "data", "last", "room", "token", "name", "link", "links", "member"), JSON
+    ),
 )
 
 

@@ -417,7 +417,7 @@ class SignalingClient:
         if error.ref is not None:
             self._unanswered.pop(error.ref, None)
         if code == Code.RESUME_UNKNOWN and entering:
-            self._resume, self._last = None, 0
+            self._resume = None
             self._introduce()
         elif code == Code.SERVER_CLOSING:
             self._effects.append(HangUp())

@@ -1,0 +1,547 @@
+"""Stories about rooms. The test owns the clock; nothing sleeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slidewire.signaling import messages as m
+from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ROOM_SECONDS, TOMBSTONE_SECONDS
+from slidewire.signaling.limits import Limits, Rate
+from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, link
+
+JOIN = {"v": 1, "link": LINK, "token": m.encode_base64url(JOIN_TOKEN)}
+OPEN = {"v": 1, "token": m.encode_base64url(HOST_TOKEN)}
+
+
+def codes(heard: list[Said]) -> list[str]:
+    return [message["code"] if message["type"] == "error" else message["type"] for message in heard]
+
+
+def data_of(heard: list[Said]) -> list[str]:
+    return [message["data"] for message in heard if message["type"] == "message"]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+class TestMeeting:
+    def test_a_presenter_finds_the_host_and_they_talk(self, stage: Stage) -> None:
+        host = stage.connect()
+        (opened,) = host.say("open_room", **OPEN, ref="1", name="main", links=[link()])
+        assert opened["ref"] == "1" and len(opened["room"]) == 6
+        assert opened["hosts"] == opened["members"] == []
+        presenter = stage.connect()
+        (joined,) = presenter.say("join", **JOIN, name="Ada")
+        assert joined["room"] == opened["room"]
+        assert joined["hosts"] == [{"member": opened["member"], "name": "main", "away": False}]
+        assert joined["ice_servers"] == [{"urls": ["stun:192.0.2.1"]}]
+        assert (joined["room"], joined["member"]) in stage.ice_asked
+        assert host.heard() == [
+            {"type": "member_joined", "n": 1, "member": joined["member"], "link": LINK, "name": "Ada"}
+        ]
+        assert presenter.say("send", to=opened["member"], data="aGk") == []
+        assert host.heard() == [{"type": "message", "n": 2, "from": joined["member"], "data": "aGk"}]
+        host.say("send", to=joined["member"], data="eW8")
+        assert presenter.heard() == [{"type": "message", "n": 1, "from": opened["member"], "data": "eW8"}]
+
+    def test_presenters_write_to_hosts_only(self, stage: Stage) -> None:
+        stage.host(link())
+        one, two = stage.presenter(), stage.presenter()
+        assert codes(one.say("send", to=two.member, data="", ref="x")) == ["not_allowed"]
+        assert two.heard() == [] and one.closed is None
+
+    def test_rooms_do_not_hear_each_other(self, stage: Stage) -> None:
+        stage.host(link())
+        presenter = stage.presenter()
+        stranger = stage.host(token=JOIN_TOKEN)
+        assert codes(presenter.say("send", to=stranger.member, data="")) == ["member_unknown"]
+        assert codes(stranger.say("send", to=presenter.member, data="")) == ["member_unknown"]
+        assert codes(stranger.say("remove_member", member=presenter.member)) == ["member_unknown"]
+        assert codes(stranger.say("revoke_link", link=LINK)) == ["link_unknown"]
+        assert stranger.closed is None and presenter.closed is None
+
+    def test_a_backup_host_joins_by_code_and_token_in_either_case(self, stage: Stage) -> None:
+        main = stage.host(link(), room="K7QM42", name="main")
+        presenter = stage.presenter()
+        main.heard()
+        backup = stage.connect()
+        (opened,) = backup.say("open_room", **OPEN, room="k7qm42", name="backup")
+        assert opened["room"] == "K7QM42"
+        assert opened["hosts"] == [{"member": main.member, "name": "main", "away": False}]
+        assert [entry["member"] for entry in opened["members"]] == [presenter.member]
+        for peer in (main, presenter):
+            (news,) = peer.heard()
+            assert (news["type"], news["member"], news["name"]) == ("host_joined", opened["member"], "backup")
+
+    def test_leaving_is_told_and_final(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.heard()
+        presenter.say("leave")
+        assert presenter.closed == (1000, "left")
+        assert codes(host.heard()) == ["member_left"]
+        _, heard = stage.back(presenter, 0)
+        assert codes(heard) == ["resume_unknown"]
+        assert codes(host.say("send", to=presenter.member, data="")) == ["member_unknown"]
+
+
+class TestLinks:
+    def join(self, stage: Stage, **changes: object) -> tuple[Peer, list[Said]]:
+        peer = stage.connect()
+        return peer, peer.say("join", **{**JOIN, **changes})
+
+    def test_unknown(self, stage: Stage) -> None:
+        peer, heard = self.join(stage)
+        assert codes(heard) == ["link_unknown"] and peer.closed == (4404, "link_unknown")
+
+    def test_wrong_token(self, stage: Stage) -> None:
+        host = stage.host(link())
+        peer, heard = self.join(stage, token=m.encode_base64url(HOST_TOKEN))
+        assert codes(heard) == ["link_wrong"] and peer.closed == (4401, "link_wrong")
+        assert host.heard() == []
+
+    def test_expired_by_the_wall_clock_to_the_second(self, stage: Stage) -> None:
+        host = stage.host(link(expires=stage.wall + 60))
+        stage.pass_time(9)
+        early = stage.presenter()
+        host.heard()
+        stage.wall += 51
+        peer, heard = self.join(stage)
+        assert codes(heard) == ["link_expired"] and peer.closed == (4403, "link_expired")
+        assert early.closed is None, "who came before stays"
+
+    def test_revoked_closes_those_who_came_by_it_and_nobody_else(self, stage: Stage) -> None:
+        host = stage.host(link(), link(OTHER_LINK, HOST_TOKEN), room="K7QM42")
+        backup = stage.host(room="K7QM42")
+        one, other = stage.presenter(), stage.presenter(OTHER_LINK, HOST_TOKEN)
+        host.heard(), backup.heard()
+        assert host.say("revoke_link", link=LINK, ref="r") == [
+            {"type": "link_revoked", "ref": "r", "link": LINK},
+            {"type": "member_left", "n": 4, "member": one.member},
+        ]
+        assert codes(backup.heard()) == ["link_revoked", "member_left"]
+        assert codes(one.heard()) == ["link_revoked"] and one.closed == (4403, "link_revoked")
+        assert other.heard() == [] and other.closed is None
+        _, heard = stage.back(one, 0)
+        assert codes(heard) == ["resume_unknown"]
+        assert codes(self.join(stage)[1]) == ["link_revoked"]
+        assert codes(host.say("revoke_link", link=LINK, ref="again")) == ["link_revoked"], "asking twice does no harm"
+
+    def test_a_revoked_link_stays_revoked_when_a_host_announces_it_again(self, stage: Stage) -> None:
+        host = stage.host(link())
+        host.say("revoke_link", link=LINK)
+        assert host.say("add_links", links=[link()], ref="a") == [
+            {"type": "links_added", "ref": "a", "refused_links": [{"link": LINK, "code": "link_revoked"}]}
+        ]
+        stage.restart_server(remembering=True)
+        stage.host(link())
+        assert codes(self.join(stage)[1]) == ["link_revoked"]
+
+    def test_another_room_cannot_take_a_link(self, stage: Stage) -> None:
+        host = stage.host(link())
+        thief = stage.connect()
+        (opened,) = thief.say("open_room", v=1, token=JOIN["token"], links=[link(token=HOST_TOKEN)])
+        assert opened["refused_links"] == [{"link": LINK, "code": "link_taken"}]
+        stage.presenter()
+        assert codes(host.heard()) == ["member_joined"] and thief.heard() == []
+
+    def test_the_end_of_a_room_is_remembered_for_a_day(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter, away = stage.presenter(), stage.presenter()
+        away.lose_socket()
+        host.heard()
+        assert codes(host.say("close_room")) == ["room_ended"]
+        assert codes(presenter.heard()) == ["room_ended"] and presenter.closed == (4403, "room_ended")
+        assert host.closed == (4403, "room_ended") and stage.rooms == {} and stage.hub.room_count == 0
+        peer, heard = self.join(stage)
+        assert codes(heard) == ["room_ended"] and peer.closed == (4403, "room_ended")
+        stage.restart_server(remembering=True)
+        stage.pass_time(TOMBSTONE_SECONDS - 120)
+        assert codes(self.join(stage)[1]) == ["room_ended"]
+        stage.pass_time(240)
+        assert codes(self.join(stage)[1]) == ["link_unknown"]
+
+    def test_removed(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.heard()
+        assert codes(host.say("remove_member", member=presenter.member, reason="Too loud")) == ["member_left"]
+        (error,) = presenter.heard()
+        assert error["code"] == "removed" and "Too loud" in error["message"] and presenter.closed == (4403, "removed")
+
+
+class TestRooms:
+    def test_a_code_belongs_to_its_token(self, stage: Stage) -> None:
+        stage.host(room="K7QM42")
+        thief = stage.connect()
+        heard = thief.say("open_room", v=1, room="K7QM42", token=m.encode_base64url(JOIN_TOKEN))
+        assert codes(heard) == ["room_taken"] and thief.closed == (4403, "room_taken")
+
+    def test_links_outlive_their_host_for_twelve_hours(self, stage: Stage) -> None:
+        stage.host(link()).say("leave")
+        stage.pass_time(ROOM_SECONDS - 60)
+        assert stage.presenter()
+        stage.pass_time(180)
+        peer = stage.connect()
+        assert codes(peer.say("join", **JOIN)) == ["link_unknown"]
+        assert stage.rooms == {}
+
+    def test_a_room_with_a_host_does_not_grow_old(self, stage: Stage) -> None:
+        host = stage.host(link())
+        for _ in range(int(2 * ROOM_SECONDS / 40)):
+            stage.pass_time(40)
+            host.say("ping")
+        assert stage.presenter()
+
+    def test_a_restarted_server_knows_the_room_before_its_host_is_back(self, stage: Stage) -> None:
+        host = stage.host(link(), name="main")
+        gone = stage.presenter()
+        stage.restart_server(remembering=True)
+        peer, heard = stage.back(gone, 0)
+        assert codes(heard) == ["resume_unknown"] and peer.closed is None
+        (joined,) = peer.say("join", **JOIN)
+        assert joined["hosts"] == []
+        again = stage.host(link(), room=joined["room"], name="main")
+        assert again.member != host.member
+        assert codes(peer.heard()) == ["host_joined"]
+
+    def test_a_server_that_lost_everything_learns_it_from_the_host(self, stage: Stage) -> None:
+        code = stage.host(link()).heard() or stage.rooms.copy().popitem()[0]
+        stage.restart_server(remembering=False)
+        peer = stage.connect()
+        assert codes(peer.say("join", **JOIN)) == ["link_unknown"]
+        stage.host(link(), room=code)
+        assert stage.presenter()
+
+    def test_full(self) -> None:
+        limits = dataclasses.replace(Limits(), presenters_per_room=2, hosts_per_room=1, links_per_room=2)
+        stage = Stage(limits=limits)
+        host = stage.host(link(), room="K7QM42")
+        stage.presenter(), stage.presenter()
+        for first in ({"type": "join", **JOIN}, {"type": "open_room", **OPEN, "room": "K7QM42"}):
+            late = stage.connect()
+            assert codes(late.say_text(json.dumps(first))) == ["room_full"] and late.closed == (4429, "room_full")
+        host.heard()
+        three = [link(f"aaaaaaaaa{n}") for n in "234"]
+        assert codes(host.say("add_links", links=three)) == ["room_full"] and host.closed is None
+        assert codes(host.say("add_links", links=three[:1])) == ["links_added"]
+
+    def test_when_the_server_goes_everybody_is_told_when_to_come_back(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.heard()
+        stage.hub.shut_down(0.5)
+        for peer in (host, presenter):
+            (error,) = peer.heard()
+            assert (error["code"], error["retry_after"]) == ("server_closing", 0.5)
+            assert peer.closed == (1012, "server_closing")
+        assert LINK in [entry.id for room in stage.rooms.values() for entry in room.links]
+
+
+class TestAway:
+    def test_back_in_time_with_everything_once_and_in_order(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.say("send", to=presenter.member, data="AAAA")
+        assert [message["n"] for message in presenter.heard()] == [1]
+        host.heard()
+        presenter.lose_socket()
+        assert codes(host.heard()) == ["member_away"]
+        for data in ("BBBB", "CCCC"):
+            assert host.say("send", to=presenter.member, data=data) == [], "it is kept, not refused"
+        stage.pass_time(5)
+        again, heard = stage.back(presenter, last=1)
+        assert codes(heard) == ["resumed", "message", "message"]
+        assert [message["n"] for message in heard[1:]] == [2, 3] and data_of(heard) == ["BBBB", "CCCC"]
+        assert heard[0]["member"] == presenter.member and "members" not in heard[0]
+        assert codes(host.heard()) == ["member_back"]
+        assert again.say("ping", last=3) == [{"type": "pong"}]
+        final, heard = stage.back(again, last=3)
+        assert codes(heard) == ["resumed"], "what was acknowledged does not come again"
+        assert again.closed == (4409, "replaced") and codes(again.heard()) == ["replaced"]
+        assert host.heard() == [], "replacing a socket is nobody else's business"
+        assert final.closed is None
+
+    def test_a_host_that_comes_back_sees_who_is_there(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter(name="Ada")
+        host.lose_socket()
+        assert codes(presenter.heard()) == ["host_away"]
+        late = stage.presenter()
+        _, heard = stage.back(host, last=0)
+        assert codes(heard) == ["resumed", "member_joined", "member_joined"]
+        assert [entry["member"] for entry in heard[0]["members"]] == [presenter.member, late.member]
+        assert codes(presenter.heard()) == ["host_back"]
+
+    def test_twenty_seconds_and_it_has_left(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        stage.pass_time(AWAY_SECONDS - 0.001)
+        assert codes(host.heard()) == ["member_joined", "member_away"]
+        stage.pass_time(0.001)
+        assert codes(host.heard()) == ["member_left"]
+        assert codes(stage.back(presenter, 0)[1]) == ["resume_unknown"]
+
+    def test_each_absence_has_twenty_seconds_of_its_own(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        stage.pass_time(15)
+        presenter, _ = stage.back(presenter, 0)
+        presenter.lose_socket()
+        stage.pass_time(15)
+        assert "member_left" not in codes(host.heard())
+        _, heard = stage.back(presenter, 0)
+        assert codes(heard) == ["resumed"]
+
+    def test_a_token_leads_back_once(self, stage: Stage) -> None:
+        stage.host(link())
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        again, _ = stage.back(presenter, 0)
+        again.say("ping")
+        thief, heard = stage.back(presenter, 0)
+        assert codes(heard) == ["resume_unknown"] and thief.closed is None and again.closed is None
+
+    def test_but_twice_if_the_answer_was_lost_on_the_way(self, stage: Stage) -> None:
+        stage.host(link())
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        unheard, _ = stage.back(presenter, 0)
+        unheard.lose_socket()
+        again, heard = stage.back(presenter, 0)
+        assert codes(heard) == ["resumed"]
+        again.say("ping")
+        assert codes(stage.back(presenter, 0)[1]) == ["resume_unknown"]
+        assert codes(stage.back(unheard, 0)[1]) == ["resume_unknown"]
+
+    def test_the_oldest_kept_messages_are_lost_first(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        for _ in range(100):
+            host.say("send", to=presenter.member, data="AAAA")
+        _, heard = stage.back(presenter, 0)
+        assert [message["n"] for message in heard[1:]] == list(range(37, 101))
+
+    def test_kept_messages_are_bounded_in_bytes(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        for _ in range(40):
+            host.say("send", to=presenter.member, data="A" * 12_000)
+        _, heard = stage.back(presenter, 0)
+        assert 8 <= len(heard) - 1 <= 128 * 1024 // 12_000
+        assert heard[-1]["n"] == 40
+
+    def test_kept_messages_grow_old(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        host.say("send", to=presenter.member, data="AAAA")
+        stage.pass_time(8)
+        host.say("send", to=presenter.member, data="BBBB")
+        stage.pass_time(3)
+        assert data_of(stage.back(presenter, 0)[1]) == ["BBBB"]
+
+    def test_silence_for_three_heartbeats_is_a_dead_socket(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.heard()
+        for _ in range(6):
+            stage.pass_time(15)
+            host.say("ping")
+        assert presenter.closed is not None and presenter.closed[0] == 4408
+        assert host.closed is None
+
+
+class TestRules:
+    def test_every_message_has_its_row(self) -> None:
+        assert set(_RULES) == set(m.ClientMessage.__args__)
+
+    def test_a_stranger_introduces_itself_first(self, stage: Stage) -> None:
+        stranger = stage.connect()
+        assert codes(stranger.say("ping")) == ["first_message"] and stranger.closed == (4400, "first_message")
+
+    def test_a_stranger_has_ten_seconds(self, stage: Stage) -> None:
+        stranger, host = stage.connect(), stage.host()
+        stage.pass_time(9.9)
+        assert stranger.closed is None
+        stage.pass_time(0.2)
+        assert codes(stranger.heard()) == ["first_message"] and stranger.closed == (4400, "first_message")
+        assert host.closed is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            {"type": "add_links", "links": [link(OTHER_LINK)]},
+            {"type": "revoke_link", "link": LINK},
+            {"type": "remove_member", "member": "m1"},
+            {"type": "close_room"},
+            {"type": "open_room", **OPEN},
+            {"type": "join", **JOIN},
+        ],
+        ids=lambda text: text["type"],
+    )
+    def test_a_presenter_has_no_say_over_the_room(self, stage: Stage, text: Said) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.heard()
+        before = dict(stage.rooms)
+        assert codes(presenter.say_text(json.dumps({**text, "ref": "x"}))) == ["not_allowed"]
+        assert host.heard() == [] and presenter.closed is None and stage.rooms == before
+
+    def test_another_version_is_told_which_we_speak(self, stage: Stage) -> None:
+        peer = stage.connect()
+        (error,) = peer.say("join", v=2, invitation="?")
+        assert (error["code"], error["supported"]) == ("version_unsupported", [1])
+        assert peer.closed == (4400, "version_unsupported")
+
+    def test_a_member_that_changes_its_version_is_away_not_a_ghost(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.heard()
+        presenter.say("join", v=2)
+        assert presenter.closed == (4400, "version_unsupported")
+        assert codes(host.heard()) == ["member_away"]
+        assert host.say("send", to=presenter.member, data="") == []
+        stage.pass_time(AWAY_SECONDS)
+        assert codes(host.heard()) == ["member_left"]
+
+    def test_garbage_is_answered_three_times_and_then_closes(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        host.heard()
+        assert codes(presenter.say_text("nonsense")) == ["malformed"]
+        assert codes(presenter.say("dance", ref="d")) == ["type_unknown"]
+        assert codes(presenter.say_text('{"type":"ping","pad":"' + "x" * 16_384 + '"}')) == ["too_large"]
+        assert presenter.closed is None
+        stage.hub.receive_binary(presenter.number, stage.now)
+        assert codes(presenter.heard()) == ["malformed"] and presenter.closed == (4400, "malformed")
+        assert codes(host.heard()) == ["member_away"]
+
+    def test_garbage_now_and_then_is_forgiven(self, stage: Stage) -> None:
+        stage.host(link())
+        presenter = stage.presenter()
+        for _ in range(12):
+            assert codes(presenter.say_text("nonsense")) == ["malformed"]
+            stage.pass_time(3.4)
+        assert presenter.closed is None
+
+
+class TestRates:
+    def test_messages_over_the_rate_are_dropped_and_said_once_a_second(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        stage.pass_time(10)
+        host.heard()
+        heard = [answer for _ in range(260) for answer in presenter.say("send", to=host.member, data="")]
+        assert codes(heard) == ["rate_limited"] and 0 < heard[0]["retry_after"] <= 0.1
+        assert len(data_of(host.heard())) == 200
+        stage.pass_time(1)
+        for _ in range(60):
+            presenter.say("send", to=host.member, data="")
+        assert len(data_of(host.heard())) == 50
+        assert presenter.closed is None
+
+    def test_bytes_over_the_rate(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        for _ in range(90):
+            presenter.say("send", to=host.member, data="A" * 15_000)
+        assert len(data_of(host.heard())) == pytest.approx(1024 * 1024 / 15_050, abs=1)
+
+    def test_hosts_have_eight_times_that(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        assert [
+            a for _ in range(1500) for a in host.say("send", to=presenter.member, data="") if a["type"] == "error"
+        ] == []
+
+    def test_connections_of_one_address(self, stage: Stage) -> None:
+        waits = [stage.hub.admit("192.0.2.7", stage.now) for _ in range(101)]
+        assert waits[:100] == [0.0] * 100 and 0 < waits[100] <= 0.05
+        assert stage.hub.admit("192.0.2.8", stage.now) == 0.0
+        assert stage.hub.admit("::ffff:192.0.2.7", stage.now) > 0, "the same address in IPv6 clothes"
+        stage.pass_time(1)
+        assert [stage.hub.admit("192.0.2.7", stage.now) for _ in range(21)].count(0.0) == 20
+
+    def test_ipv6_counts_by_64(self, stage: Stage) -> None:
+        waits = [stage.hub.admit(f"2001:db8::{n:x}", stage.now) for n in range(1, 102)]
+        assert waits[99] == 0.0 and waits[100] > 0
+        assert stage.hub.admit("2001:db8:0:1::1", stage.now) == 0.0
+
+    def test_guessing_links_is_slow(self, stage: Stage) -> None:
+        stage.host(link())
+        for _ in range(20):
+            assert codes(stage.connect("198.51.100.9").say("join", **{**JOIN, "token": OPEN["token"]})) == [
+                "link_wrong"
+            ]
+        guesser = stage.connect("198.51.100.9")
+        (error,) = guesser.say("join", **JOIN)
+        assert error["code"] == "rate_limited" and 5 < error["retry_after"] <= 6 and guesser.closed is None
+        assert stage.presenter(), "others are not held up"
+
+    def test_rooms_are_not_made_without_end(self, stage: Stage) -> None:
+        for _ in range(60):
+            stage.host()
+        late = stage.connect()
+        assert codes(late.say("open_room", **OPEN)) == ["rate_limited"]
+        assert stage.hub.room_count == 60
+
+    def test_a_bucket_holds_its_burst_and_then_its_rate(self) -> None:
+        rate, state, taken = Rate(10, 5), 0.0, 0
+        for step in range(1000):
+            state, wait = rate.take(state, step / 100)
+            taken += wait == 0
+        assert taken == pytest.approx(5 + 10 * 10, abs=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_is_said_the_hub_stands(data: st.DataObject) -> None:
+    """Random talk of random peers: nothing raises, nothing is written to a closed socket, numbers never skip back."""
+    stage = Stage(limits=dataclasses.replace(Limits(), messages=Rate(1e6, 1e6)), seed=data.draw(st.integers(0, 99)))
+    host = stage.host(link(), room="K7QM42")
+    peers = [host, stage.presenter()]
+    last: dict[int, int] = {}
+    members = st.sampled_from(["", "m1", *(peer.member for peer in peers)])
+    for _ in range(data.draw(st.integers(1, 30))):
+        act = data.draw(st.sampled_from(["say", "say", "say", "lose", "back", "connect", "wait", "binary"]))
+        peer = data.draw(st.sampled_from(peers))
+        match act:
+            case "say":
+                kind = data.draw(st.sampled_from([k.__struct_config__.tag for k in m.ClientMessage.__args__]))
+                said = {"type": kind, **data.draw(st.sampled_from([OPEN, JOIN])), "to": data.draw(members), "data": ""}
+                said |= {"member": data.draw(members), "links": [link()], "last": data.draw(st.integers(0, 9))}
+                if kind in ("open_room",):
+                    said["room"] = "K7QM42"
+                stage.hub.receive_message(peer.number, json.dumps(said), stage.now)
+            case "lose":
+                stage.hub.disconnect(peer.number, stage.now)
+                peer.closed = peer.closed or (1006, "")
+            case "back":
+                resume = {"type": "resume", "v": 1, "resume": peer.resume or "A" * 22}
+                peers.append(stage.connect())
+                stage.hub.receive_message(peers[-1].number, json.dumps(resume), stage.now)
+            case "connect":
+                peers.append(stage.connect())
+            case "wait":
+                stage.pass_time(data.draw(st.sampled_from([0.1, 9.0, 21.0, 50.0])))
+            case "binary":
+                stage.hub.receive_binary(peer.number, stage.now)
+        for each in peers:
+            for message in each.heard():
+                if message["type"] in ("room_opened", "joined", "resumed"):
+                    last[each.number] = 0
+                elif "n" in message:
+                    assert message["n"] > last.get(each.number, 0)
+                    last[each.number] = message["n"]
