@@ -5,6 +5,9 @@ typed the window in front must be the deck's. That look and the keys happen whil
 there is no moment between them in which another window could come to the front. What a look at the windows cannot show
 is a program that has grabbed the keyboard, such as a screen locker: it would get the key.
 
+Some programs drop a key that comes while they still change slides. A key map says how long they need, and the next
+intent waits for that; whether it was enough cannot be seen from here either.
+
 If a modifier is held at the host's own keyboard, nothing is typed: the key would mean something else. Nor is it let go
 for its owner, because letting go of Alt for somebody may finish a switch to another window.
 """
@@ -12,6 +15,7 @@ for its owner, because letting go of Alt for somebody may finish a switch to ano
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 
@@ -21,6 +25,8 @@ from slidewire.host.decks.keymaps import GENERIC, KEY_MAPS, Sighting, Step, Targ
 from slidewire.host.geometry import Rectangle
 from slidewire.host.input.desktop import Desktop, DesktopError, open_desktop
 from slidewire.host.input.keyboard import Button, Key
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 0.25
 """Seconds to wait for a modifier to be let go, and no longer: the intent must not land late."""
@@ -50,6 +56,8 @@ class KeysDeck:
         self._deck: Sighting | None = None
         self._state = DeckState(DeckStatus.NO_DECK)
         self._refreshing = False
+        self._free_at = 0.0
+        """When, by the loop's clock, the deck takes keys again."""
 
     async def open(self) -> None:
         check(self._target)
@@ -90,10 +98,12 @@ class KeysDeck:
             return refused(Reason.NO_DECK)
         try:
             return await self._perform(intent, self._desktop)
-        except DesktopError:
+        except DesktopError as error:
+            log.warning("%s was not typed: %s", intent, error)
             return Outcome(Status.FAILED, reason=Reason.DECK_ERROR)
 
     async def _perform(self, intent: Intent, desktop: Desktop) -> Outcome:
+        await asyncio.sleep(self._free_at - asyncio.get_running_loop().time())
         wanted = intent.verb is not Verb.START
         front = desktop.focus.front()
         sightings = [it for it in map(self._target.recognise, [front] if front else []) if it]
@@ -108,8 +118,10 @@ class KeysDeck:
         steps = deck.key_map.steps(intent)
         if steps is None or not all(desktop.keyboard.can_type(step) for step in steps if isinstance(step, Key)):
             return refused(Reason.UNSUPPORTED)
-        if not await self._in_front(deck, desktop) or not await modifiers_released(desktop):
-            return refused(Reason.FOCUS)
+        if self._raise_window and (front is None or front.id != deck.window.id):
+            desktop.focus.bring_to_front(deck.window)
+            await soon(lambda: self._is_front(deck, desktop), RAISING)
+        await soon(lambda: not desktop.keyboard.modifiers_held(), PATIENCE)
         return self._type(steps, deck, desktop)
 
     def _type(self, steps: tuple[Step, ...], deck: Sighting, desktop: Desktop) -> Outcome:
@@ -127,6 +139,7 @@ class KeysDeck:
                     keyboard.click(step)
                 else:
                     keyboard.press(step)
+        self._free_at = asyncio.get_running_loop().time() + deck.key_map.pace
         return Outcome(Status.PERFORMED, reason=Reason.UNSEEN)
 
     def _is_front(self, deck: Sighting, desktop: Desktop) -> bool:
@@ -134,12 +147,6 @@ class KeysDeck:
         front = desktop.focus.front()
         seen = self._target.recognise(front) if front is not None and front.id == deck.window.id else None
         return seen is not None and seen.key_map is deck.key_map and seen.showing is deck.showing
-
-    async def _in_front(self, deck: Sighting, desktop: Desktop) -> bool:
-        if self._is_front(deck, desktop) or not self._raise_window:
-            return self._is_front(deck, desktop)
-        desktop.focus.bring_to_front(deck.window)
-        return await soon(lambda: self._is_front(deck, desktop), RAISING)
 
     def _sightings(self, desktop: Desktop) -> list[Sighting]:
         return [it for it in map(self._target.recognise, desktop.focus.windows()) if it is not None]
@@ -190,10 +197,6 @@ def check(target: Target) -> None:
             raise DeckError(
                 f"the key map {alone.name!r} needs the window to be named too: give a pattern for its title"
             )
-
-
-async def modifiers_released(desktop: Desktop) -> bool:
-    return await soon(lambda: not desktop.keyboard.modifiers_held(), PATIENCE)
 
 
 async def soon(condition: Callable[[], bool], seconds: float) -> bool:
