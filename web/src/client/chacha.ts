@@ -14,46 +14,52 @@ const ROUNDS = ['048c', '159d', '26ae', '37bf', '05af', '16bc', '278d', '349e'].
 const words = (bytes: Uint8Array): number[] =>
   Array.from({ length: bytes.length / 4 }, (_, index) => view(bytes).getUint32(4 * index, true))
 
-function quarterRound(state: Uint32Array, [a, b, c, d]: [number, number, number, number]): void {
-  const step = (sum: number, addend: number, target: number, turn: number): void => {
-    const total = (state[sum] as number) + (state[addend] as number)
-    state[sum] = total
-    const mixed = (state[target] as number) ^ total
-    state[target] = (mixed << turn) | (mixed >>> (32 - turn))
-  }
-  step(a, b, d, 16)
-  step(c, d, b, 12)
-  step(a, b, d, 8)
-  step(c, d, b, 7)
-}
-
 /** §2.4: `data` XOR the key stream from block `counter` on. */
 function chacha20(key: Uint8Array, nonce: Uint8Array, counter: number, data: Uint8Array): Bytes {
   const initial = Uint32Array.of(...CONSTANTS, ...words(key), counter, ...words(nonce))
   const state = new Uint32Array(16)
-  const stream = new Uint8Array(64)
-  const output = new Uint8Array(data.length)
+  const output = data.slice() as Bytes
+  /** Half of a quarter round (§2.1): add b to a, mix the sum into c and turn it. */
+  const mix = (a: number, b: number, c: number, turn: number): void => {
+    state[a] = (state[a] as number) + (state[b] as number)
+    const mixed = (state[c] as number) ^ (state[a] as number)
+    state[c] = (mixed << turn) | (mixed >>> (32 - turn))
+  }
   for (let at = 0; at < data.length; at += 64) {
     state.set(initial)
-    for (let round = 0; round < 10; round++) for (const quarter of ROUNDS) quarterRound(state, quarter)
-    state.forEach((word, index) => view(stream).setUint32(4 * index, word + (initial[index] as number), true))
-    for (let index = at; index < Math.min(at + 64, data.length); index++) {
-      output[index] = (data[index] as number) ^ (stream[index - at] as number)
+    for (let round = 0; round < 10; round++) {
+      for (const [a, b, c, d] of ROUNDS) {
+        mix(a, b, d, 16)
+        mix(c, d, b, 12)
+        mix(a, b, d, 8)
+        mix(c, d, b, 7)
+      }
+    }
+    for (let index = 0; index < 64; index++) {
+      const word = index >> 2
+      const byte = ((state[word] as number) + (initial[word] as number)) >>> (8 * (index & 3))
+      // What lies past the end is not there to be written: typed arrays drop it.
+      output[at + index] = (data[at + index] as number) ^ byte
     }
     initial[12] = (initial[12] as number) + 1
   }
   return output
 }
 
-/** Ten limbs of 13 bits, so that sums of ten products stay exact: 16 bytes little-endian and bit 128. */
-function limbs(bytes: Uint8Array, bit128: number): number[] {
-  const extended = concat(bytes, Uint8Array.of(bit128, 0, 0))
-  return Array.from({ length: 10 }, (_, index) => {
-    const bit = 13 * index
-    const at = bit >> 3
-    const [low = 0, middle = 0, high = 0] = extended.subarray(at, at + 3)
-    return ((low | (middle << 8) | (high << 16)) >> (bit & 7)) & 0x1fff
-  })
+/** Ten limbs of 13 bits, so that sums of ten products stay exact: 16 bytes little-endian from `at`, and bit 128. */
+function limbs(bytes: Uint8Array, at: number, bit128: number): number[] {
+  const result: number[] = []
+  let held = 0
+  let bits = 0
+  for (let index = 0; index < 17; index++) {
+    held |= (index < 16 ? (bytes[at + index] as number) : bit128) << bits
+    bits += 8
+    if (bits < 13) continue
+    result.push(held & 0x1fff)
+    held >>= 13
+    bits -= 13
+  }
+  return [...result, held]
 }
 
 /** Modulo 2^130 - 5: what is carried out of the top comes back in at the bottom, five times. */
@@ -72,11 +78,11 @@ export function poly1305(key: Uint8Array, data: Uint8Array): Bytes {
   const clamped = key.slice(0, 16)
   for (const index of [3, 7, 11, 15]) clamped[index] = (clamped[index] as number) & 15
   for (const index of [4, 8, 12]) clamped[index] = (clamped[index] as number) & 252
-  const r = limbs(clamped, 0)
+  const r = limbs(clamped, 0, 0)
   const r5 = r.map((limb) => 5 * limb)
   let accumulator = Array<number>(10).fill(0)
   for (let at = 0; at < data.length; at += 16) {
-    const sum = limbs(data.subarray(at, at + 16), 1)
+    const sum = limbs(data, at, 1)
     for (let i = 0; i < 10; i++) sum[i] = (sum[i] as number) + (accumulator[i] as number)
     const product = Array<number>(10)
     for (let i = 0; i < 10; i++) {
@@ -114,12 +120,13 @@ export function poly1305(key: Uint8Array, data: Uint8Array): Bytes {
   return tag
 }
 
+const padding = (bytes: Uint8Array): Bytes => new Uint8Array(-bytes.length & 15)
+
 /** §2.8: the tag over the associated data and the ciphertext. */
 function tagOf(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, ciphertext: Uint8Array): Bytes {
   const lengths = new Uint8Array(16)
   view(lengths).setUint32(0, associated.length, true)
   view(lengths).setUint32(8, ciphertext.length, true)
-  const padding = (bytes: Uint8Array): Bytes => new Uint8Array(-bytes.length & 15)
   const data = concat(associated, padding(associated), ciphertext, padding(ciphertext), lengths)
   return poly1305(chacha20(key, nonce, 0, new Uint8Array(32)), data)
 }

@@ -11,6 +11,7 @@ import type { Bytes } from './bytes.ts'
 import { monotonicClock } from './clock.ts'
 import { Handshake, type Kind, REPEAT_HELLO, type Role } from './handshake.ts'
 import { joinToken, type Link } from './link.ts'
+import { generateKeyPair } from './noise.ts'
 import { isLive } from './paths.ts'
 import { type ChannelName, Peer } from './peer.ts'
 import type { PresenterSession, Receipt } from './presenter.ts'
@@ -84,6 +85,11 @@ export class Connection {
   ) {}
 
   async start(): Promise<void> {
+    const able = await generateKeyPair().catch(() => null)
+    if (!able) {
+      this.#end('browser_old', '')
+      return
+    }
     const token = await joinToken(this.link)
     const entry = { link: this.link.id, token, name: this.identity.name }
     this.#signaling = new SignalingClient(entry, this.now(), Math.random)
@@ -91,6 +97,9 @@ export class Connection {
       if (document.visibilityState === 'visible') this.wake()
     })
     globalThis.addEventListener('pageshow', () => this.wake())
+    globalThis.addEventListener('pagehide', ({ persisted }) => {
+      if (!persisted) this.#leave() // closed or loaded anew; a page that is only put aside comes back as the same member
+    })
     globalThis.addEventListener('online', () => this.#networkChanged())
     const network = (navigator as { connection?: EventTarget }).connection
     network?.addEventListener('change', () => this.#networkChanged())
@@ -143,6 +152,11 @@ export class Connection {
       if ((answered ?? 0) < woken && this.#peerBuilt < woken) this.#buildPeer(this.now())
       this.#pump()
     }, WAKE_PATIENCE)
+  }
+
+  #leave(): void {
+    this.#signaling?.leave()
+    while (this.#drainSignaling());
   }
 
   #networkChanged(): void {
@@ -307,7 +321,7 @@ export class Connection {
     }
     const waiting = this.#handshake
     if (!waiting) {
-      if (this.#session?.isLive(now) !== true || this.#session.exhausted) this.#shakeHands(now)
+      if (this.#session?.isLive(now) !== true) this.#shakeHands(now)
     } else if (waiting.host !== this.#target) {
       this.#shakeHands(now)
     } else if (now - waiting.since > HELLO_PATIENCE && this.#signaling.hosts.filter((host) => !host.away).length > 1) {

@@ -113,7 +113,7 @@ class SymmetricState {
   /** Throws where the tag is wrong. */
   async decryptAndHash(ciphertext: Bytes): Promise<Bytes> {
     const plaintext = decrypt(this.#k, this.#nonce(), this.h, ciphertext)
-    if (!plaintext) throw new Error('The handshake message is not from one who knows the secret.')
+    if (!plaintext) throw new Error('wrong secret')
     await this.mixHash(ciphertext)
     return plaintext
   }

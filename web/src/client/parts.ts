@@ -15,7 +15,7 @@ const MESSAGE_BYTES = 1 << 20
 const UNFINISHED = 8
 
 export function split(stream: number, id: number, message: Uint8Array): Part[] {
-  if (message.length > MESSAGE_BYTES) throw new Error('A message is at most 1 MiB long.')
+  if (message.length > MESSAGE_BYTES) throw new Error('over 1 MiB')
   const count = Math.max(1, Math.ceil(message.length / PART_BYTES))
   return Array.from({ length: count }, (_, index) => {
     const bytes = message.subarray(index * PART_BYTES, (index + 1) * PART_BYTES)

@@ -78,9 +78,7 @@ export class Peer {
   /** Whether a relay is on the way, at either end. */
   async kind(): Promise<'direct' | 'relayed'> {
     try {
-      const reports = new Map<string, { [field: string]: unknown }>()
-      const statistics = await this.#connection.getStats()
-      statistics.forEach((report: { id: string }) => reports.set(report.id, { ...report }))
+      const reports = (await this.#connection.getStats()) as unknown as Map<string, { [field: string]: string | boolean }>
       const all = [...reports.values()]
       const chosen = all.find((report) => report['type'] === 'transport')?.['selectedCandidatePairId']
       const pair = reports.get(String(chosen)) ?? all.find((report) => report['selected'] === true)

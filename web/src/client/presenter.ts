@@ -95,11 +95,6 @@ export class PresenterSession {
     return this.#waiting.size
   }
 
-  /** Whether this direction has no counters left: shake hands again. */
-  get exhausted(): boolean {
-    return this.#wire.exhausted
-  }
-
   // What the user does
 
   submit(intent: Intent, now: number, timeToLive = TIME_TO_LIVE): number {

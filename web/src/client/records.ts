@@ -36,38 +36,31 @@ export type Record =
   | { type: 'laser_receipt'; sequence: number; status: Status; reason: Reason }
   | { type: 'part'; stream: number; id: number; index: number; count: number; bytes: Uint8Array }
 
-/** A record is a number, its fields in order with their widths in bytes, and perhaps a tail of its own. A field may name
- * words for its numbers, or read 0 as none. */
-interface Field {
-  name: string
-  width: 1 | 2 | 4
-  words?: readonly (string | undefined)[]
-  zeroIsNone?: true
+/** Each record's number is its place here, from 1; its fields follow in order, each with its width in bytes. */
+const LAYOUT = [
+  'ping stamp:4',
+  'pong stamp:4 clock:4 version:2',
+  'intent sequence:4 deadline:4 verb:1 argument:2',
+  'receipt sequence:4 status:1 from:2 to:2 reason:1',
+  'ack sequence:4',
+  'seen sequence:4',
+  'floor sequence:4',
+  'laser sequence:4 deadline:4',
+  'laser_receipt sequence:4 status:1 reason:1',
+  'part stream:1 id:2 index:2 count:2',
+].map((line) => {
+  const [type = '', ...fields] = line.split(' ')
+  return { type, fields: fields.map((field) => ({ name: field.slice(0, -2), width: Number(field.slice(-1)) })) }
+})
+
+/** The words for the numbers of a field. Numbers of other fields stand for themselves. */
+const WORDS: { [field: string]: readonly (string | undefined)[] } = {
+  verb: [undefined, ...VERBS],
+  status: STATUSES,
+  reason: REASONS,
 }
-
-const u32 = (name: string): Field => ({ name, width: 4 })
-const u16 = (name: string): Field => ({ name, width: 2 })
-const word = (name: string, words: readonly (string | undefined)[]): Field => ({ name, width: 1, words })
-const slide = (name: string): Field => ({ name, width: 2, zeroIsNone: true })
-
-const SEQUENCE = u32('sequence')
-const STATUS = word('status', STATUSES)
-const REASON = word('reason', REASONS)
-
-const LAYOUT: { [type in Record['type']]: { number: number; fields: Field[] } } = {
-  ping: { number: 1, fields: [u32('stamp')] },
-  pong: { number: 2, fields: [u32('stamp'), u32('clock'), u16('version')] },
-  intent: { number: 3, fields: [SEQUENCE, u32('deadline'), word('verb', [undefined, ...VERBS]), u16('argument')] },
-  receipt: { number: 4, fields: [SEQUENCE, STATUS, slide('from'), slide('to'), REASON] },
-  ack: { number: 5, fields: [SEQUENCE] },
-  seen: { number: 6, fields: [SEQUENCE] },
-  floor: { number: 7, fields: [SEQUENCE] },
-  laser: { number: 8, fields: [SEQUENCE, u32('deadline')] },
-  laser_receipt: { number: 9, fields: [SEQUENCE, STATUS, REASON] },
-  part: { number: 10, fields: [{ name: 'stream', width: 1 }, u16('id'), u16('index'), u16('count')] },
-}
-
-const BY_NUMBER = new Map(Object.entries(LAYOUT).map(([type, { number, fields }]) => [number, { type, fields }]))
+/** Fields in which 0 means none. */
+const SLIDES = new Set(['from', 'to'])
 
 const LASER_POINTS = 16
 const SCALE = 65535
@@ -85,37 +78,32 @@ function tail(record: Record): Uint8Array {
 }
 
 function encodeRecord(record: Record): Bytes {
-  const { number, fields } = LAYOUT[record.type]
+  const number = LAYOUT.findIndex(({ type }) => type === record.type)
   const values = record as unknown as { [name: string]: number | string | null }
-  const bytes = new Uint8Array(3 + fields.reduce((length, { width }) => length + width, 0))
-  const data = view(bytes)
-  bytes[0] = number
-  let at = 3
-  for (const { name, width, words } of fields) {
-    const value = values[name]
-    const numeric = typeof value === 'string' ? (words?.indexOf(value) ?? 0) : (value ?? 0)
-    if (width === 4) data.setUint32(at, numeric)
-    else if (width === 2) data.setUint16(at, numeric)
-    else data.setUint8(at, numeric)
-    at += width
+  const body: number[] = []
+  for (const { name, width } of LAYOUT[number]?.fields ?? []) {
+    const value = values[name] ?? 0
+    const numeric = typeof value === 'string' ? (WORDS[name]?.indexOf(value) ?? 0) : value
+    for (let byte = width - 1; byte >= 0; byte--) body.push(numeric >>> (8 * byte))
   }
   const rest = tail(record)
-  data.setUint16(1, bytes.length - 3 + rest.length)
-  return concat(bytes, rest)
+  const length = body.length + rest.length
+  return concat(Uint8Array.of(number + 1, length >> 8, length, ...body), rest)
 }
 
 export const encodeRecords = (records: Record[]): Bytes => concat(...records.map(encodeRecord))
 
-function decodeBody(type: string, fields: Field[], body: Uint8Array): Record | null {
+function decodeBody({ type, fields }: (typeof LAYOUT)[number], body: Uint8Array): Record | null {
   const record: { [name: string]: unknown } = { type }
   const data = view(body)
   let at = 0
-  for (const { name, width, words, zeroIsNone } of fields) {
+  for (const { name, width } of fields) {
     if (at + width > body.length) return null
-    const value = width === 4 ? data.getUint32(at) : width === 2 ? data.getUint16(at) : data.getUint8(at)
-    record[name] = words ? words[value] : zeroIsNone && value === 0 ? null : value
+    let value = 0
+    for (const end = at + width; at < end; at++) value = value * 256 + data.getUint8(at)
+    const words = WORDS[name]
+    record[name] = words ? words[value] : value === 0 && SLIDES.has(name) ? null : value
     if (record[name] === undefined) return null
-    at += width
   }
   if (type === 'intent' && (record['verb'] === 'goto') !== ((record['argument'] as number) > 0)) return null
   if (type === 'part') record['bytes'] = body.subarray(at)
@@ -137,9 +125,9 @@ export function decodeRecords(bytes: Uint8Array): Record[] | null {
     if (at + 3 > bytes.length) return null
     const end = at + 3 + view(bytes).getUint16(at + 1)
     if (end > bytes.length) return null
-    const known = BY_NUMBER.get(bytes[at] ?? 0)
-    if (known) {
-      const record = decodeBody(known.type, known.fields, bytes.subarray(at + 3, end))
+    const layout = LAYOUT[(bytes[at] as number) - 1]
+    if (layout) {
+      const record = decodeBody(layout, bytes.subarray(at + 3, end))
       if (!record) return null
       records.push(record)
     }

@@ -34,13 +34,8 @@ export class Sealer {
     private counter = 0,
   ) {}
 
-  /** The direction has used up its counters: shake hands again. */
-  get exhausted(): boolean {
-    return this.counter >= LAST_COUNTER
-  }
-
   seal(records: Bytes): Bytes {
-    if (this.counter > LAST_COUNTER) throw new Error('This direction has used every counter; shake hands again.')
+    if (this.counter > LAST_COUNTER) throw new Error('out of counters')
     const header = new Uint8Array(HEADER)
     header[0] = SEALED
     view(header).setUint32(1, this.session)

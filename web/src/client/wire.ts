@@ -44,10 +44,6 @@ export class Wire {
     this.#opener = new Opener(session, receiveKey)
   }
 
-  get exhausted(): boolean {
-    return this.#sealer.exhausted
-  }
-
   /** The records of a frame; none where it is not ours, not new or malformed. PINGs are answered here, and a PONG has
    * already updated its path. */
   receive(data: Uint8Array, pathName: string, now: number): Record[] {

@@ -7,7 +7,7 @@ import { deviceName, enter, socketUrl } from '../page/enter.ts'
 import { showTrouble } from '../page/error.ts'
 import { readState, type State } from '../page/state.ts'
 import { qrCode } from './qr.ts'
-import { expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, roleWords, type Room } from './room.ts'
+import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, roleWords, type Room } from './room.ts'
 
 const STANDING: { [standing in Standing]: string } = {
   connecting: 'Connecting…',
@@ -91,7 +91,7 @@ function presenterRow(row: PresenterRow): Node[] {
   })
   return [
     element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`)),
-    element('div', 'how', element('span', row.path ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row))),
+    element('div', 'how', element('span', answers(row) ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row))),
     element('div', 'do', ...(row.muted ? [element('span', 'bad', 'Muted')] : []), mute, remove),
   ]
 }

@@ -45,9 +45,13 @@ const PATHS: { [path: string]: string } = {
   signaling: 'through the server',
 }
 
+/** Whether the host has any way to this presenter now. */
+export const answers = ({ path }: PresenterRow): boolean => path !== null && path in PATHS
+
 export function pathWords({ path, rtt_ms }: PresenterRow): string {
-  if (!path) return 'not answering'
-  return (PATHS[path] ?? path) + (rtt_ms === null ? '' : ` · ${Math.round(rtt_ms)} ms`)
+  const way = PATHS[path ?? '']
+  if (!way) return 'not answering'
+  return way + (rtt_ms === null ? '' : ` · ${Math.round(rtt_ms)} ms`)
 }
 
 const ROLES: { [role: string]: string } = {

@@ -3,7 +3,7 @@
 
 export function find<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id)
-  if (!element) throw new Error(`The page has no element "${id}".`)
+  if (!element) throw new Error(`no #${id}`)
   return element as T
 }
 

@@ -4,19 +4,19 @@
 /** Requests under way at once: more would hold up the one that is looked at. */
 const AT_ONCE = 2
 const KEPT = 10
+/** Milliseconds before an unanswered or refused request is made again. */
 const ASK_AGAIN = 5000
-const REFUSED_FOR = 10_000
 
 interface Asked {
   slide: number
   width: number
-  at: number
 }
 
 export class Pictures {
   readonly #bitmaps = new Map<number, { bitmap: ImageBitmap; asked: number }>()
   readonly #asked = new Map<number, Asked>()
-  readonly #refused = new Map<number, number>()
+  /** By slide: when it may be asked for again. */
+  readonly #notBefore = new Map<number, number>()
   #wanted: number[] = []
   #width = 0
   #deck = ''
@@ -31,15 +31,15 @@ export class Pictures {
     this.#wanted = slides
     this.#width = width
     const now = Date.now()
-    for (const [id, { at }] of this.#asked) if (now - at > ASK_AGAIN) this.#asked.delete(id)
+    for (const [id, { slide }] of this.#asked) if ((this.#notBefore.get(slide) ?? 0) < now) this.#asked.delete(id)
     for (const slide of slides) {
       if (this.#asked.size >= AT_ONCE) return
-      const have = this.#bitmaps.get(slide)
-      const asked = [...this.#asked.values()].some((other) => other.slide === slide)
-      const refused = now - (this.#refused.get(slide) ?? -Infinity) < REFUSED_FOR
-      if ((have && have.asked >= width) || asked || refused) continue
+      const have = this.#bitmaps.get(slide)?.asked ?? 0
+      if (have >= width || (this.#notBefore.get(slide) ?? 0) > now) continue
       const id = this.request(slide, width)
-      if (id !== null) this.#asked.set(id, { slide, width, at: now })
+      if (id === null) return
+      this.#asked.set(id, { slide, width })
+      this.#notBefore.set(slide, now + ASK_AGAIN)
     }
   }
 
@@ -53,16 +53,15 @@ export class Pictures {
     if (asked) void this.#decode(asked, data)
   }
 
+  /** The host has none now. It is asked again after a while. */
   noPicture(id: number): void {
-    const asked = this.#asked.get(id)
     this.#asked.delete(id)
-    if (asked) this.#refused.set(asked.slide, Date.now())
   }
 
   /** A new session answers none of the old one's requests. */
   forgetRequests(): void {
     this.#asked.clear()
-    this.#refused.clear()
+    this.#notBefore.clear()
   }
 
   /** Pictures of another deck are not this one's. */
@@ -82,8 +81,9 @@ export class Pictures {
       this.#bitmaps.get(asked.slide)?.bitmap.close()
       this.#bitmaps.delete(asked.slide)
       this.#bitmaps.set(asked.slide, { bitmap, asked: asked.width })
+      this.#notBefore.delete(asked.slide)
     } catch {
-      this.#refused.set(asked.slide, Date.now())
+      // Not a picture after all: as if there were none.
     }
     for (const [slide, { bitmap }] of this.#bitmaps) {
       if (this.#bitmaps.size <= KEPT) break

@@ -7,28 +7,29 @@ export interface Trouble {
   final: boolean
 }
 
+const WHOLE = 'Open the whole link again: scan the QR code, or copy all of it, also the part after #.'
 const AGAIN = 'Ask whoever runs the show for a new link.'
 
 const WORDS: { [code: string]: [title: string, advice: string] } = {
   insecure: [
     'This page needs a secure connection',
-    'Open the link with https://, exactly as it was given to you. Browsers allow encryption only on secure pages.',
+    'Open the link with https://, exactly as it was given to you.',
   ],
   browser_old: [
     'This browser is too old',
-    'It cannot do the encryption this page needs. Update it, or open the link in a current Chrome, Firefox, Edge or Safari.',
+    'Update it, or open the link in a current Chrome, Firefox, Edge or Safari.',
   ],
   link_incomplete: [
     'The link is not complete',
-    'The part after # is missing or cut off. Open the whole link again: scan the QR code, or copy all of it.',
+    WHOLE,
   ],
   link_unknown: [
     'No host knows this link yet',
-    'The computer with the slides may not be connected yet, or the link was mistyped. This page keeps trying.',
+    'The computer with the slides may not be connected yet. This page keeps trying.',
   ],
   link_wrong: [
     'The link was cut off or changed',
-    'Its secret does not fit. Open the whole link again: scan the QR code, or copy all of it.',
+    WHOLE,
   ],
   link_revoked: ['This link was withdrawn', AGAIN],
   link_expired: ['This link has expired', AGAIN],

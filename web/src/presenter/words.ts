@@ -38,10 +38,8 @@ export function standingWords({ standing, roundTrip }: App): string {
 }
 
 function performed({ intent, from, to, reason }: Receipt): { tone: Tone; text: string } {
-  if (intent.verb === 'black') return { tone: 'good', text: 'Black: done' }
-  if (intent.verb === 'white') return { tone: 'good', text: 'White: done' }
-  if (intent.verb === 'start') return { tone: 'good', text: 'Show started' }
-  if (intent.verb === 'stop') return { tone: 'good', text: 'Show ended' }
+  const moves = !['black', 'white', 'start', 'stop'].includes(intent.verb)
+  if (!moves) return { tone: 'good', text: `${intent.verb}: done`.replace(/^./, (first) => first.toUpperCase()) }
   if (to === null) return { tone: 'good', text: reason === 'unseen' ? 'Key sent' : 'Done' }
   if (from === to) return { tone: 'step', text: `Step on ${to}` }
   return { tone: 'good', text: from === null ? `→ ${to}` : `${from} → ${to}` }
