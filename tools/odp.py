@@ -114,7 +114,10 @@ def write(path: Path, title: str, pages: Sequence[Page]) -> None:
     meta = _document("document-meta", f"<office:meta><dc:title>{escape(title)}</dc:title></office:meta>")
     entries = "".join(
         f'<manifest:file-entry manifest:full-path="{name}" manifest:media-type="{kind}"/>'
-        for name, kind in (("/", MEDIA_TYPE), *((part, "text/xml") for part in ("content.xml", "styles.xml", "meta.xml")))
+        for name, kind in (
+            ("/", MEDIA_TYPE),
+            *((part, "text/xml") for part in ("content.xml", "styles.xml", "meta.xml")),
+        )
     )
     manifest = (
         '<?xml version="1.0" encoding="UTF-8"?><manifest:manifest manifest:version="1.3" '
@@ -133,7 +136,10 @@ def write(path: Path, title: str, pages: Sequence[Page]) -> None:
 
 
 def _document(root: str, inner: str) -> str:
-    return f'<?xml version="1.0" encoding="UTF-8"?><office:{root} {NAMESPACES} office:version="1.3">{inner}</office:{root}>'
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<office:{root} {NAMESPACES} office:version="1.3">{inner}</office:{root}>'
+    )
 
 
 def _master() -> str:
@@ -228,7 +234,8 @@ def _notes(notes: str) -> str:
     lines = "".join(f"<text:p>{escape(line)}</text:p>" for line in notes.split("\n"))
     return (
         '<presentation:notes><draw:page-thumbnail presentation:class="page" svg:x="2cm" svg:y="2cm" '
-        'svg:width="17cm" svg:height="9.56cm"/><draw:frame presentation:style-name="notes" presentation:class="notes" svg:x="2cm" svg:y="13cm" '
+        'svg:width="17cm" svg:height="9.56cm"/><draw:frame presentation:style-name="notes" '
+        'presentation:class="notes" svg:x="2cm" svg:y="13cm" '
         f'svg:width="17cm" svg:height="14cm"><draw:text-box>{lines}</draw:text-box></draw:frame></presentation:notes>'
     )
 
@@ -237,7 +244,7 @@ def _builds(page: Page, number: int) -> str:
     """Each click lets the boxes of its number appear, all at the same moment."""
     clicks = []
     for click in sorted({box.build for box in page.boxes if box.build}):
-        effects = []
+        effects: list[str] = []
         for index, box in enumerate(page.boxes):
             if box.build == click:
                 trigger = "with-previous" if effects else "on-click"

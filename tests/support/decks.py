@@ -55,13 +55,15 @@ def numbered_odp(
         ]
         if (builds and number == BUILD_SLIDE) or (end_builds and number == slides):
             boxes += [
-                odp.Box(4 + 11 * k, 12.5, 9, 2, [odp.Run(f"build {k + 1}", 40)], fill="#ffffff", align="center", build=k + 1)
+                odp.Box(
+                    4 + 11 * k, 12.5, 9, 2, [odp.Run(f"build {k + 1}", 40)], fill="#ffffff", align="center", build=k + 1
+                )
                 for k in range(2)
             ]
         return odp.Page(
             f"page{number}",
             boxes,
-            background="#%02x%02x%02x" % colour(number),
+            background="#{:02x}{:02x}{:02x}".format(*colour(number)),
             notes=notes(number),
             fade=fade,
             hidden=number in hidden,

@@ -1,0 +1,335 @@
+"""The deck driver for LibreOffice Impress: its own programming interface, no keystrokes.
+
+The work is done by `uno_helper`, a process on the Python that can `import uno`; this file finds LibreOffice and that
+Python, starts the helper, and turns its lines into the words of `driver.py`. LibreOffice tells of every change by
+itself, so the state is right however a slide was changed, and an intent is answered when its effect was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.host.decks.driver import Build, DeckError, DeckState, DeckStatus, Picture
+
+log = logging.getLogger(__name__)
+
+HELPER = Path(__file__).with_name("uno_helper")
+LINE_BYTES = 32 * 2**20
+"""The longest line a helper writes: a picture."""
+PICTURES_KEPT = 200
+
+OPEN_SECONDS = 90.0
+"""More than the helper's own patience with LibreOffice, so that its sentence comes first."""
+READY_SECONDS = 15.0
+PERFORM_SECONDS = 5.0
+PICTURE_SECONDS = 15.0
+CLOSE_SECONDS = 12.0
+
+INSTALL = "sudo apt-get install libreoffice-impress libreoffice-gtk3 python3-uno"
+
+
+class HelperGone(Exception):
+    """The helper process ended."""
+
+
+class HelperFailure(Exception):
+    """The helper answered with an error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Helper:
+    """The helper process: requests with ids, answers, events."""
+
+    def __init__(self, process: asyncio.subprocess.Process, on_event: Callable[[dict[str, Any]], None]) -> None:
+        self._process = process
+        self._on_event = on_event
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._reading = asyncio.create_task(self._read(), name="uno helper")
+
+    @classmethod
+    async def start(cls, on_event: Callable[[dict[str, Any]], None], soffice: str) -> Helper:
+        """On the first Python that can `import uno`. Raises `DeckError` if none can."""
+        for python in pythons(soffice):
+            # In a session of its own, with whatever it starts: Ctrl-C in our terminal must not end the show before
+            # `close` does, and the group is what we end if it hangs.
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    python,
+                    "-E",
+                    str(HELPER),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    limit=LINE_BYTES,
+                    start_new_session=True,
+                )
+            except OSError:
+                continue
+            assert process.stdout is not None
+            try:
+                first = await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)
+            except TimeoutError:
+                first = b""
+            if b'"ready"' in first:
+                return cls(process, on_event)
+            await end(process)
+        raise DeckError(f"LibreOffice is here, but no Python that can talk to it (python3-uno). Install it: {INSTALL}")
+
+    async def ask(self, do: str, patience: float, **arguments: Any) -> dict[str, Any]:
+        """Raises `HelperGone`, `HelperFailure` or `TimeoutError`."""
+        if self._reading.done():
+            raise HelperGone
+        number = next(self._ids)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"id": number, "do": do, **arguments}).encode() + b"\n")
+        try:
+            async with asyncio.timeout(patience):
+                return await answer
+        finally:
+            self._waiting.pop(number, None)
+
+    async def close(self) -> None:
+        """Ask it to end what it started, and see to it that it did."""
+        try:
+            await self.ask("close", CLOSE_SECONDS)
+        except (HelperGone, HelperFailure, TimeoutError):
+            log.warning("LibreOffice did not let itself be closed: its processes are ended")
+            await end(self._process)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 2.0)
+        self._reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reading
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            while line := await self._process.stdout.readline():
+                message = json.loads(line)
+                if "event" in message:
+                    self._on_event(message)
+                elif (answer := self._waiting.get(message["id"])) is not None and not answer.done():
+                    if "ok" in message:
+                        answer.set_result(message["ok"])
+                    else:
+                        answer.set_exception(HelperFailure(**message["error"]))
+        finally:
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(HelperGone())
+            self._on_event({"event": "gone"})
+
+
+class ImpressDeck:
+    """A presentation in LibreOffice Impress: a file, which is opened, or whatever is open there already."""
+
+    driver = "impress"
+    can = frozenset({*(verb.word for verb in Verb), "laser"})
+    pictures = True
+
+    def __init__(self, path: Path | None = None, *, profile: Path | None = None, start_show: bool = True) -> None:
+        """`path`: None for the presentation that is open in a running LibreOffice, now or later. `profile`: the folder
+        of another user profile than the user's own. `start_show`: of a file that we open."""
+        self.changed: Callable[[], None] = lambda: None
+        self._path = path
+        self._profile = profile
+        self._start_show = start_show
+        self._helper: Helper | None = None
+        self._state = DeckState(DeckStatus.NO_DECK)
+        self._kept: dict[tuple[int, int], Picture] = {}
+        self._edition = 0
+        """Counts the document's modifications, so that no older picture is kept."""
+        self._pointed: Point | None = None
+        self._pointing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        soffice = find_soffice()
+        if self._path is not None:
+            await asyncio.to_thread(check_readable, self._path)
+        if not has_display():
+            raise DeckError(
+                "LibreOffice needs a desktop, and there is none here (DISPLAY is not set). Start this on the computer "
+                "that shows the slides, or give a PDF: the web deck needs no display."
+            )
+        helper = await Helper.start(self._on_event, soffice)
+        self._helper = helper
+        try:
+            await helper.ask(
+                "open",
+                OPEN_SECONDS,
+                soffice=soffice,
+                profile=str(self._profile.resolve()) if self._profile else None,
+                path=str(self._path.resolve()) if self._path else None,
+                start_show=self._start_show,
+            )
+        except HelperFailure as failure:
+            await self.close()
+            raise DeckError(str(failure)) from None
+        except (HelperGone, TimeoutError):
+            await self.close()
+            raise DeckError("LibreOffice did not answer. Close its dialogs, or end it, and try again.") from None
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def perform(self, intent: Intent) -> Outcome:
+        helper = self._helper
+        if helper is None:
+            return Outcome(Status.REFUSED, reason=Reason.NO_DECK)
+        # Starting may mean starting LibreOffice once more.
+        patience = OPEN_SECONDS if intent.verb is Verb.START else PERFORM_SECONDS
+        try:
+            seen = await helper.ask("perform", patience, verb=intent.verb.word, slide=intent.argument)
+        except HelperGone:
+            return Outcome(Status.REFUSED, reason=Reason.NO_DECK)
+        except (HelperFailure, TimeoutError) as error:
+            log.warning("%s failed: %s", intent, str(error) or "LibreOffice does not answer")
+            return Outcome(Status.FAILED, self._state.slide, self._state.slide, Reason.DECK_ERROR)
+        return Outcome(Status[seen["status"].upper()], seen["before"], seen["after"], Reason[seen["reason"].upper()])
+
+    def state(self) -> DeckState:
+        return self._state
+
+    async def picture(self, slide: int, width: int) -> Picture | None:
+        kept = self._kept.pop((slide, width), None)
+        if kept is None:
+            if self._helper is None:
+                return None
+            edition = self._edition
+            try:
+                answer = await self._helper.ask("picture", PICTURE_SECONDS, slide=slide, width=width)
+            except (HelperGone, HelperFailure, TimeoutError):
+                return None
+            if answer["jpeg"] is None:
+                return None
+            kept = Picture("image/jpeg", base64.b64decode(answer["jpeg"]))
+            if edition != self._edition:
+                return kept
+        # Taken out and put back: the one unused for longest is the first.
+        self._kept[slide, width] = kept
+        if len(self._kept) > PICTURES_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return kept
+
+    def point(self, at: Point | None) -> bool:
+        self._pointed = at
+        if self._helper is not None and self._pointing is None:
+            self._pointing = asyncio.create_task(self._point(self._helper), name="impress pointer")
+        return True
+
+    async def _point(self, helper: Helper) -> None:
+        """One move at a time, always the newest: a slow LibreOffice leaves positions out and never lags behind."""
+        try:
+            while True:
+                at = self._pointed
+                await helper.ask("point", PERFORM_SECONDS, at=[at.x, at.y] if at else None)
+                if at == self._pointed:
+                    return
+        except (HelperGone, HelperFailure, TimeoutError) as error:
+            log.debug("the pointer was not moved: %s", error)
+        finally:
+            self._pointing = None
+
+    async def close(self) -> None:
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            await helper.close()
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        kind = event.pop("event")
+        if kind == "modified":
+            self._edition += 1
+            self._kept.clear()
+            return
+        state = read_state(event) if kind == "state" else DeckState(DeckStatus.NO_DECK)
+        if (state.status is DeckStatus.NO_DECK) or state.title != self._state.title:
+            self._edition += 1
+            self._kept.clear()
+        if state != self._state:
+            self._state = state
+            self.changed()
+
+
+def read_state(event: dict[str, Any]) -> DeckState:
+    """The helper's `state` event in the driver's words."""
+    build = event.pop("build")
+    return DeckState(status=DeckStatus(event.pop("status")), build=Build(*build) if build else None, **event)
+
+
+def find_soffice() -> str:
+    """LibreOffice's launcher. Raises `DeckError` if it is not installed."""
+    places = ["soffice", "libreoffice"]
+    if sys.platform == "darwin":
+        places.append("/Applications/LibreOffice.app/Contents/MacOS/soffice")
+    elif sys.platform == "win32":
+        places += [
+            str(Path(os.environ[root]) / "LibreOffice" / "program" / "soffice.exe")
+            for root in ("PROGRAMFILES", "PROGRAMFILES(X86)")
+            if root in os.environ
+        ]
+    for place in places:
+        if found := shutil.which(place):
+            return found
+    where = f"Install it: {INSTALL}" if sys.platform == "linux" else "Install it from https://www.libreoffice.org/."
+    raise DeckError(f"LibreOffice is not installed here. {where} Or give a PDF: the web deck needs no LibreOffice.")
+
+
+def pythons(soffice: str) -> list[str]:
+    """The Pythons that may know UNO: the system's, and the one LibreOffice brings along."""
+    program = Path(soffice).resolve().parent
+    places = [
+        Path("/usr/bin/python3"),
+        program / "python",
+        program / "python.exe",
+        program.parent / "Resources" / "python",
+        Path("/usr/local/bin/python3"),
+    ]
+    return [str(place) for place in places if place.is_file()]
+
+
+def has_display() -> bool:
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def check_readable(path: Path) -> None:
+    """Raises `DeckError` for a file that nobody could read."""
+    if not path.exists():
+        raise DeckError(f"There is no file {path}. Check its name.")
+    if not path.is_file():
+        raise DeckError(f"{path} is not a file. Give the presentation's own file.")
+    if not os.access(path, os.R_OK):
+        raise DeckError(f"{path} may not be read by this user. Change its permissions, or copy it.")
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """End a helper with all it started, first asking, then not."""
+    for kind in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        try:
+            if sys.platform == "win32":
+                process.kill()
+            else:
+                os.killpg(process.pid, kind)
+        except ProcessLookupError:
+            break
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 3.0)

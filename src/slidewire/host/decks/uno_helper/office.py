@@ -1,0 +1,251 @@
+"""LibreOffice itself: connected to if it runs, started if it does not, ended if we started it.
+
+Both are one command. A second `soffice` with the same user profile hands its `--accept` to the first and ends at once;
+where there is no first, it is LibreOffice. Whether it is ours shows when we leave: ours still runs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+try:
+    import uno  # type: ignore[import-not-found]
+    import unohelper  # type: ignore[import-not-found]
+except ImportError:
+    uno = unohelper = None
+
+HAS_UNO = uno is not None
+
+START_SECONDS = 60.0
+JPEG_QUALITY = 85
+PRESENTATION = "com.sun.star.presentation.PresentationDocument"
+
+
+class Trouble(Exception):
+    """Something a person has to know. `code` is stable, the message is for reading."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def office_running(profile: str | None) -> bool | None:
+    """Whether this user's LibreOffice with that profile runs; None where we cannot tell."""
+    if not sys.platform.startswith("linux"):
+        return None
+    for folder in Path("/proc").iterdir():
+        try:
+            if not folder.name.isdigit() or folder.stat().st_uid != os.getuid():
+                continue
+            if (folder / "comm").read_text() != "soffice.bin\n":
+                continue
+            words = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        except OSError:
+            continue  # it ended while we looked
+        theirs = [word.partition("=")[2] for word in words if word.startswith("-env:UserInstallation=")]
+        if theirs == ([Path(profile).as_uri()] if profile else []):
+            return True
+    return False
+
+
+class Office:
+    """A connection to one LibreOffice."""
+
+    def __init__(self, soffice: str, profile: str | None) -> None:
+        self._soffice = soffice
+        self._profile = profile
+        self._process: subprocess.Popen[bytes] | None = None
+        self._bridge: Any = None
+        self._context: Any = None
+        self._desktop: Any = None
+        self._listeners: list[Any] = []
+        """UNO holds them weakly on our side."""
+
+    def connect(self, gone: Callable[[], None], documents_changed: Callable[[], None]) -> None:
+        """`gone` and `documents_changed` are called on UNO's threads. Raises `Trouble`."""
+        name = "slidewire-" + secrets.token_hex(8)
+        command = [self._soffice, "--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
+        command.append(f"--accept=pipe,name={name};urp;StarOffice.ComponentContext")
+        if self._profile:
+            command.insert(1, f"-env:UserInstallation={Path(self._profile).as_uri()}")
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+        local = uno.getComponentContext()
+        make = local.ServiceManager.createInstanceWithContext
+        connection = self._await_pipe(make("com.sun.star.connection.Connector", local), name)
+        self._bridge = make("com.sun.star.bridge.BridgeFactory", local).createBridge("", "urp", connection, None)
+        self._context = self._bridge.getInstance("StarOffice.ComponentContext")
+        self._desktop = self._make("com.sun.star.frame.Desktop")
+        falls, documents = _office_listeners(gone, documents_changed)
+        self._listeners = [falls, documents]
+        self._bridge.addEventListener(falls)
+        everywhere = self._context.getByName("/singletons/com.sun.star.frame.theGlobalEventBroadcaster")
+        everywhere.addDocumentEventListener(documents)
+
+    def _await_pipe(self, connector: Any, name: str) -> Any:
+        assert self._process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return connector.connect(f"pipe,name={name}")
+            except uno.getClass("com.sun.star.connection.NoConnectException"):
+                pass
+            if self._process.poll() not in (None, 0):
+                raise Trouble(
+                    "start_failed",
+                    f"LibreOffice ended with code {self._process.returncode} while it started. "
+                    "Start it by hand once to see why.",
+                )
+            if time.monotonic() > deadline:
+                raise Trouble(
+                    "start_timeout",
+                    f"LibreOffice did not come up within {START_SECONDS:.0f} seconds. "
+                    "Close its dialogs, or end it, and try again.",
+                )
+            time.sleep(0.02)
+
+    def _make(self, service: str) -> Any:
+        return self._context.ServiceManager.createInstanceWithContext(service, self._context)
+
+    def documents(self) -> Iterator[Any]:
+        """The open presentations."""
+        components = self._desktop.Components.createEnumeration()
+        while components.hasMoreElements():
+            document = components.nextElement()
+            if hasattr(document, "supportsService") and document.supportsService(PRESENTATION):
+                yield document
+
+    def in_front(self, document: Any) -> bool:
+        return bool(document == self._desktop.CurrentComponent)
+
+    def load(self, path: str) -> Any:
+        """Read-only: no lock file that asks questions after a crash, and nobody's slides are changed by accident."""
+        arguments = (
+            property_value("ReadOnly", True),
+            property_value("MacroExecutionMode", uno.Any("short", 0)),  # never
+            property_value("UpdateDocMode", uno.Any("short", 0)),  # no question about links
+        )
+        name = Path(path).name
+        try:
+            document = self._desktop.loadComponentFromURL(uno.systemPathToFileUrl(path), "_blank", 0, arguments)
+        except Exception:  # noqa: BLE001 (a filter may raise anything, and its words help nobody)
+            document = None
+        if document is None:
+            raise Trouble(
+                "unreadable", f"LibreOffice cannot read {name}. Does it open there by hand, without a password?"
+            )
+        if not document.supportsService(PRESENTATION):
+            document.close(True)
+            raise Trouble(
+                "not_a_presentation",
+                f"{name} is not a presentation for LibreOffice Impress. Give an .odp or .pptx file; "
+                "a PDF is shown by the web deck.",
+            )
+        return document
+
+    def export(self, page: Any, width: int) -> bytes:
+        """A slide as a JPEG."""
+        height = max(1, round(width * page.Height / page.Width))
+        exporter = self._make("com.sun.star.drawing.GraphicExportFilter")
+        exporter.setSourceDocument(page)
+        handle, path = tempfile.mkstemp(suffix=".jpg", prefix="slidewire-")
+        os.close(handle)
+        options = {"PixelWidth": width, "PixelHeight": height, "Quality": JPEG_QUALITY}
+        try:
+            exporter.filter(
+                (
+                    property_value("URL", uno.systemPathToFileUrl(path)),
+                    property_value("MediaType", "image/jpeg"),
+                    property_value(
+                        "FilterData",
+                        uno.Any(
+                            "[]com.sun.star.beans.PropertyValue",
+                            tuple(property_value(key, value) for key, value in options.items()),
+                        ),
+                    ),
+                )
+            )
+            return Path(path).read_bytes()
+        finally:
+            Path(path).unlink()
+
+    def close(self) -> None:
+        """Ours ends, unless somebody has opened another document in it. Another's is let go."""
+        ours = self._process is not None and self._process.poll() is None
+        try:
+            if not ours:
+                self._bridge.dispose()
+            elif not self._desktop.Components.createEnumeration().hasMoreElements():
+                self._desktop.terminate()
+                self._end_process(5.0)
+        except Exception:  # noqa: BLE001 (no connection, or it fell: what is left is the process)
+            self._end_process(0.0)
+
+    def _end_process(self, patience: float) -> None:
+        """The process is LibreOffice's launcher, which takes LibreOffice along."""
+        if self._process is None:
+            return
+        for end in (self._process.terminate, self._process.kill):
+            try:
+                self._process.wait(patience)
+                return
+            except subprocess.TimeoutExpired:
+                end()
+                patience = 3.0
+
+
+def property_value(name: str, value: Any) -> Any:
+    item = uno.createUnoStruct("com.sun.star.beans.PropertyValue")
+    item.Name = name
+    item.Value = value
+    return item
+
+
+def same_file(url: str, path: str) -> bool:
+    return url.startswith("file:") and os.path.realpath(uno.fileUrlToSystemPath(url)) == os.path.realpath(path)
+
+
+def document_name(document: Any) -> str:
+    url = document.URL
+    return Path(uno.fileUrlToSystemPath(url)).name if url.startswith("file:") else str(document.Title)
+
+
+def _office_listeners(gone: Callable[[], None], documents_changed: Callable[[], None]) -> tuple[Any, Any]:
+    """Their bases exist only where `uno` does, hence the function."""
+    from com.sun.star.document import XDocumentEventListener  # type: ignore[import-not-found]
+    from com.sun.star.lang import XEventListener  # type: ignore[import-not-found]
+
+    class Falls(unohelper.Base, XEventListener):  # type: ignore[misc]
+        def disposing(self, source: Any) -> None:
+            gone()
+
+    class Documents(unohelper.Base, XDocumentEventListener):  # type: ignore[misc]
+        def documentEventOccured(self, event: Any) -> None:  # noqa: N802 (the interface's own spelling)
+            if event.EventName in ("OnViewCreated", "OnViewClosed", "OnLoadFinished", "OnUnload"):
+                documents_changed()
+
+        def disposing(self, source: Any) -> None:
+            pass
+
+    return Falls(), Documents()
+
+
+def modify_listener(modified: Callable[[], None], closed: Callable[[], None]) -> Any:
+    from com.sun.star.util import XModifyListener  # type: ignore[import-not-found]
+
+    class Changes(unohelper.Base, XModifyListener):  # type: ignore[misc]
+        def modified(self, event: Any) -> None:
+            modified()
+
+        def disposing(self, source: Any) -> None:
+            closed()
+
+    return Changes()
