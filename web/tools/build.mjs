@@ -3,37 +3,44 @@
  * security policy), and a .gz beside everything a browser asks for, so that the server only has to pick a file. */
 
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { constants, gzipSync } from 'node:zlib'
 import { build } from 'vite'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const dist = join(root, 'dist')
 
-rmSync(dist, { recursive: true, force: true })
-for (const page of ['presenter', 'operator', 'deck']) {
-  await build({
-    root,
-    base: '/',
-    configFile: false,
-    logLevel: 'warn',
-    build: {
-      target: 'es2022',
-      outDir: dist,
-      emptyOutDir: false,
-      sourcemap: false,
-      assetsInlineLimit: 0,
-      modulePreload: false,
-      rolldownOptions: { input: join(root, `${page}.html`) },
-    },
+/** Builds into `dist`, which is emptied first. Says what is there, and how large it is for who downloads it. */
+export async function buildPages(dist) {
+  rmSync(dist, { recursive: true, force: true })
+  for (const page of ['presenter', 'operator', 'deck']) {
+    await build({
+      root,
+      base: '/',
+      configFile: false,
+      logLevel: 'warn',
+      build: {
+        target: 'es2022',
+        outDir: dist,
+        emptyOutDir: false,
+        sourcemap: false,
+        assetsInlineLimit: 0,
+        modulePreload: false,
+        rolldownOptions: { input: join(root, `${page}.html`) },
+      },
+    })
+  }
+  const files = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return files.map((entry) => {
+    const path = join(entry.parentPath, entry.name)
+    const compressed = gzipSync(readFileSync(path), { level: constants.Z_BEST_COMPRESSION })
+    writeFileSync(`${path}.gz`, compressed)
+    return { name: relative(dist, path), compressed: compressed.length }
   })
 }
 
-for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
-  if (!entry.isFile()) continue
-  const path = join(entry.parentPath, entry.name)
-  const compressed = gzipSync(readFileSync(path), { level: constants.Z_BEST_COMPRESSION })
-  writeFileSync(`${path}.gz`, compressed)
-  process.stdout.write(`${path.slice(dist.length + 1).padEnd(40)} ${String(compressed.length).padStart(6)} bytes compressed\n`)
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const { name, compressed } of await buildPages(join(root, 'dist'))) {
+    process.stdout.write(`${name.padEnd(40)} ${String(compressed).padStart(6)} bytes compressed\n`)
+  }
 }

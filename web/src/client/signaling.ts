@@ -24,9 +24,6 @@ const FINAL = new Set([
   'removed',
   'replaced',
 ])
-/** Errors that the first message can earn without losing the chance to try it again later. */
-const TRY_AGAIN = new Set(['link_unknown', 'room_full', 'rate_limited', 'server_closing'])
-
 export interface Host {
   member: string
   name: string
@@ -138,6 +135,7 @@ export class SignalingClient {
   }
 
   handleTimer(now: number): void {
+    if (this.#state === 'ended') return
     if (this.#state === 'waiting' && now >= this.#connectAt) {
       this.#state = 'connecting'
       this.#deadAt = now + PATIENCE
@@ -201,7 +199,7 @@ export class SignalingClient {
         break
       case 'message': {
         const data = fromBase64Url(text(message['data']))
-        if (data) this.#effects.push({ type: 'message', from: text(message['from']), data })
+        if (data && typeof message.n === 'number') this.#effects.push({ type: 'message', from: text(message['from']), data })
         break
       }
       case 'host_joined':
@@ -221,7 +219,8 @@ export class SignalingClient {
         this.#effects.push({ type: 'hosts' })
         break
       case 'room_ended':
-        this.#effects.push({ type: 'error', code: 'room_ended', message: '', final: true })
+      case 'link_revoked':
+        this.#effects.push({ type: 'error', code: message.type, message: '', final: true })
         this.#end()
         break
       case 'error':
@@ -255,10 +254,12 @@ export class SignalingClient {
       return
     }
     const final = FINAL.has(code)
-    this.#effects.push({ type: 'error', code, message: text(message['message']), final })
+    const entering = this.#state === 'entering'
+    // Once we are in, an error is about one message (its receiver left, there were too many): what matters is repeated.
+    if (final || entering) this.#effects.push({ type: 'error', code, message: text(message['message']), final })
     if (final) {
       this.#end()
-    } else if (TRY_AGAIN.has(code) && (this.#state === 'entering' || code === 'server_closing')) {
+    } else if (entering || code === 'server_closing') {
       // A link that nobody knows is counted against us, ten a minute: do not burn that by hurrying.
       const after = message['retry_after']
       if (code === 'link_unknown') this.#failures = Math.max(this.#failures, 4)

@@ -46,10 +46,10 @@ const PATHS: { [path: string]: string } = {
 }
 
 /** Whether the host has any way to this presenter now. */
-export const answers = ({ path }: PresenterRow): boolean => path !== null && path in PATHS
+export const answers = ({ path }: Pick<PresenterRow, 'path'>): boolean => path !== null && Object.hasOwn(PATHS, path)
 
 export function pathWords({ path, rtt_ms }: PresenterRow): string {
-  const way = PATHS[path ?? '']
+  const way = answers({ path }) ? PATHS[path ?? ''] : null
   if (!way) return 'not answering'
   return way + (rtt_ms === null ? '' : ` · ${Math.round(rtt_ms)} ms`)
 }

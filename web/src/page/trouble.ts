@@ -39,5 +39,5 @@ const WORDS: { [code: string]: [title: string, advice: string] } = {
 }
 
 export function troubleWords({ code, message }: Trouble): [title: string, advice: string] {
-  return WORDS[code] ?? ['This does not work now', message || AGAIN]
+  return (Object.hasOwn(WORDS, code) && WORDS[code]) || ['This does not work now', message || AGAIN]
 }

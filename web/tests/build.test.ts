@@ -1,0 +1,41 @@
+/* What a phone downloads: the promised size, and nothing that a strict content security policy would refuse. */
+
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { buildPages } from '../tools/build.mjs'
+
+const dist = mkdtempSync(join(tmpdir(), 'slidewire-web-'))
+let files: { name: string; compressed: number }[]
+beforeAll(async () => {
+  files = await buildPages(dist)
+}, 60_000)
+afterAll(() => rmSync(dist, { recursive: true }))
+
+const page = (name: string): string => readFileSync(join(dist, `${name}.html`), 'utf8')
+const assets = (name: string, ending: string): { name: string; compressed: number }[] =>
+  files.filter((file) => file.name.endsWith(ending) && page(name).includes(`"/${file.name}"`))
+const size = (of: { compressed: number }[]): number => of.reduce((total, { compressed }) => total + compressed, 0)
+
+test('the presenter page is one script of at most 15 KB and one style sheet of at most 5 KB, compressed', () => {
+  const [scripts, styles] = [assets('presenter', '.js'), assets('presenter', '.css')]
+  expect([scripts.length, styles.length]).toEqual([1, 1])
+  expect(size(scripts)).toBeLessThanOrEqual(15 * 1024)
+  expect(size(styles)).toBeLessThanOrEqual(5 * 1024)
+})
+
+test.each(['presenter', 'operator', 'deck'])('the %s page has nothing inline and asks nobody else for anything', (name) => {
+  expect(assets(name, '.js').length).toBe(1)
+  expect(page(name)).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:|data:/i)
+  expect([...page(name).matchAll(/(?:src|href)="([^"]*)"/g)].every(([, url]) => /^\/assets\/[\w.-]+$/.test(url ?? ''))).toBe(true)
+  for (const { name: script } of assets(name, '.js')) {
+    expect(readFileSync(join(dist, script), 'utf8')).not.toMatch(/\beval\(|new Function|sourceMappingURL|https?:\/\/(?!www\.w3\.org\/2000\/svg)\w/)
+  }
+})
+
+test('everything lies compressed beside itself, and there are no source maps', () => {
+  const names = readdirSync(dist, { recursive: true, encoding: 'utf8' })
+  expect(names.filter((name) => name.endsWith('.map'))).toEqual([])
+  for (const { name } of files) expect(existsSync(join(dist, `${name}.gz`))).toBe(true)
+})

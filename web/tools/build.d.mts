@@ -1,0 +1,1 @@
+export function buildPages(dist: string): Promise<{ name: string; compressed: number }[]>
