@@ -44,6 +44,16 @@ def test_two_hundred_taps_at_once_are_two_hundred_steps() -> None:
     assert pair.deck.slide == 1
 
 
+def test_a_burst_goes_out_at_once_and_costs_no_more_than_it_must() -> None:
+    pair = Pair(seed=16, weather={"direct": Weather(delay=0.02)})
+    for _ in range(200):
+        pair.tap(NEXT)
+    pair.run(0.1)
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED] * 200
+    assert pair.deck.slide == 201
+    assert pair.datagrams < 450, "a frame for each tap and its answer; repetitions share frames"
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_the_invariants_hold_in_any_weather(seed: int) -> None:
     rng = random.Random(seed)

@@ -33,6 +33,8 @@ TIME_TO_LIVE = 2.0
 UNKNOWN_AFTER = 1.5
 LASER_TIME_TO_LIVE = 0.5
 INTENTS_PER_FRAME = 32
+RIDES_ALONG_AFTER = 0.010
+"""An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class _Outstanding:
     expires: float
     deadline: int
     first_sent: float | None = None
+    last_sent: float = float("-inf")
     times_sent: int = 0
     acknowledged: bool = False
 
@@ -88,8 +91,15 @@ class _Outstanding:
                 return due
         return self.expires + UNKNOWN_AFTER
 
+    def may_go(self, now: float) -> bool:
+        """Its own repetition is due, or it may ride along with another intent's."""
+        if self.first_sent is None or repeat_after(self.first_sent, self.times_sent) <= now:
+            return True
+        return now - self.last_sent >= RIDES_ALONG_AFTER
+
     def sent(self, now: float) -> None:
         """It went out. Riding along in a frame that another intent caused uses up no repetition of its own."""
+        self.last_sent = now
         if self.first_sent is None:
             self.first_sent, self.times_sent = now, 1
         while repeat_after(self.first_sent, self.times_sent) <= now:
@@ -214,19 +224,22 @@ class PresenterSession:
             self._host_ahead = ahead
 
     def _send_intents(self, now: float) -> None:
-        """One frame per path with every intent that still needs sending: a lost packet's intents ride in the next."""
+        """Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next."""
         due = [
             (sequence, waiting)
             for sequence, waiting in self._outstanding.items()
-            if not waiting.acknowledged and now < waiting.expires
-        ][:INTENTS_PER_FRAME]
+            if not waiting.acknowledged and now < waiting.expires and waiting.may_go(now)
+        ]
         paths = self.wire.paths.control(now)
         if not due or not paths:
             return
-        self.wire.send(Floor(min(self._outstanding)), paths)
-        for sequence, waiting in due:
-            waiting.sent(now)
-            self.wire.send(IntentRecord(sequence, waiting.deadline, waiting.intent), paths)
+        floor = Floor(min(self._outstanding))
+        for start in range(0, len(due), INTENTS_PER_FRAME):
+            self.wire.send(floor, paths)
+            for sequence, waiting in due[start : start + INTENTS_PER_FRAME]:
+                waiting.sent(now)
+                self.wire.send(IntentRecord(sequence, waiting.deadline, waiting.intent), paths)
+            self.wire.end_frame()
 
     def _settle(
         self,

@@ -174,12 +174,16 @@ class Wire:
         stamp = Ping(milliseconds(now))
         self.send(stamp, self.paths.due_pings(now))
 
+    def end_frame(self) -> None:
+        """What is sent from here on goes into other frames than what was sent before."""
+        due, self._due = self._due, {}
+        for path_name, records in due.items():
+            self._transmit(path_name, sorted(records, key=lambda record: _RANK[type(record)]))
+
     def next_frame(self) -> Transmit | None:
         """The next frame to transmit; call until None."""
         if not self._frames:
-            due, self._due = self._due, {}
-            for path_name, records in due.items():
-                self._transmit(path_name, sorted(records, key=lambda record: _RANK[type(record)]))
+            self.end_frame()
         return self._frames.popleft() if self._frames else None
 
     def _transmit(self, path_name: str, records: list[Record]) -> None:
