@@ -49,8 +49,6 @@ def make_certificate(folder: Path, name: str, password: bytes | None = None) -> 
     )
     files = folder / f"{name}.pem", folder / f"{name}.key", folder / f"{name}-ca.pem"
     files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-    )
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
     files[2].write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     return files

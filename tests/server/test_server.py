@@ -240,32 +240,31 @@ class TestSockets:
                 assert (await ws.receive())[:2] == (aiohttp.WSMsgType.CLOSE, 1009)
 
     async def test_a_slow_consumer_is_closed_and_nobody_else_notices(self, tmp_path: Path) -> None:
-        async with running(settings(tmp_path, http=True)) as ready:
-            async with show(ready) as (one, two):
-                reader, writer = await raw_websocket(ready.port)
-                join = {"type": "join", "v": 1, "link": LINK, "token": signaling.join(LINK, JOIN_TOKEN).token}
-                writer.write(text_frame(join))
+        async with running(settings(tmp_path, http=True)) as ready, show(ready) as (one, two):
+            reader, writer = await raw_websocket(ready.port)
+            join = {"type": "join", "v": 1, "link": LINK, "token": signaling.join(LINK, JOIN_TOKEN).token}
+            writer.write(text_frame(join))
+            joined = await one.until(signaling.Presence)
+            while joined.name != "":
                 joined = await one.until(signaling.Presence)
-                while joined.name != "":
-                    joined = await one.until(signaling.Presence)
-                away: signaling.Presence | None = None
-                flood = b"x" * 11_000
-                async with asyncio.timeout(60):
-                    while away is None:
-                        one.socket.send(joined.member, flood)
-                        await asyncio.sleep(0.002)
-                        while not one.events.empty():
-                            event = one.events.get_nowait()
-                            if isinstance(event, signaling.Presence) and event.change == "away":
-                                away = event
-                assert away.member == joined.member
-                assert one.socket.send(two.core.member or "", b"still here")
-                assert (await two.until(signaling.Received)).data == b"still here"
-                # It is told why, should it ever read on; the line is cut in bounded time either way.
-                async with asyncio.timeout(PATIENCE):
-                    with contextlib.suppress(ConnectionError):
-                        await reader.read()
-                writer.transport.abort()
+            away: signaling.Presence | None = None
+            flood = b"x" * 11_000
+            async with asyncio.timeout(60):
+                while away is None:
+                    one.socket.send(joined.member, flood)
+                    await asyncio.sleep(0.002)
+                    while not one.events.empty():
+                        event = one.events.get_nowait()
+                        if isinstance(event, signaling.Presence) and event.change == "away":
+                            away = event
+            assert away.member == joined.member
+            assert one.socket.send(two.core.member or "", b"still here")
+            assert (await two.until(signaling.Received)).data == b"still here"
+            # It is told why, should it ever read on; the line is cut in bounded time either way.
+            async with asyncio.timeout(PATIENCE):
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
+            writer.transport.abort()
 
     @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Half: "], ids=["nothing", "half a header"])
     async def test_who_dawdles_over_the_headers_is_closed(self, tmp_path: Path, said: bytes) -> None:
@@ -437,7 +436,10 @@ class TestStarting:
             (lambda cert, key: cert.unlink(), "--tls-cert .* cannot be read"),
             (lambda cert, key: key.unlink(), "--tls-key .* cannot be read"),
             (lambda cert, key: cert.write_text("hello"), "PEM"),
-            (lambda cert, key: key.write_bytes(make_certificate(key.parent, "other")[1].read_bytes()), "does not belong"),
+            (
+                lambda cert, key: key.write_bytes(make_certificate(key.parent, "other")[1].read_bytes()),
+                "does not belong",
+            ),
         ],
         ids=["no certificate", "no key", "not PEM", "another's key"],
     )

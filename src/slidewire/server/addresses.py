@@ -16,10 +16,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a certificate of this machine must cover. Sorted, so that equal sets compare equal."""
+    """What a certificate of this machine should cover. Sorted, so that equal sets compare equal."""
 
     hosts: tuple[str, ...]
     addresses: tuple[Address, ...]
+    needed: frozenset[str]
+    """Those of them that people use: asked for, or printed. The others were found, come and go, and are a kindness."""
 
 
 def interface_addresses() -> list[Address]:
@@ -41,12 +43,10 @@ def names_of(settings: ServerSettings) -> Names:
         hosts.add(name)
         if "." not in name:
             hosts.add(f"{name}.local")
-    extra = [settings.listen]
-    if settings.url is not None:
-        extra.append(_url_host(settings.url))
+    needed = {settings.listen, urlsplit(public_url(settings, settings.port)).hostname or ""}
     if not settings.is_loopback:
         addresses.update(interface_addresses())
-    for text in extra:
+    for text in needed:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
@@ -55,7 +55,7 @@ def names_of(settings: ServerSettings) -> Names:
         else:
             if not address.is_unspecified:
                 addresses.add(address)
-    return Names(tuple(sorted(hosts)), tuple(sorted(addresses, key=_order)))
+    return Names(tuple(sorted(hosts)), tuple(sorted(addresses, key=_order)), frozenset(needed))
 
 
 def public_url(settings: ServerSettings, port: int) -> str:

@@ -5,8 +5,9 @@ server certificate signed by it, made anew whenever the machine's names or addre
 
 The authority is tied down by name constraints: it may vouch for the private address ranges, for names that only mean
 something on a local network, and for the names and addresses the machine had when it was made; nothing else. Whoever
-steals the key can then not pose as a bank to a phone that trusts it. The price: a server that moves to a public name
-or address of its own needs a new authority, which we make and say so.
+steals the key can then not pose as a bank to a phone that trusts it. The price: a server that is given another public
+name or address later needs a new authority, which we make and say so. What was merely found on the machine (temporary
+IPv6 addresses, the name of a container) comes and goes; where the authority may not vouch for it, it is left out.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class LocalCertificates:
 
     def _ensure(self, names: Names, now: dt.datetime) -> bool:
         self._authority = self._load_authority(names, now) or self._make_authority(names, now)
+        names = _permitted_names(self._authority.certificate, names)
         if self._is_current(names, now):
             return False
         key = ec.generate_private_key(ec.SECP256R1())
@@ -272,17 +274,27 @@ def _permitted(names: Names) -> list[x509.GeneralName]:
     return [*(x509.DNSName(name) for name in (*LOCAL_NAMES, *own_hosts)), *(x509.IPAddress(net) for net in networks)]
 
 
-def _permits(authority: x509.Certificate, names: Names) -> bool:
+def _permitted_names(authority: x509.Certificate, names: Names) -> Names:
+    """As much of them as this authority may vouch for."""
     try:
         constraints = authority.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
-        return False
+        return Names((), (), frozenset())
     permitted = constraints.permitted_subtrees or []
     domains = [name.value for name in permitted if isinstance(name, x509.DNSName)]
     networks = [ipaddress.ip_network(str(name.value)) for name in permitted if isinstance(name, x509.IPAddress)]
-    return all(any(_within(host, domain) for domain in domains) for host in names.hosts) and all(
-        any(ip.version == net.version and ip in net for net in networks) for ip in names.addresses
+    return Names(
+        tuple(host for host in names.hosts if any(_within(host, domain) for domain in domains)),
+        tuple(ip for ip in names.addresses if any(ip.version == net.version and ip in net for net in networks)),
+        names.needed,
     )
+
+
+def _permits(authority: x509.Certificate, names: Names) -> bool:
+    """All that is needed of them."""
+    permitted = _permitted_names(authority, names)
+    left_out = {*names.hosts, *map(str, names.addresses)} - {*permitted.hosts, *map(str, permitted.addresses)}
+    return not left_out & names.needed
 
 
 def _within(host: str, domain: str) -> bool:
