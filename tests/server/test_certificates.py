@@ -41,7 +41,8 @@ def verify(certificate: Path, authority: Path, *, name: str = "", address: str =
     openssl = shutil.which("openssl")
     assert openssl is not None
     who = ["-verify_hostname", name] if name else ["-verify_ip", address]
-    command = [openssl, "verify", "-x509_strict", "-purpose", "sslserver", *who, "-CAfile", authority, certificate]
+    files = ["-CAfile", str(authority), str(certificate)]
+    command = [openssl, "verify", "-x509_strict", "-purpose", "sslserver", *who, *files]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return answer.stdout + answer.stderr
 

@@ -38,6 +38,10 @@ class Peer:
         self.member = ""
         self.resume = ""
 
+    @property
+    def is_open(self) -> bool:
+        return self.closed is None
+
     def say(self, kind: str, **fields: Any) -> list[Said]:
         """Say it and return everything heard since the last time."""
         return self.say_text(json.dumps({"type": kind, **fields}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import json
@@ -510,7 +511,7 @@ class World:
                 case Close(number):
                     if (line := self.lines.pop(number, None)) is not None:
                         # What was written before still arrives, then the end does.
-                        self.at(line.down_until, lambda line=line: self.cut(line, tell_client_in=0.0))
+                        self.at(line.down_until, functools.partial(self.cut, line, tell_client_in=0.0))
                 case SaveRoom(room):
                     self.saved[room.code] = room
                 case DropRoom(code):

@@ -43,9 +43,8 @@ class TestMeeting:
         assert joined["hosts"] == [{"member": opened["member"], "name": "main", "away": False}]
         assert joined["ice_servers"] == [{"urls": ["stun:192.0.2.1"]}]
         assert (joined["room"], joined["member"]) in stage.ice_asked
-        assert host.heard() == [
-            {"type": "member_joined", "n": 1, "member": joined["member"], "link": LINK, "name": "Ada"}
-        ]
+        came = {"type": "member_joined", "n": 1, "member": joined["member"], "link": LINK, "name": "Ada"}
+        assert host.heard() == [came]
         assert presenter.say("send", to=opened["member"], data="aGk") == []
         assert host.heard() == [{"type": "message", "n": 2, "from": joined["member"], "data": "aGk"}]
         host.say("send", to=joined["member"], data="eW8")
@@ -55,7 +54,7 @@ class TestMeeting:
         stage.host(link())
         one, two = stage.presenter(), stage.presenter()
         assert codes(one.say("send", to=two.member, data="", ref="x")) == ["not_allowed"]
-        assert two.heard() == [] and one.closed is None
+        assert two.heard() == [] and one.is_open
 
     def test_rooms_do_not_hear_each_other(self, stage: Stage) -> None:
         stage.host(link())
@@ -65,7 +64,7 @@ class TestMeeting:
         assert codes(stranger.say("send", to=presenter.member, data="")) == ["member_unknown"]
         assert codes(stranger.say("remove_member", member=presenter.member)) == ["member_unknown"]
         assert codes(stranger.say("revoke_link", link=LINK)) == ["link_unknown"]
-        assert stranger.closed is None and presenter.closed is None
+        assert stranger.is_open and presenter.is_open
 
     def test_a_backup_host_joins_by_code_and_token_in_either_case(self, stage: Stage) -> None:
         main = stage.host(link(), room="K7QM42", name="main")
@@ -115,7 +114,7 @@ class TestLinks:
         stage.wall += 51
         peer, heard = self.join(stage)
         assert codes(heard) == ["link_expired"] and peer.closed == (4403, "link_expired")
-        assert early.closed is None, "who came before stays"
+        assert early.is_open, "who came before stays"
 
     def test_revoked_closes_those_who_came_by_it_and_nobody_else(self, stage: Stage) -> None:
         host = stage.host(link(), link(OTHER_LINK, HOST_TOKEN), room="K7QM42")
@@ -128,7 +127,7 @@ class TestLinks:
         ]
         assert codes(backup.heard()) == ["link_revoked", "member_left"]
         assert codes(one.heard()) == ["link_revoked"] and one.closed == (4403, "link_revoked")
-        assert other.heard() == [] and other.closed is None
+        assert other.heard() == [] and other.is_open
         _, heard = stage.back(one, 0)
         assert codes(heard) == ["resume_unknown"]
         assert codes(self.join(stage)[1]) == ["link_revoked"]
@@ -187,7 +186,7 @@ class TestRooms:
     def test_links_outlive_their_host_for_twelve_hours(self, stage: Stage) -> None:
         stage.host(link()).say("leave")
         stage.pass_time(ROOM_SECONDS - 60)
-        assert stage.presenter()
+        stage.presenter()
         stage.pass_time(180)
         peer = stage.connect()
         assert codes(peer.say("join", **JOIN)) == ["link_unknown"]
@@ -198,14 +197,14 @@ class TestRooms:
         for _ in range(int(2 * ROOM_SECONDS / 40)):
             stage.pass_time(40)
             host.say("ping")
-        assert stage.presenter()
+        stage.presenter()
 
     def test_a_restarted_server_knows_the_room_before_its_host_is_back(self, stage: Stage) -> None:
         host = stage.host(link(), name="main")
         gone = stage.presenter()
         stage.restart_server(remembering=True)
         peer, heard = stage.back(gone, 0)
-        assert codes(heard) == ["resume_unknown"] and peer.closed is None
+        assert codes(heard) == ["resume_unknown"] and peer.is_open
         (joined,) = peer.say("join", **JOIN)
         assert joined["hosts"] == []
         again = stage.host(link(), room=joined["room"], name="main")
@@ -213,12 +212,13 @@ class TestRooms:
         assert codes(peer.heard()) == ["host_joined"]
 
     def test_a_server_that_lost_everything_learns_it_from_the_host(self, stage: Stage) -> None:
-        code = stage.host(link()).heard() or stage.rooms.copy().popitem()[0]
+        stage.host(link())
+        (code,) = stage.rooms
         stage.restart_server(remembering=False)
         peer = stage.connect()
         assert codes(peer.say("join", **JOIN)) == ["link_unknown"]
         stage.host(link(), room=code)
-        assert stage.presenter()
+        stage.presenter()
 
     def test_full(self) -> None:
         limits = dataclasses.replace(Limits(), presenters_per_room=2, hosts_per_room=1, links_per_room=2)
@@ -230,7 +230,7 @@ class TestRooms:
             assert codes(late.say_text(json.dumps(first))) == ["room_full"] and late.closed == (4429, "room_full")
         host.heard()
         three = [link(f"aaaaaaaaa{n}") for n in "234"]
-        assert codes(host.say("add_links", links=three)) == ["room_full"] and host.closed is None
+        assert codes(host.say("add_links", links=three)) == ["room_full"] and host.is_open
         assert codes(host.say("add_links", links=three[:1])) == ["links_added"]
 
     def test_when_the_server_goes_everybody_is_told_when_to_come_back(self, stage: Stage) -> None:
@@ -267,7 +267,7 @@ class TestAway:
         assert codes(heard) == ["resumed"], "what was acknowledged does not come again"
         assert again.closed == (4409, "replaced") and codes(again.heard()) == ["replaced"]
         assert host.heard() == [], "replacing a socket is nobody else's business"
-        assert final.closed is None
+        assert final.is_open
 
     def test_a_host_that_comes_back_sees_who_is_there(self, stage: Stage) -> None:
         host = stage.host(link())
@@ -309,7 +309,7 @@ class TestAway:
         again, _ = stage.back(presenter, 0)
         again.say("ping")
         thief, heard = stage.back(presenter, 0)
-        assert codes(heard) == ["resume_unknown"] and thief.closed is None and again.closed is None
+        assert codes(heard) == ["resume_unknown"] and thief.is_open and again.is_open
 
     def test_but_twice_if_the_answer_was_lost_on_the_way(self, stage: Stage) -> None:
         stage.host(link())
@@ -360,7 +360,7 @@ class TestAway:
             stage.pass_time(15)
             host.say("ping")
         assert presenter.closed is not None and presenter.closed[0] == 4408
-        assert host.closed is None
+        assert host.is_open
 
 
 class TestRules:
@@ -374,10 +374,10 @@ class TestRules:
     def test_a_stranger_has_ten_seconds(self, stage: Stage) -> None:
         stranger, host = stage.connect(), stage.host()
         stage.pass_time(9.9)
-        assert stranger.closed is None
+        assert stranger.is_open
         stage.pass_time(0.2)
         assert codes(stranger.heard()) == ["first_message"] and stranger.closed == (4400, "first_message")
-        assert host.closed is None
+        assert host.is_open
 
     @pytest.mark.parametrize(
         "text",
@@ -397,7 +397,7 @@ class TestRules:
         host.heard()
         before = dict(stage.rooms)
         assert codes(presenter.say_text(json.dumps({**text, "ref": "x"}))) == ["not_allowed"]
-        assert host.heard() == [] and presenter.closed is None and stage.rooms == before
+        assert host.heard() == [] and presenter.is_open and stage.rooms == before
 
     def test_another_version_is_told_which_we_speak(self, stage: Stage) -> None:
         peer = stage.connect()
@@ -423,7 +423,7 @@ class TestRules:
         assert codes(presenter.say_text("nonsense")) == ["malformed"]
         assert codes(presenter.say("dance", ref="d")) == ["type_unknown"]
         assert codes(presenter.say_text('{"type":"ping","pad":"' + "x" * 16_384 + '"}')) == ["too_large"]
-        assert presenter.closed is None
+        assert presenter.is_open
         stage.hub.receive_binary(presenter.number, stage.now)
         assert codes(presenter.heard()) == ["malformed"] and presenter.closed == (4400, "malformed")
         assert codes(host.heard()) == ["member_away"]
@@ -434,7 +434,7 @@ class TestRules:
         for _ in range(12):
             assert codes(presenter.say_text("nonsense")) == ["malformed"]
             stage.pass_time(3.4)
-        assert presenter.closed is None
+        assert presenter.is_open
 
 
 class TestRates:
@@ -450,7 +450,7 @@ class TestRates:
         for _ in range(60):
             presenter.say("send", to=host.member, data="")
         assert len(data_of(host.heard())) == 50
-        assert presenter.closed is None
+        assert presenter.is_open
 
     def test_bytes_over_the_rate(self, stage: Stage) -> None:
         host = stage.host(link())
@@ -462,9 +462,8 @@ class TestRates:
     def test_hosts_have_eight_times_that(self, stage: Stage) -> None:
         host = stage.host(link())
         presenter = stage.presenter()
-        assert [
-            a for _ in range(1500) for a in host.say("send", to=presenter.member, data="") if a["type"] == "error"
-        ] == []
+        heard = [answer for _ in range(1500) for answer in host.say("send", to=presenter.member, data="")]
+        assert "error" not in [answer["type"] for answer in heard]
 
     def test_connections_of_one_address(self, stage: Stage) -> None:
         waits = [stage.hub.admit("192.0.2.7", stage.now) for _ in range(101)]
@@ -487,8 +486,8 @@ class TestRates:
             ]
         guesser = stage.connect("198.51.100.9")
         (error,) = guesser.say("join", **JOIN)
-        assert error["code"] == "rate_limited" and 5 < error["retry_after"] <= 6 and guesser.closed is None
-        assert stage.presenter(), "others are not held up"
+        assert error["code"] == "rate_limited" and 5 < error["retry_after"] <= 6 and guesser.is_open
+        stage.presenter()  # others are not held up
 
     def test_rooms_are_not_made_without_end(self, stage: Stage) -> None:
         for _ in range(60):
@@ -522,7 +521,7 @@ def test_whatever_is_said_the_hub_stands(data: st.DataObject) -> None:
                 kind = data.draw(st.sampled_from([k.__struct_config__.tag for k in m.ClientMessage.__args__]))
                 said = {"type": kind, **data.draw(st.sampled_from([OPEN, JOIN])), "to": data.draw(members), "data": ""}
                 said |= {"member": data.draw(members), "links": [link()], "last": data.draw(st.integers(0, 9))}
-                if kind in ("open_room",):
+                if kind == "open_room":
                     said["room"] = "K7QM42"
                 stage.hub.receive_message(peer.number, json.dumps(said), stage.now)
             case "lose":

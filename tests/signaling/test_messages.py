@@ -17,14 +17,14 @@ VECTORS: dict[str, Any] = json.loads(
 )
 
 
-def each(kind: str) -> Any:
+def each(kind: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", VECTORS[kind], ids=lambda vector: vector["name"])
 
 
 def text_of(vector: dict[str, Any]) -> bytes:
     if "text" in vector:
         return str(vector["text"]).encode()
-    return (vector["before"] + vector["repeat"] * vector["times"] + vector["after"]).encode()
+    return f"{vector['before']}{vector['repeat'] * vector['times']}{vector['after']}".encode()
 
 
 def fields(encoded: bytes) -> Any:
