@@ -260,10 +260,9 @@ export class SignalingClient {
     if (final) {
       this.#end()
     } else if (entering || code === 'server_closing') {
-      // A link that nobody knows is counted against us, ten a minute: do not burn that by hurrying.
+      // Being turned away is counted against us, more slowly than a socket that fails: do not burn that by hurrying.
       const after = message['retry_after']
-      if (code === 'link_unknown') this.#failures = Math.max(this.#failures, 4)
-      this.#lose(now, typeof after === 'number' ? after * 1000 : code === 'link_unknown' ? 4000 : 0)
+      this.#lose(now, typeof after === 'number' ? after * 1000 : 1000)
     }
   }
 }

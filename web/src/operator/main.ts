@@ -25,11 +25,20 @@ let nextCommand = 1
 /** What was asked for, so that the answer can be put in words. */
 const asked = new Map<number, string>()
 
+let saidTimer: ReturnType<typeof setTimeout> | undefined
+
+/** One line at the foot of the page, for as long as it takes to read it. */
+function say(words: string): void {
+  setText(find('said'), words)
+  clearTimeout(saidTimer)
+  saidTimer = setTimeout(() => setText(find('said'), ''), 8000)
+}
+
 function command(name: string, fields: { [field: string]: unknown }, words: string): void {
   const id = nextCommand++
   const sent = connection?.send({ type: 'command', id, name, ...fields }) ?? false
   if (sent) asked.set(id, words)
-  setText(find('said'), sent ? '' : 'Not connected to the host: nothing was done.')
+  say(sent ? '' : 'Not connected to the host: nothing was done.')
 }
 
 function confirm(question: string, yes: string): Promise<boolean> {
@@ -78,8 +87,9 @@ function list<T>(into: HTMLElement, rows: T[], key: (row: T) => string, build: (
   })
 }
 
-function presenterRow(row: PresenterRow): Node[] {
-  const name = row.name || row.kind || 'Somebody'
+function presenterRow(row: PresenterRow & { label: string }): Node[] {
+  const device = row.name || row.kind || 'Somebody'
+  const name = row.label ? `${row.label} (${device})` : device
   const mute = button(row.muted ? 'Let click' : 'Mute', 'mute', () => {
     command('mute', { session: row.session, muted: !row.muted }, row.muted ? `${name} may click.` : `${name} is muted.`)
   })
@@ -101,8 +111,8 @@ function linkRow(row: LinkRow): Node[] {
   const copy = button('Copy', 'copy', () => {
     const copied = navigator.clipboard?.writeText(row.url) ?? Promise.reject(new Error('No clipboard.'))
     copied.then(
-      () => setText(find('said'), `The link for ${row.label} is on the clipboard.`),
-      () => setText(find('said'), 'This browser does not let the page copy: select the link by hand.'),
+      () => say(`The link for ${row.label} is on the clipboard.`),
+      () => say('This browser does not let the page copy: select the link by hand.'),
     )
   })
   const revoke = button('Withdraw…', 'danger revoke', () => {
@@ -136,7 +146,9 @@ function show({ deck }: State, room: Room | null): void {
     (host) => host.member ?? host.name ?? '',
     (host) => [element('strong', '', host.name || 'Host'), element('span', host.away ? 'bad' : 'good', host.away ? 'away' : 'here')],
   )
-  list(find('presenters'), room.presenters, (row) => String(row.session), presenterRow)
+  const labels = new Map(room.links.map((link) => [link.id, link.label]))
+  const presenters = room.presenters.map((row) => ({ ...row, label: labels.get(row.link) ?? '' }))
+  list(find('presenters'), presenters, (row) => String(row.session), presenterRow)
   find('nobody').hidden = room.presenters.length > 0
   list(find('links'), room.links, (row) => row.id, linkRow)
 }
@@ -145,7 +157,7 @@ function replied(message: { [field: string]: unknown }): void {
   const words = asked.get(Number(message['id'])) ?? ''
   asked.delete(Number(message['id']))
   const error = message['error'] as { message?: string } | undefined
-  setText(find('said'), message['ok'] === false || error ? `Not done: ${error?.message ?? 'the host refused.'}` : words)
+  say(message['ok'] === false || error ? `Not done: ${error?.message ?? 'the host refused.'}` : words)
 }
 
 function happened(event: ConnectionEvent): void {
@@ -162,7 +174,7 @@ function happened(event: ConnectionEvent): void {
       break
     case 'message':
       if (event.message.type === 'reply') replied(event.message)
-      if (event.message.type === 'error') setText(find('said'), String(event.message['message'] ?? ''))
+      if (event.message.type === 'error') say(String(event.message['message'] ?? ''))
       if (event.message.type === 'state') {
         known = true
         show(readState(event.message), readRoom(event.message))

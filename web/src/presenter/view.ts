@@ -53,7 +53,7 @@ function showPictures(app: App, pictures: Pictures): void {
   setText(page.noPicture, current || !app.known ? '' : has && running ? '' : app.deck.slide_title ?? app.deck.title)
   const following = slide === null || (count !== null && slide >= count) ? null : slide + 1
   draw(page.nextPicture, has ? pictures.get(following) : undefined, true)
-  setText(page.nextTitle, following === null ? (slide === null ? '' : 'Last slide') : `Next ${app.deck.next_title ?? ''}`)
+  setText(page.nextTitle, following === null ? (slide === null ? '' : 'Last slide') : app.deck.next_title ? `Next: ${app.deck.next_title}` : 'Next')
 }
 
 export function show(app: App, controls: Controls, pictures: Pictures): void {
