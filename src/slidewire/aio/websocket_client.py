@@ -8,6 +8,7 @@ import os
 import socket as sockets
 import ssl
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -73,6 +74,15 @@ def websocket_url(server: str) -> str:
     return str(URL.build(scheme=scheme, host=url.host, port=url.port, path="/ws"))
 
 
+def system_proxy(url: URL) -> str | None:
+    """The HTTP proxy that this computer's settings (or environment) name for web sites, unless they except this one."""
+    host = url.host or ""
+    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
+        return None
+    proxy = urllib.request.getproxies().get("https" if url.scheme == "wss" else "http")
+    return proxy if proxy is not None and proxy.startswith(("http://", "https://")) else None
+
+
 class SignalingSocket:
     """Keeps one `SignalingClient` connected until it is over.
 
@@ -101,7 +111,7 @@ class SignalingSocket:
 
     async def start(self) -> None:
         # Our own limits are on every step; aiohttp's total would end the socket after five minutes.
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None), trust_env=True)
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
         self.client.start(monotonic())
         self.flush()
 
@@ -173,9 +183,14 @@ class SignalingSocket:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 socket = await self._session.ws_connect(
-                    self._url, ssl=self._ssl, compress=0, max_msg_size=MAX_FRAME, autoping=True,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0), decode_text=False,
-                )  # fmt: skip
+                    self._url,
+                    ssl=self._ssl,
+                    proxy=system_proxy(URL(self._url)),
+                    compress=0,
+                    max_msg_size=MAX_FRAME,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                    decode_text=False,
+                )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self._connect_failed(error)
             return
