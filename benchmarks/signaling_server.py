@@ -2,8 +2,8 @@
 
     python benchmarks/signaling_server.py [--idle N]
 
-The server runs as a process of its own on loopback; its CPU time and memory are read from /proc (Linux). The load
-comes from this process, which is slower than the server, so wall-clock rates mean little: per CPU-second is what counts.
+The server runs as a process of its own on loopback; its CPU time and memory are read from /proc (so: on Linux). The
+load comes from this process, which is slower than the server: rates per CPU-second are what counts, not wall clock.
 """
 
 from __future__ import annotations
