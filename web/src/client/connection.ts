@@ -228,10 +228,12 @@ export class Connection {
       case 'joined':
         this.#iceServers = effect.iceServers
         this.emit({ type: 'joined' })
-        this.#route(true)
+        this.#target = this.#signaling?.hosts.some((host) => host.member === this.#target) ? this.#target : null
+        this.#signalingUp(this.now())
+        this.#ensureSession(this.now())
         break
       case 'hosts':
-        this.#route(false)
+        this.#ensureSession(this.now())
         break
       case 'lost':
         this.#session?.pathDown(SIGNALING)
@@ -286,51 +288,41 @@ export class Connection {
 
   // The session
 
-  /** Decide to whom frames go by way of the server. A session that lives by other paths keeps its host. */
-  #route(entered: boolean): void {
-    const now = this.now()
+  /** Decide to whom frames go by way of the server: the first host that is here, unless the one we have still answers. */
+  #route(now: number): void {
     const hosts = this.#signaling?.hosts ?? []
-    const current = hosts.find((host) => host.member === this.#target)
-    const lives = this.#session?.isLive(now) === true
     const present = hosts.filter((host) => !host.away)
-    if (!current || (current.away && present.length > 0 && !this.#dataPathFresh(now))) {
-      const chosen = present[this.#hostTurn % Math.max(1, present.length)]
-      const moved = chosen?.member !== this.#target
-      this.#target = chosen?.member ?? null
-      if (this.#session && this.#target) {
-        // Perhaps the same host under a new name; if not, it says that it does not know the session.
-        this.#session.pathUp(SIGNALING, 'signaling', now)
-        if (moved && !lives) this.#shakeHands(now)
-      }
-    } else if (entered && this.#session) {
-      this.#session.pathUp(SIGNALING, 'signaling', now)
-    }
-    if (!this.#target) this.#session?.pathDown(SIGNALING)
-    this.#ensureSession(now)
+    const current = hosts.find((host) => host.member === this.#target)
+    const unanswered = now - (this.#handshake?.since ?? now) > HELLO_PATIENCE && present.length > 1
+    if (current && !unanswered && (!current.away || present.length === 0 || this.#dataPathFresh(now))) return
+    if (unanswered) this.#hostTurn++
+    const chosen = present[this.#hostTurn % Math.max(1, present.length)]?.member ?? null
+    if (chosen === this.#target) return
+    this.#target = chosen
+    this.#handshake = null
+    this.#signalingUp(now)
+  }
+
+  /** Perhaps it is the same host under a new name; if not, it says that it does not know the session. */
+  #signalingUp(now: number): void {
+    if (this.#target && this.#signaling?.isMember) this.#session?.pathUp(SIGNALING, 'signaling', now)
+    else this.#session?.pathDown(SIGNALING)
   }
 
   #ensureSession(now: number): void {
     if (this.#over) return
-    if (this.#fatal && this.#session?.isLive(now) !== true) {
+    // Before a path is put up that is too young to be judged.
+    const lives = this.#session?.isLive(now) === true
+    this.#route(now)
+    if (this.#fatal && !lives) {
       this.#end(this.#fatal.code, this.#fatal.message)
-      return
-    }
-    if (!this.#signaling?.isMember || !this.#target) {
+    } else if (!this.#signaling?.isMember || !this.#target) {
       this.#handshake = null
-      return
-    }
-    const waiting = this.#handshake
-    if (!waiting) {
-      if (this.#session?.isLive(now) !== true) this.#shakeHands(now)
-    } else if (waiting.host !== this.#target) {
-      this.#shakeHands(now)
-    } else if (now - waiting.since > HELLO_PATIENCE && this.#signaling.hosts.filter((host) => !host.away).length > 1) {
-      this.#hostTurn++
-      this.#target = null
-      this.#route(false)
-    } else if (waiting.attempt && now >= waiting.nextHello) {
-      waiting.nextHello = now + REPEAT_HELLO
-      this.#signaling.send(waiting.host, waiting.attempt.hello)
+    } else if (!this.#handshake) {
+      if (!lives) this.#shakeHands(now)
+    } else if (this.#handshake.attempt && now >= this.#handshake.nextHello) {
+      this.#handshake.nextHello = now + REPEAT_HELLO
+      this.#signaling.send(this.#target, this.#handshake.attempt.hello)
     }
   }
 

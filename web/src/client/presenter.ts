@@ -7,15 +7,18 @@
  * Feed receiveFrame, handleTimer, pathUp and pathDown; drain nextEffect after each; call handleTimer again at getTimer.
  * `now` is in milliseconds of one monotonic clock. */
 
-import { type Bytes, serialDifference } from './bytes.ts'
+import type { Bytes } from './bytes.ts'
+import { HostClock } from './hostclock.ts'
 import { type PathKind, isLive, type Path } from './paths.ts'
 import type { Intent, Point, Reason, Status } from './records.ts'
-import { type Arrived, type Message, milliseconds, type Transmit, Wire } from './wire.ts'
+import { type Arrived, type Message, type Transmit, Wire } from './wire.ts'
 
 const TIME_TO_LIVE = 2000
 const UNKNOWN_AFTER = 1500
 const LASER_TIME_TO_LIVE = 500
 const INTENTS_PER_FRAME = 32
+/** An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago. */
+const RIDES_ALONG_AFTER = 10
 /** After the first sending an intent is sent again at these times, and then every `REPEAT_EVERY`. */
 const REPETITION = [20, 60, 120, 250]
 const REPEAT_EVERY = 250
@@ -48,6 +51,7 @@ interface Outstanding {
   expires: number
   deadline: number
   firstSent: number | null
+  lastSent: number
   timesSent: number
   acknowledged: boolean
 }
@@ -65,8 +69,15 @@ function nextEvent(waiting: Outstanding): number {
   return !waiting.acknowledged && due < waiting.expires ? due : waiting.expires + UNKNOWN_AFTER
 }
 
+/** Its own repetition is due, or it may ride along with another intent's. */
+function mayGo(waiting: Outstanding, now: number): boolean {
+  if (waiting.firstSent === null || repeatAfter(waiting.firstSent, waiting.timesSent) <= now) return true
+  return now - waiting.lastSent >= RIDES_ALONG_AFTER
+}
+
 /** It went out. Riding along in a frame that another intent caused uses up no repetition of its own. */
 function markSent(waiting: Outstanding, now: number): void {
+  waiting.lastSent = now
   if (waiting.firstSent === null) {
     waiting.firstSent = now
     waiting.timesSent = 1
@@ -76,7 +87,7 @@ function markSent(waiting: Outstanding, now: number): void {
 
 export class PresenterSession {
   readonly #wire: Wire
-  #hostAhead: number
+  readonly #hostClock: HostClock
   #nextSequence = 1
   readonly #waiting = new Map<number, Outstanding>()
   #laserSequence = 0
@@ -84,7 +95,7 @@ export class PresenterSession {
 
   constructor(session: number, keys: { send: Bytes; receive: Bytes }, hostClock: number, now: number) {
     this.#wire = new Wire(session, keys.send, keys.receive)
-    this.#hostAhead = serialDifference(hostClock, milliseconds(now))
+    this.#hostClock = new HostClock(hostClock, now)
   }
 
   get session(): number {
@@ -105,6 +116,7 @@ export class PresenterSession {
       expires: now + timeToLive,
       deadline: this.#deadline(now, timeToLive),
       firstSent: null,
+      lastSent: -Infinity,
       timesSent: 0,
       acknowledged: false,
     })
@@ -149,7 +161,7 @@ export class PresenterSession {
     for (const record of this.#wire.receive(data, path, now)) {
       switch (record.type) {
         case 'pong':
-          this.#learnClock(record.clock, now)
+          this.#hostClock.learn(record.clock, now)
           this.#effects.push({ type: 'state_version', version: record.version })
           break
         case 'ack': {
@@ -216,7 +228,7 @@ export class PresenterSession {
   }
 
   hostClock(now: number): number {
-    return (milliseconds(now) + this.#hostAhead) >>> 0
+    return this.#hostClock.read(now)
   }
 
   // Inside
@@ -225,26 +237,20 @@ export class PresenterSession {
     return (this.hostClock(now) + Math.round(timeToLive)) >>> 0
   }
 
-  /** Every PONG bounds the host's clock from below: it was written before it arrived. The greatest bound is the truest,
-   * and no delay that a network or a server adds can push a deadline later than the tap plus its life. */
-  #learnClock(clock: number, now: number): void {
-    const ahead = serialDifference(clock, milliseconds(now))
-    if (serialDifference(ahead, this.#hostAhead) > 0) this.#hostAhead = ahead
-  }
-
-  /** One frame per path with every intent that still needs sending: a lost packet's intents ride in the next. */
+  /** Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next. */
   #sendIntents(now: number): void {
-    const due = [...this.#waiting]
-      .filter(([, waiting]) => !waiting.acknowledged && now < waiting.expires)
-      .slice(0, INTENTS_PER_FRAME)
+    const due = [...this.#waiting].filter(([, waiting]) => !waiting.acknowledged && now < waiting.expires && mayGo(waiting, now))
     const paths = this.#wire.paths.control(now)
     const [floor] = this.#waiting.keys()
-    if (due.length === 0 || paths.length === 0 || floor === undefined) return
-    this.#wire.send({ type: 'floor', sequence: floor }, paths)
-    for (const [sequence, waiting] of due) {
-      markSent(waiting, now)
-      const { verb, argument } = waiting.intent
-      this.#wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, paths)
+    if (paths.length === 0 || floor === undefined) return
+    for (let start = 0; start < due.length; start += INTENTS_PER_FRAME) {
+      this.#wire.send({ type: 'floor', sequence: floor }, paths)
+      for (const [sequence, waiting] of due.slice(start, start + INTENTS_PER_FRAME)) {
+        markSent(waiting, now)
+        const { verb, argument } = waiting.intent
+        this.#wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, paths)
+      }
+      this.#wire.endFrame()
     }
   }
 

@@ -107,12 +107,15 @@ export class Wire {
     this.send({ type: 'ping', stamp: milliseconds(now) }, this.paths.duePings(now))
   }
 
+  /** What is sent from here on goes into other frames than what was sent before. */
+  endFrame(): void {
+    const due = this.#due
+    this.#due = new Map()
+    for (const [name, records] of due) this.#transmit(name, records.toSorted((a, b) => rank(a) - rank(b)))
+  }
+
   nextFrame(): Transmit | null {
-    if (this.#frames.length === 0) {
-      const due = this.#due
-      this.#due = new Map()
-      for (const [name, records] of due) this.#transmit(name, records.toSorted((a, b) => rank(a) - rank(b)))
-    }
+    if (this.#frames.length === 0) this.endFrame()
     return this.#frames.shift() ?? null
   }
 
