@@ -23,10 +23,17 @@ export class HostTwin {
   private settled = new Map<number, Of<'receipt'>>()
   private waiting = new Map<number, Of<'intent'>>()
   private expected = 1
-  private readonly opener = new Opener(SESSION, KEY_UP)
-  readonly sealer = new Sealer(SESSION, KEY_DOWN)
+  private readonly opener: Opener
+  readonly sealer: Sealer
 
-  constructor(readonly clock: (now: number) => number) {}
+  constructor(
+    readonly clock: (now: number) => number,
+    readonly session = SESSION,
+    keys = { receive: KEY_UP, send: KEY_DOWN },
+  ) {
+    this.opener = new Opener(session, keys.receive)
+    this.sealer = new Sealer(session, keys.send)
+  }
 
   receive(data: Bytes, now: number): Record[] {
     const plaintext = this.opener.open(data)

@@ -1,0 +1,320 @@
+/* The whole client but for WebRTC, against a server and hosts of a few lines: what survives, what is said, and what is
+ * never done twice. Timers and the wall clock are the test's; the handshake's cryptography is real. */
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Bytes, fromBase64Url, fromUtf8, toBase64Url, utf8, view } from '../../src/client/bytes.ts'
+import { Connection, type ConnectionEvent } from '../../src/client/connection.ts'
+import { parseLink, preSharedKey, prologue } from '../../src/client/link.ts'
+import { generateKeyPair, respond } from '../../src/client/noise.ts'
+import { encodeRecords } from '../../src/client/records.ts'
+import { frameSession, HELLO, SESSION_UNKNOWN, WELCOME } from '../../src/client/seal.ts'
+import { HostTwin } from '../support/host.ts'
+
+const link = parseLink('abcdefgh23', 'AAECAwQFBgcICQoLDA0ODw')
+if (!link) throw new Error('Not a link.')
+
+/** One host process: it answers hellos, and knows the sessions that it made. */
+class HostProcess {
+  sessions = new Map<number, HostTwin>()
+  hellos = 0
+  deaf = false
+
+  constructor(readonly member: string) {}
+
+  async receive(data: Bytes): Promise<Bytes[]> {
+    if (this.deaf || !link) return []
+    if (data[0] === HELLO) {
+      this.hellos++
+      const session = (this.member.charCodeAt(1) << 8) + this.hellos
+      const answer = (): Bytes => utf8(JSON.stringify({ session, clock: Date.now() >>> 0, v: 1, role: 'click' }))
+      const pair = await generateKeyPair()
+      const { message, keys } = await respond(await preSharedKey(link), prologue(link), data.slice(12), answer, pair)
+      this.sessions.set(session, new HostTwin(() => Date.now() >>> 0, session, keys))
+      return [Uint8Array.of(WELCOME, ...message)]
+    }
+    const session = frameSession(data) ?? 0
+    const twin = this.sessions.get(session)
+    if (!twin) {
+      const unknown = new Uint8Array(5)
+      unknown[0] = SESSION_UNKNOWN
+      view(unknown).setUint32(1, session)
+      return [unknown]
+    }
+    const records = twin.receive(data, Date.now())
+    return records.length > 0 ? [twin.sealer.seal(encodeRecords(records))] : []
+  }
+
+  get performed(): string[] {
+    return [...this.sessions.values()].flatMap((twin) => twin.performed)
+  }
+}
+
+interface Sent {
+  type: string
+  to?: string
+  data?: string
+}
+
+/** The server: it knows one presenter, and passes sealed bytes on. */
+class Server {
+  static current: Server
+  hosts: HostProcess[] = []
+  away = new Set<string>()
+  up = true
+  forgetful = false
+  refusal: object | null = null
+  entered: string[] = []
+  private n = 0
+
+  async receive(socket: FakeSocket, text: string): Promise<void> {
+    const message = JSON.parse(text) as Sent
+    if (message.type === 'join' || message.type === 'resume') {
+      this.entered.push(message.type)
+      if (this.refusal) socket.deliver({ type: 'error', message: '', ...this.refusal })
+      else if (message.type === 'resume' && this.forgetful) socket.deliver({ type: 'error', code: 'resume_unknown' })
+      else this.welcome(socket, message.type === 'join' ? 'joined' : 'resumed')
+    } else if (message.type === 'ping') {
+      socket.deliver({ type: 'pong' })
+    } else if (message.type === 'send') {
+      const host = this.hosts.find(({ member }) => member === message.to)
+      const data = fromBase64Url(message.data ?? '')
+      if (!host || !data || this.away.has(host.member)) return
+      for (const answer of await host.receive(data)) this.tell({ type: 'message', from: host.member, data: toBase64Url(answer) })
+    }
+  }
+
+  /** To the presenter, numbered. */
+  tell(message: object): void {
+    FakeSocket.open?.deliver({ ...message, n: ++this.n })
+  }
+
+  private welcome(socket: FakeSocket, type: string): void {
+    if (type === 'joined') this.n = 0
+    const hosts = this.hosts.map(({ member }) => ({ member, name: '', away: this.away.has(member) }))
+    socket.deliver({ type, room: 'K7QM42', member: 'mp', resume: 'AAAA', hosts, ice_servers: [], heartbeat: 15 })
+  }
+}
+
+class FakeSocket extends EventTarget {
+  static OPEN = 1
+  static open: FakeSocket | null = null
+  readyState = 0
+
+  constructor() {
+    super()
+    setTimeout(() => {
+      this.readyState = Server.current.up ? 1 : 3
+      if (Server.current.up) FakeSocket.open = this
+      this.dispatchEvent(new Event(Server.current.up ? 'open' : 'close'))
+    }, 5)
+  }
+
+  send(text: string): void {
+    void Server.current.receive(this, text)
+  }
+
+  deliver(message: object): void {
+    setTimeout(() => {
+      if (this.readyState === 1) this.dispatchEvent(new MessageEvent('message', { data: JSON.stringify(message) }))
+    }, 5)
+  }
+
+  close(): void {
+    if (this.readyState === 3) return
+    this.readyState = 3
+    this.dispatchEvent(new Event('close'))
+  }
+}
+
+let server: Server
+let main: HostProcess
+let events: ConnectionEvent[]
+let connection: Connection
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: 1_700_000_000_000 })
+  vi.stubGlobal('WebSocket', FakeSocket)
+  vi.stubGlobal('crypto', { subtle: counted })
+  vi.stubGlobal('document', new EventTarget())
+  vi.stubGlobal('navigator', {})
+  vi.stubGlobal('addEventListener', () => undefined)
+  server = new Server()
+  Server.current = server
+  main = new HostProcess('m1')
+  server.hosts = [main]
+  events = []
+  connection = new Connection(link, { kind: 'phone', name: '' }, 'ws://server/ws', (event) => events.push(event))
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
+
+/** The real cryptography takes real time; the test's time stands still until it is done. */
+const encrypting = { count: 0 }
+const counted = new Proxy(crypto.subtle, {
+  get: (subtle, name) => async (...values: unknown[]) => {
+    encrypting.count++
+    try {
+      return await (Reflect.get(subtle, name) as (...values: unknown[]) => Promise<unknown>).apply(subtle, values)
+    } finally {
+      encrypting.count--
+    }
+  },
+})
+
+async function step(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(5)
+  do await new Promise((resolve) => setImmediate(resolve))
+  while (encrypting.count > 0)
+}
+
+async function pass(milliseconds: number): Promise<void> {
+  for (let passed = 0; passed < milliseconds; passed += 5) await step()
+}
+
+async function until(what: () => boolean, atMost = 10_000): Promise<void> {
+  for (let passed = 0; !what(); passed += 5) {
+    if (passed >= atMost) throw new Error(`It did not happen: ${JSON.stringify(events.slice(-5))}`)
+    await step()
+  }
+}
+
+const next = (): void => connection.submit({ verb: 'next', argument: 0 })
+const receipts = (): string[] => events.flatMap((event) => (event.type === 'receipt' ? [event.receipt.status] : []))
+const sessions = (): number => events.filter(({ type }) => type === 'session').length
+const standing = (): string | undefined => events.findLast((event) => event.type === 'standing')?.standing
+
+async function connected(): Promise<void> {
+  await connection.start()
+  await until(() => standing() === 'signaling')
+}
+
+test('it joins, shakes hands, and a tap is answered', async () => {
+  await connected()
+  next()
+  await until(() => receipts().length === 1)
+  expect(receipts()).toEqual(['performed'])
+  expect([main.performed, main.hellos, sessions()]).toEqual([['next'], 1, 1])
+})
+
+test('a tap made before any session waits for it, two seconds at most', async () => {
+  const started = connection.start()
+  next()
+  await started
+  await until(() => receipts().length === 1)
+  expect(receipts()).toEqual(['performed'])
+
+  main.deaf = true
+  connection = new Connection(link, { kind: 'phone', name: '' }, 'ws://server/ws', (event) => events.push(event))
+  await connection.start()
+  next()
+  await pass(2600)
+  expect(receipts()).toEqual(['performed', 'expired'])
+  expect(main.performed.length).toBe(1)
+})
+
+test('a lost socket is resumed, and the session with it: a tap made meanwhile arrives once', async () => {
+  await connected()
+  FakeSocket.open?.close()
+  next()
+  await until(() => receipts().length === 1)
+  expect(server.entered).toEqual(['join', 'resume'])
+  expect([receipts(), main.performed, sessions(), main.hellos]).toEqual([['performed'], ['next'], 1, 1])
+})
+
+test('a server that forgot everything is joined anew, and the session goes on', async () => {
+  await connected()
+  server.forgetful = true
+  FakeSocket.open?.close()
+  await until(() => server.entered.length === 3)
+  next()
+  await until(() => receipts().length === 1)
+  expect([server.entered, receipts(), sessions()]).toEqual([['join', 'resume', 'join'], ['performed'], 1])
+})
+
+test('a host that restarted does not know the session: a new one, and nothing is replayed in it', async () => {
+  await connected()
+  main.sessions.clear()
+  next()
+  await until(() => sessions() === 2)
+  await pass(500)
+  expect([receipts(), main.performed]).toEqual([['unknown'], []])
+  next()
+  await until(() => receipts().length === 2)
+  expect([receipts(), main.performed]).toEqual([['unknown', 'performed'], ['next']])
+})
+
+test('a host that goes away is waited for, unless there is another', async () => {
+  await connected()
+  server.away.add('m1')
+  server.tell({ type: 'host_away', member: 'm1' })
+  await until(() => standing() === 'host_gone')
+  const backup = new HostProcess('m2')
+  server.hosts.push(backup)
+  server.tell({ type: 'host_joined', member: 'm2', name: '' })
+  await until(() => sessions() === 2)
+  next()
+  await until(() => receipts().length === 1)
+  expect([receipts(), main.performed, backup.performed]).toEqual([['performed'], [], ['next']])
+})
+
+test('a host that leaves our hello unanswered gives way to the next', async () => {
+  main.deaf = true
+  const backup = new HostProcess('m2')
+  server.hosts.push(backup)
+  await connected()
+  expect([main.sessions.size, backup.sessions.size]).toEqual([0, 1])
+})
+
+test('an answer that is not from one who knows the secret is nothing, and the true one still counts', async () => {
+  main.deaf = true
+  await connection.start()
+  await pass(200)
+  const forged = new Uint8Array(120).fill(7)
+  forged[0] = WELCOME
+  server.tell({ type: 'message', from: 'm1', data: toBase64Url(forged) })
+  await pass(200)
+  expect(sessions()).toBe(0)
+  main.deaf = false
+  await until(() => sessions() === 1)
+})
+
+test('what cannot be cured is said once, and that is the end', async () => {
+  server.refusal = { code: 'link_revoked' }
+  await connection.start()
+  await pass(30_000)
+  expect(events.filter(({ type }) => type === 'trouble')).toMatchObject([{ code: 'link_revoked', final: true }])
+  expect(server.entered).toEqual(['join'])
+})
+
+test('a link nobody knows yet is tried until somebody does', async () => {
+  server.refusal = { code: 'link_unknown' }
+  await connection.start()
+  await pass(3000)
+  expect(events).toContainEqual({ type: 'trouble', code: 'link_unknown', message: '', final: false })
+  server.refusal = null
+  await until(() => standing() === 'signaling', 20_000)
+})
+
+test('a host may close the session for good', async () => {
+  await connected()
+  const twin = [...main.sessions.values()][0]
+  const bytes = utf8(JSON.stringify({ type: 'closed', code: 'removed', reason: 'Thank you!' }))
+  const frame = twin?.sealer.seal(encodeRecords([{ type: 'part', stream: 0, id: 0, index: 0, count: 1, bytes }]))
+  server.tell({ type: 'message', from: 'm1', data: toBase64Url(frame ?? new Uint8Array(0)) })
+  await until(() => events.some(({ type }) => type === 'trouble'))
+  expect(events).toContainEqual({ type: 'trouble', code: 'removed', message: 'Thank you!', final: true })
+  await pass(5000)
+  expect(sessions()).toBe(1)
+})
+
+test('the state is asked for when a PONG shows a version that we do not have', async () => {
+  await connected()
+  const twin = [...main.sessions.values()][0]
+  if (!twin) throw new Error('No session.')
+  twin.version = 4
+  await until(() => twin.parts.length > 0)
+  expect(twin.parts.map(({ bytes }) => fromUtf8(bytes))).toContain('{"type":"get_state"}')
+})
