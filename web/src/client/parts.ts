@@ -37,10 +37,8 @@ export class Assembler {
       message = { pieces: Array.from({ length: count }), missing: count, length: 0 }
       this.#unfinished.set(key, message)
       if (this.#unfinished.size > UNFINISHED) {
-        for (const oldest of this.#unfinished.keys()) {
-          this.#unfinished.delete(oldest)
-          break
-        }
+        const [oldest] = this.#unfinished.keys()
+        this.#unfinished.delete(oldest ?? key)
       }
     }
     if (message.pieces[index]) return null

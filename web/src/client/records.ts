@@ -65,17 +65,7 @@ const SLIDES = new Set(['from', 'to'])
 const LASER_POINTS = 16
 const SCALE = 65535
 
-function tail(record: Record): Uint8Array {
-  if (record.type === 'part') return record.bytes
-  if (record.type !== 'laser') return new Uint8Array(0)
-  const bytes = new Uint8Array(1 + 4 * record.points.length)
-  bytes[0] = record.points.length
-  record.points.forEach(({ x, y }, index) => {
-    view(bytes).setUint16(1 + 4 * index, Math.round(x * SCALE))
-    view(bytes).setUint16(3 + 4 * index, Math.round(y * SCALE))
-  })
-  return bytes
-}
+const twoBytes = (value: number): number[] => [value >>> 8, value & 255]
 
 function encodeRecord(record: Record): Bytes {
   const number = LAYOUT.findIndex(({ type }) => type === record.type)
@@ -86,9 +76,12 @@ function encodeRecord(record: Record): Bytes {
     const numeric = typeof value === 'string' ? (WORDS[name]?.indexOf(value) ?? 0) : value
     for (let byte = width - 1; byte >= 0; byte--) body.push(numeric >>> (8 * byte))
   }
-  const rest = tail(record)
-  const length = body.length + rest.length
-  return concat(Uint8Array.of(number + 1, length >> 8, length, ...body), rest)
+  if (record.type === 'laser') {
+    const coordinates = record.points.flatMap(({ x, y }) => [x, y])
+    body.push(record.points.length, ...coordinates.flatMap((at) => twoBytes(Math.round(at * SCALE))))
+  }
+  const rest = record.type === 'part' ? record.bytes : new Uint8Array(0)
+  return concat(Uint8Array.of(number + 1, ...twoBytes(body.length + rest.length), ...body), rest)
 }
 
 export const encodeRecords = (records: Record[]): Bytes => concat(...records.map(encodeRecord))

@@ -87,15 +87,6 @@ export class SignalingClient {
     if (this.#state !== 'ended') this.#lose(now)
   }
 
-  /** Give up this socket, whatever it looks like, and take another at once. */
-  replaceSocket(now: number): void {
-    if (this.#state === 'ended' || this.#state === 'connecting') return
-    this.#failures = 0
-    this.#lose(now)
-    this.#connectAt = now
-    this.handleTimer(now)
-  }
-
   /** Something may have happened to the socket (the page slept): hear from it within a second, or take another. */
   probe(now: number): void {
     if (this.#state === 'waiting') {

@@ -54,9 +54,9 @@ function render(): void {
   canvas.setAttribute('aria-label', deck.slide === null ? 'No slide' : `Slide ${deck.slide}: ${deck.slide_title ?? ''}`)
   document.title = deck.title || 'Slidewire deck'
   setText(find('placeholder'), shown ? '' : deck.status === 'no_show' ? 'The show is not running' : 'No slides are open')
-  blank.hidden = deck.blank === null
+  blank.hidden = !deck.blank
   blank.dataset['blank'] = deck.blank ?? ''
-  dot.hidden = !laser || deck.blank !== null
+  dot.hidden = !laser || Boolean(deck.blank)
   if (laser) {
     const box = { left: 0, top: 0, width: canvas.clientWidth, height: canvas.clientHeight }
     const picture = fit(box, canvas.width / canvas.height)

@@ -40,6 +40,5 @@ export function enter(): Entrance {
 
 export const socketUrl = (): string => `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/ws`
 
-/** What this device may be called on the operator's page: "Android", "iPhone", "MacIntel". */
-export const deviceName = (): string =>
-  (navigator as { userAgentData?: { platform: string } }).userAgentData?.platform || navigator.platform
+/** What this device may be called on the operator's page: "iPhone", "Win32", "Linux armv8l". */
+export const deviceName = (): string => navigator.platform

@@ -4,18 +4,18 @@ import { type Role, ROLES } from '../client/handshake.ts'
 import type { Message } from '../client/wire.ts'
 
 export interface Deck {
-  driver: string
-  title: string
   status: 'running' | 'no_show' | 'no_deck'
   slide: number | null
   count: number | null
-  build: { position: number; count: number } | null
-  blank: 'black' | 'white' | null
   can: string[]
   pictures: boolean
-  notes: string | null
-  slide_title: string | null
-  next_title: string | null
+  driver?: string
+  title?: string
+  build?: { position: number; count: number } | null
+  blank?: 'black' | 'white' | null
+  notes?: string | null
+  slide_title?: string | null
+  next_title?: string | null
 }
 
 export interface State {
@@ -26,20 +26,7 @@ export interface State {
   laser: { x: number; y: number } | null
 }
 
-export const NO_DECK: Deck = {
-  driver: '',
-  title: '',
-  status: 'no_deck',
-  slide: null,
-  count: null,
-  build: null,
-  blank: null,
-  can: [],
-  pictures: false,
-  notes: null,
-  slide_title: null,
-  next_title: null,
-}
+export const NO_DECK: Deck = { status: 'no_deck', slide: null, count: null, can: [], pictures: false }
 
 export function readState(message: Message): State {
   const { deck, you, started, laser } = message as Partial<State>

@@ -4,8 +4,8 @@ import type { Intent, Verb } from '../client/records.ts'
 
 // prettier-ignore
 const KEYS = new Map<string, Verb>(Object.entries<Verb>({
-  PageDown: 'next', ArrowRight: 'next', ArrowDown: 'next', ' ': 'next', Enter: 'next', n: 'next',
-  PageUp: 'previous', ArrowLeft: 'previous', ArrowUp: 'previous', Backspace: 'previous', p: 'previous',
+  PageDown: 'next', ArrowRight: 'next', ArrowDown: 'next', ' ': 'next', Enter: 'next',
+  PageUp: 'previous', ArrowLeft: 'previous', ArrowUp: 'previous', Backspace: 'previous',
   Home: 'first', End: 'last', b: 'black', '.': 'black', w: 'white', ',': 'white',
 }))
 

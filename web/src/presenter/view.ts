@@ -36,8 +36,8 @@ let notesOf: string | null = null
 
 function showNotes(app: App): void {
   const { notes, slide } = app.deck
-  setText(page.notes, notes ?? (app.known ? 'No notes for this slide.' : ''))
-  page.notes.classList.toggle('none', notes === null || notes === '')
+  setText(page.notes, notes || (app.known ? 'No notes for this slide.' : ''))
+  page.notes.classList.toggle('none', !notes)
   const of = `${slide} ${notes}`
   if (of !== notesOf) page.notes.scrollTop = 0
   notesOf = of
@@ -50,7 +50,7 @@ function showPictures(app: App, pictures: Pictures): void {
   // Until the new picture is here the old one would be a lie about what the audience sees: dim it.
   draw(page.picture, current, !has || slide === null)
   page.pad.classList.toggle('waiting', has && running && !current)
-  setText(page.noPicture, current || !app.known ? '' : has && running ? '' : app.deck.slide_title ?? app.deck.title)
+  setText(page.noPicture, current || !app.known ? '' : has && running ? '' : app.deck.slide_title ?? app.deck.title ?? '')
   const following = slide === null || (count !== null && slide >= count) ? null : slide + 1
   draw(page.nextPicture, has ? pictures.get(following) : undefined, true)
   setText(page.nextTitle, following === null ? (slide === null ? '' : 'Last slide') : app.deck.next_title ? `Next: ${app.deck.next_title}` : 'Next')
