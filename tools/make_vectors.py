@@ -1,17 +1,20 @@
 """Writes protocol/vectors/control.json from the Python side, for the browser twin to agree with.
 
-The values in it were checked against outside sources where there are any (RFC 5869 through `cryptography`, Noise through
-noise.json, which other people's implementations wrote). Run it after protocol/control.md changed, and read the diff.
+The values in it were checked against outside sources where there are any (RFC 5869 through `cryptography`, Noise
+through noise.json, which other people's implementations wrote). Run it after protocol/control.md changed, and
+read the diff.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from slidewire.control.intents import Intent, Point, Reason, Status, Verb
 from slidewire.control.links import commit, derive_join_token, derive_psk, encode_base64url
+from slidewire.control.paths import PathKind
+from slidewire.control.presenter import PresenterSession, ReceiptArrived
 from slidewire.control.records import (
     Ack,
     Floor,
@@ -27,8 +30,13 @@ from slidewire.control.records import (
     encode,
 )
 from slidewire.control.seal import Sealer
+from slidewire.control.wire import Transmit
+from slidewire.testing.network import Weather
+from slidewire.testing.pair import Pair
 
-TARGET = Path(__file__).parent.parent / "protocol" / "vectors" / "control.json"
+VECTORS = Path(__file__).parent.parent / "protocol" / "vectors"
+TARGET = VECTORS / "control.json"
+SESSION_TARGET = VECTORS / "session.json"
 
 RECORDS: list[tuple[dict[str, Any], Record]] = [
     ({"type": "ping", "stamp": 1}, Ping(1)),
@@ -85,12 +93,103 @@ SKIPPED = {
 }
 
 
+class _Transcript:
+    """Everything that was done to a presenter session, and every frame that came out of it."""
+
+    def __init__(self, session: PresenterSession) -> None:
+        self._session = session
+        self.steps: list[dict[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def note(self, now: float, **step: Any) -> None:
+        self.steps.append({"at": round(now * 1000), **step, "frames": [], "receipts": []})
+
+    def path_up(self, name: str, kind: PathKind, now: float) -> None:
+        self.note(now, do="path_up", path=name, kind=kind.value)
+        self._session.path_up(name, kind, now)
+
+    def path_down(self, name: str) -> None:
+        self.steps.append({"at": self.steps[-1]["at"], "do": "path_down", "path": name, "frames": [], "receipts": []})
+        self._session.path_down(name)
+
+    def submit(self, intent: Intent, now: float, time_to_live: float) -> int:
+        self.note(now, do="submit", verb=intent.verb.word, argument=intent.argument, ttl=round(time_to_live * 1000))
+        return self._session.submit(intent, now, time_to_live)
+
+    def point(self, points: list[Point], now: float) -> int:
+        self.note(now, do="point", points=[[p.x, p.y] for p in points])
+        return self._session.point(points, now)
+
+    def send_message(self, message: dict[str, Any], now: float) -> bool:
+        self.note(now, do="message", message=message)
+        return self._session.send_message(message, now)
+
+    def receive_frame(self, data: bytes, path: str, now: float) -> None:
+        self.note(now, do="receive", path=path, frame=data.hex())
+        self._session.receive_frame(data, path, now)
+
+    def handle_timer(self, now: float) -> None:
+        self.note(now, do="timer")
+        self._session.handle_timer(now)
+
+    def next_effect(self) -> Any:
+        effect = self._session.next_effect()
+        self.steps[-1]["drained"] = True
+        if isinstance(effect, Transmit):
+            self.steps[-1]["frames"].append({"path": effect.path, "frame": effect.data.hex()})
+        elif isinstance(effect, ReceiptArrived):
+            told = {"sequence": effect.sequence, "status": effect.status.word, "reason": effect.reason.word}
+            self.steps[-1]["receipts"].append({**told, "from": effect.before, "to": effect.after})
+        return effect
+
+
+def session_vector() -> dict[str, Any]:
+    """A session in bad weather, step by step: the browser twin must send the very same bytes at the same moments."""
+    weather = {"direct": Weather(delay=0.025, jitter=0.02, loss=0.3, burst=3), "signaling": Weather(delay=0.06)}
+    pair = Pair(seed=20261122, weather={}, performing=0.01)
+    pair.step = 0.001
+    keys = pair.presenter_keys
+    transcript = _Transcript(pair.presenter)
+    start = round(pair.now * 1000)
+    pair.presenter = cast("PresenterSession", transcript)
+    for name, kind in weather.items():
+        pair.path_up(name, kind)
+    pair.run(1.2)
+    for _ in range(3):
+        pair.tap(Intent(Verb.NEXT))
+        pair.run(0.007)
+    pair.tap(Intent(Verb.GOTO, 500))
+    for _ in range(70):
+        pair.tap(Intent(Verb.NEXT))
+    pair.run(0.5)
+    pair.presenter.point([Point(0.25, 0.5), Point(1 / 3, 2 / 3)], pair.now)
+    pair.presenter.send_message({"type": "offer", "generation": 1, "sdp": "v=0\r\n" * 2000}, pair.now)
+    pair.run(1.0)
+    pair.set_weather("direct", Weather(loss=1))
+    pair.path_down("signaling")
+    pair.tap(Intent(Verb.PREVIOUS))
+    pair.run(4.2)
+    pair.path_up("signaling", weather["signaling"])
+    pair.tap(Intent(Verb.BLACK), 0.5)
+    pair.run(1.5)
+    return {
+        "session": pair.host.wire.session,
+        "send": keys.send.hex(),
+        "receive": keys.receive.hex(),
+        "host_clock": 0,
+        "start": start,
+        "steps": transcript.steps,
+    }
+
+
 def main() -> None:
     secret, link_id = bytes(range(16)), "abcdefgh23"
     token = derive_join_token(link_id, secret)
     key = bytes(range(32))
     sealer = Sealer(0x01020304, key)
-    frames = []
+    frames: list[dict[str, Any]] = []
     for name, records in [
         ("ping", [RECORDS[0][1]]),
         ("a tap", [Floor(1), RECORDS[2][1]]),
@@ -124,6 +223,7 @@ def main() -> None:
         "frames": frames,
     }
     TARGET.write_text(json.dumps(vectors, indent=1) + "\n", encoding="utf-8")
+    SESSION_TARGET.write_text(json.dumps(session_vector(), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -94,14 +94,17 @@ def test_what_a_later_version_adds_is_skipped(name: str) -> None:
     assert decode(bytes.fromhex(vector["hex"])) == [as_record(fields) for fields in vector["records"]]
 
 
-def test_the_vectors_file_is_what_the_generator_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_vectors_files_are_what_the_generator_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spec = importlib.util.spec_from_file_location("make_vectors", ROOT / "tools/make_vectors.py")
     assert spec is not None and spec.loader is not None
     generator = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generator)
     monkeypatch.setattr(generator, "TARGET", tmp_path / "control.json")
+    monkeypatch.setattr(generator, "SESSION_TARGET", tmp_path / "session.json")
     generator.main()
     assert json.loads((tmp_path / "control.json").read_text()) == VECTORS
+    session = json.loads((ROOT / "protocol/vectors/session.json").read_text())
+    assert json.loads((tmp_path / "session.json").read_text()) == session
 
 
 @given(st.lists(records, max_size=8))

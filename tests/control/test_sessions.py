@@ -8,9 +8,9 @@ from slidewire.control.handshake import Admission, Door, PresenterHandshake
 from slidewire.control.host import Established
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, MessageArrived
+from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered
 from slidewire.control.seal import WELCOME
-from slidewire.control.wire import Transmit
+from slidewire.control.wire import MessageArrived, Transmit
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import LINK_ID, PSK, Pair
 

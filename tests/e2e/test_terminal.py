@@ -10,6 +10,8 @@ import pytest
 from tests.support.decks import numbered_pdf
 from tests.support.programs import Programs
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 
@@ -27,7 +29,8 @@ async def test_a_line_in_is_a_receipt_out_without_any_display(slidewire: Program
     presenter = await slidewire.start("present", ready["presenter_link"])
     await presenter.say("next", "next", "goto 12", '{"intent": "previous", "id": "mine"}', "laser 0.5 0.5", "nonsense")
     receipts = await presenter.receipts(5)
-    moves = [(r["id"], r["intent"], r["status"], r["from"], r["to"]) for r in receipts if r["intent"] != "laser 0.5 0.5"]
+    clicks = [receipt for receipt in receipts if receipt["intent"] != "laser 0.5 0.5"]
+    moves = [(r["id"], r["intent"], r["status"], r["from"], r["to"]) for r in clicks]
     assert moves == [
         (1, "next", "performed", 1, 2),
         (2, "next", "performed", 2, 3),

@@ -68,7 +68,7 @@ class Program:
                 try:
                     await self._news.wait()
                 except asyncio.CancelledError:
-                    print(f"no event with {fields} in {self.events[-10:]}\n{self.errors}", file=sys.stderr)
+                    sys.stderr.write(f"no event with {fields} in {self.events[-10:]}\n{self.errors}\n")
                     raise
 
     async def ready(self) -> dict[str, Any]:
@@ -124,9 +124,7 @@ class Programs:
 
     async def start(self, *arguments: str, environment: Mapping[str, str] | None = None, json: bool = True) -> Program:
         flags = ["--json"] if json else []
-        program = await Program.start(
-            *arguments, *flags, home=self.home, environment=environment, name=arguments[0]
-        )
+        program = await Program.start(*arguments, *flags, home=self.home, environment=environment, name=arguments[0])
         self._running.append(program)
         return program
 

@@ -38,7 +38,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         [
-            click.option("--listen", default="0.0.0.0", show_default=True, help="Address to listen on."),
+            click.option("--listen", help="Address to listen on; without it, all of this computer's."),
             click.option(
                 "--port", default=8443, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
             ),

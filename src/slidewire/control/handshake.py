@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from slidewire.control.host import HostSession
 from slidewire.control.intents import Role
-from slidewire.control.noise import HandshakeError, Initiator, Responder
+from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
 from slidewire.control.presenter import PresenterSession
 from slidewire.control.seal import HELLO, WELCOME
 
@@ -36,6 +36,17 @@ def hello_link(data: bytes) -> str | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What the host's answer to a hello says."""
+
+    session: int
+    clock: int
+    """The host's session clock when it answered, in milliseconds."""
+    role: Role
+    keys: TransportKeys = field(repr=False)
+
+
 class PresenterHandshake:
     """One attempt, with one ephemeral key. Send `hello` until `receive_welcome` gives a session."""
 
@@ -48,17 +59,23 @@ class PresenterHandshake:
 
     def receive_welcome(self, data: bytes, now: float) -> tuple[PresenterSession, Role] | None:
         """The session, or None for anything that is not this host's answer to this hello."""
+        welcome = self.read_welcome(data)
+        if welcome is None:
+            return None
+        return PresenterSession(welcome.session, welcome.keys, welcome.clock, now), welcome.role
+
+    def read_welcome(self, data: bytes) -> Welcome | None:
         if self._finished or not data or data[0] != WELCOME:
             return None
         # A forged welcome must not spoil the handshake for the true one: read it on a copy of the state.
         try:
             payload, keys = self._initiator.fork().read_message_2(data[1:])
             welcome = json.loads(payload)
-            session, clock, role = int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"])
+            read = Welcome(int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"]), keys)
         except (HandshakeError, ValueError, KeyError, TypeError):
             return None
         self._finished = True
-        return PresenterSession(session, keys, clock, now), role
+        return read
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from slidewire.control.hostclock import serial_difference
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status
 from slidewire.control.noise import TransportKeys
 from slidewire.control.paths import PathKind
 from slidewire.control.records import Ack, Floor, IntentRecord, Laser, LaserReceipt, Part, Receipt, Seen
-from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire, repeat_after, serial_difference
+from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire, repeat_after
 
 AHEAD = 1024
 """How far beyond the next expected intent a sequence may lie."""

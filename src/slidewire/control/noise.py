@@ -15,7 +15,7 @@ import copy
 import hashlib
 import hmac
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -35,8 +35,8 @@ class HandshakeError(Exception):
 class TransportKeys:
     """What a finished handshake gives one end."""
 
-    send: bytes
-    receive: bytes
+    send: bytes = field(repr=False)
+    receive: bytes = field(repr=False)
     handshake_hash: bytes
     """The same at both ends, and different for every handshake: what verification words are made from."""
 

@@ -39,7 +39,7 @@ class Assembler:
         self._halves: dict[tuple[int, int], _Half] = {}
 
     def add(self, part: Part) -> bytes | None:
-        """The whole message when this was its last missing part, else None. A part that contradicts others is dropped."""
+        """The whole message when this was its last missing part, else None. What contradicts others is dropped."""
         if not 0 <= part.number < part.total or len(part.data) > PART_BYTES:
             return None
         if part.total == 1:

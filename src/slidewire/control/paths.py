@@ -75,7 +75,7 @@ class PathTable:
         return self._paths.get(name)
 
     def control(self, now: float) -> list[Path]:
-        """Where an intent or a receipt goes: every live path, or all of them when none is live (nothing is lost by it)."""
+        """Where an intent or a receipt goes: every live path, or all when none is live (nothing is lost by it)."""
         carrying = [path for path in self._paths.values() if path.kind.carries_control]
         return [path for path in carrying if path.is_live(now)] or carrying
 

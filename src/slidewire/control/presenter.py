@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from slidewire.control.hostclock import HostClock
 from slidewire.control.intents import Intent, Point, Reason, Status
 from slidewire.control.noise import TransportKeys
 from slidewire.control.paths import PathKind
@@ -24,9 +25,7 @@ from slidewire.control.wire import (
     PictureArrived,
     Transmit,
     Wire,
-    milliseconds,
     repeat_after,
-    serial_difference,
 )
 
 TIME_TO_LIVE = 2.0
@@ -111,7 +110,7 @@ class PresenterSession:
 
     def __init__(self, session: int, keys: TransportKeys, host_clock: int, now: float) -> None:
         self.wire = Wire(session, keys, epoch=None)
-        self._host_ahead = serial_difference(host_clock, milliseconds(now))
+        self._host_clock = HostClock(host_clock, now)
         self._next_sequence = 1
         self._outstanding: dict[int, _Outstanding] = {}
         self._laser_sequence = 0
@@ -123,7 +122,7 @@ class PresenterSession:
         """Send an intent; its sequence number. It expires `time_to_live` seconds from now."""
         sequence = self._next_sequence
         self._next_sequence += 1
-        deadline = (self._host_clock(now) + round(time_to_live * 1000)) & 0xFFFFFFFF
+        deadline = (self._host_clock.read(now) + round(time_to_live * 1000)) & 0xFFFFFFFF
         self._outstanding[sequence] = _Outstanding(intent, now, now + time_to_live, deadline)
         self._send_intents(now)
         return sequence
@@ -131,7 +130,7 @@ class PresenterSession:
     def point(self, points: Sequence[Point], now: float) -> int:
         """Move the laser: the last few positions, oldest first; none to switch it off."""
         self._laser_sequence += 1
-        deadline = (self._host_clock(now) + round(LASER_TIME_TO_LIVE * 1000)) & 0xFFFFFFFF
+        deadline = (self._host_clock.read(now) + round(LASER_TIME_TO_LIVE * 1000)) & 0xFFFFFFFF
         self.wire.send(Laser(self._laser_sequence, deadline, tuple(points)), self.wire.paths.control(now))
         return self._laser_sequence
 
@@ -166,7 +165,7 @@ class PresenterSession:
         for record in self.wire.receive(data, path, now) or ():
             match record:
                 case Pong(_, clock, version):
-                    self._learn_clock(clock, now)
+                    self._host_clock.learn(clock, now)
                     self._effects.append(StateVersion(version))
                 case Ack(sequence):
                     if (waiting := self._outstanding.get(sequence)) is not None:
@@ -212,16 +211,6 @@ class PresenterSession:
         return self.wire.next_frame()
 
     # Inside
-
-    def _host_clock(self, now: float) -> int:
-        return (milliseconds(now) + self._host_ahead) & 0xFFFFFFFF
-
-    def _learn_clock(self, clock: int, now: float) -> None:
-        """Every PONG bounds the host's clock from below: it was written before it arrived. The greatest bound is the
-        truest, and no delay that a network or a server adds can push a deadline later than the tap plus its life."""
-        ahead = serial_difference(clock, milliseconds(now))
-        if serial_difference(ahead & 0xFFFFFFFF, self._host_ahead & 0xFFFFFFFF) > 0:
-            self._host_ahead = ahead
 
     def _send_intents(self, now: float) -> None:
         """Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from slidewire.control.hostclock import milliseconds, serial_difference
 from slidewire.control.noise import TransportKeys
 from slidewire.control.parts import JSON_STREAM, Assembler, split
 from slidewire.control.paths import Path, PathKind, PathTable
@@ -46,15 +47,6 @@ def repeat_after(sent_at: float, times_sent: int) -> float:
     if times_sent <= len(REPETITION):
         return sent_at + REPETITION[times_sent - 1]
     return sent_at + REPETITION[-1] + (times_sent - len(REPETITION)) * REPEAT_EVERY
-
-
-def milliseconds(seconds: float) -> int:
-    return round(seconds * 1000) & 0xFFFFFFFF
-
-
-def serial_difference(a: int, b: int) -> int:
-    """a - b for 32-bit values that wrap (RFC 1982)."""
-    return (a - b + 0x80000000) % 0x100000000 - 0x80000000
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ def make_deck(driver: str, deck: Path | None, window: str | None = None, raise_w
         from slidewire.host.decks.impress import ImpressDeck
 
         return ImpressDeck(deck)
-    from slidewire.host.decks.keys import KeysDeck, Target
+    from slidewire.host.decks.keymaps import Target
+    from slidewire.host.decks.keys import KeysDeck
 
     if deck is not None:
         raise DeckError("The keys driver drives a presentation that is already open: start it without a deck.")

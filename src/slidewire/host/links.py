@@ -7,7 +7,6 @@ early; it never learns a secret or a role.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from dataclasses import dataclass, field, replace
@@ -105,8 +104,8 @@ class Room:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self.path.with_suffix(".new")
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(_RoomFile.of(self)))
+        temporary.touch(mode=0o600)  # before there is anything in it
+        temporary.write_bytes(msgspec.json.encode(_RoomFile.of(self)))
         temporary.replace(self.path)
 
 
@@ -114,7 +113,7 @@ def _try_lock(path: Path | None) -> IO[bytes] | None:
     """Take the room for this process. None: another process has it. Where there is no flock, nobody is kept out."""
     if path is None:
         return None
-    file = open(path.with_suffix(".lock"), "wb")
+    file = path.with_suffix(".lock").open("wb")
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -42,7 +42,10 @@ class Stage:
         self._queue: asyncio.Queue[tuple[HostSession, int, Intent, Callable[[Outcome | None], None]]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._fade: asyncio.TimerHandle | None = None
-        deck.changed = lambda: self.changed()
+        deck.changed = self._deck_changed
+
+    def _deck_changed(self) -> None:
+        self.changed()
 
     @property
     def state(self) -> DeckState:

@@ -1,4 +1,4 @@
-"""A presenter's connection to the host, without a user interface: knock, be let in, and keep every path that can be had.
+"""A presenter's connection to the host, without a user interface: knock, be let in, keep every path there is.
 
     signaling (usable at once) → handshake → session → offer → direct path
 

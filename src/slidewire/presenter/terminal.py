@@ -7,6 +7,7 @@ At the end of the input it waits for the receipts that are outstanding.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import sys
@@ -49,6 +50,9 @@ class TerminalPresenter:
         self._sent: dict[int, Line] = {}
         self._pointed: dict[int, Line] = {}
         self._pointed_at: dict[int, float] = {}
+        self._input_ended = False
+        self._idle = asyncio.Event()
+        """The input has ended, and nothing is outstanding."""
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._path: str | None = None
         events = PresenterEvents(self._path_changed, self._receipt, self._laser, self._state, self._closed)
@@ -90,9 +94,10 @@ class TerminalPresenter:
                 continue
             self._waiting.append(line)
             self._send_waiting()
-        deadline = asyncio.get_running_loop().time() + GIVE_UP_WAITING
-        while (self._waiting or self._sent or self._pointed) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        self._input_ended = True
+        self._see_whether_idle()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), GIVE_UP_WAITING)
         for line in [*self._waiting, *self._pointed.values()]:
             self._tell_receipt(line, Status.UNKNOWN, None, None, Reason.NONE, None, None)
 
@@ -138,6 +143,10 @@ class TerminalPresenter:
             elapsed = monotonic() - self._pointed_at.pop(number)
             self._tell_receipt(line, answer.status, None, None, answer.reason, elapsed, self._path)
 
+    def _see_whether_idle(self) -> None:
+        if self._input_ended and not (self._waiting or self._sent or self._pointed):
+            self._idle.set()
+
     def _tell_receipt(
         self,
         line: Line,
@@ -164,6 +173,7 @@ class TerminalPresenter:
         why = "" if reason is Reason.NONE else f" ({reason.word})"
         took = "" if elapsed is None else f", {elapsed * 1000:.0f} ms"
         self._tell(told, f"{line.text}: {status.word}{moved}{why}{took}")
+        self._see_whether_idle()
 
     def _state(self, state: dict[str, Any]) -> None:
         pass  # the receipts say what happened; a screen of slides belongs to the browser

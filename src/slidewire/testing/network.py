@@ -1,6 +1,7 @@
 """A network for tests: seeded, in simulated time, with the weather that real ones have.
 
 Nothing here waits. `send` decides at once whether and when a datagram arrives; `deliver` gives what is due by `now`.
+The laboratory of the tests makes the same weather between real programs (tests/support/lab.py).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 
@@ -22,6 +24,12 @@ class Weather:
     burst: float = 1.0
     """Mean length of a loss burst in datagrams (Gilbert's model); 1 is independent loss."""
     duplicate: float = 0.0
+    reorder: float = 0.0
+    """Share of datagrams that overtake the others: they take no more than a tenth of the delay."""
+    rate: float = 0.0
+    """Bytes per second that go through; 0 is no bound."""
+    queue: float = 0.2
+    """Seconds of waiting for the rate, beyond which datagrams are dropped."""
 
 
 CALM = Weather()
@@ -33,17 +41,27 @@ class SimulatedPath:
     def __init__(self, weather: Weather, rng: random.Random) -> None:
         self.weather = weather
         self._rng = rng
-        self._losing = False
+        self._losing: set[Hashable] = set()
+        self._busy_until = 0.0
         self._in_flight: list[tuple[float, int, bytes]] = []
         self._tie = itertools.count()
 
-    def send(self, data: bytes, now: float) -> None:
-        if self._is_lost():
-            return
-        copies = 2 if self._rng.random() < self.weather.duplicate else 1
+    def send(self, data: bytes, now: float, flow: Hashable = None) -> bool:
+        """Whether it will arrive. Each `flow` has loss bursts of its own."""
+        weather = self.weather
+        if self._is_lost(flow):
+            return False
+        departure = now
+        if weather.rate:
+            if self._busy_until - now > weather.queue:
+                return False
+            departure = self._busy_until = max(now, self._busy_until) + len(data) / weather.rate
+        copies = 2 if weather.duplicate and self._rng.random() < weather.duplicate else 1
         for _ in range(copies):
-            arrival = now + self.weather.delay + self._rng.random() * self.weather.jitter
+            delay = weather.delay / 10 if weather.reorder and self._rng.random() < weather.reorder else weather.delay
+            arrival = departure + delay + self._rng.random() * weather.jitter
             heapq.heappush(self._in_flight, (arrival, next(self._tie), data))
+        return True
 
     def next_arrival(self) -> float | None:
         return self._in_flight[0][0] if self._in_flight else None
@@ -54,7 +72,7 @@ class SimulatedPath:
             return heapq.heappop(self._in_flight)[2]
         return None
 
-    def _is_lost(self) -> bool:
+    def _is_lost(self, flow: Hashable) -> bool:
         weather = self.weather
         if weather.loss >= 1.0:
             return True
@@ -63,5 +81,6 @@ class SimulatedPath:
         # Gilbert: leave the bad state with 1/burst, enter it so that the mean share of loss is `loss`.
         leave = 1.0 / weather.burst
         enter = leave * weather.loss / (1.0 - weather.loss)
-        self._losing = self._rng.random() >= leave if self._losing else self._rng.random() < enter
-        return self._losing
+        if self._rng.random() < (leave if flow in self._losing else enter):
+            self._losing ^= {flow}
+        return flow in self._losing

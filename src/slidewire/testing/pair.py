@@ -9,6 +9,7 @@ Time is simulated: a minute costs milliseconds. The seed decides everything; pri
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 
@@ -78,13 +79,16 @@ class Pair:
         handshake = PresenterHandshake(LINK_ID, PSK, self.rng.randbytes(32), "Ada", "terminal")
         admitted = Door(lambda _: Admission(PSK, role), self.rng.randbytes).receive_hello(handshake.hello, self.now)
         assert admitted is not None and admitted.session is not None
-        welcomed = handshake.receive_welcome(admitted.welcome, self.now)
-        assert welcomed is not None
-        self.presenter: PresenterSession = welcomed[0]
+        welcome = handshake.read_welcome(admitted.welcome)
+        assert welcome is not None
+        self.presenter_keys = welcome.keys
+        self.presenter = PresenterSession(welcome.session, welcome.keys, welcome.clock, self.now)
+        self.step = 0.0
+        """If not zero, everything happens at multiples of this many seconds."""
         self.host: HostSession = admitted.session
         self._up: dict[str, SimulatedPath] = {}
         self._down: dict[str, SimulatedPath] = {}
-        for name, kind in (weather or {"direct": CALM}).items():
+        for name, kind in ({"direct": CALM} if weather is None else weather).items():
             self.path_up(name, kind)
 
     def path_up(self, name: str, weather: Weather) -> None:
@@ -110,8 +114,11 @@ class Pair:
 
     def run(self, seconds: float) -> None:
         """Let that much time pass."""
+        self._drain()
         end = self.now + seconds
         while (moment := self._next_moment()) is not None and moment <= end:
+            if self.step:
+                moment = math.ceil(moment / self.step - 1e-6) * self.step
             self.now = max(self.now, moment)
             self._step()
         self.now = end

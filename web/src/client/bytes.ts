@@ -36,3 +36,6 @@ export const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, 
 
 /** a - b for 32-bit values that wrap (RFC 1982). */
 export const serialDifference = (a: number, b: number): number => (a - b) | 0
+
+/** A moment as a 32-bit stamp. */
+export const milliseconds = (now: number): number => Math.round(now) >>> 0

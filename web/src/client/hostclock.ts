@@ -1,36 +1,32 @@
 /* What the presenter knows of the host's session clock (control.md §5): it is never ahead of the truth.
  *
  * Every PONG was written before it arrived, so the host's clock is at least what it says, plus the time since. The
- * greatest of these bounds is the truest. A bound counts for 30 to 60 s and no longer, because two crystals drift apart
- * by some hundred milliseconds in an hour. */
+ * greatest of these bounds is the truest. A bound ages by a millisecond every five seconds (200 ppm), because no two
+ * crystals agree. */
 
 import { milliseconds, serialDifference } from './bytes.ts'
 
-const KEPT_FOR = 30_000
+const AGES_EVERY = 5000
 
 export class HostClock {
-  #ahead: number
-  #earlier: number
   #since: number
+  #ahead: number
 
   constructor(clock: number, now: number) {
-    this.#ahead = this.#earlier = serialDifference(clock, milliseconds(now))
-    this.#since = now
+    this.#since = milliseconds(now)
+    this.#ahead = serialDifference(clock, this.#since)
   }
 
   /** A clock reading of the host has just arrived. */
   learn(clock: number, now: number): void {
-    const ahead = serialDifference(clock, milliseconds(now))
-    if (now - this.#since >= KEPT_FOR) {
-      this.#earlier = this.#ahead
-      this.#ahead = ahead
-      this.#since = now
-    } else if (serialDifference(ahead, this.#ahead) > 0) this.#ahead = ahead
+    const age = Math.floor(serialDifference(milliseconds(now), this.#since) / AGES_EVERY)
+    this.#since += age * AGES_EVERY
+    this.#ahead -= age
+    this.#ahead += Math.max(0, serialDifference(clock, this.read(now)))
   }
 
   /** The greatest lower bound of the host's clock, in milliseconds modulo 2^32. */
   read(now: number): number {
-    const later = serialDifference(this.#ahead, this.#earlier) > 0
-    return (milliseconds(now) + (later ? this.#ahead : this.#earlier)) >>> 0
+    return (milliseconds(now) + this.#ahead) >>> 0
   }
 }

@@ -2,7 +2,7 @@
  * mean. It answers PINGs, measures round trips, cuts messages into parts, and gathers the records that one drain finds
  * due for a path into one frame. Sans-I/O: `now` is in milliseconds of one monotonic clock. */
 
-import { type Bytes, fromUtf8, serialDifference, utf8 } from './bytes.ts'
+import { type Bytes, fromUtf8, milliseconds, serialDifference, utf8 } from './bytes.ts'
 import { Assembler, MESSAGE, type Part, split } from './parts.ts'
 import { type Path, type PathKind, PathTable } from './paths.ts'
 import { decodeRecords, encodeRecords, type Record } from './records.ts'
@@ -23,8 +23,6 @@ export type Arrived = { type: 'message'; message: Message } | { type: 'picture';
 
 const ORDER: Record['type'][] = ['pong', 'ping', 'ack', 'receipt', 'laser_receipt', 'seen', 'floor', 'intent', 'laser']
 const rank = (record: Record): number => ORDER.indexOf(record.type)
-
-export const milliseconds = (now: number): number => Math.round(now) >>> 0
 
 export class Wire {
   readonly paths = new PathTable()

@@ -100,14 +100,19 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('200 taps through loss, repetition and reord
   expect(world.host.unseen.size).toBe(0)
 })
 
-test('a frame carries at most 32 intents, in order, and the next frame has the floor', () => {
+test('more intents than a frame carries share as few frames as do, in order, each with the floor', () => {
   const world = new World(1)
   world.pathUp('signaling', 'signaling', { loss: 1 })
   for (let count = 0; count < 40; count++) tap(world)
-  const last = world.sent.at(-1)?.records ?? []
-  expect(last.map(({ type }) => type)).toEqual(['floor', ...Array<string>(32).fill('intent')])
-  expect(last.flatMap((record) => (record.type === 'intent' ? record.sequence : []))).toEqual(
-    Array.from({ length: 32 }, (_, index) => index + 1),
+  const before = world.sent.length
+  world.run(20)
+  const repeated = world.sent.slice(before).map(({ records }) => records)
+  expect(repeated.map((records) => records.map(({ type }) => type))).toEqual([
+    ['floor', ...Array<string>(32).fill('intent')],
+    ['floor', ...Array<string>(8).fill('intent')],
+  ])
+  expect(repeated.flat().flatMap((record) => (record.type === 'intent' ? record.sequence : []))).toEqual(
+    Array.from({ length: 40 }, (_, index) => index + 1),
   )
 })
 

@@ -70,13 +70,13 @@ class Deck(Protocol):
     pictures: bool
     """Whether `picture` ever answers."""
     changed: Callable[[], None]
-    """Set by the agent before `open`; called on the event loop whenever `state()` would answer otherwise than before."""
+    """Set by the agent before `open`; called on the event loop whenever `state()` would answer differently."""
 
     async def open(self) -> None:
         """Make the deck ready. Raises `DeckError`, with advice, if it cannot be."""
 
     async def perform(self, intent: Intent) -> Outcome:
-        """Do it and say what was seen. Never raises for what a presenter can cause: that is an `Outcome` with a reason."""
+        """Do it and say what was seen. What a presenter can cause never raises: it is an `Outcome` with a reason."""
 
     def state(self) -> DeckState:
         """What is known now, without waiting."""
