@@ -1,0 +1,59 @@
+"""Datagrams there and back, to measure a network with.
+
+    python -m tests.support.udp_echo serve PORT
+    python -m tests.support.udp_echo probe ADDRESS PORT COUNT SECONDS     one every SECONDS/COUNT
+
+`probe` prints JSON: for every datagram, in order, its round trip in seconds or null, and the order of arrival.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import time
+
+WAIT_FOR_THE_LAST = 0.5
+
+
+def serve(port: int) -> None:
+    echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echo.bind(("0.0.0.0", port))
+    print("ready", flush=True)
+    while True:
+        data, source = echo.recvfrom(2048)
+        echo.sendto(data, source)
+
+
+def probe(address: str, port: int, count: int, seconds: float) -> None:
+    asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asker.connect((address, port))
+    asker.setblocking(False)
+    start = time.perf_counter()
+    sent: list[float] = []
+    round_trips: list[float | None] = [None] * count
+    order: list[int] = []
+    end = start + seconds + WAIT_FOR_THE_LAST
+    while (now := time.perf_counter()) < end:
+        due = start + len(sent) * seconds / count
+        if len(sent) < count and now >= due:
+            sent.append(now)
+            asker.send((len(sent) - 1).to_bytes(4) + bytes(96))
+            continue
+        readable, _, _ = select.select([asker], [], [], max(0.0, (due if len(sent) < count else end) - now))
+        if readable:
+            try:
+                number = int.from_bytes(asker.recv(2048)[:4])
+            except ConnectionRefusedError:
+                continue
+            round_trips[number] = time.perf_counter() - sent[number]
+            order.append(number)
+    print(json.dumps({"round_trips": round_trips, "order": order}))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(int(sys.argv[2]))
+    else:
+        probe(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
