@@ -90,6 +90,10 @@ SKIPPED = {
     "unknown type": ("63000301020305000400000001", [{"type": "ack", "sequence": 1}]),
     "longer body": ("0500050000000199", [{"type": "ack", "sequence": 1}]),
     "no records": ("", []),
+    "a reason of a later version": (
+        "04000a0000000102" + "00000000" + "c8",
+        [{"type": "receipt", "sequence": 1, "status": "refused", "from": None, "to": None, "reason": "none"}],
+    ),
 }
 
 

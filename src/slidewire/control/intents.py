@@ -60,6 +60,10 @@ class Reason(enum.IntEnum):
     REVOKED = 12
     UNSEEN = 13
 
+    @classmethod
+    def _missing_(cls, value: object) -> Reason:
+        return cls.NONE  # a reason of a later version: what happened is known, only not why
+
     @property
     def word(self) -> str:
         return self.name.lower()

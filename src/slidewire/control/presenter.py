@@ -143,9 +143,9 @@ class PresenterSession:
         return len(self._outstanding)
 
     def abandon(self, now: float) -> None:
-        """The session is over (a new handshake replaced it): what is unanswered is `unknown`, and never replayed."""
+        """The session is over (a new handshake replaced it): nothing that is unanswered is ever replayed."""
         for sequence in list(self._outstanding):
-            self._settle(sequence, Status.UNKNOWN, None, None, Reason.NONE, None, now)
+            self._give_up(sequence, now)
 
     # What the world does
 
@@ -189,11 +189,7 @@ class PresenterSession:
             if waiting.next_event() > now:
                 continue
             if now >= waiting.expires:
-                # Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know.
-                status, reason = (
-                    (Status.UNKNOWN, Reason.NONE) if waiting.first_sent is not None else (Status.EXPIRED, Reason.LATE)
-                )
-                self._settle(sequence, status, None, None, reason, None, now)
+                self._give_up(sequence, now)
             else:
                 resend = True
         if resend:
@@ -229,6 +225,12 @@ class PresenterSession:
                 waiting.sent(now)
                 self.wire.send(IntentRecord(sequence, waiting.deadline, waiting.intent), paths)
             self.wire.end_frame()
+
+    def _give_up(self, sequence: int, now: float) -> None:
+        """Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know."""
+        was_sent = self._outstanding[sequence].first_sent is not None
+        status, reason = (Status.UNKNOWN, Reason.NONE) if was_sent else (Status.EXPIRED, Reason.LATE)
+        self._settle(sequence, status, None, None, reason, None, now)
 
     def _settle(
         self,

@@ -32,8 +32,10 @@ log = logging.getLogger(__name__)
 UNPROVEN_GUESTS = 32
 """Sessions whose presenter has not proven itself yet; the oldest gives way."""
 FORGET_GUEST_AFTER = 60.0
-"""Seconds without any path after which a presenter is forgotten. It can always come back with its link."""
-HOUSEKEEPING = 5.0
+"""Seconds of silence after which a presenter is forgotten. It can always come back with its link."""
+FORGET_AFTER_LEAVING = 2.5
+"""… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
+HOUSEKEEPING = 1.0
 GOODBYE_LEAVES_WITHIN = 0.3
 OPERATORS_SEE_WITHIN = 0.2
 """Changes that only operators see are gathered this long."""
@@ -118,10 +120,11 @@ class HostAgent:
         self._hosts = hosts
         self._announce_soon(_is_operator)
 
-    def member_gone(self, member: str) -> None:
-        """Its socket dropped, or it left."""
+    def member_gone(self, member: str, for_good: bool) -> None:
+        """Its socket dropped, or (for good) it left."""
         for guest in self.guests.values():
             if guest.member == member:
+                guest.has_left = for_good
                 guest.reached_by(None)
 
     def lost_server(self) -> None:
@@ -331,7 +334,7 @@ class HostAgent:
             await asyncio.sleep(HOUSEKEEPING)
             now = monotonic()
             for guest in list(self.guests.values()):
-                if not len(guest.session.wire.paths) and now - guest.silent_since > FORGET_GUEST_AFTER:
+                if now - guest.last_heard > (FORGET_AFTER_LEAVING if guest.has_left else FORGET_GUEST_AFTER):
                     self._forget(guest)
                 elif not guest.link.is_good(time.time()):
                     self._dismiss(guest, "link_expired", "This link has expired.")

@@ -61,8 +61,10 @@ class Guest:
         self.clicks = 0
         self.last: LastClick | None = None
         self.since = time.time()
-        self.silent_since = monotonic()
-        """Since when no path is up."""
+        self.last_heard = monotonic()
+        """When the last frame of it opened."""
+        self.has_left = False
+        """It said so: the page was closed, and will not come back as this session."""
         self._around = around
         self._peers: dict[int, Peer] = {}
         self._generation = 0
@@ -87,11 +89,15 @@ class Guest:
         if member is None:
             self._path_down(SIGNALING)
         else:
+            self.has_left = False
             self._path_up(SIGNALING, PathKind.SIGNALING)
 
     def receive(self, data: bytes, path: str) -> bool:
         """Whether the frame was this guest's."""
-        opened = self.session.receive_frame(data, path, monotonic())
+        now = monotonic()
+        opened = self.session.receive_frame(data, path, now)
+        if opened:
+            self.last_heard = now
         self.drain()
         return opened
 
@@ -107,8 +113,6 @@ class Guest:
 
     def _path_down(self, name: str) -> None:
         self.session.path_down(name)
-        if not len(self.session.wire.paths):
-            self.silent_since = monotonic()
         self._around.guest_changed(self)
 
     # The session's effects

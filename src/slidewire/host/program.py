@@ -160,7 +160,7 @@ class HostProgram:
                 self._host_changed(member, change, name)
             case Presence(member, False, change):
                 if change in ("away", "left"):
-                    self._agent.member_gone(member)
+                    self._agent.member_gone(member, for_good=change == "left")
             case LinksAdded(refused):
                 self._say_refused(refused)
             case LinkRevoked():

@@ -95,7 +95,8 @@ function decodeBody({ type, fields }: (typeof LAYOUT)[number], body: Uint8Array)
     let value = 0
     for (const end = at + width; at < end; at++) value = value * 256 + data.getUint8(at)
     const words = WORDS[name]
-    record[name] = words ? words[value] : value === 0 && SLIDES.has(name) ? null : value
+    // A reason of a later version: what happened is known, only not why.
+    record[name] = words ? (words[value] ?? (name === 'reason' ? 'none' : undefined)) : value === 0 && SLIDES.has(name) ? null : value
     if (record[name] === undefined) return null
   }
   if (type === 'intent' && (record['verb'] === 'goto') !== ((record['argument'] as number) > 0)) return null
