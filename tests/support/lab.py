@@ -147,10 +147,10 @@ class Machine:
         """These words, run on this machine."""
         return self.namespace.command(*words)
 
-    def program(self, path: str) -> str:
-        """A program that runs `path` on this machine, for those who want one file name."""
+    def program(self, path: str, first: str = "") -> str:
+        """A program that runs `path` on this machine, for those who want one file name; `first` is a shell command."""
         script = self._folder / f"{self.name}-{Path(path).name}"
-        script.write_text(f'#!/bin/sh\nexec {" ".join(self.command(path))} "$@"\n')
+        script.write_text(f'#!/bin/sh\n{first}\nexec {" ".join(self.command(path))} "$@"\n')
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
         return str(script)
 

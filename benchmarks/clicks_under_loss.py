@@ -1,0 +1,263 @@
+"""How long a lone click takes on a bad network, from a tap in Chromium until the page has its answer, beside other ways
+to send one.
+
+    python benchmarks/clicks_under_loss.py --cells 5:50,20:50 --clicks 1000      needs root, for network namespaces
+
+A cell is LOSS:RTT or LOSS:RTT:BURST, loss in percent each way, round trip in milliseconds, mean length of a loss burst in
+packets. Many presenters click at once, each now and then, each over a connection and a room of its own; loss bursts hit
+each connection by itself, as if it were alone on its link. Results go to benchmarks/results/: every click as a JSON
+line, and a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page, async_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from slidewire.testing.network import Weather  # noqa: E402
+from tests.support.lab import Lab, Machine  # noqa: E402
+
+TIME_TO_LIVE = 2.0
+PAUSE = (1000, 1500)
+"""Milliseconds from one click of a presenter to its next."""
+PATIENCE = 10_000
+"""Milliseconds until a click counts as lost."""
+IDLE = 5.0
+CHROMIUM = "/usr/bin/chromium"
+FIRST = "echo -18 > /proc/$$/autogroup"
+"""Of what runs on this machine meanwhile, the benchmark comes first: it is the network that is to be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    loss: float
+    round_trip: float
+    burst: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> Cell:
+        loss, round_trip, *burst = (float(word) for word in text.split(":"))
+        return cls(loss, round_trip, *burst)
+
+    def __str__(self) -> str:
+        bursts = f" in bursts of {self.burst:g}" if self.burst > 1 else ""
+        return f"{self.loss:g} %{bursts}, {self.round_trip:g} ms"
+
+    @property
+    def calm(self) -> Weather:
+        return Weather(delay=self.round_trip / 2000)
+
+    @property
+    def weather(self) -> Weather:
+        return Weather(delay=self.round_trip / 2000, loss=self.loss / 100, burst=self.burst)
+
+
+class End:
+    """A process on a machine of the lab, spoken to by JSON lines."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.ready: Any = None
+
+    @classmethod
+    async def start(cls, machine: Machine, *arguments: str) -> End:
+        command = machine.command(sys.executable, "-m", "benchmarks.clicks.ends", *arguments)
+        command = ["setsid", "sh", "-c", f'{FIRST}; exec "$@"', "sh", *command]
+        end = cls(
+            await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 26
+            )
+        )
+        end.ready = await end._read()
+        return end
+
+    async def ask(self, value: Any = None) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(value).encode() + b"\n")
+        return await self._read()
+
+    async def _read(self) -> Any:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(60):
+            line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("an end of the benchmark has ended")
+        return json.loads(line)
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def stop(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+
+class Stage:
+    """The lab with everything in it: a presenter's machine behind the weather, servers and hosts on good cables."""
+
+    def __init__(self, presenters: int, seed: int) -> None:
+        self.presenters = presenters
+        self._open = contextlib.AsyncExitStack()
+        self.lab = self._open.enter_context(Lab(seed))
+        self._temporary = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="clicks-")))
+        self.server = self.lab.machine("server")
+        self.host = self.lab.machine("host")
+        self.presenter = self.lab.machine("presenter", Weather())
+        self.presenter.link.separate_flows()
+        self.hosts: End
+        self.addresses = {self.server.address: "slidewire", self.host.address: "slidewire"}
+
+    async def __aenter__(self) -> Stage:
+        pages = self._temporary / "pages"
+        subprocess.run(["node", ROOT / "benchmarks/clicks/build.mjs", pages], check=True)
+        state = self._temporary / "state"
+        self._server = await self._start(self.server, "server", self.server.address, str(state), str(pages))
+        url, ca = self._server.ready["url"], self._server.ready["ca"]
+        self.url = url
+        self.hosts = await self._start(self.host, "hosts", url, ca, str(state / "hosts"), str(self.presenters))
+        playwright = await self._open.enter_async_context(async_playwright())
+        self._browser = await playwright.chromium.launch(
+            executable_path=self.presenter.program(CHROMIUM, first=FIRST),
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-features=WebRtcHideLocalIpsWithMdns"],
+        )
+        self._open.push_async_callback(self._browser.close)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    async def _start(self, machine: Machine, *arguments: str) -> End:
+        end = await End.start(machine, *arguments)
+        self._open.push_async_callback(end.stop)
+        return end
+
+    @contextlib.asynccontextmanager
+    async def page(self) -> AsyncIterator[Page]:
+        """A page with every presenter connected."""
+        context = await self._browser.new_context(ignore_https_errors=True, bypass_csp=True)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: print("page:", error, file=sys.stderr))
+        await page.goto(f"{self.url}/p/bench")
+        await page.wait_for_function("globalThis.bench")
+        await page.evaluate("links => bench.slidewire(links)", self.hosts.ready["links"])
+        try:
+            yield page
+        finally:
+            await context.close()
+
+
+def traffic(stage: Stage) -> dict[str, tuple[int, int]]:
+    total: dict[str, tuple[int, int]] = {}
+    for (_, address), count in stage.presenter.link.counts().items():
+        if (method := stage.addresses.get(address)) is not None:
+            packets, size = total.get(method, (0, 0))
+            total[method] = (packets + count.packets, size + count.bytes)
+    return total
+
+
+async def run_cell(stage: Stage, cell: Cell, clicks: int, first: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Every click of the cell, and what it cost."""
+    link = stage.presenter.link
+    link.set(cell.calm)
+    each = -(-clicks // stage.presenters)
+    async with stage.page() as page:
+        await asyncio.sleep(3.0)  # connections have just been made: let what follows that settle
+        idle_before = traffic(stage)
+        link.set(cell.weather)
+        await asyncio.sleep(IDLE)
+        before, cpu, start = traffic(stage), stage.hosts.cpu_seconds(), time.monotonic()
+        lateness = link.lateness()
+        every = await page.evaluate(
+            "([each, shortest, longest, first, patience]) => bench.click(each, shortest, longest, first, patience)",
+            [each, *PAUSE, first, PATIENCE],
+        )
+        took = time.monotonic() - start
+        after = traffic(stage)
+        cost: dict[str, Any] = {
+            "took": took,
+            "load": os.getloadavg()[0],
+            "host_cpu": (stage.hosts.cpu_seconds() - cpu) / took,
+            "lateness": [b - a for a, b in zip(lateness, link.lateness(), strict=True)],
+        }
+        for method, (packets, size) in after.items():
+            count = sum(click["method"] == method for click in every)
+            if count:
+                resting = took / IDLE
+                (p0, s0), (p1, s1) = idle_before.get(method, (0, 0)), before.get(method, (0, 0))
+                cost[method] = {
+                    "packets": (packets - p1 - (p1 - p0) * resting) / count,
+                    "bytes": (size - s1 - (s1 - s0) * resting) / count,
+                }
+        link.set(cell.calm)
+    told = (await stage.hosts.ask())["told"]
+    for click in every:
+        if click["method"] == "slidewire":
+            times = [at for number, at in told[click["presenter"]] if number == click["number"]]
+            click["performed"] = len(times)
+            click["late"] = sum(at > click["at"] / 1000 + TIME_TO_LIVE + 0.005 for at in times)
+    return every, cost
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    return values[min(len(values) - 1, int(share * len(values)))]
+
+
+def summary(clicks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    times = sorted(click["ms"] for click in clicks if click.get("status") == "performed")
+    return {
+        "clicks": len(clicks),
+        **{f"p{share * 100:g}": round(quantile(times, share), 1) for share in (0.5, 0.95, 0.99) if times},
+        "max": round(times[-1], 1) if times else None,
+        "lost": len(clicks) - len(times),
+        "twice": sum(click.get("performed", 1) > 1 for click in clicks),
+        "late": sum(click.get("late", 0) for click in clicks),
+    }
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", default="5:50,20:50", help="LOSS:RTT[:BURST],…")
+    parser.add_argument("--clicks", type=int, default=1000, help="per cell and method, at least")
+    parser.add_argument("--presenters", type=int, default=16, help="at once, of each method")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/clicks_under_loss.jsonl")
+    options = parser.parse_args()
+    options.out.parent.mkdir(exist_ok=True)
+    first = 1
+    async with Stage(options.presenters, options.seed) as stage:
+        with options.out.open("w") as out:
+            for cell in map(Cell.parse, options.cells.split(",")):
+                every, cost = await run_cell(stage, cell, options.clicks, first)
+                first += -(-options.clicks // options.presenters)
+                for click in every:
+                    out.write(json.dumps({"cell": str(cell), **click}) + "\n")
+                out.flush()
+                for method in sorted({click["method"] for click in every}):
+                    row = summary([click for click in every if click["method"] == method])
+                    print(f"{cell!s:32} {method:12} {row} {cost.get(method)}")
+                paths = Counter(click.get("path") for click in every if click["method"] == "slidewire")
+                print(f"    {cost['took']:.0f} s, load {cost['load']:.1f}, host CPU {cost['host_cpu']:.2f}, "
+                      f"forwarder lateness {cost['lateness']}, receipts by {dict(paths)}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
