@@ -12,6 +12,7 @@ from typing import Any
 import xcffib
 import xcffib.xproto as xproto
 import xcffib.xtest
+from PIL import Image
 
 PATIENCE = 10.0
 NAMES = {
@@ -94,6 +95,12 @@ class XClient:
         """What is on the screen there: red, green, blue."""
         blue, green, red = bytes(self.core.GetImage(2, self.root, x, y, 1, 1, 0xFFFFFFFF).reply().data.buf())[:3]
         return red, green, blue
+
+    def picture(self) -> Image.Image:
+        """The whole screen."""
+        width, height = self.screen.width_in_pixels, self.screen.height_in_pixels
+        data = bytes(self.core.GetImage(2, self.root, 0, 0, width, height, 0xFFFFFFFF).reply().data.buf())
+        return Image.frombytes("RGB", (width, height), data, "raw", "BGRX")
 
     def fake(self, kind: int, detail: int, x: int = 0, y: int = 0) -> None:
         """A key or button of this program's own XTEST: 2 and 3 press and release a key, 4 and 5 a button, 6 moves."""
