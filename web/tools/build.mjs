@@ -21,6 +21,9 @@ export async function buildPages(dist) {
       logLevel: 'warn',
       build: {
         target: 'es2022',
+        // Slower than the built-in minifier, and 2 % smaller: the presenter page's budget is worth it.
+        minify: 'terser',
+        terserOptions: { ecma: 2022, module: true, compress: { passes: 3, unsafe: true, unsafe_arrows: true } },
         outDir: dist,
         emptyOutDir: false,
         sourcemap: false,
