@@ -111,7 +111,9 @@ class Helper:
         """Ask it to end what it started, and see to it that it did."""
         try:
             await self.ask("close", CLOSE_SECONDS)
-        except (HelperGone, HelperFailure, TimeoutError):
+        except HelperGone:
+            await end(self._process)  # it may have left what it started
+        except (HelperFailure, TimeoutError):
             log.warning("LibreOffice did not let itself be closed: its processes are ended")
             await end(self._process)
         else:

@@ -42,12 +42,15 @@ class Deck:
         self._watch: Any = None
         """Our listener at the document."""
         self._title = ""
-        self._count = 0
+        self._slides: list[int] | None = None
+        """The document's pages that are not hidden: what a show would have."""
         self._show: Show | None = None
         self._loaded = False
         """We loaded the document."""
         self._started = False
         """We started the show."""
+        self._screen: tuple[int, int] | None = None
+        """Where it is shown."""
         self._looks = 0
         self._telling = threading.Lock()
         self._told: dict[str, Any] | None = None
@@ -56,16 +59,13 @@ class Deck:
     # --- opening and finding
 
     def open(self, soffice: str, profile: str | None, path: str | None, start_show: bool) -> dict[str, Any]:
-        """A file: it is loaded, unless it is open there already, and presented. No file: what LibreOffice has open."""
+        """A file: it is loaded, unless it is open there already, and presented. No file: what LibreOffice has open.
+        If it fails, `close` is still to be asked."""
         self._soffice, self._profile, self._path = soffice, profile, path
         if path is not None or office_running(profile) is not False:
-            try:
-                self._connect()
-                if path is not None:
-                    self._present(start_show)
-            except BaseException:
-                self.close()
-                raise
+            self._connect()
+            if path is not None:
+                self._present(start_show)
         self.tell()
         return {}
 
@@ -100,6 +100,7 @@ class Deck:
         self._started = True
 
     def _enter(self, controller: Any, fresh: bool = False) -> None:
+        self._screen = None
         self._show = show = Show(controller, self.tell, lambda: self._idle(lambda: self._learn(show)), fresh)
         self.tell()
         self._idle(lambda: self._learn(show))
@@ -155,12 +156,20 @@ class Deck:
             self._title = document_name(document)
             self._watch = modify_listener(self._modified, lambda: self._soon(self._stir))
             document.addModifyListener(self._watch)
-        if self._document is not None:
-            self._count = self._document.DrawPages.Count
+            self._slides = None
+            self._idle(self._survey)
+
+    def _survey(self) -> None:
+        if self._document is not None and self._slides is None:
+            pages = self._document.DrawPages
+            self._slides = [number for number in range(pages.Count) if pages.getByIndex(number).Visible]
+            self.tell()
 
     def _modified(self) -> None:
         """(On UNO's threads.) Titles, notes, pictures and the order may be others now."""
         self._emit({"event": "modified"})
+        self._slides = None
+        self._idle(self._survey)
         show = self._show
         if show is not None:
             show.forget()
@@ -189,7 +198,7 @@ class Deck:
             "status": "no_show" if open_ else "no_deck",
             "title": self._title if open_ else "",
             "slide": None,
-            "count": self._count if open_ else None,
+            "count": len(self._slides) if open_ and self._slides is not None else None,
             "build": None,
             "blank": None,
             "notes": None,
@@ -268,16 +277,26 @@ class Deck:
         return outcome("performed", None, self._show.here() if self._show is not None else None)
 
     def picture(self, slide: int, width: int) -> dict[str, Any]:
-        show, office = self._show, self._office
-        count = show.count if show is not None else self._count
-        if office is None or self._document is None or not 0 < slide <= count:
+        office, show, page = self._office, self._show, None
+        if show is not None and not show.over:
+            if 0 < slide <= show.count:
+                page = show.page(slide - 1)
+        elif self._document is not None:
+            self._survey()
+            if self._slides is not None and 0 < slide <= len(self._slides):
+                page = self._document.DrawPages.getByIndex(self._slides[slide - 1])
+        if office is None or page is None:
             return {"jpeg": None}
-        page = show.page(slide - 1) if show is not None else self._document.DrawPages.getByIndex(slide - 1)
         data = office.export(page, width)
         return {"jpeg": base64.b64encode(data).decode("ascii") if data else None}
 
     def point(self, at: list[float] | None) -> dict[str, Any]:
-        return {"shown": self._show is not None and not self._show.over and self._show.point(at)}
+        show, office = self._show, self._office
+        if show is None or show.over or office is None:
+            return {"shown": False}
+        if self._screen is None:
+            self._screen = office.screen_size()
+        return {"shown": show.point(at, self._screen)}
 
     def close(self) -> dict[str, Any]:
         """End what we started: the show, the document, LibreOffice."""

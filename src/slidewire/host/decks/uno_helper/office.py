@@ -126,10 +126,17 @@ class Office:
     def in_front(self, document: Any) -> bool:
         return bool(document == self._desktop.CurrentComponent)
 
+    def screen_size(self) -> tuple[int, int]:
+        """Of the largest window: that of a show fills its screen."""
+        frames = self._desktop.Frames
+        sizes = [frames.getByIndex(number).ContainerWindow.PosSize for number in range(frames.Count)]
+        return max(((size.Width, size.Height) for size in sizes), default=(1920, 1080))
+
     def load(self, path: str) -> Any:
         """Read-only: no lock file that asks questions after a crash, and nobody's slides are changed by accident."""
         arguments = (
             property_value("ReadOnly", True),
+            property_value("InteractionHandler", _decliner()),
             property_value("MacroExecutionMode", uno.Any("short", 0)),  # never
             property_value("UpdateDocMode", uno.Any("short", 0)),  # no question about links
         )
@@ -249,3 +256,21 @@ def modify_listener(modified: Callable[[], None], closed: Callable[[], None]) ->
             closed()
 
     return Changes()
+
+
+def _decliner() -> Any:
+    """Answers LibreOffice's questions about a file (repair it? its password?) with no, instead of a dialog that nobody
+    at a phone can see."""
+    from com.sun.star.task import XInteractionHandler  # type: ignore[import-not-found]
+
+    answers = [uno.getTypeByName(f"com.sun.star.task.XInteraction{word}") for word in ("Abort", "Disapprove")]
+
+    class Decliner(unohelper.Base, XInteractionHandler):  # type: ignore[misc]
+        def handle(self, request: Any) -> None:
+            for answer in answers:
+                for continuation in request.getContinuations():
+                    if continuation.queryInterface(answer) is not None:
+                        continuation.select()
+                        return
+
+    return Decliner()

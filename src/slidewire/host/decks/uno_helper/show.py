@@ -16,6 +16,8 @@ from .office import property_value
 SEEN_SECONDS = 2.0
 """How long the effect of an intent is waited for. It usually takes a few milliseconds; where a slide has a transition
 and no graphics card draws it, some hundred."""
+POINTER = 12
+"""Pixels from the position Impress is given to the middle of the dot it draws: it puts a corner there."""
 ON_NEXT = 9
 """com.sun.star.animations.EventTrigger: the step waits for the next click."""
 TITLE = "com.sun.star.presentation.TitleTextShape"
@@ -28,8 +30,8 @@ def outcome(status: str, before: int | None, after: int | None, reason: str = "n
 
 
 class Show:
-    """Slides count from 0 here, as in UNO, and from 1 in answers. Their numbers are Impress's: a hidden slide has one,
-    too, is passed over by `next`, and is shown by `goto`."""
+    """Slides count from 0 here, as in UNO, and from 1 in answers. The numbers are those of the show, as in Impress's
+    own presenter console: a hidden slide has none, and a custom show counts its own slides."""
 
     def __init__(self, controller: Any, told: Callable[[], None], moved: Callable[[], None], fresh: bool) -> None:
         """`told`: something is to be told. `moved`: another slide. Both are called on UNO's threads.
@@ -57,7 +59,6 @@ class Show:
         self.details: dict[int, tuple[str | None, str | None, int]] = {}
         """Title, notes, number of clicks."""
         self._followed: dict[int, bool] = {}
-        self._first: int | None = None
         self._listener = _show_listener(self)
         controller.addEventListener(self._listener)
         controller.addSlideShowListener(self._listener)
@@ -153,15 +154,16 @@ class Show:
     def _previous(self, blank: str | None) -> str | None:
         if blank and not self.end_screen:
             self.controller.resume()
-        elif not self.end_screen and self._at_start():
+        elif self.end_screen:
+            self.controller.gotoSlideIndex(self.index)
+        elif self._at_start():
             return "at_start"
         else:
             self.controller.gotoPreviousEffect()
         return None
 
     def _go(self, verb: str, slide: int) -> str | None:
-        visible = {"first": self._first_visible, "last": self._last_visible}.get(verb)
-        index = visible() if visible else slide - 1
+        index = {"first": 0, "last": self.count - 1}.get(verb, slide - 1)
         if not 0 <= index < self.count:
             return "range"
         self.controller.gotoSlideIndex(index)
@@ -171,18 +173,14 @@ class Show:
         """As the B and W keys: the same again takes it away, the other one changes the colour."""
         if self.end_screen:
             return outcome("refused", before, before, "at_end")  # dark already, and a way back would end the show
-        if self.blank == colour:
+        resumed = self.blank
+        if resumed:  # also for the other colour: Impress does not change it while it is blank
             self.controller.resume()
             seen = self.wait_for(lambda: self.blank is None)
-        else:
+        if resumed != colour:
             with self.seen:
-                dark = self.blank is not None
                 self._asked_blank = colour
             self.controller.blankScreen(0x000000 if colour == "black" else 0xFFFFFF)
-            if dark:  # Impress changes the colour without an event
-                with self.seen:
-                    self.blank, self._asked_blank = colour, None
-                self._told()
             seen = self.wait_for(lambda: self.blank == colour)
         return outcome("performed", before, self.here(), "none" if seen else "unseen")
 
@@ -200,17 +198,9 @@ class Show:
         return (self.position or 0) < self.learn(self.index)[2]
 
     def _at_start(self) -> bool:
-        if self.index > self._first_visible():
+        if self.index > 0:
             return False
         return self.position == 0 or self.learn(self.index)[2] == 0
-
-    def _first_visible(self) -> int:
-        if self._first is None:
-            self._first = next((i for i in range(self.count) if self.page(i).Visible), 0)
-        return self._first
-
-    def _last_visible(self) -> int:
-        return next((i for i in range(self.count - 1, -1, -1) if self.page(i).Visible), self.count - 1)
 
     # --- slides
 
@@ -226,16 +216,19 @@ class Show:
 
     def forget(self) -> None:
         """The document was edited: what we learnt may be wrong."""
-        self.details, self._followed, self._first = {}, {}, None
+        self.details, self._followed = {}, {}
 
-    def point(self, at: list[float] | None) -> bool:
+    def point(self, at: list[float] | None, screen: tuple[int, int]) -> bool:
+        """`screen`: the size of the show's window."""
         show = self.controller.getSlideShow()
         if show is None:
             return False
         if at is not None:
             import uno  # type: ignore[import-not-found]
 
-            place = uno.createUnoStruct("com.sun.star.geometry.RealPoint2D", float(at[0]), float(at[1]))
+            place = uno.createUnoStruct(
+                "com.sun.star.geometry.RealPoint2D", at[0] - POINTER / screen[0], at[1] - POINTER / screen[1]
+            )
             show.setProperty(property_value("PointerPosition", place))
         show.setProperty(property_value("PointerVisible", at is not None))
         return True
