@@ -6,7 +6,10 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { constants, gzipSync } from 'node:zlib'
+import { minify } from 'terser'
 import { build } from 'vite'
+
+const SMALLER = { ecma: 2022, module: true, compress: { passes: 3, unsafe: true, unsafe_arrows: true } }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -21,9 +24,6 @@ export async function buildPages(dist) {
       logLevel: 'warn',
       build: {
         target: 'es2022',
-        // Slower than the built-in minifier, and 2 % smaller: the presenter page's budget is worth it.
-        minify: 'terser',
-        terserOptions: { ecma: 2022, module: true, compress: { passes: 3, unsafe: true, unsafe_arrows: true } },
         outDir: dist,
         emptyOutDir: false,
         sourcemap: false,
@@ -34,6 +34,11 @@ export async function buildPages(dist) {
     })
   }
   const files = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  for (const path of files.map((entry) => join(entry.parentPath, entry.name)).filter((path) => path.endsWith('.js'))) {
+    // What Vite minified gets 2 % smaller once more: the presenter page's budget is worth it.
+    const smaller = await minify(readFileSync(path, 'utf8'), SMALLER)
+    writeFileSync(path, smaller.code ?? '')
+  }
   return files.map((entry) => {
     const path = join(entry.parentPath, entry.name)
     const compressed = gzipSync(readFileSync(path), { level: constants.Z_BEST_COMPRESSION })
