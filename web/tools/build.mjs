@@ -34,8 +34,9 @@ export async function buildPages(dist) {
     })
   }
   const files = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  for (const path of files.map((entry) => join(entry.parentPath, entry.name)).filter((path) => path.endsWith('.js'))) {
+  for (const script of files.filter(({ name }) => name.endsWith('.js'))) {
     // What Vite minified gets 2 % smaller once more: the presenter page's budget is worth it.
+    const path = join(script.parentPath, script.name)
     const smaller = await minify(readFileSync(path, 'utf8'), SMALLER)
     writeFileSync(path, smaller.code ?? '')
   }
