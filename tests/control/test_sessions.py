@@ -4,11 +4,13 @@ import random
 
 import pytest
 
-from slidewire.control.handshake import Admission, Door, PresenterHandshake
+from slidewire.control.handshake import Admission, Door, PresenterHandshake, session_name
 from slidewire.control.host import Established
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
+from slidewire.control.parts import Assembler
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered
+from slidewire.control.records import Part
 from slidewire.control.seal import WELCOME
 from slidewire.control.wire import MessageArrived, Transmit
 from slidewire.testing.network import Weather
@@ -266,3 +268,33 @@ def test_an_outcome_for_something_never_asked_is_ignored() -> None:
     pair._drain()
     pair.run(1)
     assert pair.receipts == []
+
+
+def test_a_thousand_taps_without_a_path_do_not_stop_the_session() -> None:
+    pair = Pair(seed=17)
+    pair.path_down("direct")
+    for _ in range(3000):
+        pair.tap(NEXT)
+    pair.run(TIME_TO_LIVE + 0.1)
+    assert {receipt.status for receipt in pair.receipts} == {Status.EXPIRED}
+    pair.path_up("direct", Weather())
+    pair.tap(NEXT)
+    pair.run(1)
+    assert pair.receipts[-1].status is Status.PERFORMED
+    assert pair.deck.slide == 2
+
+
+def test_a_message_in_more_parts_than_it_may_have_takes_no_memory() -> None:
+    assembler = Assembler()
+    for number in range(2000):
+        assert assembler.add(Part(0, 1, number, 60_000, b"")) is None
+    assert not assembler._halves
+
+
+def test_a_hello_names_the_session_it_follows() -> None:
+    pair = Pair(seed=18)
+    replaces = session_name(pair.presenter.wire)
+    assert replaces == session_name(pair.host.wire)
+    handshake = PresenterHandshake(LINK_ID, PSK, bytes(range(32)), "Ada", "phone", replaces)
+    admitted = Door(lambda _: Admission(PSK, Role.CLICK), random.Random(1).randbytes).receive_hello(handshake.hello, 0)
+    assert admitted is not None and admitted.replaces == replaces

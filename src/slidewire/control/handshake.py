@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slidewire.control.host import HostSession
 from slidewire.control.intents import Role
+from slidewire.control.links import encode_base64url
 from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
 from slidewire.control.presenter import PresenterSession
 from slidewire.control.seal import HELLO, WELCOME
+from slidewire.control.wire import Wire
 
 REPEAT_HELLO = 1.0
 """Seconds between repetitions of an unanswered hello."""
@@ -36,6 +38,11 @@ def hello_link(data: bytes) -> str | None:
         return None
 
 
+def session_name(wire: Wire) -> str:
+    """What a presenter calls its earlier session by. It cannot be computed without the link's secret."""
+    return encode_base64url(wire.handshake_hash[:16])
+
+
 @dataclass(frozen=True, slots=True)
 class Welcome:
     """What the host's answer to a hello says."""
@@ -50,9 +57,22 @@ class Welcome:
 class PresenterHandshake:
     """One attempt, with one ephemeral key. Send `hello` until `receive_welcome` gives a session."""
 
-    def __init__(self, link_id: str, psk: bytes, ephemeral: bytes, name: str, kind: str) -> None:
+    def __init__(
+        self,
+        link_id: str,
+        psk: bytes,
+        ephemeral: bytes,
+        name: str,
+        kind: str,
+        replaces: str | None = None,
+        device: str | None = None,
+    ) -> None:
+        """`replaces` names the session that the new one follows (`session_name`); `device` is what this device calls
+        itself, so that a link can be bound to it."""
         self._initiator = Initiator(psk, prologue(link_id), ephemeral)
-        payload = json.dumps({"name": name, "kind": kind, "v": 1}, separators=(",", ":")).encode()
+        said: dict[str, Any] = {"name": name, "kind": kind, "v": 1}
+        said |= {key: text for key, text in (("replaces", replaces), ("device", device)) if text}
+        payload = json.dumps(said, separators=(",", ":")).encode()
         identifier = link_id.encode("ascii")
         self.hello = bytes([HELLO, len(identifier)]) + identifier + self._initiator.write_message_1(payload)
         self._finished = False
@@ -96,6 +116,11 @@ class Admitted:
     role: Role
     name: str
     kind: str
+    replaces: str = ""
+    """The `session_name` of the presenter's session before this one. Nothing of that one is performed once this one is
+    established, or an intent that was late on its way could overtake what was asked after it."""
+    device: str = ""
+    """What the presenter's device calls itself; empty if it does not say."""
 
 
 class Door:
@@ -130,10 +155,9 @@ class Door:
             return None
         welcome = bytes([WELCOME]) + message
         session = HostSession(session_id, keys, admission.role, now)
-        admitted = Admitted(
-            welcome, session, link_id, admission.role, _short(hello.get("name")), _short(hello.get("kind"))
-        )
-        self._answered[data] = Admitted(welcome, None, link_id, admission.role, admitted.name, admitted.kind)
+        told = (_short(hello.get(field)) for field in ("name", "kind", "replaces", "device"))
+        admitted = Admitted(welcome, session, link_id, admission.role, *told)
+        self._answered[data] = replace(admitted, session=None)
         if len(self._answered) > _REMEMBERED_HELLOS:
             self._answered.popitem(last=False)
         return admitted

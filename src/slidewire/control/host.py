@@ -199,9 +199,10 @@ class HostSession:
 
     def _raise_floor(self, sequence: int, now: float) -> None:
         """The presenter waits for nothing below: neither do we, and its receipts can go."""
-        if sequence <= self._floor or sequence > self._expected + AHEAD:
+        if sequence <= self._floor:
             return
         self._floor = sequence
+        self._expected = max(self._expected, sequence)  # a thousand taps without any path are a thousand numbers
         while self._settled and next(iter(self._settled)) < sequence:
             self._settled.popitem(last=False)
         for old in [number for number in self._waiting if number < sequence]:

@@ -42,6 +42,8 @@ class Assembler:
         """The whole message when this was its last missing part, else None. What contradicts others is dropped."""
         if not 0 <= part.number < part.total or len(part.data) > PART_BYTES:
             return None
+        if (part.total - 1) * PART_BYTES > MESSAGE_BYTES:
+            return None
         if part.total == 1:
             return part.data
         key = (part.stream, part.id)

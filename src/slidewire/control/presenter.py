@@ -164,8 +164,8 @@ class PresenterSession:
     def receive_frame(self, data: bytes, path: str, now: float) -> None:
         for record in self.wire.receive(data, path, now) or ():
             match record:
-                case Pong(_, clock, version):
-                    self._host_clock.learn(clock, now)
+                case Pong(stamp, clock, version):
+                    self._host_clock.learn(clock, stamp, now)
                     self._effects.append(StateVersion(version))
                 case Ack(sequence):
                     if (waiting := self._outstanding.get(sequence)) is not None:

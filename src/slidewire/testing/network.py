@@ -48,20 +48,29 @@ class SimulatedPath:
 
     def send(self, data: bytes, now: float, flow: Hashable = None) -> bool:
         """Whether it will arrive. Each `flow` has loss bursts of its own."""
-        weather = self.weather
+        arrivals = self.arrivals(len(data), now, flow)
+        for arrival in arrivals:
+            heapq.heappush(self._in_flight, (arrival, next(self._tie), data))
+        return bool(arrivals)
+
+    def arrivals(self, size: int, now: float, flow: Hashable = None) -> list[float]:
+        """When a datagram of this size sent now arrives: never, once or more often. For owners with a queue of their
+        own."""
+        weather, random = self.weather, self._rng.random
         if self._is_lost(flow):
-            return False
+            return []
         departure = now
         if weather.rate:
             if self._busy_until - now > weather.queue:
-                return False
-            departure = self._busy_until = max(now, self._busy_until) + len(data) / weather.rate
-        copies = 2 if weather.duplicate and self._rng.random() < weather.duplicate else 1
-        for _ in range(copies):
-            delay = weather.delay / 10 if weather.reorder and self._rng.random() < weather.reorder else weather.delay
-            arrival = departure + delay + self._rng.random() * weather.jitter
-            heapq.heappush(self._in_flight, (arrival, next(self._tie), data))
-        return True
+                return []
+            departure = self._busy_until = max(now, self._busy_until) + size / weather.rate
+        copies = 2 if weather.duplicate and random() < weather.duplicate else 1
+        return [
+            departure
+            + (weather.delay / 10 if weather.reorder and random() < weather.reorder else weather.delay)
+            + random() * weather.jitter
+            for _ in range(copies)
+        ]
 
     def next_arrival(self) -> float | None:
         return self._in_flight[0][0] if self._in_flight else None

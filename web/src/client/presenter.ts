@@ -161,7 +161,7 @@ export class PresenterSession {
     for (const record of this.#wire.receive(data, path, now)) {
       switch (record.type) {
         case 'pong':
-          this.#hostClock.learn(record.clock, now)
+          this.#hostClock.learn(record.clock, record.stamp, now)
           this.#effects.push({ type: 'state_version', version: record.version })
           break
         case 'ack': {
