@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
@@ -19,10 +19,12 @@ from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import Admission, Door, hello_link
 from slidewire.control.intents import Role
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
-from slidewire.host.decks.driver import DeckState
+from slidewire.host.decks.driver import DeckState, DeckStatus
+from slidewire.host.entry import Refusal, enter, is_let_in, let_in, send_away
 from slidewire.host.guest import Guest
+from slidewire.host.limits import NOT_FOR_RANGES
 from slidewire.host.links import LinkRule, Room
-from slidewire.host.operators import CommandError, Commands, RoomDescriber, read_new_link
+from slidewire.host.operators import CommandError, Commands, RoomDescriber, describe_you, read_new_link
 from slidewire.host.pictures import Pictures
 from slidewire.host.stage import Stage
 from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
@@ -37,6 +39,9 @@ FORGET_AFTER_LEAVING = 2.5
 """… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
 HOUSEKEEPING = 1.0
 GOODBYE_LEAVES_WITHIN = 0.3
+STATE_FOLLOWS_AFTER = 0.010
+"""A deck says that it has changed just before it answers an intent: the receipt goes out first, and the state, which is
+much longer, right after it. A burst of taps is told of in one."""
 OPERATORS_SEE_WITHIN = 0.2
 """Changes that only operators see are gathered this long."""
 
@@ -71,6 +76,8 @@ class HostAgent:
                 "remove": self._remove,
                 "make_link": self._make_link,
                 "revoke_link": self._revoke_link,
+                "free_link": self._free_link,
+                "admit": self._admit_guest,
                 "end_show": self._end_show,
             }
         )
@@ -78,7 +85,7 @@ class HostAgent:
         self._hosts: list[dict[str, Any]] = []
         self._version = 0
         self._started: float | None = None
-        self._announce_to: Callable[[Guest], bool] | None = None
+        self._stating: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
         self._housekeeper: asyncio.Task[None] | None = None
         self._closing = Tasks()
@@ -181,6 +188,12 @@ class HostAgent:
 
     def guest_established(self, guest: Guest) -> None:
         log.info("presenter %08x (%s, %s) is here", guest.id, guest.kind or "unknown", guest.link.role)
+        rule = enter(self.room.links[guest.link.id], guest.device, time.time())
+        if isinstance(rule, Refusal):
+            self._dismiss(guest, rule.code, rule.reason)
+            return
+        self._change_rule(rule)
+        guest.admitted = is_let_in(rule, guest.device)
         self._send_state(guest)
         self._announce_soon(_is_operator)
 
@@ -191,6 +204,8 @@ class HostAgent:
         match message["type"]:
             case "get_state":
                 self._send_state(guest)
+            case "picture" if not guest.admitted:
+                guest.send_message({"type": "no_picture", "id": message.get("id"), "reason": "not_admitted"})
             case "picture":
                 self._pictures.request(guest, message)
             case "command":
@@ -204,6 +219,11 @@ class HostAgent:
     def _stage_changed(self) -> None:
         if self._started is None and self.stage.state.status == "running":
             self._started = monotonic()
+        if self._stating is None:
+            self._stating = asyncio.get_running_loop().call_later(STATE_FOLLOWS_AFTER, self._tell_state)
+
+    def _tell_state(self) -> None:
+        self._stating = None
         self._announce(_is_anybody)
 
     def _laser_moved(self) -> None:
@@ -227,22 +247,27 @@ class HostAgent:
         message: dict[str, Any] = {
             "type": "state",
             "version": version,
-            "deck": self._describe_deck(self.stage.state),
-            "you": {"role": str(guest.link.role), "muted": guest.muted, "name": guest.name},
+            "deck": self._describe_deck(guest),
+            "you": describe_you(guest),
             "started": self._clock_of(guest, self._started),
         }
-        if _is_deck_page(guest):
+        if _is_deck_page(guest) and guest.admitted:
             message["laser"] = asdict(self.stage.laser) if self.stage.laser else None
-        if _is_operator(guest):
+        if _is_operator(guest) and guest.admitted:
             present = [guest for guest in self.guests.values() if guest.session.established]
             message["room"] = self._describer.describe(present, self._hosts)
         guest.send_message(message)
 
-    def _describe_deck(self, state: DeckState) -> dict[str, Any]:
-        deck = self.stage.deck
+    def _describe_deck(self, guest: Guest) -> dict[str, Any]:
+        deck, state, can = self.stage.deck, self.stage.state, self.stage.deck.can
+        if not guest.admitted:
+            state, can = DeckState(DeckStatus.NO_DECK), frozenset()
+        elif guest.link.is_ranged:
+            can -= {verb.word for verb in NOT_FOR_RANGES}
         described = asdict(state)
         described["status"] = str(state.status)
-        return {"driver": deck.driver, "can": sorted(deck.can), "pictures": deck.pictures, **described}
+        pictures = deck.pictures and guest.admitted
+        return {"driver": deck.driver, "can": sorted(can), "pictures": pictures, **described}
 
     @staticmethod
     def _clock_of(guest: Guest, moment: float | None) -> int | None:
@@ -260,33 +285,58 @@ class HostAgent:
 
     def _remove(self, command: dict[str, Any]) -> dict[str, Any]:
         guest = self._guest_of(command)
+        self._change_rule(send_away(guest.link, guest.device))
         if guest.member is not None and self.signaling is not None:
             self.signaling.remove_member(guest.member, "The operator removed this presenter.")
         self._dismiss(guest, "removed", "The operator removed you from the show.")
         return {}
 
     def _make_link(self, command: dict[str, Any]) -> dict[str, Any]:
-        role, label, expires = read_new_link(command, time.time())
-        rule = self.room.make_link(role, "operator" if role is Role.OPERATOR else "p", label, expires)
+        wanted = read_new_link(command, time.time())
+        rule = self.room.make_link(page="operator" if wanted["role"] is Role.OPERATOR else "p", **wanted)
         if self.signaling is not None:
             self.signaling.add_links([rule.announcement()])
         self._announce_soon(_is_operator)
         return {"link": rule.id, "url": rule.link(self.server).url}
 
     def _revoke_link(self, command: dict[str, Any]) -> dict[str, Any]:
-        rule = self.room.revoke(str(command.get("link")))
-        if rule is None:
-            raise CommandError("link_unknown", "This room has no such link.")
-        self._revoked(rule)
-        return {}
-
-    def _revoked(self, rule: LinkRule) -> None:
-        for guest in [guest for guest in self.guests.values() if guest.link.id == rule.id]:
-            guest.link = rule  # the rule is enforced here, also for what is on its way already
+        rule = replace(self._link_of(command), revoked=True)
+        self._change_rule(rule)
+        for guest in self._guests_by(rule):
             self._dismiss(guest, "link_revoked", "This link was revoked.")
         if self.signaling is not None:
             self.signaling.revoke_link(rule.id)
+        return {}
+
+    def _free_link(self, command: dict[str, Any]) -> dict[str, Any]:
+        rule = replace(self._link_of(command), device=None)
+        self._change_rule(rule)
+        for guest in self._guests_by(rule):
+            self._dismiss(guest, "link_freed", "The operator freed this link: the next device to open it has it.")
+        return {}
+
+    def _admit_guest(self, command: dict[str, Any]) -> dict[str, Any]:
+        guest = self._guest_of(command)
+        guest.admitted = True
+        self._change_rule(let_in(guest.link, guest.device))
+        self._send_state(guest)
+        return {}
+
+    def _change_rule(self, rule: LinkRule) -> None:
+        """It is enforced from now on, also for what is on its way already."""
+        self.room.change(rule)
+        for guest in self._guests_by(rule):
+            guest.link = rule
         self._announce_soon(_is_operator)
+
+    def _guests_by(self, rule: LinkRule) -> list[Guest]:
+        return [guest for guest in self.guests.values() if guest.link.id == rule.id]
+
+    def _link_of(self, command: dict[str, Any]) -> LinkRule:
+        rule = self.room.links.get(str(command.get("link")))
+        if rule is None:
+            raise CommandError("link_unknown", "This room has no such link.")
+        return rule
 
     def _end_show(self, command: dict[str, Any]) -> dict[str, Any]:
         # The reply goes out first; the rest follows when the owner sees `ended`.

@@ -1,7 +1,7 @@
 """The stage: one deck, one intent at a time, and the laser.
 
 Everybody's intents stand in one queue, so that two presenters at once are two clicks. Right before an intent is done,
-its session is asked whether it is still due: what grew old in the queue is not performed.
+its session is asked whether it is still due and allowed: what grew old in the queue is not performed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from slidewire.aio.clock import monotonic
@@ -42,14 +43,25 @@ class Stage:
         self._queue: asyncio.Queue[tuple[HostSession, int, Intent, Callable[[Outcome | None], None]]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._fade: asyncio.TimerHandle | None = None
+        self._answered_slide: int | None = None
+        """Where the deck says it went, while its state does not say so yet."""
         deck.changed = self._deck_changed
 
     def _deck_changed(self) -> None:
+        self._answered_slide = None
         self.changed()
 
     @property
     def state(self) -> DeckState:
         return self.deck.state()
+
+    @property
+    def position(self) -> DeckState:
+        """The state to judge the next intent by: a deck may answer an intent before it tells of the change."""
+        state = self.deck.state()
+        if self._answered_slide is None:
+            return state
+        return replace(state, slide=self._answered_slide, build=None)
 
     async def open(self) -> None:
         """Raises `DeckError`."""
@@ -68,7 +80,7 @@ class Stage:
         self, session: HostSession, sequence: int, intent: Intent, done: Callable[[Outcome | None], None]
     ) -> None:
         """Queue an intent whose turn has come in its session. `done` hears the outcome, or None if it expired in the
-        queue (its session has then answered so)."""
+        queue or may not be performed (its session has then answered so)."""
         self._queue.put_nowait((session, sequence, intent, done))
 
     def point_through(self, points: Sequence[Point]) -> None:
@@ -95,13 +107,18 @@ class Stage:
         while True:
             session, sequence, intent, done = await self._queue.get()
             is_due = session.begin(sequence, monotonic())
-            done(await self._perform(intent) if is_due else None)
+            outcome = await self._perform(intent) if is_due else None
+            if outcome is not None and outcome.after != self.state.slide:
+                self._answered_slide = outcome.after
+            done(outcome)
 
     async def _perform(self, intent: Intent) -> Outcome:
         if intent.verb.word not in self.deck.can:
             return Outcome(Status.REFUSED, reason=Reason.UNSUPPORTED)
         try:
-            return await asyncio.wait_for(self.deck.perform(intent), PERFORM_TIMEOUT)
+            # Not `wait_for`: it makes a task of it, and the loop would seal and send the ACK first.
+            async with asyncio.timeout(PERFORM_TIMEOUT):
+                return await self.deck.perform(intent)
         except TimeoutError:
             log.error("the deck did not answer to %s within %g s", intent, PERFORM_TIMEOUT)
         except Exception:
