@@ -31,6 +31,7 @@ from slidewire.control.records import (
 )
 from slidewire.control.seal import Sealer
 from slidewire.control.wire import Transmit
+from slidewire.control.words import verification_words
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import Pair
 
@@ -225,6 +226,10 @@ def main() -> None:
         "malformed": MALFORMED,
         "skipped": {name: {"hex": text, "records": records} for name, (text, records) in SKIPPED.items()},
         "frames": frames,
+        "words": [
+            {"handshake_hash": value.hex(), "words": verification_words(value)}
+            for value in (bytes(32), bytes(range(32)), bytes(range(255, 223, -1)))
+        ],
     }
     TARGET.write_text(json.dumps(vectors, indent=1) + "\n", encoding="utf-8")
     SESSION_TARGET.write_text(json.dumps(session_vector(), indent=1) + "\n", encoding="utf-8")

@@ -69,7 +69,9 @@ class _TowardsHost:
 class Presenter:
     """A presenter's connection, and everything it heard."""
 
-    def __init__(self, carrier: Carrier, rule: LinkRule, member: str, direct: bool = True) -> None:
+    def __init__(
+        self, carrier: Carrier, rule: LinkRule, member: str, direct: bool = True, device: str | None = None
+    ) -> None:
         self.receipts: list[ReceiptArrived] = []
         self.lasers: list[LaserAnswered] = []
         self.paths: list[str | None] = []
@@ -86,6 +88,7 @@ class Presenter:
                 state=self.states.append,
                 closed=lambda code, reason: self.closed.append(code),
             ),
+            device,
         )
         carrier.presenters[member] = self.connection
         self.connection.signaling = carrier.towards_host(member)
@@ -137,7 +140,7 @@ async def test_a_tap_lands_before_any_direct_path_is_there(carrier: Carrier) -> 
     receipt = await presenter.tap()
     assert (receipt.status, receipt.before, receipt.after) == (Status.PERFORMED, 1, 2)
     assert presenter.paths == ["signaling"]
-    assert presenter.states[-1]["deck"]["notes"] == "Notes of slide 2"
+    await presenter.until(lambda: presenter.states[-1]["deck"]["notes"] == "Notes of slide 2")
 
 
 async def test_the_direct_path_comes_up_and_outlives_the_server(carrier: Carrier) -> None:

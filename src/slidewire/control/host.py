@@ -76,7 +76,7 @@ class HostSession:
         self.wire = Wire(session, keys, epoch=now)
         self.role = role
         self.permit: Callable[[Intent], Reason] = permit_by_role(role)
-        """Whether this presenter may, asked when the intent's turn comes: NONE, or why not."""
+        """Whether this presenter may, asked right before an intent is performed: NONE, or why not."""
         self.permit_laser: Callable[[], Reason] = lambda: Reason.NONE if role.may_point else Reason.ROLE
         self.established = False
         self._expected = 1
@@ -90,14 +90,27 @@ class HostSession:
     # What the deck's owner does
 
     def begin(self, sequence: int, now: float) -> bool:
-        """Whether a `Perform` is still to be done now. False: it grew too old in the queue, and was answered so."""
+        """Whether a `Perform` is to be done now. False: it grew too old in the queue, or this presenter may not, and it
+        was answered so (`answered` says how). Permission is asked this late because it may depend on what the intents
+        before it did."""
         record = self._performing.get(sequence)
         if record is None:
             return False
         if self._is_late(record.deadline, now):
             self.settle(sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
             return False
+        if (reason := self.permit(record.intent)) is not Reason.NONE:
+            self.settle(sequence, Outcome(Status.REFUSED, reason=reason), now)
+            return False
         return True
+
+    def answered(self, sequence: int) -> Outcome | None:
+        """The outcome an intent was answered with; None if it was not, or the receipt is forgotten."""
+        settled = self._settled.get(sequence)
+        if settled is None:
+            return None
+        receipt = settled.receipt
+        return Outcome(receipt.status, receipt.before, receipt.after, receipt.reason)
 
     def settle(self, sequence: int, outcome: Outcome, now: float) -> None:
         """Say what became of an intent."""
@@ -221,8 +234,6 @@ class HostSession:
     def _turn_comes(self, record: IntentRecord, now: float) -> None:
         if self._is_late(record.deadline, now):
             self._answer(record.sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
-        elif (reason := self.permit(record.intent)) is not Reason.NONE:
-            self._answer(record.sequence, Outcome(Status.REFUSED, reason=reason), now)
         else:
             self._performing[record.sequence] = record
             self._effects.append(Perform(record.sequence, record.intent))

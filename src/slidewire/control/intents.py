@@ -59,6 +59,8 @@ class Reason(enum.IntEnum):
     LATE = 11
     REVOKED = 12
     UNSEEN = 13
+    NOT_ADMITTED = 14
+    SLIDE_UNKNOWN = 15
 
     @classmethod
     def _missing_(cls, value: object) -> Reason:

@@ -19,6 +19,7 @@ from slidewire.control.host import Effect, Established, HostSession, Perform, Po
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.paths import PathKind
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
+from slidewire.host.limits import permit_intent, permit_laser
 from slidewire.host.links import LinkRule
 from slidewire.host.stage import Stage
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents
@@ -55,6 +56,9 @@ class Guest:
         self.link = rule
         self.name = admitted.name
         self.kind = admitted.kind
+        self.device = admitted.device
+        self.admitted = False
+        """Whether it is let in: the agent says so once it has proven itself."""
         self.muted = False
         self.member: str | None = None
         """Where the signaling server reaches it; None while it does not."""
@@ -124,7 +128,7 @@ class Guest:
 
     def settle(self, sequence: int, intent: Intent, outcome: Outcome | None) -> None:
         if outcome is None:
-            outcome = Outcome(Status.EXPIRED, reason=Reason.LATE)
+            outcome = self.session.answered(sequence) or Outcome(Status.REFUSED, reason=Reason.REVOKED)
         else:
             self.session.settle(sequence, outcome, monotonic())
         self.clicks += outcome.status is Status.PERFORMED
@@ -135,6 +139,11 @@ class Guest:
     def drain(self) -> None:
         while not self._closed and (effect := self.session.next_effect()) is not None:
             self._obey(effect)
+            if isinstance(effect, Perform):
+                # The deck first, frames in the loop's next turn: by then a quick deck has answered, and one frame
+                # carries ACK and RECEIPT.
+                asyncio.get_running_loop().call_soon(self.drain)
+                return
         self._alarm.set(None if self._closed else self.session.get_timer())
 
     def _obey(self, effect: Effect) -> None:
@@ -171,14 +180,20 @@ class Guest:
     # Permission
 
     def _permit(self, intent: Intent) -> Reason:
-        return self._refusal() if self.link.role.may_click else Reason.ROLE
+        if not self.link.role.may_click:
+            return Reason.ROLE
+        return self._refusal() or permit_intent(intent, self._around.stage.position, self.link)
 
     def _permit_laser(self) -> Reason:
-        return self._refusal() if self.link.role.may_point else Reason.ROLE
+        if not self.link.role.may_point:
+            return Reason.ROLE
+        return self._refusal() or permit_laser(self._around.stage.position, self.link)
 
     def _refusal(self) -> Reason:
         if not self.link.is_good(time.time()):
             return Reason.REVOKED
+        if not self.admitted:
+            return Reason.NOT_ADMITTED
         return Reason.MUTED if self.muted else Reason.NONE
 
     # Peer connections

@@ -1,17 +1,17 @@
 """The links a host has given out, and the room they belong to: kept in one private file, so that a host that comes back
 has the same ones.
 
-The rules of a link are enforced here, at the host. The server is told a commitment and an expiry, to refuse strangers
-early; it never learns a secret or a role.
+The rules of a link are enforced at the host (`entry.py`, `limits.py`, `guest.py`). The server is told a commitment and
+an expiry, to refuse strangers early; it never learns a secret or any other rule.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -43,6 +43,26 @@ class LinkRule:
     expires: float | None = None
     """Wall clock, seconds; None: as long as the room."""
     revoked: bool = False
+    not_before: float | None = None
+    """Wall clock, seconds."""
+    first: int | None = None
+    last: int | None = None
+    """The slides it may show, both included; None: no limit on that side."""
+    one_device: bool = False
+    """Only the first device to use it may."""
+    device: str | None = field(default=None, repr=False)
+    """Which one that was."""
+    by_hand: bool = False
+    """An operator lets each new device in."""
+    admitted: tuple[str, ...] = field(default=(), repr=False)
+    """The devices that were let in."""
+
+    @property
+    def is_ranged(self) -> bool:
+        return self.first is not None or self.last is not None
+
+    def covers(self, slide: int) -> bool:
+        return (self.first is None or slide >= self.first) and (self.last is None or slide <= self.last)
 
     def is_good(self, wall: float) -> bool:
         return not self.revoked and (self.expires is None or wall < self.expires)
@@ -74,23 +94,21 @@ class Room:
     lock: IO[bytes] | None = None
     """Held open while this process has the room."""
 
-    def make_link(self, role: Role, page: str = "p", label: str = "", expires: float | None = None) -> LinkRule:
+    def make_link(self, role: Role, page: str = "p", label: str = "", **rules: Any) -> LinkRule:
+        """`rules` are further fields of `LinkRule`."""
         if sum(not rule.revoked for rule in self.links.values()) >= LINKS_PER_ROOM:
             raise TooManyLinks(f"This room has {LINKS_PER_ROOM} links already. Revoke some first.")
-        rule = LinkRule(
-            new_link_id(secrets.token_bytes(7)), secrets.token_bytes(SECRET_BYTES), page, role, label, expires
-        )
+        link_id, secret = new_link_id(secrets.token_bytes(7)), secrets.token_bytes(SECRET_BYTES)
+        rule = LinkRule(link_id, secret, page, role, label, **rules)
         self.links[rule.id] = rule
         self.save()
         return rule
 
-    def revoke(self, link_id: str) -> LinkRule | None:
-        rule = self.links.get(link_id)
-        if rule is None:
-            return None
-        self.links[link_id] = replace(rule, revoked=True)
-        self.save()
-        return self.links[link_id]
+    def change(self, rule: LinkRule) -> None:
+        """From now on the link of that id is this."""
+        if self.links.get(rule.id) != rule:
+            self.links[rule.id] = rule
+            self.save()
 
     def first(self, page: str) -> LinkRule:
         return next(rule for rule in self.links.values() if rule.page == page and not rule.revoked)
@@ -121,6 +139,14 @@ def _try_lock(path: Path | None) -> IO[bytes] | None:
             file.close()
             return None
     return file
+
+
+def _is_open(path: Path | None) -> bool:
+    """Whether a process has the room. Where there is no flock nobody can tell: perhaps."""
+    if fcntl is not None and (lock := _try_lock(path)) is not None:
+        lock.close()
+        return False
+    return True
 
 
 class _RoomFile(msgspec.Struct):
@@ -166,6 +192,11 @@ class RoomBook:
         room.make_link(Role.OPERATOR, "operator", "Operator")
         room.make_link(Role.VIEW, "deck", "Deck")
         return room
+
+    def newest(self) -> Room | None:
+        """The room made last of those that a process here has open now."""
+        running = [room for room in self._rooms() if not room.ended and room.code is not None and _is_open(room.path)]
+        return max(running, key=lambda room: room.created, default=None)
 
     def _rooms(self) -> list[Room]:
         rooms = []

@@ -13,6 +13,7 @@ from typing import Any
 import segno
 
 from slidewire.control.intents import Role
+from slidewire.control.words import verification_words
 from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room, TooManyLinks
 
@@ -25,8 +26,12 @@ class CommandError(Exception):
         self.code = code
 
 
-def read_new_link(command: dict[str, Any], wall: float) -> tuple[Role, str, float | None]:
-    """Role, label and expiry of a link an operator asks for. Raises `CommandError`."""
+LONGEST = 30 * 86400
+"""Seconds ahead that a link can open or expire."""
+
+
+def read_new_link(command: dict[str, Any], wall: float) -> dict[str, Any]:
+    """The fields of the `LinkRule` that an operator asks for. Raises `CommandError`."""
     try:
         role = Role(command.get("role", "click"))
     except ValueError:
@@ -34,10 +39,26 @@ def read_new_link(command: dict[str, Any], wall: float) -> tuple[Role, str, floa
     label = command.get("label", "")
     if not isinstance(label, str):
         raise CommandError("malformed", "A link's label is a text.")
-    lifetime = command.get("expires_in")
-    if lifetime is not None and not (isinstance(lifetime, int | float) and 0 < lifetime <= 30 * 86400):
-        raise CommandError("malformed", "A link expires in up to 30 days, given in seconds.")
-    return role, label.strip()[:60], None if lifetime is None else wall + lifetime
+    rule: dict[str, Any] = {"role": role, "label": label.strip()[:60]}
+    for name, field in (("opens_in", "not_before"), ("expires_in", "expires")):
+        seconds = command.get(name)
+        if seconds is not None and not (type(seconds) in (int, float) and 0 < seconds <= LONGEST):
+            raise CommandError("malformed", "A link opens and expires in up to 30 days, given in seconds.")
+        rule[field] = None if seconds is None else wall + seconds
+    if None not in (rule["not_before"], rule["expires"]) and rule["not_before"] >= rule["expires"]:
+        raise CommandError("malformed", "A link opens before it expires.")
+    for name in ("first", "last"):
+        slide = command.get(name)
+        if slide is not None and not (type(slide) is int and 1 <= slide <= 0xFFFF):
+            raise CommandError("malformed", "The slides of a link are numbers from 1.")
+        rule[name] = slide
+    if None not in (rule["first"], rule["last"]) and rule["first"] > rule["last"]:
+        raise CommandError("malformed", "The first slide of a link comes before its last.")
+    for name in ("one_device", "by_hand"):
+        rule[name] = command.get(name, False)
+        if not isinstance(rule[name], bool):
+            raise CommandError("malformed", f"{name} is true or false.")
+    return rule
 
 
 def describe_link(rule: LinkRule, server: str) -> dict[str, Any]:
@@ -48,9 +69,29 @@ def describe_link(rule: LinkRule, server: str) -> dict[str, Any]:
         "label": rule.label,
         "role": str(rule.role),
         "page": rule.page,
+        "not_before": rule.not_before,
         "expires": rule.expires,
+        "first": rule.first,
+        "last": rule.last,
+        "one_device": rule.one_device,
+        "in_use": rule.device is not None,
+        "by_hand": rule.by_hand,
         "revoked": not rule.is_good(time.time()),
         "qr": segno.make(url, error="m").svg_inline(scale=4, border=2, dark="#000", light="#fff"),
+    }
+
+
+def describe_you(guest: Guest) -> dict[str, Any]:
+    """What a presenter is told of itself."""
+    link = guest.link
+    return {
+        "role": str(link.role),
+        "muted": guest.muted,
+        "name": guest.name,
+        "admitted": guest.admitted,
+        "first": link.first,
+        "last": link.last,
+        "expires": link.expires,
     }
 
 
@@ -64,6 +105,8 @@ def describe_guest(guest: Guest) -> dict[str, Any]:
         "role": str(guest.link.role),
         "link": guest.link.id,
         "muted": guest.muted,
+        "admitted": guest.admitted,
+        "words": verification_words(guest.session.wire.handshake_hash),
         "path": path,
         "rtt_ms": None if round_trip is None else round(round_trip * 1000),
         "clicks": guest.clicks,
@@ -125,6 +168,8 @@ class Commands:
     def _do(self, guest: Guest, message: dict[str, Any]) -> dict[str, Any]:
         if guest.link.role is not Role.OPERATOR:
             return _error("not_allowed", "This link is not an operator's.")
+        if not guest.admitted:
+            return _error("not_admitted", "Another operator has to let you in first.")
         action = self._actions.get(str(message.get("name")))
         if action is None:
             return _error("command_unknown", f"The commands are {', '.join(sorted(self._actions))}.")

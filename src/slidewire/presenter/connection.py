@@ -8,6 +8,8 @@ when the host does not know it any more; then a new handshake is made, and what 
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ from slidewire.control.presenter import (
 )
 from slidewire.control.seal import NO_SESSION, SEALED, WELCOME
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
+from slidewire.control.words import verification_words
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents, read_ice_servers
 
 log = logging.getLogger(__name__)
@@ -59,12 +62,15 @@ class Signaling(Protocol):
 
 
 class PresenterConnection:
-    def __init__(self, link: Link, engine: Engine | None, name: str, events: PresenterEvents) -> None:
-        """`engine` None: never a peer connection, signaling only."""
+    def __init__(
+        self, link: Link, engine: Engine | None, name: str, events: PresenterEvents, device: str | None = None
+    ) -> None:
+        """`engine` None: never a peer connection, signaling only. `device`: what this device calls itself to hosts."""
         self.signaling: Signaling | None = None
         self._link = link
         self._engine = engine
         self._name = name
+        self._device = device
         self._events = events
         self._host: str | None = None
         self._ice_servers: list[IceServer] = []
@@ -75,6 +81,8 @@ class PresenterConnection:
         self._offers = 0
         self._next_offer: float | None = None
         self._state_version: int | None = None
+        self._commands = itertools.count(1)
+        self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reported: str | None = None
         self._silent_since: float | None = None
         self._alarm = Alarm(self._timer_fired)
@@ -99,6 +107,25 @@ class PresenterConnection:
         sequence = self._session.point(points, monotonic())
         self._drain()
         return sequence
+
+    async def command(self, name: str, **fields: Any) -> dict[str, Any]:
+        """An operator's command; its reply (control.md §7). Raises `ConnectionError` while the host is not reached."""
+        id_ = next(self._commands)
+        message = {"type": "command", "id": id_, "name": name, **fields}
+        if self._session is None or not self._session.send_message(message, monotonic()):
+            raise ConnectionError("The host is not reached.")
+        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._replies[id_] = reply
+        self._drain()
+        try:
+            return await reply
+        finally:
+            del self._replies[id_]
+
+    @property
+    def words(self) -> str | None:
+        """The session's verification words."""
+        return None if self._session is None else verification_words(self._session.wire.handshake_hash)
 
     @property
     def outstanding(self) -> int:
@@ -159,7 +186,12 @@ class PresenterConnection:
         """Shake hands (again). The session that stands is used until the new one does."""
         if self._handshake is None:
             self._handshake = PresenterHandshake(
-                self._link.link_id, self._link.psk, secrets.token_bytes(32), self._name, "terminal"
+                self._link.link_id,
+                self._link.psk,
+                secrets.token_bytes(32),
+                self._name,
+                "terminal",
+                device=self._device,
             )
             self._send_hello()
 
@@ -242,9 +274,13 @@ class PresenterConnection:
                 candidate = message.get("candidate")
                 if isinstance(candidate, dict | None):
                     peer.add_candidate(candidate)
+            case "reply" if isinstance(id_ := message.get("id"), int) and id_ in self._replies:
+                if not self._replies[id_].done():
+                    self._replies[id_].set_result(message)
             case "reoffer":
                 self._offers, self._next_offer = 0, monotonic()
             case "closed":
+                self._closed = True  # for good: another knock would only be answered the same
                 self._events.closed(str(message.get("code")), str(message.get("reason")))
             case "error":
                 log.warning("the host says: %s", message.get("message"))

@@ -22,10 +22,12 @@ from slidewire.control.intents import Intent, Reason, Status
 from slidewire.control.links import Link, encode_base64url
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
+from slidewire.presenter.device import device_name
 from slidewire.presenter.lines import Line, LineError, read_line
+from slidewire.presenter.room import Sender, tell
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
-from slidewire.signaling.client import Event, Joined, Lost, Presence, Received, Refused, Resumed, SignalingClient
+from slidewire.signaling.client import Event, Lost, Refused, SignalingClient
 
 GIVE_UP_WAITING = 5.0
 """Seconds after the input's end within which every receipt has come, or was declared unknown."""
@@ -56,12 +58,12 @@ class TerminalPresenter:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._path: str | None = None
         events = PresenterEvents(self._path_changed, self._receipt, self._laser, self._state, self._closed)
-        self._connection = PresenterConnection(link, engine, name, events)
+        self._connection = PresenterConnection(link, engine, name, events, device_name(link.link_id))
         join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
         self._socket = SignalingSocket(
             link.server, SignalingClient(join, entropy=secrets.token_bytes), self._receive, ca=ca
         )
-        self._connection.signaling = _Sender(self._socket)
+        self._connection.signaling = Sender(self._socket)
 
     async def run(self, lines: asyncio.Queue[str | None]) -> None:
         """Until the lines end (None) or the host ends it. Raises `PresentError`."""
@@ -124,8 +126,9 @@ class TerminalPresenter:
         if kind is None:
             self._tell({"event": "disconnected"}, "· no connection, trying again")
         else:
-            words = {"direct": "directly", "relayed": "through a relay", "signaling": "through the server"}
-            self._tell({"event": "connected", "path": kind}, f"· connected {words[kind]}")
+            ways = {"direct": "directly", "relayed": "through a relay", "signaling": "through the server"}
+            words = self._connection.words
+            self._tell({"event": "connected", "path": kind, "words": words}, f"· connected {ways[kind]} ({words})")
         self._send_waiting()
 
     def _receipt(self, receipt: ReceiptArrived) -> None:
@@ -189,33 +192,14 @@ class TerminalPresenter:
     # Signaling
 
     def _receive(self, event: Event) -> None:
+        tell(self._connection, event)
         match event:
-            case Joined(_, _, hosts, ice_servers) | Resumed(_, _, hosts, _, ice_servers):
-                self._connection.joined([{"member": host.member, "away": host.away} for host in hosts], ice_servers)
-            case Received(sender, data):
-                self._connection.receive(sender, data)
-            case Presence(member, True, change):
-                if change in ("joined", "back"):
-                    self._connection.host_here(member)
-                else:
-                    self._connection.host_gone(member)
             case Lost(reason, retry_in):
-                self._connection.lost_server()
                 print(f"{reason} Trying again in {retry_in:.1f} s.", file=sys.stderr)
             case Refused(code, message, True):
                 self._closed(code, message)
             case _:
                 pass
-
-
-class _Sender:
-    """The signaling socket as the connection sees it."""
-
-    def __init__(self, socket: SignalingSocket) -> None:
-        self._socket = socket
-
-    def send(self, to: str, data: bytes) -> None:
-        self._socket.send(to, data)
 
 
 def read_stdin(lines: asyncio.Queue[str | None]) -> None:
