@@ -1,0 +1,195 @@
+"""An allocation (RFC 8656 §2.2, §3.2): a client's relayed addresses with the permissions and channels it installed.
+
+It owns them, so that nothing is left when it goes. The two questions of the data path, which a shell asks for every
+packet, are `to_peer` and `from_peer`: one look-up each, and no rule outside of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from slidewire.stun.address import Address
+from slidewire.turn.authentication import Identity
+from slidewire.turn.effects import FiveTuple, Handle, Opened
+from slidewire.turn.limits import Rate
+
+NO_CHANNEL: Final = 0
+"""There is a permission but no channel: a Data indication carries it."""
+
+
+class Meter:
+    """Packets and bytes of one allocation, and how many more there may be now."""
+
+    __slots__ = ("_bandwidth", "_bytes_full_at", "_packets", "_packets_full_at", "bytes", "dropped", "packets")
+
+    def __init__(self, packets: Rate | None, bandwidth: Rate | None) -> None:
+        self.packets = self.bytes = self.dropped = 0
+        self._packets, self._bandwidth = packets, bandwidth
+        self._packets_full_at = self._bytes_full_at = 0.0
+
+    def admit(self, size: int, now: float) -> bool:
+        """Count a packet, if there may be one."""
+        if self._packets is not None:
+            packets = self._packets.take(self._packets_full_at, now)
+            if packets is None:
+                self.dropped += 1
+                return False
+            self._packets_full_at = packets
+        if self._bandwidth is not None:
+            bandwidth = self._bandwidth.take(self._bytes_full_at, now, size)
+            if bandwidth is None:
+                self.dropped += 1
+                return False
+            self._bytes_full_at = bandwidth
+        self.packets += 1
+        self.bytes += size
+        return True
+
+
+class Relays:
+    """The relayed transport addresses of all allocations.
+
+    Behind a one-to-one NAT a relay is announced by another host than it is bound to. Packets between two of our relays
+    never leave the machine, so they are sent to where the other is bound, and come from where it is bound.
+    """
+
+    def __init__(self) -> None:
+        self.live: set[Address] = set()
+        self.hosts: set[str] = set()
+        self._announced: dict[str, str] = {}
+        self._bound: dict[str, str] = {}
+
+    def opened(self, relay: Opened) -> None:
+        self.live.add(relay.announced)
+        self.hosts.add(relay.announced.host)
+        if relay.bound.host != relay.announced.host:
+            self._announced[relay.bound.host] = relay.announced.host
+            self._bound[relay.announced.host] = relay.bound.host
+
+    def closed(self, relay: Opened) -> None:
+        self.live.discard(relay.announced)
+
+    def target_of(self, peer: Address) -> Address:
+        """Where to send for this peer."""
+        host = self._bound.get(peer.host)
+        return peer if host is None else Address(host, peer.port)
+
+    def name_of(self, source: Address) -> Address:
+        """As whom clients know the sender of a packet."""
+        host = self._announced.get(source[0]) if self._announced else None
+        return source if host is None else Address(host, source[1])
+
+
+@dataclass(slots=True, eq=False)
+class Channel:
+    """§12: a number for a peer. It carries data only while its peer has a permission as well."""
+
+    number: int
+    peer: Address
+    target: Address
+    """Where the socket sends to: the peer, but for our own relays behind a NAT."""
+    relay: Handle
+    expires: float
+    usable_until: float
+    """The earlier of its own end and its permission's."""
+
+
+@dataclass(slots=True, eq=False)
+class Allocation:
+    client: FiveTuple
+    owner: Identity
+    transaction: bytes
+    """Of the request that made it, and …"""
+    answer: bytes
+    """… what it was answered: a retransmission gets it again."""
+    created: float
+    expires: float
+    relays: dict[int, Opened]
+    """By address family."""
+    meter: Meter
+    total: Meter
+    """Of all allocations together."""
+    all_relays: Relays
+    permissions: dict[str, float] = field(default_factory=dict)
+    """Host -> when it ends. §9: a permission is for a host, whatever the port."""
+    channels: dict[int, Channel] = field(default_factory=dict)
+    channels_by_peer: dict[Address, Channel] = field(default_factory=dict)
+    new_peers_full_at: float = 0.0
+
+    # --- the data path ------------------------------------------------------------------------------------------------
+
+    def to_peer(self, number: int, size: int, now: float) -> Channel | None:
+        """The channel that a client's ChannelData of `size` bytes goes out on, or None to drop it."""
+        channel = self.channels.get(number)
+        if channel is None or channel.usable_until <= now or not self.admit(size, now):
+            return None
+        if channel.peer.host in self.all_relays.hosts and channel.peer not in self.all_relays.live:
+            return None  # the relay it was bound to has closed, and its port may be somebody else's
+        return channel
+
+    def from_peer(self, source: Address, size: int, now: float) -> int | None:
+        """The channel number for what came from there, NO_CHANNEL, or None to drop it. A plain tuple will do."""
+        peer = self.all_relays.name_of(source)
+        channel = self.channels_by_peer.get(peer)
+        if channel is not None and channel.usable_until > now:
+            return channel.number if self.admit(size, now) else None
+        if not self.permits(peer, now) or not self.admit(size, now):
+            return None
+        return NO_CHANNEL
+
+    def admit(self, size: int, now: float) -> bool:
+        return self.meter.admit(size, now) and self.total.admit(size, now)
+
+    def permits(self, peer: Address, now: float) -> bool:
+        """§9. On our own hosts only relays are peers."""
+        if self.permissions.get(peer[0], 0.0) <= now:
+            return False
+        return peer[0] not in self.all_relays.hosts or peer in self.all_relays.live
+
+    # --- what requests change -----------------------------------------------------------------------------------------
+
+    def permit(self, host: str, until: float) -> None:
+        self.permissions[host] = until
+        for channel in self.channels_by_peer.values():
+            if channel.peer.host == host:
+                channel.usable_until = min(channel.expires, until)
+
+    def bind(self, number: int, peer: Address, target: Address, relay: Handle, until: float) -> None:
+        """Bind or renew. The caller has looked at `conflicts` and has permitted the host."""
+        channel = self.channels.get(number)
+        if channel is None:
+            channel = Channel(number, peer, target, relay, until, until)
+            self.channels[number] = self.channels_by_peer[peer] = channel
+        channel.expires = until
+        channel.usable_until = min(until, self.permissions[peer.host])
+
+    def conflicts(self, number: int, peer: Address) -> bool:
+        """§12.2: a number is bound to one peer, and a peer to one number."""
+        by_number, by_peer = self.channels.get(number), self.channels_by_peer.get(peer)
+        return by_number is not by_peer
+
+    def forget_expired(self, now: float) -> None:
+        for host in [host for host, until in self.permissions.items() if until <= now]:
+            del self.permissions[host]
+        for channel in [channel for channel in self.channels.values() if channel.expires <= now]:
+            self._unbind(channel)
+
+    def forbid(self, host: str) -> None:
+        """Take a permission back at once."""
+        self.permissions.pop(host, None)
+        for channel in self.channels_by_peer.values():
+            if channel.peer.host == host:
+                channel.usable_until = 0.0
+
+    def drop_family(self, family: int) -> Opened | None:
+        """Give up one of two relays, with what was bound to it."""
+        for host in [host for host in self.permissions if Address(host, 0).family == family]:
+            del self.permissions[host]
+        for channel in [channel for channel in self.channels.values() if channel.peer.family == family]:
+            self._unbind(channel)
+        return self.relays.pop(family, None)
+
+    def _unbind(self, channel: Channel) -> None:
+        del self.channels[channel.number]
+        del self.channels_by_peer[channel.peer]

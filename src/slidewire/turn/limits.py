@@ -1,0 +1,100 @@
+"""How much is too much: rates, a sieve that needs no memory per source, and every number in one place.
+
+A bucket is one number, the moment at which it would be full again (the generic cell rate algorithm, ITU-T I.371).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from dataclasses import dataclass
+from typing import Final
+
+from slidewire.stun.address import pack_host
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`per_second` in the long run, `burst` at once."""
+
+    per_second: float
+    burst: float
+
+    def take(self, full_at: float, now: float, cost: float = 1.0) -> float | None:
+        """The bucket after taking `cost` from it, or None if there is not enough in it."""
+        after = max(full_at, now) + cost / self.per_second
+        return after if after <= now + self.burst / self.per_second + 1e-9 else None
+
+
+class Sieve:
+    """A rate per source without remembering sources: each falls, by a keyed hash, into one of a fixed set of buckets.
+
+    Strangers who share a bucket share its rate. Without the key nobody can choose whom to share with.
+    """
+
+    def __init__(self, rate: Rate, key: bytes, buckets: int = 1 << 16) -> None:
+        self._rate = rate
+        self._key = key
+        self._full_at = array("d", bytes(8 * buckets))
+
+    def take(self, source: bytes, now: float) -> bool:
+        digest = hashlib.blake2b(source, digest_size=8, key=self._key).digest()
+        index = int.from_bytes(digest, "big") % len(self._full_at)
+        after = self._rate.take(self._full_at[index], now)
+        if after is None:
+            return False
+        self._full_at[index] = after
+        return True
+
+
+def prefix_of(host: str) -> bytes:
+    """Whom an address counts as: itself for IPv4, its /56 for IPv6 (what one customer gets)."""
+    return pack_host(host)[:7]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, sizes in bytes."""
+
+    default_lifetime: int = 600
+    max_lifetime: int = 3600
+    max_age: float = 24 * 3600.0
+    """No allocation lives longer, however often it is refreshed."""
+    permission_lifetime: float = 300.0
+    channel_lifetime: float = 600.0
+    reservation_lifetime: float = 30.0
+    nonce_lifetime: float = 3600.0
+
+    allocations: int = 10_000
+    allocations_per_user: int = 128
+    allocations_per_address: int = 512
+    """A whole audience may sit behind one address."""
+    permissions: int = 64
+    channels: int = 32
+    new_peers: Rate = Rate(5, 64)
+    """New peer hosts per allocation."""
+
+    answers: Rate = Rate(10, 20)
+    """Datagrams sent to a source that has not yet proved, by a nonce, to be where it says."""
+    answers_total: Rate = Rate(2000, 4000)
+    failures: Rate = Rate(1, 20)
+    """Wrong passwords of a source; past them it is not answered."""
+
+    packets: Rate | None = Rate(20_000, 20_000)
+    bandwidth: Rate | None = Rate(12_500_000, 12_500_000)
+    """Per allocation, both directions together."""
+    total_bandwidth: Rate | None = None
+
+    streams: int = 10_000
+    streams_per_address: int = 512
+    first_message: float = 10.0
+    """What a stream client has for its first whole message, and for the rest of any message it began."""
+    idle: float = 30.0
+    """… and without an allocation after that."""
+    stranger_frame: int = 4096
+    """The largest frame of a stream client without an allocation."""
+    retransmissions: float = 40.0
+    """How long a request may be repeated (RFC 8489 §6.3.1): the answer to a deletion is kept as long."""
+
+
+UNLIMITED: Final = Limits(packets=None, bandwidth=None)

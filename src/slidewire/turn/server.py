@@ -1,0 +1,655 @@
+"""The TURN server's mind: RFC 8656 over `authentication`, `requests`, `policy` and `allocation`.
+
+Sans-I/O. A shell feeds it (`receive_…`, `stream_…`, `relay_…`), drains `next_effect` after every call, and calls
+`handle_timer` when `get_timer` says. `now` is monotonic seconds; the wall clock (credentials and nonces are dates) and
+entropy are functions given by the caller. Nothing that comes from outside makes a method raise.
+
+An Allocate takes two steps: the core asks for a socket (`OpenRelay`), hears `relay_opened` or `relay_failed`, and only
+then answers.
+
+A shell with a fast path looks allocations up itself, in `clients_of` and `allocation_of`, and asks them `to_peer` and
+`from_peer`; it reads these tables and never changes them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from slidewire.stun.address import IPV4, IPV6, Address
+from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
+from slidewire.stun.message import BINDING, Builder, Class, Message, parse
+from slidewire.turn.allocation import NO_CHANNEL, Allocation, Meter
+from slidewire.turn.attributes import (
+    ADDRESS_ERROR_CODE,
+    DATA,
+    LIFETIME,
+    RESERVATION_TOKEN,
+    XOR_PEER_ADDRESS,
+    XOR_RELAYED_ADDRESS,
+    AddressError,
+    Method,
+    TurnError,
+)
+from slidewire.turn.authentication import COOKIE, Authenticator, Identity, Nonces, Rejection
+from slidewire.turn.book import Book
+from slidewire.turn.credentials import Credentials, user_of
+from slidewire.turn.effects import (
+    CloseRelay,
+    CloseStream,
+    Effect,
+    FiveTuple,
+    Handle,
+    Opened,
+    OpenRelay,
+    SendToClient,
+    SendToPeer,
+    SocketAddress,
+    Transport,
+)
+from slidewire.turn.limits import Limits, Sieve, prefix_of
+from slidewire.turn.policy import PeerPolicy
+from slidewire.turn.requests import (
+    METHODS,
+    Allocate,
+    ChannelBind,
+    CreatePermission,
+    Refresh,
+    Wrong,
+    understand,
+    understand_send,
+)
+from slidewire.turn.streams import BUSY, NotTurn, Stream, Streams, channel_data, is_channel_data, split_channel_data
+from slidewire.turn.timers import Timers
+
+_ANYBODY: Final = b"anybody"
+_LARGEST_FRAME: Final = 4 + 0xFFFF + 1 + 16
+"""ChannelData with its padding, or a STUN message with its header."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request on its way through the server."""
+
+    client: FiveTuple
+    method: int
+    transaction: bytes
+    who: Identity
+
+    def success(self) -> Builder:
+        return Builder(self.method, Class.SUCCESS, self.transaction)
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """An Allocate that waits for its sockets."""
+
+    asked: _Asked
+    request: Allocate
+    waiting: set[int]
+    opened: dict[int, Opened] = field(default_factory=dict)
+    failed: dict[int, int] = field(default_factory=dict)
+    sibling: Opened | None = None
+    wanted: bool = True
+    """The client is still there."""
+
+    @property
+    def transaction(self) -> bytes:
+        return self.asked.transaction
+
+
+class TurnServer:
+    """See the module. One instance is one server, whatever the number of its sockets."""
+
+    def __init__(
+        self,
+        *,
+        realm: str,
+        credentials: Credentials,
+        policy: PeerPolicy,
+        entropy: Callable[[int], bytes],
+        wall: Callable[[], float],
+        limits: Limits | None = None,
+        families: Iterable[int] = (IPV4, IPV6),
+        nonce_key: bytes | None = None,
+        sha256: bool = False,
+    ) -> None:
+        self.limits = limits = limits or Limits()
+        self.credentials = credentials
+        self.counters: Counter[str] = Counter()
+        self.total = Meter(None, limits.total_bandwidth)
+        self._policy = policy
+        self._entropy = entropy
+        self._wall = wall
+        self._families = frozenset(families)
+        nonces = Nonces(nonce_key or entropy(32), limits.nonce_lifetime, COOKIE if sha256 else b"")
+        self._authenticator = Authenticator(realm, credentials, nonces, sha256=sha256)
+        self._answers = Sieve(limits.answers, entropy(32))
+        self._answers_total = Sieve(limits.answers_total, entropy(32), 1)
+        self._failures = Sieve(limits.failures, entropy(32))
+        self._book = Book(limits)
+        self._streams = Streams(limits)
+        self._pending: dict[int, _Pending] = {}
+        self._pending_by_client: dict[FiveTuple, _Pending] = {}
+        self._reservations: dict[bytes, Opened] = {}
+        self._deleted: dict[FiveTuple, tuple[bytes, bytes]] = {}
+        self._listeners: set[Address] = set()
+        self._tickets = itertools.count(1)
+        self._effects: deque[Effect] = deque()
+        self._timers = Timers()
+
+    # --- what the shell calls -----------------------------------------------------------------------------------------
+
+    def next_effect(self) -> Effect | None:
+        return self._effects.popleft() if self._effects else None
+
+    def get_timer(self) -> float | None:
+        return self._timers.next()
+
+    def handle_timer(self, now: float) -> None:
+        self._timers.run(now)
+
+    def listens_on(self, address: Address) -> None:
+        """One of the server's own addresses: nothing that claims to come from it is answered, and it is no peer."""
+        self._listeners.add(address)
+
+    def receive_datagram(self, data: bytes, client: FiveTuple, now: float) -> None:
+        if not data:
+            self._count("garbage")
+        elif is_channel_data(data):
+            self._receive_channel_data(data, client, now)
+        else:
+            self._receive_message(data, client, now)
+
+    def stream_opened(self, client: FiveTuple, now: float) -> bool:
+        """A client has connected. False: it is one too many, close it."""
+        stream = self._streams.open(client, now)
+        if stream is None:
+            self._count("streams refused")
+            return False
+        self._timers.arm(stream.deadline, self._check_stream, stream)
+        return True
+
+    def receive_stream(self, client: FiveTuple, data: bytes, now: float) -> None:
+        """Whatever came, in any pieces."""
+        stream = self._streams.get(client)
+        if stream is None:
+            return
+        stream.buffer += data
+        frames = 0
+        try:
+            while (frame := stream.next_frame(self._largest_frame(client))) is not None:
+                frames += 1
+                if is_channel_data(frame):
+                    self._receive_channel_data(frame, client, now)
+                else:
+                    stream.spoke = self._receive_message(frame, client, now) or stream.spoke
+        except NotTurn:
+            self._count("garbage")
+            self._close_stream(stream)
+            return
+        self._streams.heard(stream, frames, self._is_busy(client), now)
+        self._timers.arm(stream.deadline, self._check_stream, stream)
+
+    def stream_closed(self, client: FiveTuple, now: float) -> None:
+        """The client, or the network, closed it. Its allocation goes with it."""
+        stream = self._streams.get(client)
+        if stream is not None:
+            self._forget_stream(stream)
+
+    def relay_opened(self, ticket: int, family: int, relay: Opened, now: float, sibling: Opened | None = None) -> None:
+        """The answer to OpenRelay; `sibling` if the next port was asked for."""
+        pending = self._pending[ticket]
+        pending.waiting.discard(family)
+        pending.opened[family] = relay
+        pending.sibling = sibling or pending.sibling
+        self._finish(ticket, pending, now)
+
+    def relay_failed(self, ticket: int, family: int, now: float) -> None:
+        """The answer to OpenRelay when there is no port to be had."""
+        pending = self._pending[ticket]
+        pending.waiting.discard(family)
+        pending.failed[family] = TurnError.INSUFFICIENT_CAPACITY
+        self._finish(ticket, pending, now)
+
+    def receive_from_peer(self, relay: Handle, data: bytes, source: Address, now: float) -> None:
+        """§11.3, §12.7. `source` may be a plain tuple of host and port."""
+        allocation = self._book.of_relay(relay)
+        number = None if allocation is None else allocation.from_peer(source, len(data), now)
+        if allocation is None or number is None:
+            self._count("peer packets dropped")
+            return
+        client = allocation.client
+        if number != NO_CHANNEL:
+            self._send(client, channel_data(number, data, stream=client.transport.is_stream))
+            return
+        peer = self._book.relays.name_of(Address(source[0], source[1]))
+        indication = Builder(Method.DATA, Class.INDICATION, self._entropy(12)).add(XOR_PEER_ADDRESS, peer)
+        try:
+            self._send(client, indication.add(DATA, data).encode())
+        except ValueError:
+            self._count("peer packets dropped")  # too large for an indication: a channel would have carried it
+
+    def clients_of(self, transport: Transport, server: SocketAddress) -> Mapping[SocketAddress, Allocation]:
+        """The allocations whose clients use this transport address of ours, by the client's address. Live."""
+        return self._book.clients_of(transport, server)
+
+    def allocation_of(self, relay: Handle) -> Allocation | None:
+        return self._book.of_relay(relay)
+
+    # --- what its owner calls -----------------------------------------------------------------------------------------
+
+    @property
+    def allocations(self) -> list[Allocation]:
+        return list(self._book)
+
+    @property
+    def policy(self) -> PeerPolicy:
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: PeerPolicy) -> None:
+        """Takes effect at once, on what was permitted before as well."""
+        self._policy = policy
+        self.recheck()
+
+    def recheck(self) -> None:
+        """Ask the policy again about every permission: somebody left a room, or the policy is another."""
+        for allocation in self._book:
+            for host in list(allocation.permissions):
+                if self._refusal_of_host(allocation.owner.username, host):
+                    allocation.forbid(host)
+
+    def revoke(self, user: str) -> None:
+        """Shut out a user (or one username): no new allocation, and the existing ones end here."""
+        self.credentials.revoke(user, self._wall())
+        for allocation in self.allocations:
+            if self.credentials.revoked(allocation.owner.username):
+                self._delete(allocation)
+
+    def introduce(self, username: str) -> None:
+        """Let USERHASH find this username (see `Authenticator.introduce`)."""
+        self._authenticator.introduce(username, self._wall())
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def _receive_message(self, data: bytes, client: FiveTuple, now: float) -> bool:
+        """True if it was a STUN message that deserves a stream client some patience."""
+        message = parse(data)
+        if message is None or message.fingerprint_holds() is False:
+            self._count("garbage")
+            return False
+        if message.class_ is Class.INDICATION:
+            if message.method == Method.SEND:
+                self._receive_send(message, client, now)
+            return True
+        # Responses are never answered, nor is what claims to come from ourselves: two servers, or a server and its own
+        # relay, would talk to each other for ever.
+        if message.class_ is not Class.REQUEST or message.method not in METHODS or self._is_own(client.address):
+            self._count("ignored")
+            return False
+        if message.method == BINDING:
+            self._receive_binding(message, client, now)
+        else:
+            self._receive_request(message, client, now)
+        return True
+
+    def _receive_binding(self, message: Message, client: FiveTuple, now: float) -> None:
+        """RFC 8489 §6.3.1. Nobody has to authenticate for it."""
+        understood = understand(message)
+        if isinstance(understood, Wrong):
+            answer = _error(message.method, message.transaction, understood)
+        else:
+            answer = Builder(BINDING, Class.SUCCESS, message.transaction).add(XOR_MAPPED_ADDRESS, client.address)
+        self._answer_stranger(client, answer.encode, now)
+
+    def _receive_request(self, message: Message, client: FiveTuple, now: float) -> None:
+        """§5: authentication first, whatever the request is."""
+        wall = self._wall()
+        allocation = self._book.of_client(client)
+        owner = None if allocation is None else allocation.owner
+        outcome = self._authenticator.authenticate(message, client, wall, owner)
+        if isinstance(outcome, Rejection):
+            self._reject(message, client, outcome, now, wall)
+            return
+        asked = _Asked(client, message.method, message.transaction, outcome)
+        if owner is not None and user_of(outcome.username) != user_of(owner.username):
+            self._refuse(asked, TurnError.WRONG_CREDENTIALS)
+            return
+        match understand(message):
+            case Wrong() as wrong:
+                self._refuse(asked, wrong.code, wrong.unknown)
+            case Allocate() as request:
+                self._allocate(asked, request, allocation, now)
+            case _ if allocation is None:
+                self._mismatch(asked)
+            case Refresh() as request:
+                self._refresh(asked, request, allocation, now)
+            case CreatePermission() as request:
+                self._create_permission(asked, request, allocation, now)
+            case ChannelBind() as request:
+                self._channel_bind(asked, request, allocation, now)
+
+    def _reject(self, message: Message, client: FiveTuple, why: Rejection, now: float, wall: float) -> None:
+        self._count(f"rejected {int(why.code)}")
+
+        def answer() -> bytes:
+            error = _error(message.method, message.transaction, Wrong(why.code))
+            if why.code != ErrorCode.BAD_REQUEST:
+                self._authenticator.challenge(error, client, wall)
+            return error.encode()
+
+        if not why.proven:
+            self._answer_stranger(client, answer, now)
+        elif self._failures.take(prefix_of(client.client[0]), now):
+            self._send(client, answer())
+        else:
+            self._count("answers withheld")
+
+    def _answer_stranger(self, client: FiveTuple, answer: Callable[[], bytes], now: float) -> None:
+        """Somebody who may not be where it says: little is sent there. A stream client has shown where it is."""
+        if client.transport.is_stream or (
+            self._answers.take(prefix_of(client.client[0]), now) and self._answers_total.take(_ANYBODY, now)
+        ):
+            self._send(client, answer())
+        else:
+            self._count("answers withheld")
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def _allocate(self, asked: _Asked, request: Allocate, allocation: Allocation | None, now: float) -> None:
+        """§7.2, from step 2 on."""
+        client, username = asked.client, asked.who.username
+        existing = allocation or self._pending_by_client.get(client)
+        if existing is not None:
+            if existing.transaction != asked.transaction:
+                self._refuse(asked, TurnError.ALLOCATION_MISMATCH)
+            elif allocation is not None:  # a retransmission gets the same answer; or else it is on its way
+                self._send(client, allocation.answer)
+        elif request.families[0] not in self._families:
+            self._refuse(asked, TurnError.ADDRESS_FAMILY_NOT_SUPPORTED)
+        elif request.token is not None and request.token not in self._reservations:
+            self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
+        elif self._book.too_many(client, username):
+            self._refuse(asked, TurnError.ALLOCATION_QUOTA_REACHED)
+        else:
+            self._book.hold(client, username)
+            pending = _Pending(asked, request, set(request.families))
+            self._pending_by_client[client] = pending
+            self._ask_for_relays(pending, now)
+
+    def _ask_for_relays(self, pending: _Pending, now: float) -> None:
+        ticket, request = next(self._tickets), pending.request
+        self._pending[ticket] = pending
+        if request.token is not None:
+            self._timers.cancel(request.token)
+            relay = self._reservations.pop(request.token)
+            pending.opened[relay.announced.family] = relay
+            pending.waiting.clear()
+            self._finish(ticket, pending, now)
+            return
+        for family in request.families:
+            if family in self._families:
+                self._effects.append(OpenRelay(ticket, family, request.even_port, request.reserve_next))
+            else:
+                pending.waiting.discard(family)
+                pending.failed[family] = TurnError.ADDRESS_FAMILY_NOT_SUPPORTED
+
+    def _finish(self, ticket: int, pending: _Pending, now: float) -> None:
+        """When all sockets are there, or not: answer, if the client is still there to hear it."""
+        if pending.waiting:
+            return
+        asked, request = pending.asked, pending.request
+        del self._pending[ticket]
+        if pending.wanted:
+            del self._pending_by_client[asked.client]
+        if pending.wanted and pending.opened and not self.credentials.revoked(asked.who.username):
+            self._start(asked, pending, now)
+            return
+        self._book.release(asked.client, asked.who.username)
+        for relay in (*pending.opened.values(), pending.sibling):
+            if relay is not None:
+                self._effects.append(CloseRelay(relay.handle))
+        if pending.wanted:
+            self._refuse(asked, pending.failed.get(request.families[0], TurnError.INSUFFICIENT_CAPACITY))
+
+    def _start(self, asked: _Asked, pending: _Pending, now: float) -> None:
+        """§7.2: the allocation begins, and the client hears of it."""
+        lifetime = self._lifetime(pending.request.lifetime or None)
+        answer = asked.success()
+        for relay in pending.opened.values():
+            answer.add(XOR_RELAYED_ADDRESS, relay.announced)
+        for family, code in pending.failed.items():
+            answer.add(ADDRESS_ERROR_CODE, AddressError(family, Error(code)))
+        if pending.sibling is not None:
+            answer.add(RESERVATION_TOKEN, self._reserve(pending.sibling, now))
+        answer.add(XOR_MAPPED_ADDRESS, asked.client.address).add(LIFETIME, lifetime)
+        allocation = Allocation(
+            client=asked.client,
+            owner=asked.who,
+            transaction=asked.transaction,
+            answer=asked.who.sign(answer),
+            created=now,
+            expires=now + lifetime,
+            relays=pending.opened,
+            meter=Meter(self.limits.packets, self.limits.bandwidth),
+            total=self.total,
+            all_relays=self._book.relays,
+        )
+        self._deleted.pop(asked.client, None)
+        self._book.add(allocation)
+        self._timers.arm(now + self.limits.permission_lifetime, self._check_allocation, allocation)
+        self._count("allocations made")
+        self._send(asked.client, allocation.answer)
+
+    def _reserve(self, relay: Opened, now: float) -> bytes:
+        """§7.2: keep the next higher port for whoever shows the token."""
+        token = self._entropy(8)
+        self._reservations[token] = relay
+        self._timers.arm(now + self.limits.reservation_lifetime, self._check_reservation, token)
+        return token
+
+    def _refresh(self, asked: _Asked, request: Refresh, allocation: Allocation, now: float) -> None:
+        """§8.2."""
+        family, lifetime = request.family, self._lifetime(request.lifetime)
+        lifetime = max(0, int(min(lifetime, allocation.created + self.limits.max_age - now)))
+        if family is not None and family not in allocation.relays:
+            self._refuse(asked, TurnError.PEER_ADDRESS_FAMILY_MISMATCH)
+            return
+        answer = asked.who.sign(asked.success().add(LIFETIME, lifetime))
+        self._send(asked.client, answer)
+        if lifetime:
+            allocation.expires = now + lifetime
+            self._timers.arm(allocation.expires, self._check_allocation, allocation)
+        elif family is not None and len(allocation.relays) > 1:
+            self._close_relay(self._book.remove_family(allocation, family))
+        else:
+            self._delete(allocation)
+            # A client whose answer was lost asks again, and hears the same instead of 437.
+            self._deleted[asked.client] = asked.transaction, answer
+            self._timers.cancel(asked.client)
+            self._timers.arm(now + self.limits.retransmissions, self._forget_deleted, asked.client)
+
+    def _create_permission(self, asked: _Asked, request: CreatePermission, allocation: Allocation, now: float) -> None:
+        """§10.2: all of them, or none."""
+        hosts = {peer.host: peer.family for peer in request.peers}
+        if not allocation.relays.keys() >= set(hosts.values()):
+            self._refuse(asked, TurnError.PEER_ADDRESS_FAMILY_MISMATCH)
+            return
+        for host in hosts:
+            if why := self._refusal_of_host(asked.who.username, host):
+                self._forbid(asked, why)
+                return
+        if not self._has_room(allocation, hosts, now):
+            self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
+            return
+        for host in hosts:
+            allocation.permit(host, now + self.limits.permission_lifetime)
+        self._accept(asked, asked.success())
+
+    def _channel_bind(self, asked: _Asked, request: ChannelBind, allocation: Allocation, now: float) -> None:
+        """§12.2."""
+        number, peer, limits = request.number, request.peer, self.limits
+        allocation.forget_expired(now)
+        relay = allocation.relays.get(peer.family)
+        if allocation.conflicts(number, peer):
+            self._refuse(asked, ErrorCode.BAD_REQUEST)
+        elif relay is None:
+            self._refuse(asked, TurnError.PEER_ADDRESS_FAMILY_MISMATCH)
+        elif why := self._refusal(asked.who.username, peer):
+            self._forbid(asked, why)
+        elif number not in allocation.channels and (
+            len(allocation.channels) >= limits.channels or not self._has_room(allocation, (peer.host,), now)
+        ):
+            self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
+        else:
+            allocation.permit(peer.host, now + limits.permission_lifetime)
+            target = self._book.relays.target_of(peer)
+            allocation.bind(number, peer, target, relay.handle, now + limits.channel_lifetime)
+            self._accept(asked, asked.success())
+
+    def _has_room(self, allocation: Allocation, hosts: Iterable[str], now: float) -> bool:
+        """Whether these may be permitted as well; new ones count against the allocation's rate."""
+        new = [host for host in hosts if allocation.permissions.get(host, 0.0) <= now]
+        if not new:
+            return True
+        allocation.forget_expired(now)
+        full_at = self.limits.new_peers.take(allocation.new_peers_full_at, now, len(new))
+        if full_at is None or len(allocation.permissions) + len(new) > self.limits.permissions:
+            return False
+        allocation.new_peers_full_at = full_at
+        return True
+
+    def _mismatch(self, asked: _Asked) -> None:
+        """§5: there is no allocation, unless this is what ended it, once more."""
+        transaction, answer = self._deleted.get(asked.client, (b"", b""))
+        if transaction == asked.transaction:
+            self._send(asked.client, answer)
+        else:
+            self._refuse(asked, TurnError.ALLOCATION_MISMATCH)
+
+    # --- data ---------------------------------------------------------------------------------------------------------
+
+    def _receive_send(self, message: Message, client: FiveTuple, now: float) -> None:
+        """§11.2. Never answered."""
+        allocation = self._book.of_client(client)
+        send = None if allocation is None else understand_send(message)
+        if allocation is not None and send is not None:
+            relay = allocation.relays.get(send.peer.family)
+            allowed = allocation.permits(send.peer, now) and not self._refusal(allocation.owner.username, send.peer)
+            if relay is not None and allowed and allocation.admit(len(send.data), now):
+                target = self._book.relays.target_of(send.peer)
+                self._effects.append(SendToPeer(relay.handle, send.data, target, send.dont_fragment))
+                return
+        self._count("client packets dropped")
+
+    def _receive_channel_data(self, data: bytes, client: FiveTuple, now: float) -> None:
+        """§12.6."""
+        allocation = self._book.of_client(client)
+        frame = split_channel_data(data)
+        channel = None if allocation is None or frame is None else allocation.to_peer(frame[0], len(frame[1]), now)
+        if channel is not None and frame is not None:
+            self._effects.append(SendToPeer(channel.relay, frame[1], channel.target))
+        else:
+            self._count("client packets dropped")
+
+    # --- small rules --------------------------------------------------------------------------------------------------
+
+    def _refusal_of_host(self, username: str, host: str) -> str | None:
+        """A permission has no port, so our relays' hosts pass here, and their ports are looked at for every packet."""
+        return None if host in self._book.relays.hosts else self._policy.refusal_of_host(username, host)
+
+    def _refusal(self, username: str, peer: Address) -> str | None:
+        if peer.host in self._book.relays.hosts:
+            return None if peer in self._book.relays.live else "own address"
+        return "own address" if peer in self._listeners else self._policy.refusal(username, peer)
+
+    def _is_own(self, address: Address) -> bool:
+        name = self._book.relays.name_of(address)
+        return name in self._book.relays.live or address in self._listeners
+
+    def _is_busy(self, client: FiveTuple) -> bool:
+        return self._book.of_client(client) is not None or client in self._pending_by_client
+
+    def _largest_frame(self, client: FiveTuple) -> int:
+        return _LARGEST_FRAME if self._book.of_client(client) is not None else self.limits.stranger_frame
+
+    def _lifetime(self, asked: int | None) -> int:
+        """§7.2, §8.2: at least the default, at most the maximum; zero stays zero, and ends an allocation."""
+        if asked is None:
+            return self.limits.default_lifetime
+        return min(max(asked, self.limits.default_lifetime), self.limits.max_lifetime) if asked else 0
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def _forbid(self, asked: _Asked, why: str) -> None:
+        self._count(f"peers refused: {why}")
+        self._refuse(asked, TurnError.FORBIDDEN)
+
+    def _refuse(self, asked: _Asked, code: int, unknown: tuple[int, ...] = ()) -> None:
+        self._count(f"refused {int(code)}")
+        self._accept(asked, _error(asked.method, asked.transaction, Wrong(code, unknown)))
+
+    def _accept(self, asked: _Asked, answer: Builder) -> None:
+        self._send(asked.client, asked.who.sign(answer))
+
+    def _send(self, client: FiveTuple, data: bytes) -> None:
+        self._effects.append(SendToClient(client, data))
+
+    def _count(self, what: str) -> None:
+        self.counters[what] += 1
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def _delete(self, allocation: Allocation) -> None:
+        self._timers.cancel(allocation)
+        for relay in self._book.remove(allocation):
+            self._close_relay(relay)
+        self._count("allocations ended")
+
+    def _close_relay(self, relay: Opened | None) -> None:
+        if relay is not None:
+            self._effects.append(CloseRelay(relay.handle))
+
+    def _close_stream(self, stream: Stream) -> None:
+        self._forget_stream(stream)
+        self._effects.append(CloseStream(stream.client))
+
+    def _forget_stream(self, stream: Stream) -> None:
+        self._timers.cancel(stream)
+        self._streams.forget(stream)
+        if (allocation := self._book.of_client(stream.client)) is not None:
+            self._delete(allocation)
+        if (pending := self._pending_by_client.pop(stream.client, None)) is not None:
+            pending.wanted = False
+
+    def _check_allocation(self, allocation: Allocation, now: float) -> float | None:
+        if allocation.expires <= now:
+            self._delete(allocation)
+            return None
+        allocation.forget_expired(now)
+        return min(allocation.expires, now + self.limits.permission_lifetime)
+
+    def _check_reservation(self, token: bytes, now: float) -> None:
+        self._close_relay(self._reservations.pop(token))
+
+    def _forget_deleted(self, client: FiveTuple, now: float) -> None:
+        self._deleted.pop(client, None)
+
+    def _check_stream(self, stream: Stream, now: float) -> float | None:
+        if stream.deadline == BUSY and not self._is_busy(stream.client):
+            stream.deadline = now + self.limits.idle
+        if stream.deadline > now:
+            return min(stream.deadline, now + self.limits.idle)
+        self._count("streams closed for silence")
+        self._close_stream(stream)
+        return None
+
+
+def _error(method: int, transaction: bytes, wrong: Wrong) -> Builder:
+    """Without a reason phrase: the number says it, and what strangers are sent should be short."""
+    answer = Builder(method, Class.ERROR, transaction).add(ERROR_CODE, Error(wrong.code))
+    return answer.add(UNKNOWN_ATTRIBUTES, wrong.unknown) if wrong.unknown else answer

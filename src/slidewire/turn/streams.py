@@ -1,0 +1,126 @@
+"""Clients over TCP and TLS: frames in their byte stream, and how long they may keep us waiting.
+
+STUN messages and ChannelData are told apart by two bits (RFC 8656 §2.1, §12.5; RFC 8489 §6.2.2):
+
+ 0                   1                   2                   3
+ 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+|0 0| STUN type             |  length of what follows the header |
+|0 1| Channel Number        |  length, padded to 4 in a stream   |
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from slidewire.stun.attributes import MAGIC_COOKIE
+from slidewire.stun.message import HEADER_BYTES
+from slidewire.turn.effects import FiveTuple
+from slidewire.turn.limits import Limits, prefix_of
+
+_HEAD: Final = struct.Struct("!HH")
+_COOKIE: Final = MAGIC_COOKIE.to_bytes(4, "big")
+
+
+BUSY: Final = float("inf")
+"""The deadline of a client that has an allocation: that one's end is end enough."""
+
+
+class NotTurn(Exception):
+    """The stream carries something else, or a frame larger than it may be. There is no way to find the next frame."""
+
+
+def is_channel_data(data: bytes | bytearray | memoryview) -> bool:
+    return data[0] & 0xC0 == 0x40
+
+
+def channel_data(number: int, payload: bytes, *, stream: bool) -> bytes:
+    """§12.4, §12.5: padded to four bytes over a stream."""
+    padding = bytes(-len(payload) % 4) if stream else b""
+    return _HEAD.pack(number, len(payload)) + payload + padding
+
+
+def split_channel_data(data: bytes) -> tuple[int, bytes] | None:
+    """Number and payload of a ChannelData frame; None if it is cut short."""
+    if len(data) < 4:
+        return None
+    number, length = _HEAD.unpack_from(data)
+    return (number, data[4 : 4 + length]) if len(data) >= 4 + length else None
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One stream client, from its first byte."""
+
+    client: FiveTuple
+    prefix: bytes
+    deadline: float
+    """When to close it, unless something better happens."""
+    buffer: bytearray = field(default_factory=bytearray)
+    spoke: bool = False
+    """A whole STUN message has come."""
+
+    def next_frame(self, largest: int) -> bytes | None:
+        """Take a whole frame off the buffer; None if there is none yet. Raises NotTurn."""
+        buffer = self.buffer
+        if len(buffer) < 4:
+            return None
+        kind, length = _HEAD.unpack_from(buffer)
+        match kind >> 14:
+            case 0:
+                size = padded = HEADER_BYTES + length
+                if length % 4 or (len(buffer) >= 8 and buffer[4:8] != _COOKIE):
+                    raise NotTurn
+            case 1:
+                size = 4 + length
+                padded = size + -size % 4
+            case _:
+                raise NotTurn
+        if padded > largest:
+            raise NotTurn
+        if len(buffer) < padded:
+            return None
+        frame = bytes(buffer[:size])
+        del buffer[:padded]
+        return frame
+
+
+class Streams:
+    """The stream clients that are connected, and whether there may be one more."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._streams: dict[FiveTuple, Stream] = {}
+        self._held: Counter[bytes] = Counter()
+
+    def get(self, client: FiveTuple) -> Stream | None:
+        return self._streams.get(client)
+
+    def open(self, client: FiveTuple, now: float) -> Stream | None:
+        """None if there are too many."""
+        prefix, limits = prefix_of(client.client[0]), self._limits
+        if len(self._streams) >= limits.streams or self._held[prefix] >= limits.streams_per_address:
+            return None
+        self._held[prefix] += 1
+        stream = self._streams[client] = Stream(client, prefix, now + limits.first_message)
+        return stream
+
+    def forget(self, stream: Stream) -> None:
+        if self._streams.pop(stream.client, None) is None:
+            return
+        stream.buffer.clear()
+        self._held[stream.prefix] -= 1
+        if not self._held[stream.prefix]:
+            del self._held[stream.prefix]
+
+    def heard(self, stream: Stream, frames: int, busy: bool, now: float) -> None:
+        """Move the deadline after that many whole frames came. Half a frame, or nothing to stay for: waiting ends."""
+        limits = self._limits
+        if not stream.spoke:
+            return  # the first deadline stands, however many bytes trickle in
+        if not stream.buffer:
+            stream.deadline = BUSY if busy else now + limits.idle
+        elif frames or stream.deadline == BUSY:
+            stream.deadline = now + limits.first_message

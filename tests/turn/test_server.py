@@ -1,0 +1,510 @@
+"""Stories about a relay: a client asks, the core asks for a socket, we say yes or no, time passes."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slidewire.stun import attributes as a
+from slidewire.stun.address import IPV4, IPV6, Address
+from slidewire.stun.message import BINDING, Builder, Class, parse
+from slidewire.turn import attributes as t
+from slidewire.turn.attributes import Method
+from slidewire.turn.effects import FiveTuple, Transport
+from slidewire.turn.limits import Limits
+from slidewire.turn.policy import PeerPolicy
+from tests.stun import test_vectors as vectors
+from tests.turn.stage import PEER, PEER6, RELAY_HOST, SERVER, Client, Stage
+
+STREAMS = (Transport.TCP, Transport.TLS)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+class TestBinding:
+    def test_tells_a_client_its_address(self, stage: Stage) -> None:
+        client = stage.client("192.0.2.10", 40_000)
+        answer = client.transact(vectors.CHROMIUM_BINDING)
+        assert answer is not None and answer.class_ is Class.SUCCESS
+        assert answer[a.XOR_MAPPED_ADDRESS] == Address("192.0.2.10", 40_000)
+
+    def test_over_ipv6(self, stage: Stage) -> None:
+        client = Client(stage, FiveTuple(Transport.UDP, ("2001:db8::7", 9, 0, 0), SERVER))
+        answer = client.transact(vectors.COTURN_BINDING)
+        assert answer is not None and answer[a.XOR_MAPPED_ADDRESS] == Address("2001:db8::7", 9)
+
+    def test_unknown_attributes_are_named(self, stage: Stage) -> None:
+        odd = a.opaque(0x0003, "CHANGE-REQUEST", "RFC 5780")
+        answer = stage.client().transact(stage.client().request(BINDING, (odd, bytes(4))).encode())
+        assert answer is not None and answer.code == 420 and answer[a.UNKNOWN_ATTRIBUTES] == (3,)
+
+
+class TestAllocate:
+    def test_the_first_answer_is_a_challenge(self, stage: Stage) -> None:
+        answer = stage.client().transact(vectors.CHROMIUM_ALLOCATE)
+        assert answer is not None and answer.code == 401
+        assert answer[a.REALM] == "slidewire" and len(answer[a.NONCE]) == 16
+        assert stage.asked == []
+
+    def test_the_client_is_answered_when_the_socket_is_there(self) -> None:
+        stage = Stage(relays=False)
+        client = stage.client()
+        client.challenge()
+        request = client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP))
+        assert client.transact(request) is None and [asked.family for asked in stage.asked] == [IPV4]
+        stage.answer(stage.asked[0])
+        (heard,) = client.heard()
+        message = parse(heard)
+        assert message is not None and message.class_ is Class.SUCCESS and message.integrity_holds(client.key)
+        assert message.get(t.XOR_RELAYED_ADDRESS) == Address(RELAY_HOST[IPV4], 50_001)
+        assert message.get(a.XOR_MAPPED_ADDRESS) == client.five_tuple.address
+        assert message.get(t.LIFETIME) == 600
+
+    def test_no_socket_no_allocation(self) -> None:
+        stage = Stage(relays=False)
+        client = stage.client()
+        client.challenge()
+        client.send(client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP)))
+        stage.fail(stage.asked[0])
+        (heard,) = client.heard()
+        message = parse(heard)
+        assert message is not None and message.get(a.ERROR_CODE) == a.Error(508)
+        assert stage.server.allocations == []
+        stage.auto = True
+        assert client.allocate().class_ is Class.SUCCESS
+
+    def test_a_retransmission_while_the_socket_opens_is_not_asked_for_twice(self) -> None:
+        stage = Stage(relays=False)
+        client = stage.client()
+        client.challenge()
+        request = client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP))
+        client.send(request)
+        client.send(request)
+        assert len(stage.asked) == 1
+        stage.answer(stage.asked[0])
+        assert len(client.heard()) == 1
+
+    @pytest.mark.parametrize(
+        ("asked", "given_"), [(None, 600), (1, 600), (777, 777), (3600, 3600), (10**9, 3600), (0, 600)]
+    )
+    def test_lifetimes(self, stage: Stage, asked: int | None, given_: int) -> None:
+        client = stage.client()
+        assert client.allocate(*([] if asked is None else [(t.LIFETIME, asked)]))[t.LIFETIME] == given_
+        stage.wait(given_ - 1)
+        assert len(stage.open) == 1
+        stage.wait(1)
+        assert stage.open == {} and stage.server.allocations == []
+
+    @pytest.mark.parametrize(
+        ("fields", "code"),
+        [
+            ([], 400),
+            ([(t.REQUESTED_TRANSPORT, 6)], 442),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.REQUESTED_ADDRESS_FAMILY, 3)], 440),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.RESERVATION_TOKEN, bytes(8))], 508),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.RESERVATION_TOKEN, bytes(8)), (t.EVEN_PORT, False)], 400),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.RESERVATION_TOKEN, bytes(8)), (t.REQUESTED_ADDRESS_FAMILY, 1)], 400),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, 2), (t.REQUESTED_ADDRESS_FAMILY, 1)], 400),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, 1)], 400),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, 2), (t.EVEN_PORT, True)], 400),
+            ([(t.REQUESTED_TRANSPORT, 17), (a.opaque(0x002A, "CONNECTION-ID", "RFC 6062"), bytes(4))], 420),
+            ([(a.opaque(0x0019, "REQUESTED-TRANSPORT", ""), b"\x11")], 400),
+            ([(t.REQUESTED_TRANSPORT, 17), (a.opaque(0x000D, "LIFETIME", ""), b"\0")], 400),
+        ],
+    )  # fmt: skip
+    def test_wrong_requests(self, stage: Stage, fields: list[tuple[a.Attribute[object], object]], code: int) -> None:
+        assert stage.client().ask(Method.ALLOCATE, *fields).code == code
+        assert stage.asked == [] and stage.server.allocations == []
+
+    def test_ipv6_where_there_is_none(self) -> None:
+        stage = Stage(families=[IPV4])
+        assert stage.client().allocate((t.REQUESTED_ADDRESS_FAMILY, IPV6)).code == 440
+
+    def test_ipv6(self, stage: Stage) -> None:
+        assert stage.client().allocate((t.REQUESTED_ADDRESS_FAMILY, IPV6)).relayed.host == RELAY_HOST[IPV6]
+
+    def test_both_families(self, stage: Stage) -> None:
+        answer = stage.client().allocate((t.ADDITIONAL_ADDRESS_FAMILY, IPV6))
+        relayed = answer.message.get_all(t.XOR_RELAYED_ADDRESS)
+        assert [address.family for address in relayed] == [IPV4, IPV6] and answer[t.ADDRESS_ERROR_CODE] is None
+
+    def test_one_of_both_families(self) -> None:
+        stage = Stage(families=[IPV4])
+        answer = stage.client().allocate((t.ADDITIONAL_ADDRESS_FAMILY, IPV6))
+        assert answer.class_ is Class.SUCCESS and len(answer.message.get_all(t.XOR_RELAYED_ADDRESS)) == 1
+        assert answer[t.ADDRESS_ERROR_CODE] == t.AddressError(IPV6, a.Error(440))
+
+    def test_the_second_family_has_no_port_left(self) -> None:
+        stage = Stage(relays=False)
+        client = stage.client()
+        client.challenge()
+        client.send(client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, IPV6)))
+        v4, v6 = stage.asked
+        stage.fail(v6)
+        assert client.heard() == []
+        stage.answer(v4)
+        (heard,) = client.heard()
+        message = parse(heard)
+        assert message is not None and message.get(t.ADDRESS_ERROR_CODE) == t.AddressError(IPV6, a.Error(508))
+
+    def test_dont_fragment_is_understood(self, stage: Stage) -> None:
+        assert stage.client().allocate((t.DONT_FRAGMENT, True)).class_ is Class.SUCCESS
+
+    def test_real_clients_bytes(self, stage: Stage) -> None:
+        """What coturn's client asks for, signed by us: an even port, and the next one kept."""
+        answer = stage.client().allocate((t.LIFETIME, 777), (t.EVEN_PORT, True), (t.REQUESTED_ADDRESS_FAMILY, IPV4))
+        assert answer.relayed.port % 2 == 0 and len(answer[t.RESERVATION_TOKEN]) == 8
+
+
+class TestReservations:
+    def test_the_next_port_is_kept_for_who_has_the_token(self, stage: Stage) -> None:
+        first = stage.client(port=1).allocate((t.EVEN_PORT, True))
+        stage.wait(29)
+        second = stage.client(port=2).allocate((t.RESERVATION_TOKEN, first[t.RESERVATION_TOKEN]))
+        assert second.relayed == Address(first.relayed.host, first.relayed.port + 1)
+        assert stage.client(port=3).allocate((t.RESERVATION_TOKEN, first[t.RESERVATION_TOKEN])).code == 508
+        stage.wait(2)
+        assert len(stage.open) == 2
+
+    def test_it_is_given_up_after_half_a_minute(self, stage: Stage) -> None:
+        first = stage.client(port=1).allocate((t.EVEN_PORT, True))
+        stage.wait(31)
+        assert len(stage.open) == 1
+        assert stage.client(port=2).allocate((t.RESERVATION_TOKEN, first[t.RESERVATION_TOKEN])).code == 508
+
+    def test_an_even_port_alone_keeps_nothing(self, stage: Stage) -> None:
+        answer = stage.client().allocate((t.EVEN_PORT, False))
+        assert answer.relayed.port % 2 == 0 and answer[t.RESERVATION_TOKEN] is None and len(stage.open) == 1
+
+
+class TestRefresh:
+    def test_keeps_it_alive(self, stage: Stage) -> None:
+        client = stage.allocated()
+        for _ in range(5):
+            stage.wait(500)
+            assert client.refresh()[t.LIFETIME] == 600
+        stage.wait(599)
+        assert len(stage.open) == 1
+        stage.wait(2)
+        assert stage.open == {} and client.refresh().code == 437
+
+    def test_shortens_it(self, stage: Stage) -> None:
+        client = stage.allocated((t.LIFETIME, 3600))
+        assert client.refresh(600)[t.LIFETIME] == 600
+        stage.wait(601)
+        assert stage.open == {}
+
+    def test_zero_ends_it(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.refresh(0)[t.LIFETIME] == 0
+        assert stage.open == {} and client.refresh(0).code == 437
+        assert client.allocate().class_ is Class.SUCCESS
+
+    def test_one_family_of_two(self, stage: Stage) -> None:
+        client = stage.allocated((t.ADDITIONAL_ADDRESS_FAMILY, IPV6))
+        assert client.permit(PEER, PEER6).code == 0
+        assert client.refresh(0, (t.REQUESTED_ADDRESS_FAMILY, IPV6)).code == 0
+        assert [relay.bound.family for relay in stage.open.values()] == [IPV4]
+        assert client.permit(PEER6).code == 443 and client.permit(PEER).code == 0
+        assert client.refresh(600, (t.REQUESTED_ADDRESS_FAMILY, IPV6)).code == 443
+
+    def test_nothing_lives_for_ever(self) -> None:
+        stage = Stage(limits=Limits(max_age=2000))
+        client = stage.allocated()
+        for _ in range(3):
+            stage.wait(500)
+            client.nonce = None
+            assert client.refresh(600).code == 0
+        assert client.refresh(600)[t.LIFETIME] == 500
+        stage.wait(501)
+        assert stage.open == {}
+
+
+class TestPermissions:
+    def test_a_peer_is_heard_only_with_one(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.relayed is not None
+        stage.from_peer(client.relayed, b"too early", PEER)
+        client.say(PEER, b"too early")
+        assert client.told() == [] and stage.sent_away() == []
+        assert client.permit(PEER).code == 0
+        stage.from_peer(client.relayed, b"hello", PEER)
+        client.say(PEER, b"and back")
+        assert client.told() == [(PEER, b"hello")] and stage.sent_away() == [(b"and back", PEER)]
+
+    def test_it_is_for_the_host_on_every_port(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.relayed is not None
+        client.permit(PEER)
+        other = Address(PEER.host, 6000)
+        stage.from_peer(client.relayed, b"x", other)
+        assert client.told() == [(other, b"x")]
+        stage.from_peer(client.relayed, b"x", Address("8.8.8.8", PEER.port))
+        assert client.told() == []
+
+    def test_it_ends_after_five_minutes_whatever_is_sent(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.relayed is not None
+        client.permit(PEER)
+        for _ in range(3):
+            stage.wait(99.9)
+            client.say(PEER, b"data does not renew it")
+            stage.from_peer(client.relayed, b"nor does this", PEER)
+        assert len(client.told()) == 3
+        stage.wait(1)
+        client.say(PEER, b"late")
+        stage.from_peer(client.relayed, b"late", PEER)
+        assert client.told() == [] and len(stage.sent_away()) == 3
+        assert client.permit(PEER).code == 0
+        stage.from_peer(client.relayed, b"again", PEER)
+        assert client.told() == [(PEER, b"again")]
+
+    def test_all_or_none(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.permit(PEER, Address("10.0.0.1", 5000)).code == 403
+        client.say(PEER, b"x")
+        assert stage.sent_away() == []
+
+    def test_wrong_requests(self, stage: Stage) -> None:
+        client = stage.client()
+        assert client.permit(PEER).code == 437
+        client.allocate()
+        assert client.permit().code == 400 and client.permit(PEER6).code == 443
+
+
+class TestChannels:
+    def test_carry_data_both_ways(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.relayed is not None and client.bind(0x4000, PEER).code == 0
+        client.say_on(0x4000, b"ping")
+        stage.from_peer(client.relayed, b"pong", PEER)
+        assert stage.sent_away() == [(b"ping", PEER)] and client.told() == [(0x4000, b"pong")]
+
+    def test_another_port_of_the_peer_comes_as_an_indication(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.relayed is not None
+        client.bind(0x4000, PEER)
+        stage.from_peer(client.relayed, b"x", Address(PEER.host, 6))
+        assert client.told() == [(Address(PEER.host, 6), b"x")]
+
+    def test_need_their_permission(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.relayed is not None
+        client.bind(0x4000, PEER)
+        stage.wait(301)
+        client.say_on(0x4000, b"x")
+        stage.from_peer(client.relayed, b"x", PEER)
+        assert stage.sent_away() == [] and client.told() == []
+        client.permit(PEER)
+        client.say_on(0x4000, b"y")
+        stage.from_peer(client.relayed, b"y", PEER)
+        assert stage.sent_away() == [(b"y", PEER)] and client.told() == [(0x4000, b"y")]
+
+    def test_end_after_ten_minutes(self, stage: Stage) -> None:
+        client = stage.allocated((t.LIFETIME, 3600))
+        client.bind(0x4000, PEER)
+        stage.wait(400)
+        client.permit(PEER)
+        stage.wait(201)
+        client.say_on(0x4000, b"x")
+        assert stage.sent_away() == []
+        assert client.bind(0x4000, Address("8.8.8.8", 5000)).code == 0
+
+    def test_binding_again_renews(self, stage: Stage) -> None:
+        client = stage.allocated((t.LIFETIME, 3600))
+        for _ in range(4):
+            assert client.bind(0x4000, PEER).code == 0
+            stage.wait(290)
+        client.say_on(0x4000, b"x")
+        assert stage.sent_away() == [(b"x", PEER)]
+
+    @pytest.mark.parametrize("number", [0x0000, 0x3FFF, 0x5000, 0x7FFE, 0xFFFF])
+    def test_numbers_out_of_range(self, stage: Stage, number: int) -> None:
+        assert stage.allocated().bind(number, PEER).code == 400
+
+    def test_one_peer_one_number(self, stage: Stage) -> None:
+        client = stage.allocated()
+        client.bind(0x4000, PEER)
+        assert client.bind(0x4001, PEER).code == 400
+        assert client.bind(0x4000, Address("8.8.8.8", 5000)).code == 400
+        assert client.bind(0x4FFF, Address("8.8.8.8", 5000)).code == 0
+
+    def test_wrong_requests(self, stage: Stage) -> None:
+        client = stage.client()
+        assert client.bind(0x4000, PEER).code == 437
+        client.allocate()
+        assert client.ask(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 0x4000)).code == 400
+        assert client.ask(Method.CHANNEL_BIND, (t.XOR_PEER_ADDRESS, PEER)).code == 400
+        assert client.bind(0x4000, PEER6).code == 443
+
+    @pytest.mark.parametrize("cut", [1, 2, 3, 4, 7])
+    def test_cut_frames_are_dropped(self, stage: Stage, cut: int) -> None:
+        client = stage.allocated()
+        client.bind(0x4000, PEER)
+        client.send(b"\x40\x00\x00\x04abcd"[:cut])
+        assert stage.sent_away() == []
+
+    def test_padding_in_a_datagram_is_not_data(self, stage: Stage) -> None:
+        client = stage.allocated()
+        client.bind(0x4000, PEER)
+        client.send(b"\x40\x00\x00\x01a\0\0\0")
+        assert stage.sent_away() == [(b"a", PEER)]
+
+
+class TestSendIndications:
+    def test_an_empty_datagram(self, stage: Stage) -> None:
+        client = stage.allocated()
+        client.permit(PEER)
+        client.say(PEER, b"")
+        assert stage.sent_away() == [(b"", PEER)]
+
+    def test_wrong_ones_are_discarded_without_a_word(self, stage: Stage) -> None:
+        client = stage.allocated()
+        client.permit(PEER)
+        odd = a.opaque(0x7000, "ODD", "")
+        cases: list[list[tuple[a.Attribute[Any], Any]]] = [
+            [], [(t.DATA, b"x")], [(t.XOR_PEER_ADDRESS, PEER)],
+                       [(t.DATA, b"x"), (t.XOR_PEER_ADDRESS, PEER), (odd, b"")],
+                       [(t.DATA, b"x"), (t.XOR_PEER_ADDRESS, PEER6)],
+        ]  # fmt: skip
+        for fields in cases:
+            builder = Builder(Method.SEND, Class.INDICATION, bytes(12))
+            for attribute, value in fields:
+                builder.add(attribute, value)
+            client.send(builder.encode())
+        assert stage.sent_away() == [] and client.heard() == []
+
+    def test_too_large_for_an_indication(self, stage: Stage) -> None:
+        client = stage.allocated()
+        assert client.relayed is not None
+        client.permit(PEER)
+        stage.from_peer(client.relayed, bytes(65_527), PEER)  # the largest UDP payload there is, over IPv6
+        assert client.heard() == [] and stage.server.counters["peer packets dropped"] == 1
+
+
+class TestStreams:
+    @pytest.mark.parametrize("transport", STREAMS)
+    def test_a_whole_session(self, stage: Stage, transport: Transport) -> None:
+        client = stage.allocated(transport=transport)
+        assert client.relayed is not None
+        client.bind(0x4000, PEER)
+        client.say_on(0x4000, b"12345")
+        stage.from_peer(client.relayed, b"678", PEER)
+        assert stage.sent_away() == [(b"12345", PEER)]
+        assert client.heard() == [b"\x40\x00\x00\x03678\0"]
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+    def test_in_any_pieces(self, stage: Stage, size: int) -> None:
+        client = stage.allocated(transport=Transport.TCP)
+        client.bind(0x4000, PEER)
+        client.permit(PEER)
+        indication = Builder(Method.SEND, Class.INDICATION, bytes(12)).add(t.XOR_PEER_ADDRESS, PEER)
+        data = b"\x40\x00\x00\x05hello\0\0\0" + indication.add(t.DATA, b"you").encode() + b"\x40\x00\x00\x00"
+        for start in range(0, len(data), size):
+            client.send(data[start : start + size])
+        assert stage.sent_away() == [(b"hello", PEER), (b"you", PEER), (b"", PEER)]
+
+    def test_the_allocation_goes_with_its_connection(self, stage: Stage) -> None:
+        client = stage.allocated(transport=Transport.TCP)
+        stage.server.stream_closed(client.five_tuple, stage.now)
+        stage.drain()
+        assert stage.open == {} and stage.server.allocations == []
+
+    def test_a_client_that_left_while_its_socket_opened(self) -> None:
+        stage = Stage(relays=False)
+        client = stage.client(transport=Transport.TCP)
+        client.challenge()
+        client.send(client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)))
+        stage.server.stream_closed(client.five_tuple, stage.now)
+        again = stage.client(transport=Transport.TCP)
+        stage.answer(stage.asked[0])
+        assert stage.open == {} and again.heard() == []
+        stage.auto = True
+        assert again.allocate().class_ is Class.SUCCESS
+
+    def test_something_else_is_cut_off(self, stage: Stage) -> None:
+        for greeting in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03",
+            b"\x00\x01\x00\x00nope",
+        ):
+            client = stage.client(transport=Transport.TCP)
+            client.send(greeting)
+            assert stage.closed_streams == [client.five_tuple]
+            stage.closed_streams.clear()
+
+
+class TestBehindNat:
+    def test_two_of_our_clients_meet_inside(self) -> None:
+        """Relays are bound to 10.0.0.5 and announced as 198.51.100.9: neither leaves the machine to reach the other."""
+        stage = Stage(relays=False, policy=PeerPolicy(own=frozenset({"10.0.0.5", "198.51.100.9"})))
+        inside = "10.0.0.5"
+        clients = [stage.client(port=port) for port in (1, 2)]
+        for number, client in enumerate(clients):
+            client.challenge()
+            client.send(client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)))
+            relay = stage.opened(IPV4, announced="198.51.100.9")
+            relay = relay._replace(bound=Address(inside, relay.bound.port))
+            stage.server.relay_opened(stage.asked[number].ticket, IPV4, relay, stage.now)
+            stage.drain()
+            client.heard()
+            client.relayed = relay.announced
+        one, two = clients
+        assert one.relayed is not None and two.relayed is not None
+        assert one.bind(0x4000, two.relayed).code == 0 and two.permit(one.relayed).code == 0
+        one.say_on(0x4000, b"hello")
+        assert stage.sent_away() == [(b"hello", Address(inside, two.relayed.port))]
+        stage.from_peer(two.relayed, b"hello", Address(inside, one.relayed.port))
+        assert two.told() == [(one.relayed, b"hello")]
+
+
+class TestAnythingAtAll:
+    """No input makes the core raise, and none leaves it in a state that does so later."""
+
+    @given(st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=120)), max_size=12))
+    @settings(max_examples=150, deadline=None)
+    def test_garbage(self, pieces: list[tuple[int, bytes]]) -> None:
+        stage = Stage()
+        clients = [stage.client(port=1), stage.client(port=2, transport=Transport.TCP), stage.allocated(port=3)]
+        for which, data in pieces:
+            clients[which].send(data)
+            stage.wait(1)
+        stage.wait(4000)
+        assert stage.open == {} and stage.server.allocations == []
+
+    def test_mutated_sessions(self) -> None:
+        """A real session with bytes changed, cut, repeated and reordered, over both kinds of transport; seeded."""
+        dice = random.Random(8656)
+        for round_ in range(150):
+            stage = Stage()
+            client = stage.client(transport=dice.choice([Transport.UDP, Transport.TCP]))
+            client.challenge()
+            script = [
+                client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17), (t.EVEN_PORT, True)),
+                client.signed(Method.CREATE_PERMISSION, (t.XOR_PEER_ADDRESS, PEER)),
+                client.signed(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 0x4000), (t.XOR_PEER_ADDRESS, PEER)),
+                b"\x40\x00\x00\x04abcd",
+                client.signed(Method.REFRESH, (t.LIFETIME, 0)),
+                *vectors.VECTORS,
+            ]
+            for _ in range(30):
+                data = bytearray(dice.choice(script))
+                if dice.random() < 0.6:
+                    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+                if dice.random() < 0.1:
+                    del data[dice.randrange(len(data)) :]
+                client.send(bytes(data))
+                for relay in list(stage.open.values()):
+                    stage.server.receive_from_peer(
+                        relay.handle, dice.randbytes(10), dice.choice([PEER, PEER6]), stage.now
+                    )
+                stage.wait(dice.choice([0, 0, 1, 20, 200]))
+            stage.wait(5000)
+            assert stage.open == {} and stage.server.allocations == [], f"round {round_}"
