@@ -74,6 +74,7 @@ export class Connection {
   #fatal: { code: string; message: string } | null = null
   #over = false
   #reported = ''
+  #wasConnected = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #pumping = false
 
@@ -330,6 +331,8 @@ export class Connection {
     if (!this.#target || !this.#signaling?.isMember) return
     const mine = { host: this.#target, attempt: null as Handshake | null, since: now, nextHello: now }
     this.#handshake = mine
+    // The host is silent, or the socket is dead and nobody has said so: find out which.
+    if (this.#session) this.#signaling.probe(now)
     void Handshake.start(this.link, this.identity.kind, this.identity.name).then((attempt) => {
       if (this.#handshake !== mine) return
       mine.attempt = attempt
@@ -488,7 +491,8 @@ export class Connection {
   #report(now: number): void {
     const best = this.#session?.bestPath(now)
     const present = this.#signaling?.hosts.some((host) => !host.away) ?? false
-    let standing: Standing = this.#session ? 'reconnecting' : 'connecting'
+    this.#wasConnected ||= best !== undefined
+    let standing: Standing = this.#wasConnected ? 'reconnecting' : 'connecting'
     if (best) standing = best.kind as Standing
     else if (this.#signaling?.isMember && !present) standing = 'host_gone'
     const roundTrip = best?.roundTrip === null || !best ? null : Math.round(best.roundTrip)
