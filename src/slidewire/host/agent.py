@@ -380,9 +380,14 @@ class HostAgent:
         await guest.close()
 
     async def _keep_house(self) -> None:
+        ways: dict[int, str] = {}
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             now = monotonic()
+            # That nothing comes from somebody any more is an event only here: operators want to see who went dark.
+            before, ways = ways, {guest.id: guest.best_path()[0] for guest in self.guests.values()}
+            if ways != before:
+                self._announce_soon(_is_operator)
             for guest in list(self.guests.values()):
                 if now - guest.last_heard > (FORGET_AFTER_LEAVING if guest.has_left else FORGET_GUEST_AFTER):
                     self._forget(guest)
