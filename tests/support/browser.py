@@ -6,12 +6,14 @@ purpose and said so. What is looked at is also kept as a picture in tests/artifa
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import io
 import json
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,14 @@ async def canvas(page: Page, test_id: str = "slide-picture") -> Image.Image:
     """What the page has drawn of a slide."""
     data = await page.get_by_test_id(test_id).evaluate("canvas => canvas.toDataURL('image/png')")
     return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE / 1000) -> None:
+    """Wait for something that no element says, and fail if it does not come."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain: {what}"
+        await asyncio.sleep(0.03)
 
 
 # Looking at a page

@@ -1,0 +1,199 @@
+"""The show survives: server or host killed, page frozen, socket dead without a word. The next click lands, nothing is
+replayed, and nobody needs a new link or even a reload."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.support import decks
+from tests.support.browser import (
+    LAPTOP,
+    NO_WEBRTC,
+    SOCKET_FAILS,
+    Visitors,
+    connected,
+    note_receipts,
+    picture,
+    says,
+    tap,
+)
+from tests.support.programs import Programs
+from tests.support.wire import wire_to
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
+
+
+@pytest.fixture
+def deck() -> str:
+    return str(decks.numbered_pdf(250))
+
+
+async def test_the_server_is_killed_and_comes_back(slidewire: Programs, visitors: Visitors, deck: str) -> None:
+    visitors.tolerate(SOCKET_FAILS)
+    server = await slidewire.start("serve", *LOOPBACK)
+    where = await server.ready()
+    host = await slidewire.start("host", deck, "--server", where["https"], environment=NO_DISPLAY)
+    link = (await host.ready())["presenter_link"]
+    page = await connected(await visitors.open(link), "Connected directly")
+    through_server = await connected(await visitors.open(link, script=NO_WEBRTC), "Connected through the server")
+
+    await server.kill()
+    for slide in range(1, 6):
+        await tap(page, "next")
+        await says(page, f"{slide} → {slide + 1}")
+    await expect(page.get_by_test_id("connection")).to_contain_text("Connected directly")
+    await says(through_server, "Reconnecting", "connection")
+    await tap(through_server, "next")
+    await says(through_server, "tap")
+    await picture(through_server, "server-gone")
+
+    await (await slidewire.start("serve", "--listen", "127.0.0.1", "--port", str(where["port"]))).ready()
+    # The host is back when a newcomer gets in; both pages come back by themselves.
+    newcomer = await connected(await visitors.open(link))
+    await connected(through_server, "Connected through the server")
+    await says(newcomer, "6 / 250", "slide-number")
+    for slide, somebody in enumerate((newcomer, through_server, page), start=6):
+        await tap(somebody, "next")
+        await says(somebody, f"{slide} → {slide + 1}")
+
+
+async def test_the_host_is_killed_and_comes_back(slidewire: Programs, visitors: Visitors, deck: str) -> None:
+    address = (await (await slidewire.start("serve", *LOOPBACK)).ready())["https"]
+    host = await slidewire.start("host", deck, "--server", address, environment=NO_DISPLAY)
+    link = (await host.ready())["presenter_link"]
+    page = await connected(await visitors.open(link), "Connected directly")
+    await tap(page, "next")
+    await says(page, "1 → 2")
+    await host.kill()
+    await says(page, "Host is gone", "connection")
+    await note_receipts(page)
+    await tap(page, "next")
+    await page.wait_for_function("() => window.receipts.length > 0")
+    said = await page.evaluate("window.receipts")
+    assert said in (["Not sent in time"], ["Unknown"])
+    await picture(page, "host-gone")
+
+    again = await slidewire.start("host", deck, "--server", address, environment=NO_DISPLAY)
+    assert (await again.ready())["presenter_link"] == link
+    await connected(page, "Connected directly")
+    await says(page, "1 / 250", "slide-number")
+    await tap(page, "next")
+    await says(page, "1 → 2")
+
+
+async def test_a_tap_is_late_or_never_but_not_later(slidewire: Programs, visitors: Visitors, deck: str) -> None:
+    """The host stops for a while, as a computer does that swaps: what was tapped meanwhile does not come out after."""
+    host = await slidewire.start("up", deck, *LOOPBACK, environment=NO_DISPLAY)
+    page = await connected(await visitors.open((await host.ready())["presenter_link"]), "Connected directly")
+    os.kill(host.process.pid, signal.SIGSTOP)
+    try:
+        await tap(page, "next")
+        await expect(page.get_by_test_id("receipt")).to_have_class("receipt pending")
+        await says(page, "Unknown")
+        await says(page, "look at the slide before you tap again")
+        await picture(page, "unknown")
+    finally:
+        os.kill(host.process.pid, signal.SIGCONT)
+    await connected(page)
+    await tap(page, "next")
+    await says(page, "1 → 2")
+    await says(page, "2 / 250", "slide-number")
+
+
+@pytest.mark.parametrize("way", ["directly", "through the server"])
+async def test_the_phone_was_locked(slidewire: Programs, visitors: Visitors, deck: str, way: str) -> None:
+    ready = await (await slidewire.start("up", deck, *LOOPBACK, environment=NO_DISPLAY)).ready()
+    operator = await connected(await visitors.open(ready["operator_link"], LAPTOP))
+    script = NO_WEBRTC if way == "through the server" else None
+    page = await connected(await visitors.open(ready["presenter_link"], script=script), f"Connected {way}")
+    await note_receipts(page)
+    await tap(page, "next")
+    await says(page, "1 → 2")
+
+    async with locked(page):
+        # The host hears nothing any more: what the phone knew of its connections is old.
+        await expect(operator.get_by_text("not answering")).to_be_visible()
+        await picture(operator, f"operator-phone-locked-{way.split()[0]}")
+    back = time.monotonic()
+    await tap(page, "next")
+    await says(page, "2 → 3")
+    took = time.monotonic() - back
+    print(f"back {way}: {took * 1000:.0f} ms")
+    assert took < 1.5, "the promise is a second; Playwright's own tap is in it"
+    await says(page, "3 / 250", "slide-number")
+    assert await page.evaluate("window.receipts") == ["1 → 2", "2 → 3"]
+
+
+async def test_a_socket_dies_without_a_word(slidewire: Programs, visitors: Visitors, deck: str) -> None:
+    ready = await (await slidewire.start("up", deck, *LOOPBACK, environment=NO_DISPLAY)).ready()
+    async with wire_to(ready["port"]) as wire:
+        link = ready["presenter_link"].replace(f":{ready['port']}/", f":{wire.port}/")
+        page = await connected(await visitors.open(link, script=NO_WEBRTC), "Connected through the server")
+        await note_receipts(page)
+        await tap(page, "next")
+        await says(page, "1 → 2")
+
+        # While the page slept; when it comes back it takes another socket.
+        await hide(page)
+        wire.fall_silent()
+        await show(page)
+        back = time.monotonic()
+        await tap(page, "next")
+        await says(page, "2 → 3")
+        print(f"back after a dead socket: {(time.monotonic() - back) * 1000:.0f} ms")
+        assert time.monotonic() - back < 2.5, "a second for the old socket to answer, then a new one"
+
+        # In the middle of it: the page notices by itself and says so.
+        wire.fall_silent()
+        await says(page, "Reconnecting", "connection")
+        await connected(page, "Connected through the server")
+        await tap(page, "next")
+        await says(page, "3 → 4")
+        assert (await page.evaluate("window.receipts"))[-1] == "3 → 4"
+        await says(page, "4 / 250", "slide-number")
+
+
+async def set_visibility(page: Page, state: str) -> None:
+    await page.evaluate(
+        """state => {
+          Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state })
+          Object.defineProperty(document, 'hidden', { configurable: true, get: () => state === 'hidden' })
+          document.dispatchEvent(new Event('visibilitychange'))
+        }""",
+        state,
+    )
+
+
+async def hide(page: Page) -> None:
+    """Another tab is in front: Playwright keeps every page in front, so the page is told what a browser would tell it."""
+    await set_visibility(page, "hidden")
+
+
+async def show(page: Page) -> None:
+    await set_visibility(page, "visible")
+
+
+@contextlib.asynccontextmanager
+async def locked(page: Page) -> AsyncIterator[None]:
+    """Hidden, and then stopped as a phone stops a browser: no timer, no message, nothing runs until it is unlocked."""
+    await hide(page)
+    devtools: Any = await page.context.new_cdp_session(page)
+    await devtools.send("Debugger.enable")
+    await devtools.send("Debugger.pause")
+    try:
+        yield
+    finally:
+        await devtools.send("Debugger.resume")
+        await devtools.send("Debugger.disable")
+        await show(page)
