@@ -224,6 +224,10 @@ class Lab:
             raise RuntimeError("the forwarder ended; see its traceback above")
         return json.loads(answer)
 
+    @property
+    def forwarder_pid(self) -> int:
+        return self._forwarder.pid
+
     def _namespace(self) -> Namespace:
         namespace = Namespace()
         self._open.callback(namespace.close)
