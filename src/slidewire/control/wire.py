@@ -37,9 +37,9 @@ from slidewire.control.seal import Opener, Rejection, Sealer
 _ORDER: tuple[type, ...] = (Pong, Ping, Ack, Receipt, LaserReceipt, Seen, Floor, IntentRecord, Laser)
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
-REPETITION = (0.020, 0.060, 0.120, 0.250)
+REPETITION = (0.010, 0.030, 0.060, 0.100, 0.150)
 """Seconds after the first sending at which something unacknowledged is sent again; then every `REPEAT_EVERY`."""
-REPEAT_EVERY = 0.250
+REPEAT_EVERY = 0.100
 
 
 def repeat_after(sent_at: float, times_sent: int) -> float:

@@ -20,8 +20,8 @@ const INTENTS_PER_FRAME = 32
 /** An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago. */
 const RIDES_ALONG_AFTER = 10
 /** After the first sending an intent is sent again at these times, and then every `REPEAT_EVERY`. */
-const REPETITION = [20, 60, 120, 250]
-const REPEAT_EVERY = 250
+const REPETITION = [10, 30, 60, 100, 150]
+const REPEAT_EVERY = 100
 
 /** What became of one intent. Every submitted intent gets exactly one. */
 export interface Receipt {
