@@ -12,7 +12,7 @@ const STANDING: { [standing in Standing]: string } = {
   direct: 'Connected directly',
   relayed: 'Connected through a relay',
   signaling: 'Connected through the server',
-  reconnecting: 'Reconnecting… your taps wait',
+  reconnecting: 'Reconnecting…',
   host_gone: 'Host is gone – waiting',
 }
 
