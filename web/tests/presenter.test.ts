@@ -81,7 +81,7 @@ test('what is in the way is said, the most important first', () => {
 
 test('the connection in words', () => {
   expect(standingWords(after({ type: 'standing', standing: 'direct', roundTrip: 12 }))).toBe('Connected directly · 12 ms')
-  expect(standingWords(after({ type: 'standing', standing: 'reconnecting', roundTrip: null }))).toBe('Reconnecting… your taps wait')
+  expect(standingWords(after({ type: 'standing', standing: 'reconnecting', roundTrip: null }))).toBe('Reconnecting…')
 })
 
 test('trouble covers the page unless the host is on the line, and goes when we are in', () => {

@@ -25,7 +25,7 @@ const WORDS: { [code: string]: [title: string, advice: string] } = {
   ],
   link_unknown: [
     'No host knows this link yet',
-    'The computer with the slides may not be connected yet. This page keeps trying.',
+    'The computer with the slides may not be connected yet, and this page keeps trying. If it takes long, ask for a new link.',
   ],
   link_wrong: [
     'The link was cut off or changed',
