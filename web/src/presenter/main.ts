@@ -14,6 +14,9 @@ import { pictureRatio, pictureWidth, show } from './view.ts'
 import { keepScreenOn } from './wakelock.ts'
 import { elapsed } from './words.ts'
 
+/** Milliseconds before the page says that it waits for a receipt. Mostly one comes first, and is drawn without delay. */
+const WAITING_SHOWN_AFTER = 150
+
 let app = BEGINNING
 let connection: Connection | null = null
 
@@ -54,7 +57,8 @@ function happened(event: AppEvent): void {
 function submit(intent: Intent): void {
   if (!mayClick(app)) return
   connection?.submit(intent) // first of all: it is on its way before anything is drawn
-  happened({ type: 'tapped' })
+  app = reduce(app, { type: 'tapped' })
+  setTimeout(render, WAITING_SHOWN_AFTER)
 }
 
 function goToDialog(): void {
