@@ -157,8 +157,8 @@ class Machine:
     def change_address(self, address: str) -> None:
         """As when a phone leaves one network for another: the old address is gone at once."""
         self.namespace.ip(
-            f"addr add {address}/24 dev eth0",
             f"addr del {self.address}/24 dev eth0",
+            f"addr add {address}/24 dev eth0",
             f"route replace default via {GATEWAY} dev eth0",
         )
         self.address = address
