@@ -152,6 +152,33 @@ def test_refusals_say_why() -> None:
     assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [(Status.REFUSED, Reason.MUTED)]
 
 
+def test_permission_is_asked_after_what_went_before_was_performed() -> None:
+    """Three quick taps near the end of a slide range: what the second may depends on what the first did."""
+    pair = Pair(seed=21, performing=0.2)
+    pair.host.permit = lambda intent: Reason.NONE if pair.deck.slide < 3 else Reason.RANGE
+    sequences = [pair.tap(NEXT) for _ in range(4)]
+    pair.run(1.5)
+    assert pair.deck.slide == 3
+    assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [
+        (Status.PERFORMED, Reason.NONE),
+        (Status.PERFORMED, Reason.NONE),
+        (Status.REFUSED, Reason.RANGE),
+        (Status.REFUSED, Reason.RANGE),
+    ]
+    pair.tap(PREVIOUS)
+    assert pair.host.answered(sequences[0] + 100) is None
+
+
+def test_what_was_muted_while_it_waited_in_the_queue_is_not_performed() -> None:
+    pair = Pair(seed=22, performing=0.3)
+    first, second = pair.tap(NEXT), pair.tap(NEXT)
+    pair.run(0.1)
+    pair.host.permit = lambda intent: Reason.MUTED
+    pair.run(1)
+    assert [sequence for sequence, _, _ in pair.deck.performed] == [first]
+    assert [receipt.reason for receipt in pair.receipts if receipt.sequence == second] == [Reason.MUTED]
+
+
 def test_a_receipt_is_repeated_until_it_was_seen() -> None:
     pair = Pair(seed=9)
     pair.presenter.submit(NEXT, pair.now)
@@ -298,3 +325,16 @@ def test_a_hello_names_the_session_it_follows() -> None:
     handshake = PresenterHandshake(LINK_ID, PSK, bytes(range(32)), "Ada", "phone", replaces)
     admitted = Door(lambda _: Admission(PSK, Role.CLICK), random.Random(1).randbytes).receive_hello(handshake.hello, 0)
     assert admitted is not None and admitted.replaces == replaces
+
+
+def test_an_intent_whose_paths_went_away_costs_no_time_until_one_comes_back() -> None:
+    pair = Pair(seed=19, weather={"direct": Weather(loss=1)})
+    pair.tap(NEXT)
+    pair.path_down("direct")
+    pair.run(0.5)
+    pair.presenter.handle_timer(pair.now)
+    timer = pair.presenter.get_timer()
+    assert timer is not None and timer > pair.now, "else its owner spins"
+    pair.path_up("signaling", Weather())
+    pair.run(0.01)
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]

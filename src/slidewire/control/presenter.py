@@ -101,7 +101,11 @@ class _Outstanding:
         self.last_sent = now
         if self.first_sent is None:
             self.first_sent, self.times_sent = now, 1
-        while repeat_after(self.first_sent, self.times_sent) <= now:
+        self.skip(now)
+
+    def skip(self, now: float) -> None:
+        """Repetitions that were due by now are not made up for: without a path there is nothing to do about them."""
+        while self.first_sent is not None and repeat_after(self.first_sent, self.times_sent) <= now:
             self.times_sent += 1
 
 
@@ -217,6 +221,8 @@ class PresenterSession:
         ]
         paths = self.wire.paths.control(now)
         if not due or not paths:
+            for _, waiting in due:
+                waiting.skip(now)
             return
         floor = Floor(min(self._outstanding))
         for start in range(0, len(due), INTENTS_PER_FRAME):

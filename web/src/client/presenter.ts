@@ -82,7 +82,12 @@ function markSent(waiting: Outstanding, now: number): void {
     waiting.firstSent = now
     waiting.timesSent = 1
   }
-  while (repeatAfter(waiting.firstSent, waiting.timesSent) <= now) waiting.timesSent++
+  skip(waiting, now)
+}
+
+/** Repetitions that were due by now are not made up for: without a path there is nothing to do about them. */
+function skip(waiting: Outstanding, now: number): void {
+  while (waiting.firstSent !== null && repeatAfter(waiting.firstSent, waiting.timesSent) <= now) waiting.timesSent++
 }
 
 export class PresenterSession {
@@ -242,6 +247,7 @@ export class PresenterSession {
     const due = [...this.#waiting].filter(([, waiting]) => !waiting.acknowledged && now < waiting.expires && mayGo(waiting, now))
     const paths = this.#wire.paths.control(now)
     const [floor] = this.#waiting.keys()
+    if (paths.length === 0) for (const [, waiting] of due) skip(waiting, now)
     if (paths.length === 0 || floor === undefined) return
     for (let start = 0; start < due.length; start += INTENTS_PER_FRAME) {
       this.#wire.send({ type: 'floor', sequence: floor }, paths)
