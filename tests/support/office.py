@@ -54,8 +54,9 @@ def run(profile: Path, script: str) -> Any:
     accept = soffice(profile, f"--accept=pipe,name={name};urp;StarOffice.ComponentContext")
     subprocess.run(accept, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     command = [PYTHON, "-E", "-c", PRELUDE + script, name]
-    answer = subprocess.run(command, check=True, timeout=PATIENCE, capture_output=True, text=True).stdout
-    return json.loads(answer) if answer else None
+    done = subprocess.run(command, timeout=PATIENCE, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if done.stdout else None
 
 
 def processes(profile: Path) -> list[int]:

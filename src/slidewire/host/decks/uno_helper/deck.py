@@ -51,6 +51,8 @@ class Deck:
         """We started the show."""
         self._screen: tuple[int, int] | None = None
         """Where it is shown."""
+        self._edited = False
+        """The document was modified, and that is still to be taken in."""
         self._looks = 0
         self._telling = threading.Lock()
         self._told: dict[str, Any] | None = None
@@ -166,14 +168,20 @@ class Deck:
             self.tell()
 
     def _modified(self) -> None:
-        """(On UNO's threads.) Titles, notes, pictures and the order may be others now."""
+        """(On UNO's threads.) One change to the document comes as dozens of these."""
+        if not self._edited:
+            self._edited = True
+            self._idle(self._take_edit)
+
+    def _take_edit(self) -> None:
+        """Titles, notes, pictures and the order may be others now."""
+        self._edited = False
         self._emit({"event": "modified"})
         self._slides = None
-        self._idle(self._survey)
-        show = self._show
-        if show is not None:
-            show.forget()
-            self._idle(lambda: self._learn(show))
+        self._survey()
+        if self._show is not None:
+            self._show.forget()
+            self._learn(self._show)
 
     def _lost(self, office: Office) -> None:
         if office is self._office:

@@ -25,6 +25,7 @@ except ImportError:
 HAS_UNO = uno is not None
 
 START_SECONDS = 60.0
+HANDED_SECONDS = 3.0
 JPEG_QUALITY = 85
 PRESENTATION = "com.sun.star.presentation.PresentationDocument"
 
@@ -76,11 +77,14 @@ class Office:
         command.append(f"--accept=pipe,name={name};urp;StarOffice.ComponentContext")
         if self._profile:
             command.insert(1, f"-env:UserInstallation={Path(self._profile).as_uri()}")
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+
+        def launch() -> subprocess.Popen[bytes]:
+            quiet = subprocess.DEVNULL
+            return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+
         local = uno.getComponentContext()
         make = local.ServiceManager.createInstanceWithContext
-        connection = self._await_pipe(make("com.sun.star.connection.Connector", local), name)
+        connection = self._await_pipe(make("com.sun.star.connection.Connector", local), name, launch)
         self._bridge = make("com.sun.star.bridge.BridgeFactory", local).createBridge("", "urp", connection, None)
         self._context = self._bridge.getInstance("StarOffice.ComponentContext")
         self._desktop = self._make("com.sun.star.frame.Desktop")
@@ -90,19 +94,23 @@ class Office:
         everywhere = self._context.getByName("/singletons/com.sun.star.frame.theGlobalEventBroadcaster")
         everywhere.addDocumentEventListener(documents)
 
-    def _await_pipe(self, connector: Any, name: str) -> Any:
-        assert self._process is not None
+    def _await_pipe(self, connector: Any, name: str, launch: Callable[[], subprocess.Popen[bytes]]) -> Any:
         deadline = time.monotonic() + START_SECONDS
+        again = 0.0
         while True:
+            code = 0 if self._process is None else self._process.poll()
+            if code == 0 and time.monotonic() >= again:
+                # A LibreOffice that is itself just starting may forget what it was handed: say it again.
+                self._process = launch()
+                again = time.monotonic() + HANDED_SECONDS
             try:
                 return connector.connect(f"pipe,name={name}")
             except uno.getClass("com.sun.star.connection.NoConnectException"):
                 pass
-            if self._process.poll() not in (None, 0):
+            if code:
                 raise Trouble(
                     "start_failed",
-                    f"LibreOffice ended with code {self._process.returncode} while it started. "
-                    "Start it by hand once to see why.",
+                    f"LibreOffice ended with code {code} while it started. Start it by hand once to see why.",
                 )
             if time.monotonic() > deadline:
                 raise Trouble(

@@ -188,7 +188,9 @@ class Show:
         """Nothing is left to show."""
         index = self.index
         if index not in self._followed:
-            self._followed[index] = self.controller.getNextSlideIndex() >= 0 or self.controller.isEndless()
+            # After the last one Impress says -1, or the count if hidden slides come after it.
+            after = self.controller.getNextSlideIndex()
+            self._followed[index] = 0 <= after < self.count or self.controller.isEndless()
         if self._followed[index]:
             return False
         # That a slide has ended is told some milliseconds after its last step: until then its steps are counted.
