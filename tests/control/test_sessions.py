@@ -273,7 +273,7 @@ def test_hellos_that_lead_nowhere_are_counted_by_name() -> None:
     assert door.receive_hello(unknown.hello, 0.0) is None
     wrong = PresenterHandshake(LINK_ID, bytes(32), rng.randbytes(32), "", "")
     assert door.receive_hello(wrong.hello, 0.0) is None
-    assert door.counts == {"malformed": 2, "link_not_ours": 1, "wrong_secret": 1}
+    assert door.counts == {"malformed_hello": 2, "link_not_ours": 1, "wrong_secret": 1}
 
 
 def test_paths_are_judged_by_their_answers() -> None:

@@ -131,14 +131,16 @@ class Door:
         self._entropy = entropy
         self._answered: OrderedDict[bytes, Admitted] = OrderedDict()
         self.counts: Counter[str] = Counter()
-        """Hellos that led nowhere: `malformed`, `link_not_ours`, `wrong_secret`."""
+        """Hellos that led nowhere: `malformed_hello`, `link_not_ours`, `wrong_secret`, and `repeated_hello` where the
+        same bytes came again (a presenter repeats its hello until it is answered)."""
 
     def receive_hello(self, data: bytes, now: float) -> Admitted | None:
         if (known := self._answered.get(data)) is not None:
+            self.counts["repeated_hello"] += 1
             return known
         link_id = hello_link(data)
         if link_id is None:
-            self.counts["malformed"] += 1
+            self.counts["malformed_hello"] += 1
             return None
         admission = self._admit(link_id)
         if admission is None:

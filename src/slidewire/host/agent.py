@@ -10,13 +10,14 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import Admission, Door, hello_link
+from slidewire.control.handshake import Admission, Door, hello_link, session_name
 from slidewire.control.intents import Role
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
 from slidewire.host.decks.driver import DeckState, DeckStatus
@@ -68,6 +69,8 @@ class HostAgent:
         """An operator ended the show."""
         self.guests: dict[int, Guest] = {}
         self._door = Door(self._admit, secrets.token_bytes)
+        self._counts: Counter[str] = Counter()
+        self._counts_told = 0
         self._pictures = Pictures(stage)
         self._describer = RoomDescriber(room, server)
         self._commands = Commands(
@@ -107,6 +110,14 @@ class HostAgent:
         await self._closing.finish()
         await self.stage.close()
 
+    @property
+    def counts(self) -> Counter[str]:
+        """How often something came that was not obeyed, by a stable name for each kind (docs/design/security.md)."""
+        counts = self._door.counts + self._counts
+        for guest in self.guests.values():
+            counts += guest.session.wire.counts
+        return counts
+
     # From the server
 
     def opened(self, room: str, ice_servers: list[dict[str, Any]], hosts: list[dict[str, Any]]) -> None:
@@ -140,19 +151,18 @@ class HostAgent:
 
     def receive(self, member: str, data: bytes) -> None:
         """Opaque bytes a member sent through the server."""
-        if not data:
-            return
-        if data[0] == HELLO:
+        if data[:1] == bytes([HELLO]):
             self._receive_hello(member, data)
-        elif data[0] == SEALED:
-            session = peek_session(data)
-            guest = self.guests.get(session) if session is not None else None
-            if guest is not None:
-                # The server says who it was; the seal proves it. Only then is that where the guest is reached.
-                if guest.receive(data, "signaling"):
-                    guest.reached_by(member)
-            elif session is not None:
+        elif data[:1] == bytes([SEALED]) and (session := peek_session(data)) is not None:
+            guest = self.guests.get(session)
+            if guest is None:
+                self._counts["session_unknown"] += 1
                 self.send_signaling(member, no_session(session))
+            # The server says who it was; the seal proves it. Only then is that where the guest is reached.
+            elif guest.receive(data, "signaling"):
+                guest.reached_by(member)
+        else:
+            self._counts["not_for_a_host"] += 1
 
     def _receive_hello(self, member: str, data: bytes) -> None:
         admitted = self._door.receive_hello(data, monotonic())
@@ -188,6 +198,7 @@ class HostAgent:
 
     def guest_established(self, guest: Guest) -> None:
         log.info("presenter %08x (%s, %s) is here", guest.id, guest.kind or "unknown", guest.link.role)
+        self._end_replaced(guest)
         rule = enter(self.room.links[guest.link.id], guest.device, time.time())
         if isinstance(rule, Refusal):
             self._dismiss(guest, rule.code, rule.reason)
@@ -196,6 +207,14 @@ class HostAgent:
         guest.admitted = is_let_in(rule, guest.device)
         self._send_state(guest)
         self._announce_soon(_is_operator)
+
+    def _end_replaced(self, guest: Guest) -> None:
+        """A presenter that shook hands anew: what is still on its way in its old session must not overtake it here."""
+        for old in self._guests_by(guest.link) if guest.replaces else ():
+            if old is not guest and session_name(old.session.wire) == guest.replaces:
+                guest.follow(old)
+                old.session.withdraw()
+                self._forget(old)
 
     def guest_changed(self, guest: Guest) -> None:
         self._announce_soon(_is_operator)
@@ -255,7 +274,7 @@ class HostAgent:
             message["laser"] = asdict(self.stage.laser) if self.stage.laser else None
         if _is_operator(guest) and guest.admitted:
             present = [guest for guest in self.guests.values() if guest.session.established]
-            message["room"] = self._describer.describe(present, self._hosts)
+            message["room"] = {**self._describer.describe(present, self._hosts), "rejected": dict(self.counts)}
         guest.send_message(message)
 
     def _describe_deck(self, guest: Guest) -> dict[str, Any]:
@@ -364,15 +383,18 @@ class HostAgent:
     def _dismiss(self, guest: Guest, code: str, reason: str) -> None:
         guest.say_goodbye(code, reason)
         guest.session.withdraw()
-        self.guests.pop(guest.id, None)
-        self._pictures.forget(guest)
+        self._no_longer_here(guest)
         self._closing.start(self._close_after(guest, GOODBYE_LEAVES_WITHIN))
 
     def _forget(self, guest: Guest) -> None:
-        self.guests.pop(guest.id, None)
-        self._pictures.forget(guest)
+        self._no_longer_here(guest)
         self._closing.start(guest.close())
         self._announce_soon(_is_operator)
+
+    def _no_longer_here(self, guest: Guest) -> None:
+        if self.guests.pop(guest.id, None) is not None:
+            self._counts += guest.session.wire.counts
+        self._pictures.forget(guest)
 
     @staticmethod
     async def _close_after(guest: Guest, seconds: float) -> None:
@@ -384,6 +406,7 @@ class HostAgent:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             now = monotonic()
+            self._log_counts()
             # That nothing comes from somebody any more is an event only here: operators want to see who went dark.
             before, ways = ways, {guest.id: guest.best_path()[0] for guest in self.guests.values()}
             if ways != before:
@@ -393,6 +416,14 @@ class HostAgent:
                     self._forget(guest)
                 elif not guest.link.is_good(time.time()):
                     self._dismiss(guest, "link_expired", "This link has expired.")
+
+    def _log_counts(self) -> None:
+        """Whenever there are twice as many as when it was last said."""
+        counts = self.counts
+        if counts.total() >= 2 * self._counts_told + 1:
+            self._counts_told = counts.total()
+            told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+            log.info("came and was not obeyed so far: %s", told)
 
 
 def _is_anybody(guest: Guest) -> bool:

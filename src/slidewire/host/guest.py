@@ -25,6 +25,8 @@ from slidewire.host.stage import Stage
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents
 
 SIGNALING = "signaling"
+PEERS = 3
+"""Peer connections at once: the one in use, and those that are coming up."""
 PACE_ON_SIGNALING = 0.05
 """Seconds between the parts of a picture on the signaling path: 160 KB/s, within the server's rates."""
 
@@ -57,6 +59,8 @@ class Guest:
         self.name = admitted.name
         self.kind = admitted.kind
         self.device = admitted.device
+        self.replaces = admitted.replaces
+        """What it calls its session before this one (`session_name`); empty if there was none."""
         self.admitted = False
         """Whether it is let in: the agent says so once it has proven itself."""
         self.muted = False
@@ -218,6 +222,7 @@ class Guest:
         if generation <= self._generation:
             return  # an offer repeated, or overtaken by a newer one
         self._generation = generation
+        self._drop_oldest_peers()
         peer: Peer | None = None
         opened: list[str] = []
 
@@ -255,6 +260,15 @@ class Guest:
     def _drop_peers(self, before: int) -> None:
         for generation in [known for known in self._peers if known < before]:
             self._drop_peer(generation)
+
+    def _drop_oldest_peers(self) -> None:
+        """Whoever offers without end gets no more than a few connections at once."""
+        for generation in sorted(self._peers)[: 1 - PEERS]:
+            self._drop_peer(generation)
+
+    def follow(self, old: Guest) -> None:
+        """This is `old` again, in a new session."""
+        self.muted, self.clicks, self.last, self.since = old.muted, old.clicks, old.last, old.since
 
     def _drop_peer(self, generation: int) -> None:
         peer = self._peers.pop(generation, None)

@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake
+from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake, session_name
 from slidewire.control.intents import Intent, Point
 from slidewire.control.links import Link
 from slidewire.control.paths import PathKind
@@ -30,7 +31,7 @@ from slidewire.control.presenter import (
     ReceiptArrived,
     StateVersion,
 )
-from slidewire.control.seal import NO_SESSION, SEALED, WELCOME
+from slidewire.control.seal import NO_SESSION, SEALED, WELCOME, peek_session
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.control.words import verification_words
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents, read_ice_servers
@@ -90,6 +91,12 @@ class PresenterConnection:
         self._working = Tasks()
         self._ending = Tasks()
         self._closed = False
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often something came that was not obeyed, by a stable name for each kind (docs/design/security.md)."""
+        return self._counts + (self._session.wire.counts if self._session is not None else Counter())
 
     # What the user does
 
@@ -171,16 +178,28 @@ class PresenterConnection:
             self._knock()
 
     def receive(self, member: str, data: bytes) -> None:
-        if not data or member != self._host:
-            return
-        if data[0] == WELCOME:
+        kind = data[0] if data else None
+        session = self._session
+        if member != self._host:
+            self._counts["not_from_our_host"] += 1
+        elif kind == WELCOME:
             self._receive_welcome(data)
-        elif data[0] == SEALED and self._session is not None:
+        elif kind == SEALED and session is not None:
             self._receive_frame(data, SIGNALING)
-        elif data[0] == NO_SESSION and self._session is not None:
-            self._knock()
+        elif kind == NO_SESSION and session is not None and peek_session(data) == session.wire.session:
+            self._receive_hint(session)
+        else:
+            self._counts["not_for_us"] += 1
 
     # The handshake
+
+    def _receive_hint(self, session: PresenterSession) -> None:
+        """It is not sealed, so anybody may have written it. A host that answers by a direct path does know us."""
+        best = session.wire.paths.best(monotonic())
+        if best is not None and best.kind is not PathKind.SIGNALING:
+            self._counts["hint_contradicted"] += 1
+        else:
+            self._knock()
 
     def _knock(self) -> None:
         """Shake hands (again). The session that stands is used until the new one does."""
@@ -191,6 +210,7 @@ class PresenterConnection:
                 secrets.token_bytes(32),
                 self._name,
                 "terminal",
+                replaces=None if self._session is None else session_name(self._session.wire),
                 device=self._device,
             )
             self._send_hello()
@@ -204,6 +224,7 @@ class PresenterConnection:
 
     def _receive_welcome(self, data: bytes) -> None:
         if self._handshake is None or (welcomed := self._handshake.receive_welcome(data, monotonic())) is None:
+            self._counts["welcome_not_ours"] += 1
             return
         self._handshake = None
         if self._session is not None:
@@ -211,6 +232,7 @@ class PresenterConnection:
             self._drain()
             for generation in list(self._peers):
                 self._drop_peer(generation)
+            self._counts += self._session.wire.counts
         self._session, _ = welcomed
         self._state_version = None
         self._silent_since = None
