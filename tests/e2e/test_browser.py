@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from tests.support.programs import Programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+Record = Callable[[str, object], None]
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 JAVASCRIPT_BUDGET = 15 * 1024
 
@@ -120,10 +122,12 @@ async def test_ten_pages_at_once_each_click_counted_once(slidewire: Programs, vi
     for page in pages:
         await connected(page)
         await note_receipts(page)
-    await asyncio.gather(*[click_as_fast_as_it_takes_them(page, "next", 10) for page in pages])
+    for clicks in range(1, 11):  # ten at once, ten times
+        await asyncio.gather(*[click_as_fast_as_it_takes_them(page, "next", 1) for page in pages])
+        for page in pages:
+            await page.wait_for_function("clicks => window.receipts.length >= clicks", arg=clicks)
     receipts = []
     for page in pages:
-        await page.wait_for_function("() => window.receipts.length === 10")
         receipts += await page.evaluate("window.receipts")
         await says(page, "101 / 250", "slide-number")
     assert sorted(receipts) == sorted(f"{slide} → {slide + 1}" for slide in range(1, 101))
@@ -169,9 +173,7 @@ async def test_a_nervous_double_tap_is_one_step(slidewire: Programs, visitors: V
     assert await noted_receipts(page, "2 → 3") == ["1 → 2", "2 → 3"]
 
 
-async def test_a_reload_comes_back_and_the_secret_stays_with_the_page(
-    slidewire: Programs, visitors: Visitors
-) -> None:
+async def test_a_reload_comes_back_and_the_secret_stays_with_the_page(slidewire: Programs, visitors: Visitors) -> None:
     ready = await web_show(slidewire)
     page = await visitors.newcomer()
     asked: list[str] = []
@@ -195,7 +197,11 @@ async def test_what_a_phone_downloads(slidewire: Programs, visitors: Visitors) -
     ready = await web_show(slidewire)
     page = await visitors.newcomer()
     responses: list[Response] = []
-    page.on("response", lambda response: responses.append(response))
+
+    def heard(response: Response) -> None:
+        responses.append(response)
+
+    page.on("response", heard)
     await connected(await visitors.visit(page, ready["presenter_link"]))
     server = urlsplit(ready["https"]).netloc
     assert {urlsplit(response.url).netloc for response in responses} == {server}, "no third party hears of a show"
@@ -205,7 +211,9 @@ async def test_what_a_phone_downloads(slidewire: Programs, visitors: Visitors) -
     assert 0 < sum(sizes) <= JAVASCRIPT_BUDGET, f"{sizes} bytes of JavaScript"
 
 
-async def test_usable_soon_on_a_slow_phone_network(slidewire: Programs, visitors: Visitors) -> None:
+async def test_usable_soon_on_a_slow_phone_network(
+    slidewire: Programs, visitors: Visitors, record_property: Record
+) -> None:
     """Lighthouse's "slow 4G": 150 ms round trip, 1.6 Mbit/s down, 0.75 up. The goal is a second on an idle machine; the
     bound here is loose, because the machine that tests may have much else to do."""
     ready = await web_show(slidewire)
@@ -219,7 +227,8 @@ async def test_usable_soon_on_a_slow_phone_network(slidewire: Programs, visitors
     usable = await page.evaluate("performance.now()")
     await connected(page)
     through = await page.evaluate("performance.now()")
-    print(f"slow 4G: buttons after {usable:.0f} ms, connected after {through:.0f} ms")
+    record_property("buttons_ms", round(usable))
+    record_property("connected_ms", round(through))
     assert usable < 4000 and through < 8000
 
 
@@ -240,4 +249,4 @@ async def test_nobody_is_kept_out_by_how_they_see_or_point(slidewire: Programs, 
     lost = await visitors.open(ready["presenter_link"].partition("#")[0])
     await expect(lost.get_by_test_id("error")).to_be_visible()
     found["error"] = await barriers(lost)
-    assert found == dict.fromkeys(found, [])
+    assert not any(found.values()), found
