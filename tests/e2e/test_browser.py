@@ -63,6 +63,7 @@ async def test_the_audience_sees_what_the_speaker_does(slidewire: Programs, visi
     await says(page, "1 → 2")
     await shows(screen, 2)
     await says(page, "2 / 250", "slide-number")
+    assert "Sending" not in await page.get_by_test_id("receipt").aria_snapshot(), "read aloud with every receipt"
 
     async def alike() -> bool:
         return difference(await canvas(page), await picture(screen)) < 4
