@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from slidewire import __version__
+from slidewire.cli.link import link
 from slidewire.cli.output import log_to_stderr
 
 FILE = click.Path(path_type=Path)
@@ -79,6 +80,9 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.version_option(__version__, prog_name="slidewire")
 def main() -> None:
     """The self-hosted internet clicker: drive the slides on somebody else's computer from any browser."""
+
+
+main.add_command(link)
 
 
 @main.command()

@@ -193,10 +193,15 @@ class RoomBook:
         room.make_link(Role.VIEW, "deck", "Deck")
         return room
 
-    def newest(self) -> Room | None:
-        """The room made last of those that a process here has open now."""
-        running = [room for room in self._rooms() if not room.ended and room.code is not None and _is_open(room.path)]
-        return max(running, key=lambda room: room.created, default=None)
+    def way_in(self) -> Link | None:
+        """An operator link of the room made last, of those that a process here has open now."""
+        now = time.time()
+        rooms = [room for room in self._rooms() if not room.ended and room.code is not None and _is_open(room.path)]
+        for room in sorted(rooms, key=lambda room: room.created, reverse=True):
+            for rule in room.good_links(now):
+                if rule.role is Role.OPERATOR and rule.page == "operator" and not rule.by_hand:
+                    return rule.link(room.server)
+        return None
 
     def _rooms(self) -> list[Room]:
         rooms = []
