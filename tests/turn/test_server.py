@@ -325,9 +325,15 @@ class TestChannels:
         client.say_on(0x4000, b"x")
         assert stage.sent_away() == [(b"x", PEER)]
 
-    @pytest.mark.parametrize("number", [0x0000, 0x3FFF, 0x5000, 0x7FFE, 0xFFFF])
+    @pytest.mark.parametrize("number", [0x0000, 0x3FFF, 0x8000, 0xFFFF])
     def test_numbers_out_of_range(self, stage: Stage, number: int) -> None:
         assert stage.allocated().bind(number, PEER).code == 400
+
+    def test_numbers_that_rfc_8656_reserved_are_a_setting(self, stage: Stage) -> None:
+        """A departure: coturn 4.6's client chooses from RFC 5766's range."""
+        assert stage.allocated().bind(0x7FFF, PEER).code == 0
+        strict = Stage(limits=Limits(last_channel=t.LAST_CHANNEL)).allocated()
+        assert strict.bind(0x5000, PEER).code == 400 and strict.bind(0x4FFF, PEER).code == 0
 
     def test_one_peer_one_number(self, stage: Stage) -> None:
         client = stage.allocated()

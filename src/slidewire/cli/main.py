@@ -13,6 +13,7 @@ import click
 from slidewire import __version__
 from slidewire.cli.link import link
 from slidewire.cli.output import log_to_stderr
+from slidewire.cli.turn import credentials, turn
 
 FILE = click.Path(path_type=Path)
 
@@ -83,6 +84,8 @@ def main() -> None:
 
 
 main.add_command(link)
+main.add_command(turn)
+main.add_command(credentials)
 
 
 @main.command()

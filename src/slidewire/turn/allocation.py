@@ -57,6 +57,8 @@ class Relays:
     def __init__(self) -> None:
         self.live: set[Address] = set()
         self.hosts: set[str] = set()
+        self.guarded: set[str] = set()
+        """Hosts of ours on which only live relays are peers: all but those that the policy allows by name."""
         self._announced: dict[str, str] = {}
         self._bound: dict[str, str] = {}
 
@@ -124,7 +126,7 @@ class Allocation:
         channel = self.channels.get(number)
         if channel is None or channel.usable_until <= now or not self.admit(size, now):
             return None
-        if channel.peer.host in self.all_relays.hosts and channel.peer not in self.all_relays.live:
+        if channel.peer.host in self.all_relays.guarded and channel.peer not in self.all_relays.live:
             return None  # the relay it was bound to has closed, and its port may be somebody else's
         return channel
 
@@ -145,7 +147,7 @@ class Allocation:
         """§9. On our own hosts only relays are peers."""
         if self.permissions.get(peer[0], 0.0) <= now:
             return False
-        return peer[0] not in self.all_relays.hosts or peer in self.all_relays.live
+        return peer[0] not in self.all_relays.guarded or peer in self.all_relays.live
 
     # --- what requests change -----------------------------------------------------------------------------------------
 

@@ -51,7 +51,9 @@ class AddressError(NamedTuple):
 
 FIRST_CHANNEL: Final = 0x4000
 LAST_CHANNEL: Final = 0x4FFF
-"""§12: the others up to 0x7FFF are reserved."""
+"""§12."""
+LAST_CHANNEL_RFC5766: Final = 0x7FFF
+"""The end of the range before RFC 8656 reserved most of it. Clients of that time choose from all of it."""
 UDP: Final = 17
 """The protocol number that REQUESTED-TRANSPORT asks for."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from slidewire.stun.address import pack_host
+from slidewire.turn.attributes import LAST_CHANNEL_RFC5766
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Limits:
     """A whole audience may sit behind one address."""
     permissions: int = 64
     channels: int = 32
+    last_channel: int = LAST_CHANNEL_RFC5766
+    """§12 ends at LAST_CHANNEL; the client of coturn 4.6 and others still choose from the older range."""
     new_peers: Rate = Rate(5, 64)
     """New peer hosts per allocation."""
 

@@ -132,7 +132,7 @@ class PeerPolicy:
             address = ipaddress.ip_address(host)
         except ValueError:
             return "not an address"
-        if self._named(address):
+        if self._allows(address):
             return None
         own = {str(address), *map(str, disguised(address))} & self.own
         if reason := ("own address" if own else special(address)):
@@ -143,9 +143,13 @@ class PeerPolicy:
         """The same with the port."""
         if (reason := self.refusal_of_host(username, peer.host)) is not None:
             return reason
-        if peer.port < LOWEST_PORT and not self._named(ipaddress.ip_address(peer.host)):
+        if peer.port < LOWEST_PORT and not self.names(peer.host):
             return "low port"
         return None
 
-    def _named(self, address: IP) -> bool:
+    def names(self, host: str) -> bool:
+        """Whether this address is allowed by name."""
+        return self._allows(ipaddress.ip_address(host))
+
+    def _allows(self, address: IP) -> bool:
         return any(address in network for network in self.allow)

@@ -30,7 +30,6 @@ from slidewire.turn.attributes import (
     DONT_FRAGMENT,
     EVEN_PORT,
     FIRST_CHANNEL,
-    LAST_CHANNEL,
     LIFETIME,
     REQUESTED_ADDRESS_FAMILY,
     REQUESTED_TRANSPORT,
@@ -155,7 +154,7 @@ def _create_permission(message: Message) -> CreatePermission | Wrong:
 
 def _channel_bind(message: Message) -> ChannelBind | Wrong:
     number, peer = message.get(CHANNEL_NUMBER), message.get(XOR_PEER_ADDRESS)
-    if number is None or peer is None or not FIRST_CHANNEL <= number <= LAST_CHANNEL:
+    if number is None or peer is None or number < FIRST_CHANNEL:
         return Wrong(ErrorCode.BAD_REQUEST)
     return ChannelBind(number, peer)
 

@@ -221,7 +221,11 @@ class TurnServer:
         number = None if allocation is None else allocation.from_peer(source, len(data), now)
         if allocation is None or number is None:
             self._count("peer packets dropped")
-            return
+        else:
+            self.deliver(allocation, number, data, source)
+
+    def deliver(self, allocation: Allocation, number: int, data: bytes, source: Address) -> None:
+        """The second half of `receive_from_peer`: what `Allocation.from_peer` let through goes to the client."""
         client = allocation.client
         if number != NO_CHANNEL:
             self._send(client, channel_data(number, data, stream=client.transport.is_stream))
@@ -254,6 +258,7 @@ class TurnServer:
     def policy(self, policy: PeerPolicy) -> None:
         """Takes effect at once, on what was permitted before as well."""
         self._policy = policy
+        self._guard()
         self.recheck()
 
     def recheck(self) -> None:
@@ -441,6 +446,7 @@ class TurnServer:
         )
         self._deleted.pop(asked.client, None)
         self._book.add(allocation)
+        self._guard()
         self._timers.arm(now + self.limits.permission_lifetime, self._check_allocation, allocation)
         self._count("allocations made")
         self._send(asked.client, allocation.answer)
@@ -495,7 +501,7 @@ class TurnServer:
         number, peer, limits = request.number, request.peer, self.limits
         allocation.forget_expired(now)
         relay = allocation.relays.get(peer.family)
-        if allocation.conflicts(number, peer):
+        if number > limits.last_channel or allocation.conflicts(number, peer):
             self._refuse(asked, ErrorCode.BAD_REQUEST)
         elif relay is None:
             self._refuse(asked, TurnError.PEER_ADDRESS_FAMILY_MISMATCH)
@@ -558,14 +564,21 @@ class TurnServer:
 
     # --- small rules --------------------------------------------------------------------------------------------------
 
+    def _guard(self) -> None:
+        relays = self._book.relays
+        relays.guarded = {host for host in relays.hosts if not self._policy.names(host)}
+
     def _refusal_of_host(self, username: str, host: str) -> str | None:
         """A permission has no port, so our relays' hosts pass here, and their ports are looked at for every packet."""
-        return None if host in self._book.relays.hosts else self._policy.refusal_of_host(username, host)
+        return None if host in self._book.relays.guarded else self._policy.refusal_of_host(username, host)
 
     def _refusal(self, username: str, peer: Address) -> str | None:
-        if peer.host in self._book.relays.hosts:
-            return None if peer in self._book.relays.live else "own address"
-        return "own address" if peer in self._listeners else self._policy.refusal(username, peer)
+        relays = self._book.relays
+        if peer in relays.live:
+            return None
+        if peer.host in relays.guarded or peer in self._listeners:
+            return "own address"
+        return self._policy.refusal(username, peer)
 
     def _is_own(self, address: Address) -> bool:
         name = self._book.relays.name_of(address)

@@ -1,0 +1,227 @@
+"""The TURN server on sockets: datagrams and streams to the core, its effects to sockets, its timer to the loop.
+
+The core decides. The one thing done here besides is the fast path: ChannelData of a UDP client goes out, and comes
+back, after one question to its allocation, without an effect in between. The tables belong to the core; here they are
+read.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from slidewire.aio import udp
+from slidewire.aio.clock import monotonic
+from slidewire.aio.loop import Alarm
+from slidewire.aio.stream import SocketAddress, StreamConnection
+from slidewire.aio.udp import HEADROOM, UdpSocket, bind_udp
+from slidewire.stun.address import Address
+from slidewire.turn.allocation import Allocation
+from slidewire.turn.effects import (
+    CloseRelay,
+    CloseStream,
+    FiveTuple,
+    Opened,
+    OpenRelay,
+    SendToClient,
+    SendToPeer,
+    Transport,
+)
+from slidewire.turn.server import TurnServer
+
+FIRST_PORT: Final = 49_152
+LAST_PORT: Final = 65_535
+_TRIES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RelayHost:
+    """Where relays of one address family are bound, and what the world calls it."""
+
+    bound: str
+    announced: str
+
+
+class RelayShell:
+    """Also the owner of stream connections: give it to a `StreamListener`."""
+
+    def __init__(
+        self, core: TurnServer, hosts: Mapping[int, RelayHost], ports: tuple[int, int] = (FIRST_PORT, LAST_PORT)
+    ) -> None:
+        self._core = core
+        self._hosts = hosts
+        self._ports = ports
+        self._alarm = Alarm(self._time_passed)
+        self._listeners: dict[SocketAddress, UdpSocket] = {}
+        self._streams: dict[FiveTuple, StreamConnection] = {}
+        self._names: dict[StreamConnection, FiveTuple] = {}
+        self._now = monotonic()
+
+    # --- datagrams ----------------------------------------------------------------------------------------------------
+
+    def listen(self, host: str, port: int) -> SocketAddress:
+        """Serve UDP clients here. Raises OSError."""
+        listener = UdpSocket(bind_udp(host, port, listener=True))
+        server = listener.address
+        self._core.listens_on(Address(server[0], server[1]))
+        self._listeners[server] = listener
+        clients = self._core.clients_of(Transport.UDP, server)
+        listener.start(partial(self._from_client, clients, server), self._tick, self._settle)
+        return server
+
+    def _from_client(
+        self, clients: Mapping[SocketAddress, Allocation], server: SocketAddress, size: int, source: SocketAddress
+    ) -> None:
+        buffer = udp.buffer
+        if size >= 4 and buffer[HEADROOM] & 0xC0 == 0x40:
+            allocation = clients.get(source)
+            if allocation is None:
+                return
+            length = buffer[HEADROOM + 2] << 8 | buffer[HEADROOM + 3]
+            if length > size - 4:
+                return
+            number = buffer[HEADROOM] << 8 | buffer[HEADROOM + 1]
+            channel = allocation.to_peer(number, length, self._now)
+            if channel is not None:
+                channel.relay.send(udp.view[HEADROOM + 4 : HEADROOM + 4 + length], channel.target)
+            return
+        data = bytes(udp.view[HEADROOM : HEADROOM + size])
+        self._core.receive_datagram(data, FiveTuple(Transport.UDP, source, server), self._now)
+        self._carry_out()
+
+    def _from_peer(self, relay: UdpSocket, size: int, source: SocketAddress) -> None:
+        allocation = self._core.allocation_of(relay)
+        if allocation is None:
+            return
+        peer = Address(source[0], source[1])
+        number = allocation.from_peer(peer, size, self._now)
+        if number is None:
+            return
+        client = allocation.client
+        if number and client.transport is Transport.UDP:
+            buffer = udp.buffer
+            buffer[0], buffer[1], buffer[2], buffer[3] = number >> 8, number & 0xFF, size >> 8, size & 0xFF
+            self._listeners[client.server].send(udp.view[: HEADROOM + size], client.client)
+            return
+        self._core.deliver(allocation, number, bytes(udp.view[HEADROOM : HEADROOM + size]), peer)
+        self._carry_out()
+
+    # --- streams (StreamOwner) ----------------------------------------------------------------------------------------
+
+    def opened(self, connection: StreamConnection) -> bool:
+        transport = Transport.TLS if connection.is_tls else Transport.TCP
+        name = FiveTuple(transport, connection.remote, connection.local)
+        if not self._core.stream_opened(name, self._tick()):
+            return False
+        self._streams[name] = connection
+        self._names[connection] = name
+        self._settle()
+        return True
+
+    def received(self, connection: StreamConnection, data: bytes) -> None:
+        self._core.receive_stream(self._names[connection], data, self._tick())
+        self._settle()
+
+    def closed(self, connection: StreamConnection) -> None:
+        name = self._names.pop(connection, None)
+        if name is not None:
+            del self._streams[name]
+            self._core.stream_closed(name, self._tick())
+            self._settle()
+
+    # --- the loop -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close every socket of ours; the listeners of streams are their makers' to close."""
+        self._alarm.set(None)
+        for listener in self._listeners.values():
+            listener.close()
+        for connection in list(self._names):
+            connection.close()
+        for allocation in self._core.allocations:
+            for relay in allocation.relays.values():
+                relay.handle.close()
+        self._listeners.clear()
+        self._streams.clear()
+        self._names.clear()
+
+    def settle(self) -> None:
+        """Call it after anything was done to the core from outside."""
+        self._tick()
+        self._settle()
+
+    def _tick(self) -> float:
+        self._now = monotonic()
+        return self._now
+
+    def _settle(self) -> None:
+        self._carry_out()
+        self._alarm.set(self._core.get_timer())
+
+    def _time_passed(self) -> None:
+        self._core.handle_timer(self._tick())
+        self._settle()
+
+    def _carry_out(self) -> None:
+        next_effect = self._core.next_effect
+        while (effect := next_effect()) is not None:
+            match effect:
+                case SendToClient(client, data):
+                    self._send_to_client(client, data)
+                case SendToPeer(relay, data, peer, False):
+                    relay.send(data, peer)
+                case SendToPeer(relay, data, peer, True):
+                    relay.send_unfragmented(data, peer)
+                case OpenRelay():
+                    self._open(effect)
+                case CloseRelay(relay):
+                    relay.close()
+                case CloseStream(client):
+                    connection = self._streams.pop(client)
+                    del self._names[connection]
+                    connection.close()
+
+    def _send_to_client(self, client: FiveTuple, data: bytes) -> None:
+        if client.transport is Transport.UDP:
+            self._listeners[client.server].send(data, client.client)
+        elif (connection := self._streams.get(client)) is not None:
+            # Data may be lost, as on the way from the peer; answers may not.
+            connection.write(data, droppable=data[0] & 0xC0 == 0x40 or data[:2] == b"\0\x17")
+
+    def _open(self, asked: OpenRelay) -> None:
+        host = self._hosts.get(asked.family)
+        opened = None if host is None else self._bind(host, asked)
+        if opened is None:
+            self._core.relay_failed(asked.ticket, asked.family, self._now)
+        else:
+            self._core.relay_opened(asked.ticket, asked.family, opened[0], self._now, opened[1])
+
+    def _bind(self, host: RelayHost, asked: OpenRelay) -> tuple[Opened, Opened | None] | None:
+        """Ports that nobody can guess (§7.2, §21.5), by trying some."""
+        first, last = self._ports
+        step = 2 if asked.even else 1
+        start = first + first % step
+        choices = (last - (1 if asked.with_next else 0) - start) // step + 1
+        for _ in range(_TRIES):
+            port = start + step * secrets.randbelow(choices)
+            relay = self._try(host, port)
+            if relay is None:
+                continue
+            if not asked.with_next:
+                return relay, None
+            sibling = self._try(host, port + 1)
+            if sibling is not None:
+                return relay, sibling
+            relay.handle.close()
+        return None
+
+    def _try(self, host: RelayHost, port: int) -> Opened | None:
+        try:
+            relay = UdpSocket(bind_udp(host.bound, port))
+        except OSError:
+            return None
+        relay.start(partial(self._from_peer, relay), self._tick, self._settle)
+        return Opened(relay, Address(host.bound, port), Address(host.announced, port))

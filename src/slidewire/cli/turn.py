@@ -1,0 +1,128 @@
+"""`slidewire turn` and `slidewire credentials`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slidewire.cli.output import log_to_stderr, say_json
+from slidewire.cli.shutdown import stop_requested
+
+FILE = click.Path(path_type=Path)
+
+
+def _secret_file(command: Any) -> Any:
+    return click.option("--secret-file", type=FILE, help="TURN secrets, one a line, newest first; made if missing.")(
+        command
+    )
+
+
+def _json(command: Any) -> Any:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")(command)
+
+
+@click.command()
+@click.option("--listen", multiple=True, help="Address to listen on; may be repeated.  [default: all]")
+@click.option(
+    "--port", default=3478, show_default=True, type=click.IntRange(0, 65535), help="UDP and TCP. 0: free one."
+)
+@click.option("--tls-port", default=5349, show_default=True, type=click.IntRange(0, 65535), help="TLS. 0: a free one.")
+@click.option("--tls-cert", type=FILE, help="Certificate chain (PEM); without it there is no TLS.")
+@click.option("--tls-key", type=FILE, help="Its private key (PEM).")
+@click.option("--relay-ip", multiple=True, help="Address of the relays, once for IPv4 and once for IPv6.")
+@click.option("--external-ip", multiple=True, help="What the world calls it, behind a one-to-one NAT.")
+@_secret_file
+@click.option("--realm", default="slidewire", show_default=True, help="Shown to clients; short is better.")
+@click.option("--open-relay", is_flag=True, help="Relay to any public address, not only between this server's clients.")
+@click.option("--allow-peer", multiple=True, metavar="CIDR", help="Relay there as well, even if it is private.")
+@click.option("--bandwidth", default=100.0, show_default=True, help="Mbit/s that one allocation may take; 0: no limit.")
+@_json
+@click.option("-v", "--verbose", count=True, help="Say more on standard error.")
+def turn(as_json: bool, verbose: int, **options: Any) -> None:
+    """STUN and TURN alone: a relay that reaches nothing private, and strangers only if told to."""
+    from slidewire.aio.loop import run
+    from slidewire.server.config import ServerError
+    from slidewire.turn.policy import networks
+
+    log_to_stderr(verbose)
+    try:
+        allow = networks(options["allow_peer"])
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; give a network such as 192.0.2.0/24", param_hint="--allow-peer") from None
+
+    async def work() -> None:
+        from slidewire.server.turn import TurnService
+
+        stop = stop_requested()
+        service = TurnService(_settings(options, allow))
+        ready = await service.start()
+        try:
+            if as_json:
+                ports = {"udp": ready.udp, "tcp": ready.tcp, "tls": ready.tls}
+                say_json({"event": "ready", **ports, "realm": ready.realm})
+            else:
+                tls = f", TLS {ready.tls}" if ready.tls else " (no TLS without --tls-cert)"
+                print(f"STUN and TURN on UDP and TCP {ready.udp}{tls}")
+                print("`slidewire credentials` makes a login. Ctrl-C stops it.", flush=True)
+            await stop
+        finally:
+            await service.stop()
+
+    try:
+        run(work())
+    except ServerError as error:
+        click.echo(f"slidewire: {error}", err=True)
+        sys.exit(1)
+
+
+@click.command()
+@click.option("--user", default="", help="Whom it is for; quotas and revocation go by it.")
+@click.option(
+    "--ttl", default=86_400, show_default=True, type=click.IntRange(1, 86_400), help="Seconds it is good for."
+)
+@click.option("--uri", "uris", multiple=True, help="turn:HOST:3478?transport=udp and the like, passed on.")
+@_secret_file
+@_json
+def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | None, as_json: bool) -> None:
+    """Make TURN credentials with the secret of this machine's server (or another's: --secret-file)."""
+    from slidewire.aio.clock import wall
+    from slidewire.server.config import ServerError
+    from slidewire.server.turn import load_secrets, secret_path
+    from slidewire.turn.credentials import mint
+
+    try:
+        made = mint(load_secrets(secret_path(secret_file), make=False)[0], user, wall(), ttl)
+    except (ServerError, ValueError) as error:
+        click.echo(f"slidewire: {error}", err=True)
+        sys.exit(1)
+    if as_json:
+        say_json({"username": made.username, "password": made.password, "ttl": made.ttl, "uris": list(uris)})
+    else:
+        print(f"username {made.username}\npassword {made.password}\nttl      {made.ttl}")
+
+
+def _settings(options: dict[str, Any], allow: Any) -> Any:
+    from dataclasses import replace
+
+    from slidewire.server.turn import TurnSettings
+    from slidewire.turn.limits import UNLIMITED, Limits, Rate
+
+    per_second = options["bandwidth"] * 125_000
+    limits = replace(Limits(), bandwidth=Rate(per_second, per_second)) if per_second else UNLIMITED
+    settings = TurnSettings(
+        port=options["port"],
+        tls_port=options["tls_port"],
+        tls_cert=options["tls_cert"],
+        tls_key=options["tls_key"],
+        relay_ips=options["relay_ip"],
+        external_ips=options["external_ip"],
+        realm=options["realm"],
+        secret_file=options["secret_file"],
+        open_relay=options["open_relay"],
+        allow=allow,
+        limits=limits,
+    )
+    return replace(settings, listen=options["listen"]) if options["listen"] else settings

@@ -1,0 +1,314 @@
+"""STUN and TURN, put together: secrets, policy, the core, its sockets. `slidewire turn` runs it alone.
+
+Nothing is decided here. Secrets and certificates are read again when their files change; the machine's own addresses
+are looked up again now and then, because none of them may become a peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from slidewire.aio import clock
+from slidewire.aio.relay import RelayHost, RelayShell
+from slidewire.aio.stream import StreamListener
+from slidewire.aio.websocket_client import state_directory
+from slidewire.server.addresses import interface_addresses
+from slidewire.server.certificates import WatchedContext
+from slidewire.server.config import ServerError
+from slidewire.stun.address import IPV4, IPV6, pack_host
+from slidewire.turn.credentials import DEFAULT_TTL, SECRET_CHARACTERS, Credentials
+from slidewire.turn.limits import Limits
+from slidewire.turn.policy import Network, PeerPolicy, nobody
+from slidewire.turn.server import TurnServer
+
+log = logging.getLogger(__name__)
+
+REALM: Final = "slidewire"
+SECRET_FILE: Final = "turn-secret"  # noqa: S105  a name
+_WATCH_SECONDS: Final = 2.0
+_ANY: Final = {"0.0.0.0": IPV4, "::": IPV6}  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    listen: tuple[str, ...] = ("0.0.0.0", "::")  # noqa: S104  clients are anywhere
+    port: int = 3478
+    """UDP and TCP. 0 takes a free one."""
+    tls_port: int | None = 5349
+    """Used when there is a certificate."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    relay_ips: tuple[str, ...] = ()
+    """Where relays are bound, one per address family. Without: where this machine reaches the world from."""
+    external_ips: tuple[str, ...] = ()
+    """What the world calls those, behind a one-to-one NAT."""
+    realm: str = REALM
+    secret_file: Path | None = None
+    open_relay: bool = False
+    allow: tuple[Network, ...] = ()
+    reachable: Callable[[str, str], bool] = field(default=nobody)
+    """(username, host): whom a closed relay reaches besides our own relays."""
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ServerError("Give both --tls-cert and --tls-key, or neither.")
+        if not self.realm or len(self.realm.encode()) > 127 or not self.realm.isascii():
+            raise ServerError("--realm is a short name in plain letters, such as the server's domain.")
+        for option, hosts in (("--relay-ip", self.relay_ips), ("--external-ip", self.external_ips)):
+            if len(_by_family(option, hosts)) != len(hosts):
+                raise ServerError(f"{option} is given at most once for IPv4 and once for IPv6.")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReady:
+    """Ports that listen; None where nothing does."""
+
+    udp: int
+    tcp: int
+    tls: int | None
+    realm: str
+
+
+def secret_path(secret_file: Path | None) -> Path:
+    return secret_file or state_directory() / SECRET_FILE
+
+
+def load_secrets(path: Path, *, make: bool) -> tuple[str, ...]:
+    """The secrets in a file, one a line, newest first. Raises ServerError. `make`: write one where there is no file."""
+    try:
+        lines = path.read_text().split()
+    except FileNotFoundError:
+        if not make:
+            raise ServerError(f"There is no {path}. Start the server once, or give --secret-file.") from None
+        lines = [secrets.token_urlsafe(32)]
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(lines[0] + "\n")
+        except FileExistsError:
+            return load_secrets(path, make=False)  # another program was faster
+        except OSError as error:
+            raise ServerError(
+                f"{path} cannot be written ({error.strerror}). Give another with --secret-file."
+            ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServerError(f"{path} cannot be read ({error}). It holds the TURN secret, one a line.") from None
+    if not lines:
+        raise ServerError(f"{path} is empty. Delete it and a new secret is made, or put one into it.")
+    if any(len(line) < SECRET_CHARACTERS for line in lines):
+        raise ServerError(
+            f"A secret in {path} has fewer than {SECRET_CHARACTERS} characters. Whoever sees one login can try to "
+            "guess it, so let a machine make it: `openssl rand -hex 32`."
+        )
+    return tuple(lines)
+
+
+class TurnService:
+    def __init__(self, settings: TurnSettings) -> None:
+        self._settings = settings
+        self._path = secret_path(settings.secret_file)
+        self._stamp: float | None = None
+        self._context: WatchedContext | None = None
+        self._shell: RelayShell | None = None
+        self._listeners: list[StreamListener] = []
+        self._watcher: asyncio.Task[None] | None = None
+        self._relay_hosts: dict[int, RelayHost] = {}
+        self.core: TurnServer | None = None
+
+    async def start(self) -> TurnReady:
+        """Raises ServerError, with the remedy; nothing is left behind then."""
+        try:
+            return self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Safe to call twice."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+        if self._shell is not None:
+            self._shell.close()
+            self._shell = None
+        for listener in self._listeners:
+            await listener.close()
+        self._listeners.clear()
+
+    def _start(self) -> TurnReady:
+        settings = self._settings
+        credentials = Credentials(self._read_secrets())
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            self._context = WatchedContext(settings.tls_cert, settings.tls_key)
+            self._context.context.set_alpn_protocols(["stun.turn"])  # RFC 7443
+        hosts = _usable(settings.listen)
+        self._relay_hosts = _relay_hosts(settings, hosts)
+        _raise_open_files()
+        self.core = TurnServer(
+            realm=settings.realm,
+            credentials=credentials,
+            policy=self._policy(),
+            entropy=os.urandom,
+            wall=clock.wall,
+            limits=settings.limits,
+            families=self._relay_hosts,
+        )
+        self._shell = RelayShell(self.core, self._relay_hosts)
+        udp, tcp = self._listen(self._shell, hosts)
+        tls = None
+        if self._context is not None and settings.tls_port is not None:
+            tls = self._listen_streams(self._shell, hosts, settings.tls_port, self._context, "--tls-port")
+        self._watcher = asyncio.create_task(self._watch(), name="secrets and addresses")
+        return TurnReady(udp, tcp, tls, settings.realm)
+
+    def _policy(self) -> PeerPolicy:
+        settings = self._settings
+        own = {str(address) for address in interface_addresses()}
+        own.update(host for relay in self._relay_hosts.values() for host in (relay.bound, relay.announced))
+        return PeerPolicy(
+            open=settings.open_relay, allow=settings.allow, own=frozenset(own), reachable=settings.reachable
+        )
+
+    # --- listening ----------------------------------------------------------------------------------------------------
+
+    def _listen(self, shell: RelayShell, hosts: tuple[str, ...]) -> tuple[int, int]:
+        """UDP and TCP on the same port of every address."""
+        port = self._settings.port
+        for host in hosts:
+            try:
+                port = shell.listen(host, port)[1]
+            except OSError as error:
+                raise ServerError(_explain(error, host, port, "--port")) from None
+        return port, self._listen_streams(shell, hosts, port, None, "--port")
+
+    def _listen_streams(
+        self, shell: RelayShell, hosts: tuple[str, ...], port: int, context: WatchedContext | None, option: str
+    ) -> int:
+        for host in hosts:
+            listener = StreamListener(shell, context.context if context else None, self._settings.limits.first_message)
+            self._listeners.append(listener)
+            try:
+                port = listener.open(host, port)[1]
+            except OSError as error:
+                raise ServerError(_explain(error, host, port, option)) from None
+        return port
+
+    # --- what changes while it runs -----------------------------------------------------------------------------------
+
+    def _read_secrets(self) -> tuple[str, ...]:
+        found = load_secrets(self._path, make=True)
+        self._stamp = self._path.stat().st_mtime
+        return found
+
+    async def _watch(self) -> None:
+        while self.core is not None:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                if self._path.stat().st_mtime != self._stamp:
+                    self.core.credentials.secrets = self._read_secrets()
+                    log.info("The TURN secrets were read again; allocations stay as they are.")
+                if self._context is not None and self._context.refresh():
+                    log.info("New connections get the new certificate.")
+            except (ServerError, OSError) as error:
+                log.warning("The TURN secrets stay as they were: %s", error)
+            policy = self._policy()
+            if policy.own != self.core.policy.own:
+                self.core.policy = replace(self.core.policy, own=policy.own)
+
+
+def _by_family(option: str, hosts: tuple[str, ...]) -> dict[int, str]:
+    found = {}
+    for host in hosts:
+        try:
+            found[IPV4 if len(pack_host(host)) == 4 else IPV6] = host
+        except ValueError:
+            raise ServerError(f"{option} {host} is not an IP address.") from None
+    return found
+
+
+def _usable(listen: tuple[str, ...]) -> tuple[str, ...]:
+    """`::` is left out where the machine has no IPv6, unless it is all that was asked for."""
+    if len(listen) > 1 and "::" in listen and not _has_ipv6():
+        return tuple(host for host in listen if host != "::")
+    return listen
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _relay_hosts(settings: TurnSettings, hosts: tuple[str, ...]) -> dict[int, RelayHost]:
+    """Where relays are bound: as told, else on the one address listened on, else from where the world is reached."""
+    bound = _by_family("--relay-ip", settings.relay_ips)
+    external = _by_family("--external-ip", settings.external_ips)
+    if not bound:
+        for host in hosts:
+            family = IPV6 if ":" in host else IPV4
+            found = host if host not in _ANY else _outward(family)
+            if found is not None:
+                bound.setdefault(family, found)
+    if not bound:
+        raise ServerError("This machine has no address that relays could have. Give one with --relay-ip.")
+    for family in external.keys() - bound.keys():
+        raise ServerError(f"--external-ip {external[family]} needs a --relay-ip of its kind behind it.")
+    return {family: RelayHost(host, external.get(family, host)) for family, host in bound.items()}
+
+
+def _outward(family: int) -> str | None:
+    """The address this machine would use towards the world. Nothing is sent to find out."""
+    inet, somewhere = (socket.AF_INET6, "2001:db8::1") if family == IPV6 else (socket.AF_INET, "192.0.2.1")
+    try:
+        with socket.socket(inet, socket.SOCK_DGRAM) as probe:
+            probe.connect((somewhere, 9))
+            host = str(probe.getsockname()[0])
+    except OSError:
+        return None if family == IPV6 else "127.0.0.1"
+    return host if not host.startswith("fe80:") else None
+
+
+def _raise_open_files() -> None:
+    """Every allocation has a socket of its own."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _explain(error: OSError, host: str, port: int, option: str) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Port {port} on {host} is taken by another program. Stop it, or give another with {option}."
+        case errno.EACCES | errno.EPERM:
+            return f"Port {port} needs more rights than this program has. Give one above 1023 with {option}."
+        case errno.EADDRNOTAVAIL:
+            return f"This machine has no address {host}. Give one of its own with --listen."
+        case _:
+            return f"{host} port {port} cannot be listened on: {error.strerror or error}. Check --listen and {option}."
+
+
+__all__ = [
+    "DEFAULT_TTL",
+    "TurnReady",
+    "TurnService",
+    "TurnSettings",
+    "load_secrets",
+    "secret_path",
+]
