@@ -26,6 +26,7 @@ AHEAD = 1024
 """How far beyond the next expected intent a sequence may lie."""
 RECEIPTS_KEPT = 2048
 REPEAT_RECEIPT_FOR = 3.0
+ANSWERS_COPIES_AFTER = 0.010
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class _Settled:
     receipt: Receipt
     settled_at: float
     times_sent: int = 0
+    last_sent: float = float("-inf")
     seen: bool = False
 
     def next_repeat(self) -> float | None:
@@ -200,7 +202,9 @@ class HostSession:
         sequence = record.sequence
         by = [known] if (known := self.wire.paths.get(path)) is not None else []
         if (settled := self._settled.get(sequence)) is not None:
-            self.wire.send(settled.receipt, by)
+            # Most copies of an intent meet a receipt that is under way already: only a lonely one is answered by itself.
+            if not settled.seen and now - settled.last_sent >= ANSWERS_COPIES_AFTER:
+                self.wire.send(settled.receipt, by)
         elif sequence < self._floor:
             self.wire.send(Receipt(sequence, Status.DUPLICATE, None, None, Reason.NONE), by)
         elif sequence >= self._expected + AHEAD or sequence == 0:
@@ -248,6 +252,7 @@ class HostSession:
 
     def _send_receipt(self, settled: _Settled, now: float) -> None:
         settled.times_sent += 1
+        settled.last_sent = now
         self.wire.send(settled.receipt, self.wire.paths.control(now))
 
     # Laser

@@ -118,7 +118,8 @@ class Pair:
         end = self.now + seconds
         while (moment := self._next_moment()) is not None and moment <= end:
             if self.step:
-                moment = math.ceil(moment / self.step - 1e-6) * self.step
+                # Not before the moment itself, by however little: a timer that is not quite due would never fire.
+                moment = max(moment, math.ceil(moment / self.step - 1e-6) * self.step)
             self.now = max(self.now, moment)
             self._step()
         self.now = end
