@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Error as PlaywrightError
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -123,8 +124,17 @@ class Stage:
         self.host = self.lab.machine("host")
         self.presenter = self.lab.machine("presenter", Weather())
         self.presenter.link.separate_flows()
+        self.channel_host = self.lab.machine("channel host")
+        self.peerjs_host = self.lab.machine("peerjs host")
+        self.relay = self.lab.machine("relay")
         self.hosts: End
-        self.addresses = {self.server.address: "slidewire", self.host.address: "slidewire"}
+        self.addresses = {
+            self.server.address: "slidewire",
+            self.host.address: "slidewire",
+            self.channel_host.address: "channel",
+            self.peerjs_host.address: "peerjs",
+            self.relay.address: "relay",
+        }
 
     async def __aenter__(self) -> Stage:
         pages = self._temporary / "pages"
@@ -134,13 +144,23 @@ class Stage:
         url, ca = self._server.ready["url"], self._server.ready["ca"]
         self.url = url
         self.hosts = await self._start(self.host, "hosts", url, ca, str(state / "hosts"), str(self.presenters))
-        playwright = await self._open.enter_async_context(async_playwright())
-        self._browser = await playwright.chromium.launch(
-            executable_path=self.presenter.program(CHROMIUM, first=FIRST),
+        certificates = str(self._temporary / "certificates")
+        self._channels = await self._start(self.channel_host, "channels")
+        self._relay = await self._start(self.relay, "relay", self.relay.address, certificates)
+        await self._start(self.relay, "answerer", self._relay.ready["url"])
+        await self._start(self.peerjs_host, "peers", self.peerjs_host.address, certificates, str(pages))
+        self._playwright = await self._open.enter_async_context(async_playwright())
+        self._browser = await self._launch(self.presenter)
+        self._receiving = await self._launch(self.peerjs_host)
+        return self
+
+    async def _launch(self, machine: Machine) -> Browser:
+        browser = await self._playwright.chromium.launch(
+            executable_path=machine.program(CHROMIUM, first=FIRST),
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-features=WebRtcHideLocalIpsWithMdns"],
         )
-        self._open.push_async_callback(self._browser.close)
-        return self
+        self._open.push_async_callback(browser.close)
+        return browser
 
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
@@ -151,18 +171,38 @@ class Stage:
         return end
 
     @contextlib.asynccontextmanager
-    async def page(self) -> AsyncIterator[Page]:
+    async def page(self, methods: Sequence[str]) -> AsyncIterator[Page]:
         """A page with every presenter connected."""
-        context = await self._browser.new_context(ignore_https_errors=True, bypass_csp=True)
+        async with _page(self._browser, f"{self.url}/p/bench") as page:
+            await page.wait_for_function("globalThis.bench")
+            if "slidewire" in methods:
+                await page.evaluate("links => bench.slidewire(links)", self.hosts.ready["links"])
+            if "channel" in methods:
+                offers = await page.evaluate("count => bench.offers(count)", self.presenters)
+                await page.evaluate("all => bench.answers(all)", await self._channels.ask(offers))
+            if "relay" in methods:
+                url = self._relay.ready["url"]
+                await page.evaluate("([url, count]) => bench.relay(url, count)", [url, self.presenters])
+            if "peerjs" not in methods:
+                yield page
+                return
+            address = self.peerjs_host.address
+            async with _page(self._receiving, f"https://{address}:9000/receiver.html") as receiver:
+                await receiver.get_by_text("ready").wait_for()
+                await page.evaluate("([host, count]) => bench.peerjs(host, count)", [address, self.presenters])
+                yield page
+
+
+@contextlib.asynccontextmanager
+async def _page(browser: Browser, url: str) -> AsyncIterator[Page]:
+    context = await browser.new_context(ignore_https_errors=True, bypass_csp=True)
+    try:
         page = await context.new_page()
         page.on("pageerror", lambda error: print("page:", error, file=sys.stderr))
-        await page.goto(f"{self.url}/p/bench")
-        await page.wait_for_function("globalThis.bench")
-        await page.evaluate("links => bench.slidewire(links)", self.hosts.ready["links"])
-        try:
-            yield page
-        finally:
-            await context.close()
+        await page.goto(url)
+        yield page
+    finally:
+        await context.close()
 
 
 def traffic(stage: Stage) -> dict[str, tuple[int, int]]:
@@ -174,12 +214,14 @@ def traffic(stage: Stage) -> dict[str, tuple[int, int]]:
     return total
 
 
-async def run_cell(stage: Stage, cell: Cell, clicks: int, first: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+async def run_cell(
+    stage: Stage, cell: Cell, methods: Sequence[str], clicks: int, first: int
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every click of the cell, and what it cost."""
     link = stage.presenter.link
     link.set(cell.calm)
     each = -(-clicks // stage.presenters)
-    async with stage.page() as page:
+    async with stage.page(methods) as page:
         await asyncio.sleep(3.0)  # connections have just been made: let what follows that settle
         idle_before = traffic(stage)
         link.set(cell.weather)
@@ -237,16 +279,22 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", default="5:50,20:50", help="LOSS:RTT[:BURST],…")
     parser.add_argument("--clicks", type=int, default=1000, help="per cell and method, at least")
+    parser.add_argument("--methods", default="slidewire,channel,peerjs,relay")
     parser.add_argument("--presenters", type=int, default=16, help="at once, of each method")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/clicks_under_loss.jsonl")
     options = parser.parse_args()
+    methods = options.methods.split(",")
     options.out.parent.mkdir(exist_ok=True)
     first = 1
     async with Stage(options.presenters, options.seed) as stage:
         with options.out.open("w") as out:
             for cell in map(Cell.parse, options.cells.split(",")):
-                every, cost = await run_cell(stage, cell, options.clicks, first)
+                try:
+                    every, cost = await run_cell(stage, cell, methods, options.clicks, first)
+                except PlaywrightError as error:
+                    print(f"{cell}: not measured: {error.message.splitlines()[0]}", flush=True)
+                    continue
                 first += -(-options.clicks // options.presenters)
                 for click in every:
                     out.write(json.dumps({"cell": str(cell), **click}) + "\n")

@@ -2,6 +2,10 @@
 
     python -m benchmarks.clicks.ends server ADDRESS STATE PAGES     Slidewire's server, serving the benchmark's pages
     python -m benchmarks.clicks.ends hosts URL CA STATE COUNT       Slidewire hosts, a room each, decks in memory
+    python -m benchmarks.clicks.ends channels                       aiortc with its default channel, which answers clicks
+    python -m benchmarks.clicks.ends relay ADDRESS CERTIFICATES     a WebSocket server that hands clicks on, and answers
+    python -m benchmarks.clicks.ends answerer URL                   … and the end behind it that answers them
+    python -m benchmarks.clicks.ends peers ADDRESS CERTIFICATES PAGES      what PeerJS needs of a PeerServer, and pages
 
 They speak JSON lines: what the script needs to know when they are ready, and an answer to each line of input.
 """
@@ -9,18 +13,26 @@ They speak JSON lines: what the script needs to know when they are ready, and an
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+from aiohttp import web
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+
 from slidewire.aio.loop import run
 from slidewire.control.intents import Intent, Outcome
 from slidewire.host.program import HostProgram
 from slidewire.rtc.aiortc_engine import AiortcEngine
+from slidewire.server.addresses import names_of
 from slidewire.server.app import Server
+from slidewire.server.certificates import LocalCertificates
 from slidewire.server.config import ServerSettings
 from slidewire.testing.deck import MemoryDeck
 
@@ -73,5 +85,89 @@ async def hosts(url: str, ca: str, state: str, count: str) -> None:
             deck.told = []
 
 
+async def channels() -> None:
+    connections = []
+
+    def answer_clicks(channel: RTCDataChannel) -> None:
+        channel.on("message", channel.send)
+
+    say({})
+    async for offers in lines():
+        answers = []
+        for sdp in offers:
+            connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+            connection.on("datachannel", answer_clicks)
+            await connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await connection.setLocalDescription(await connection.createAnswer())
+            answers.append(connection.localDescription.sdp)
+            connections.append(connection)
+        say(answers)
+
+
+async def relay(address: str, certificates: str) -> None:
+    """`/host` is the one that answers; everybody else's texts go to it, with a number in front to find the way back."""
+    members: dict[str, web.WebSocketResponse] = {}
+
+    async def member(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        name = "host" if request.path == "/host" else str(len(members))
+        members[name] = socket
+        async for message in socket:
+            if name == "host":
+                to, _, text = message.data.partition(" ")
+                if to in members:
+                    await members[to].send_str(text)
+            else:
+                await members["host"].send_str(f"{name} {message.data}")
+        return socket
+
+    app = web.Application()
+    app.add_routes([web.get("/host", member), web.get("/click", member)])
+    await serve(app, address, 9001, certificates)
+
+
+async def answerer(url: str) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/host", ssl=False) as socket:
+        say({})
+        async for message in socket:
+            await socket.send_str(message.data)
+
+
+async def peers(address: str, certificates: str, pages: str) -> None:
+    """As much of the PeerServer's protocol as two pages need to find each other."""
+    members: dict[str, web.WebSocketResponse] = {}
+
+    async def member(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        name = request.query["id"]
+        members[name] = socket
+        await socket.send_json({"type": "OPEN"})
+        async for message in socket:
+            told = json.loads(message.data)
+            if (to := members.get(told.get("dst"))) is not None:
+                await to.send_json({**told, "src": name})
+        return socket
+
+    app = web.Application()
+    app.add_routes([web.get("/peerjs", member), web.static("/", pages)])
+    await serve(app, address, 9000, certificates)
+
+
+async def serve(app: web.Application, address: str, port: int, certificates: str) -> None:
+    folder = LocalCertificates(Path(certificates))
+    folder.ensure(names_of(ServerSettings(listen=address)), dt.datetime.now(dt.UTC))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder.certificate_path, folder.key_path)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, address, port, ssl_context=context).start()
+    say({"url": f"wss://{address}:{port}"})
+    async for _ in lines():
+        pass
+
+
 if __name__ == "__main__":
-    run({"server": server, "hosts": hosts}[sys.argv[1]](*sys.argv[2:]))
+    ends = (server, hosts, channels, relay, answerer, peers)
+    run({end.__name__: end for end in ends}[sys.argv[1]](*sys.argv[2:]))
