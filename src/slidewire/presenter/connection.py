@@ -199,6 +199,7 @@ class PresenterConnection:
         if best is not None and best.kind is not PathKind.SIGNALING:
             self._counts["hint_contradicted"] += 1
         else:
+            self._counts["hint_believed"] += 1
             self._knock()
 
     def _knock(self) -> None:

@@ -83,6 +83,8 @@ def read_ice_servers(values: Sequence[dict[str, Any]]) -> list[IceServer]:
     for value in values:
         urls = value.get("urls")
         urls = [urls] if isinstance(urls, str) else urls
-        if isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls):
-            servers.append(IceServer(tuple(urls), value.get("username"), value.get("credential")))
+        names = value.get("username"), value.get("credential")
+        is_whole = isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls)
+        if is_whole and all(name is None or isinstance(name, str) for name in names):
+            servers.append(IceServer(tuple(urls or ()), *names))
     return servers
