@@ -91,9 +91,12 @@ async def ask(profile: Path, question: str) -> object:
     return await asyncio.to_thread(office.ask, profile, question)
 
 
-async def is_open(talk: Path) -> None:
+async def is_open(profile: Path, talk: Path) -> None:
     """Somebody else's LibreOffice has come up with its document."""
     await soon(lambda: talk.with_name(f".~lock.{talk.name}#").exists(), "LibreOffice opens the document", 60)
+    async with asyncio.timeout(60):
+        while await ask(profile, COPIES) != 1:
+            await asyncio.sleep(0.05)
 
 
 def pixel(jpeg: bytes, width: int) -> tuple[int, ...]:
@@ -433,7 +436,7 @@ async def test_a_libreoffice_that_comes_later_is_found(profile: Path, talk: Path
 @slow
 async def test_a_file_that_is_open_already_is_not_opened_twice(profile: Path, talk: Path) -> None:
     with office.running(profile, str(talk)):
-        await is_open(talk)
+        await is_open(profile, talk)
         async with opened(talk, profile) as deck:
             assert await deck.perform(Intent(Verb.NEXT)) == performed(1, 2)
             assert await ask(profile, COPIES) == 1
@@ -448,7 +451,7 @@ async def test_a_file_that_is_open_already_is_not_opened_twice(profile: Path, ta
 @slow
 async def test_pictures_are_slides_and_kept_until_the_deck_is_edited(profile: Path, talk: Path) -> None:
     with office.running(profile, str(talk)):
-        await is_open(talk)
+        await is_open(profile, talk)
         async with opened(talk, profile, start_show=False) as deck:
             assert deck.state().status is DeckStatus.NO_SHOW
             for slide in (1, 4):

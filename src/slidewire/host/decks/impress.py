@@ -36,6 +36,8 @@ OPEN_SECONDS = 90.0
 READY_SECONDS = 15.0
 PERFORM_SECONDS = 5.0
 PICTURE_SECONDS = 15.0
+POINT_SECONDS = 1 / 60
+"""From one move of the pointer to the next: LibreOffice needs some time to draw, too."""
 CLOSE_SECONDS = 12.0
 
 INSTALL = "sudo apt-get install libreoffice-impress libreoffice-gtk3 python3-uno"
@@ -245,6 +247,7 @@ class ImpressDeck:
             while True:
                 at = self._pointed
                 await helper.ask("point", PERFORM_SECONDS, at=[at.x, at.y] if at else None)
+                await asyncio.sleep(POINT_SECONDS)
                 if at == self._pointed:
                     return
         except (HelperGone, HelperFailure, TimeoutError) as error:

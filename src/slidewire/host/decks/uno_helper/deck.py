@@ -16,6 +16,7 @@ from .show import Show, outcome
 
 RETURN_SECONDS = 1.0
 """How often we look whether a LibreOffice that went has come back."""
+SCREEN_SECONDS = 1.0
 SETTLE_SECONDS = 0.1
 SETTLE_LOOKS = 10
 """A document or a view came or went: LibreOffice says so while it still happens, so we look a few times."""
@@ -49,8 +50,9 @@ class Deck:
         """We loaded the document."""
         self._started = False
         """We started the show."""
-        self._screen: tuple[int, int] | None = None
-        """Where it is shown."""
+        self._screen = (0, 0)
+        """The size of where it is shown, which may still grow when a show begins."""
+        self._screen_until = 0.0
         self._edited = False
         """The document was modified, and that is still to be taken in."""
         self._looks = 0
@@ -88,7 +90,7 @@ class Deck:
             self._start()
 
     def _start(self) -> None:
-        """As F5 does: from the slide where the editor stands, which after an accidental end is the one it ended on."""
+        """Where it begins is Impress's own choice: the first slide, or the one its editor stands on."""
         self._document.Presentation.start()
         deadline = time.monotonic() + START_SECONDS
         while self._show is None:
@@ -102,7 +104,7 @@ class Deck:
         self._started = True
 
     def _enter(self, controller: Any, fresh: bool = False) -> None:
-        self._screen = None
+        self._screen_until = 0.0
         self._show = show = Show(controller, self.tell, lambda: self._idle(lambda: self._learn(show)), fresh)
         self.tell()
         self._idle(lambda: self._learn(show))
@@ -302,8 +304,8 @@ class Deck:
         show, office = self._show, self._office
         if show is None or show.over or office is None:
             return {"shown": False}
-        if self._screen is None:
-            self._screen = office.screen_size()
+        if time.monotonic() > self._screen_until:
+            self._screen, self._screen_until = office.screen_size(), time.monotonic() + SCREEN_SECONDS
         return {"shown": show.point(at, self._screen)}
 
     def close(self) -> dict[str, Any]:
