@@ -25,6 +25,13 @@ test('the presenter page is one script of at most 15 KB and one style sheet of a
   expect(size(styles)).toBeLessThanOrEqual(5 * 1024)
 })
 
+test('what the presenter page loads when it is asked for is less than 1 KB more', () => {
+  const pages = ['presenter', 'operator', 'deck'].map(page).join()
+  const later = files.filter(({ name }) => name.endsWith('.js') && !pages.includes(name))
+  expect(later.map(({ name }) => name.replace(/-[^-]*$/, ''))).toEqual(['assets/compare'])
+  expect(size(later)).toBeLessThan(1024)
+})
+
 test.each(['presenter', 'operator', 'deck'])('the %s page has nothing inline and asks nobody else for anything', (name) => {
   expect(assets(name, '.js').length).toBe(1)
   expect(page(name)).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:|data:/i)

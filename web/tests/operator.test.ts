@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom } from '../src/operator/room.ts'
+import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rulesWords, secondsUntil } from '../src/operator/room.ts'
 
 const presenter: PresenterRow = {
   session: 1,
@@ -8,13 +8,29 @@ const presenter: PresenterRow = {
   role: 'click',
   link: 'abcdefgh23',
   muted: false,
+  admitted: true,
+  words: 'alfa bravo charlie delta echo',
   path: 'direct',
   rtt_ms: 12.4,
   clicks: 3,
   last: { intent: 'next', status: 'performed', from: 1, to: 2 },
   since: 0,
 }
-const link: LinkRow = { id: 'abcdefgh23', url: '', label: 'Ada', role: 'click', expires: null, revoked: false, qr: '' }
+const link: LinkRow = {
+  id: 'abcdefgh23',
+  url: '',
+  label: 'Ada',
+  role: 'click',
+  not_before: null,
+  expires: null,
+  first: null,
+  last: null,
+  one_device: false,
+  in_use: false,
+  by_hand: false,
+  revoked: false,
+  qr: '',
+}
 
 test('a presenter in words', () => {
   expect(pathWords(presenter)).toBe('directly · 12 ms')
@@ -32,6 +48,22 @@ test('how long a link is good for', () => {
   expect(expiryWords(link, now)).toBe('good for this show')
   expect([good(now / 1000 + 600), good(now / 1000 + 7200), good(now / 1000 - 1)]).toEqual(['good for 10 min', 'good for 2 h', 'expired'])
   expect(expiryWords({ ...link, revoked: true }, now)).toBe('withdrawn')
+  const later = { ...link, not_before: now / 1000 + 600 }
+  expect(expiryWords(later, now)).toMatch(/^opens .*\d\d:\d\d/)
+  expect(expiryWords({ ...later, expires: now / 1000 + 7800 }, now)).toMatch(/^opens .*, then good for 2 h$/)
+  expect(expiryWords(later, now + 600_000)).toBe('good for this show')
+})
+
+test('the rules of a link in words', () => {
+  expect(rulesWords(link)).toEqual([])
+  expect(rulesWords({ ...link, first: 10, last: 20, one_device: true, by_hand: true })).toEqual(['slides 10–20', 'one device', 'let in by hand'])
+  expect(rulesWords({ ...link, last: 20, one_device: true, in_use: true })).toEqual(['slides 1–20', 'one device, which has it'])
+  expect(rulesWords({ ...link, first: 10 })).toEqual(['slides 10–end'])
+})
+
+test('a time is the next one', () => {
+  const noon = new Date(2026, 2, 5, 12, 0, 0)
+  expect([secondsUntil('12:30', noon), secondsUntil('12:00', noon), secondsUntil('', noon)]).toEqual([1800, 86_400, null])
 })
 
 test('a state without a room is not an operator’s', () => {

@@ -5,10 +5,12 @@ import { monotonicClock } from '../src/client/clock.ts'
 import type { Receipt } from '../src/client/presenter.ts'
 import { fit } from '../src/page/fit.ts'
 import { troubleWords } from '../src/page/trouble.ts'
-import { type App, type AppEvent, BEGINNING, can, mayClick, reduce } from '../src/presenter/app.ts'
+import { type App, type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } from '../src/presenter/app.ts'
+import { verificationWords } from '../src/presenter/compare.ts'
 import { keyIntent } from '../src/presenter/keys.ts'
 import { fraction } from '../src/presenter/laser.ts'
 import { buildWords, elapsed, notice, receiptWords, slideNumber, standingWords } from '../src/presenter/words.ts'
+import { fromHex, readVectors } from './support/hex.ts'
 
 const after = (...events: AppEvent[]): App => events.reduce(reduce, BEGINNING)
 
@@ -77,6 +79,28 @@ test('what is in the way is said, the most important first', () => {
   expect(notice(after(state({ ...running, blank: 'black' }, { role: 'click', muted: true })))).toBe('Muted by the operator')
   expect(notice(after(state({ status: 'no_show' })))).toBe('The slide show is not running')
   expect(notice(after(state({ status: 'no_deck' })))).toBe('No slides are open on the host')
+})
+
+test('who is not let in yet waits, and is told so', () => {
+  const waiting = after(state({}, { role: 'click', muted: false, admitted: false }))
+  expect(notice(waiting)).toBe('Waiting for the operator to let you in')
+  expect([mayClick(waiting), mayPoint(waiting)]).toEqual([false, false])
+  expect(receiptWords(receipt({ status: 'refused', reason: 'not_admitted' })).detail).toBe('not let in yet')
+})
+
+const limited = (deck: object, limits: object): string => notice(after(state({ status: 'running', ...deck }, { role: 'click', ...limits })))
+
+test('the limits of a link are on the page, unless something is in the way', () => {
+  expect(limited({}, { first: 10, last: 20 })).toBe('Your slides: 10–20')
+  expect(limited({}, { first: 10, last: null })).toBe('Your slides: 10–end')
+  expect(limited({}, { first: null, last: 20 })).toBe('Your slides: 1–20')
+  expect(limited({}, { first: null, last: null })).toBe('')
+  expect(limited({ blank: 'black' }, { first: 10, last: 20 })).toBe('The screen is black')
+  expect(receiptWords(receipt({ status: 'refused', reason: 'range' })).detail).toBe('there is no such slide for you')
+})
+
+test.each(readVectors<{ words: { handshake_hash: string; words: string }[] }>('control').words)('$words', async ({ handshake_hash, words }) => {
+  expect(await verificationWords(fromHex(handshake_hash))).toBe(words)
 })
 
 test('the connection in words', () => {

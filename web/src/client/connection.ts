@@ -9,7 +9,7 @@
 
 import type { Bytes } from './bytes.ts'
 import { monotonicClock } from './clock.ts'
-import { Handshake, type Kind, REPEAT_HELLO, type Role } from './handshake.ts'
+import { Handshake, type Identity, REPEAT_HELLO, type Role } from './handshake.ts'
 import { joinToken, type Link } from './link.ts'
 import { generateKeyPair } from './noise.ts'
 import { isLive } from './paths.ts'
@@ -52,6 +52,8 @@ const pathName = (peer: Peer, channel: ChannelName): string => `${channel}-${pee
 
 export class Connection {
   readonly now = monotonicClock()
+  /** Of the session that stands: what verification words are made of. */
+  handshakeHash: Bytes | undefined
   #signaling: SignalingClient | null = null
   #socket: WebSocket | null = null
   #session: PresenterSession | null = null
@@ -80,7 +82,7 @@ export class Connection {
 
   constructor(
     private readonly link: Link,
-    private readonly identity: { kind: Kind; name: string },
+    private readonly identity: Identity,
     private readonly url: string,
     private readonly emit: (event: ConnectionEvent) => void,
   ) {}
@@ -333,7 +335,7 @@ export class Connection {
     this.#handshake = mine
     // The host is silent, or the socket is dead and nobody has said so: find out which.
     if (this.#session) this.#signaling.probe(now)
-    void Handshake.start(this.link, this.identity.kind, this.identity.name).then((attempt) => {
+    void Handshake.start(this.link, this.identity).then((attempt) => {
       if (this.#handshake !== mine) return
       mine.attempt = attempt
       this.#ensureSession(this.now())
@@ -362,6 +364,7 @@ export class Connection {
     while (this.#drainSession());
     for (const peer of this.#peers.splice(0)) peer.close()
     this.#session = made.session
+    this.handshakeHash = made.hash
     this.#stateVersion = null
     this.#askedForState = -Infinity
     this.#peerFailures = 0

@@ -8,7 +8,13 @@ import { HELLO, WELCOME } from './seal.ts'
 
 export const ROLES = ['view', 'laser', 'click', 'operator'] as const
 export type Role = (typeof ROLES)[number]
-export type Kind = 'phone' | 'operator' | 'deck'
+/** What the host is told of who knocks. */
+export interface Identity {
+  kind: 'phone' | 'operator' | 'deck'
+  name: string
+  /** What this browser calls itself, always the same: a link may be for one device. */
+  device: string
+}
 
 /** Milliseconds between repetitions of an unanswered hello. */
 export const REPEAT_HELLO = 1000
@@ -19,21 +25,21 @@ export class Handshake {
     readonly hello: Bytes,
   ) {}
 
-  static async start(link: Link, kind: Kind, name: string): Promise<Handshake> {
-    const payload = utf8(JSON.stringify({ name, kind, v: 1 }))
+  static async start(link: Link, identity: Identity): Promise<Handshake> {
+    const payload = utf8(JSON.stringify({ ...identity, v: 1 }))
     const initiator = await Initiator.start(await preSharedKey(link), prologue(link), payload, await generateKeyPair())
     const hello = concat(Uint8Array.of(HELLO, link.id.length), utf8(link.id), initiator.message)
     return new Handshake(initiator, hello)
   }
 
   /** The session, or `null` for anything that is not this host's answer to this hello. */
-  async receiveWelcome(data: Bytes, now: number): Promise<{ session: PresenterSession; role: Role } | null> {
+  async receiveWelcome(data: Bytes, now: number): Promise<{ session: PresenterSession; role: Role; hash: Bytes } | null> {
     if (data[0] !== WELCOME) return null
     try {
       const { payload, keys } = await this.initiator.finish(data.slice(1))
       const { session, clock, role } = JSON.parse(fromUtf8(payload)) as { session: number; clock: number; role: Role }
       if (!Number.isInteger(session) || !Number.isInteger(clock) || !ROLES.includes(role)) return null
-      return { session: new PresenterSession(session, keys, clock, now), role }
+      return { session: new PresenterSession(session, keys, clock, now), role, hash: keys.handshakeHash }
     } catch {
       return null
     }

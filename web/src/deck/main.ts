@@ -3,7 +3,7 @@
 
 import { Connection, type ConnectionEvent, type Standing } from '../client/connection.ts'
 import { find, setText } from '../page/dom.ts'
-import { deviceName, enter, socketUrl } from '../page/enter.ts'
+import { enter, identity, socketUrl } from '../page/enter.ts'
 import { showTrouble } from '../page/error.ts'
 import { fit } from '../page/fit.ts'
 import { draw, Pictures } from '../page/pictures.ts'
@@ -111,7 +111,7 @@ const entrance = enter()
 if ('trouble' in entrance) {
   showTrouble({ code: entrance.trouble, message: '', final: true })
 } else {
-  connection = new Connection(entrance.link, { kind: 'deck', name: deviceName() }, socketUrl(), happened)
+  connection = new Connection(entrance.link, identity('deck'), socketUrl(), happened)
   void connection.start()
   document.addEventListener('dblclick', toggleFullScreen)
   document.addEventListener('keydown', (event) => {

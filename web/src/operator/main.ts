@@ -3,11 +3,11 @@
 
 import { Connection, type ConnectionEvent, type Standing } from '../client/connection.ts'
 import { find, setAttribute, setText } from '../page/dom.ts'
-import { deviceName, enter, socketUrl } from '../page/enter.ts'
+import { enter, identity, socketUrl } from '../page/enter.ts'
 import { showTrouble } from '../page/error.ts'
 import { readState, type State } from '../page/state.ts'
 import { qrCode } from './qr.ts'
-import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, roleWords, type Room } from './room.ts'
+import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, roleWords, type Room, rulesWords, secondsUntil } from './room.ts'
 
 const STANDING: { [standing in Standing]: string } = {
   connecting: 'Connecting…',
@@ -94,15 +94,16 @@ function presenterRow(row: PresenterRow & { label: string }): Node[] {
     command('mute', { session: row.session, muted: !row.muted }, row.muted ? `${name} may click.` : `${name} is muted.`)
   })
   mute.setAttribute('aria-pressed', String(row.muted))
+  const admit = button('Let in', 'admit', () => command('admit', { session: row.session }, `${name} is in.`))
   const remove = button('Remove…', 'danger remove', () => {
     void confirm(`Remove ${name}? The link stays good; withdraw it to keep it out.`, 'Remove').then((yes) => {
       if (yes) command('remove', { session: row.session }, `${name} was removed.`)
     })
   })
   return [
-    element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`)),
+    element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`), element('span', 'words', row.words)),
     element('div', 'how', element('span', answers(row) ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row))),
-    element('div', 'do', ...(row.muted ? [element('span', 'bad', 'Muted')] : []), mute, remove),
+    element('div', 'do', ...(row.admitted ? (row.muted ? [element('span', 'bad', 'Muted'), mute] : [mute]) : [element('span', 'bad', 'Waiting'), admit]), remove),
   ]
 }
 
@@ -120,17 +121,22 @@ function linkRow(row: LinkRow): Node[] {
       if (yes) command('revoke_link', { link: row.id }, `The link for ${row.label} is withdrawn.`)
     })
   })
+  const free = button('Free…', 'free', () => {
+    void confirm(`Free the link for ${row.label}? The device that has it is disconnected, and the next one to open it has it.`, 'Free').then((yes) => {
+      if (yes) command('free_link', { link: row.id }, `The link for ${row.label} is free.`)
+    })
+  })
   const address = element('input', 'address') as HTMLInputElement
   address.readOnly = true
   address.value = row.url
   address.setAttribute('aria-label', `Link for ${row.label}`)
   address.addEventListener('focus', () => address.select())
   const qr = usable ? qrCode(row.qr, `QR code of the link for ${row.label}`) : null
-  const words = element('span', usable ? 'quiet' : 'bad', `${roleWords(row.role)} · ${expiryWords(row, Date.now())}`)
+  const words = element('span', usable ? 'quiet' : 'bad', [roleWords(row.role), ...rulesWords(row), expiryWords(row, Date.now())].join(' · '))
   return [
     element('div', 'qr', ...(qr ? [qr] : [])),
     element('div', 'what', element('strong', '', row.label || 'Link'), words, ...(usable ? [address] : [])),
-    element('div', 'do', ...(usable ? [copy, revoke] : [])),
+    element('div', 'do', ...(usable ? [copy, ...(row.in_use ? [free] : []), revoke] : [])),
   ]
 }
 
@@ -187,18 +193,32 @@ function happened(event: ConnectionEvent): void {
   }
 }
 
+const value = (id: string): string => find<HTMLInputElement | HTMLSelectElement>(id).value
+const number = (id: string): number | null => Number(value(id)) || null
+const checked = (id: string): boolean => find<HTMLInputElement>(id).checked
+
 const entrance = enter()
 if ('trouble' in entrance) {
   showTrouble({ code: entrance.trouble, message: '', final: true })
 } else {
-  connection = new Connection(entrance.link, { kind: 'operator', name: deviceName() }, socketUrl(), happened)
+  connection = new Connection(entrance.link, identity('operator'), socketUrl(), happened)
   void connection.start()
   const form = find<HTMLFormElement>('make')
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     const label = find<HTMLInputElement>('make-label').value.trim()
-    const expires = find<HTMLSelectElement>('make-expires').value
-    const fields = { label, role: find<HTMLSelectElement>('make-role').value, expires_in: expires ? Number(expires) : null }
+    const opens = secondsUntil(value('make-from'), new Date())
+    const lasts = number('make-expires')
+    const fields = {
+      label,
+      role: value('make-role'),
+      first: number('make-first'),
+      last: number('make-last'),
+      opens_in: opens,
+      expires_in: lasts && lasts + (opens ?? 0),
+      one_device: checked('make-one-device'),
+      by_hand: checked('make-by-hand'),
+    }
     command('make_link', fields, `The link for ${label} is ready.`)
     form.reset()
   })

@@ -9,6 +9,10 @@ export interface PresenterRow {
   role: string
   link: string
   muted: boolean
+  /** Whether it was let in, or need not be. */
+  admitted: boolean
+  /** The verification words of its session. */
+  words: string
   path: string | null
   rtt_ms: number | null
   clicks: number
@@ -21,7 +25,14 @@ export interface LinkRow {
   url: string
   label: string
   role: string
+  not_before: number | null
   expires: number | null
+  first: number | null
+  last: number | null
+  one_device: boolean
+  /** One device has it. */
+  in_use: boolean
+  by_hand: boolean
   revoked: boolean
   qr: string
 }
@@ -70,10 +81,34 @@ export function lastWords({ last, clicks }: PresenterRow): string {
   return `${count}, last: ${last.intent} ${last.status}${moved}`
 }
 
-export function expiryWords({ expires, revoked }: LinkRow, now: number): string {
+/** How long a link is good for. `now` is in milliseconds, as a browser's clock. */
+export function expiryWords({ not_before, expires, revoked }: LinkRow, now: number): string {
   if (revoked) return 'withdrawn'
+  if (not_before && not_before * 1000 > now) {
+    const opens = new Date(not_before * 1000).toLocaleString([], { weekday: 'short', hour: '2-digit', minute: '2-digit' })
+    return expires === null ? `opens ${opens}` : `opens ${opens}, then ${expiryWords({ expires } as LinkRow, not_before * 1000)}`
+  }
   if (expires === null) return 'good for this show'
   const left = expires - now / 1000
   if (left <= 0) return 'expired'
   return left < 5400 ? `good for ${Math.ceil(left / 60)} min` : `good for ${Math.round(left / 3600)} h`
+}
+
+/** What else a link's rules are. */
+export function rulesWords({ first, last, one_device, in_use, by_hand }: LinkRow): string[] {
+  const words: string[] = []
+  if (first !== null || last !== null) words.push(`slides ${first ?? 1}–${last ?? 'end'}`)
+  if (one_device) words.push(in_use ? 'one device, which has it' : 'one device')
+  if (by_hand) words.push('let in by hand')
+  return words
+}
+
+/** Seconds until a clock shows this time ("14:00") next; `null` for none. */
+export function secondsUntil(time: string, now: Date): number | null {
+  const [hours, minutes] = time.split(':').map(Number)
+  if (hours === undefined || minutes === undefined) return null
+  const then = new Date(now)
+  then.setHours(hours, minutes, 0, 0)
+  if (then <= now) then.setDate(then.getDate() + 1)
+  return (then.getTime() - now.getTime()) / 1000
 }

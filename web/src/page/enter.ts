@@ -2,6 +2,7 @@
  *
  * The secret lives in this tab's sessionStorage and nowhere else: it is in no history entry, and no other tab has it. */
 
+import type { Identity } from '../client/handshake.ts'
 import { type Link, parseLink } from '../client/link.ts'
 
 export type Entrance = { link: Link } | { trouble: 'insecure' | 'link_incomplete' }
@@ -16,12 +17,12 @@ function split(fragment: string): [id: string, secret: string] {
   return [id, secret]
 }
 
-function stored(value?: string): string {
+function stored(where: 'sessionStorage' | 'localStorage', key: string, value?: string): string {
   try {
-    if (value !== undefined) sessionStorage.setItem(KEY + location.pathname, value)
-    return sessionStorage.getItem(KEY + location.pathname) ?? ''
+    if (value !== undefined) globalThis[where].setItem(key, value)
+    return globalThis[where].getItem(key) ?? ''
   } catch {
-    return '' // storage is switched off: a reload will need the link again
+    return value ?? '' // storage is switched off: after a reload it will not be known any more
   }
 }
 
@@ -30,15 +31,21 @@ export function enter(): Entrance {
   globalThis.addEventListener('hashchange', () => location.reload())
   if (!globalThis.isSecureContext || !globalThis.crypto?.subtle) return { trouble: 'insecure' }
   const fragment = location.hash.slice(1)
+  const page = KEY + location.pathname
   if (fragment) {
-    stored(fragment)
+    stored('sessionStorage', page, fragment)
     history.replaceState(null, '', location.pathname)
   }
-  const link = parseLink(...split(fragment || stored()))
+  const link = parseLink(...split(fragment || stored('sessionStorage', page)))
   return link ? { link } : { trouble: 'link_incomplete' }
 }
 
 export const socketUrl = (): string => `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/ws`
 
-/** What this device may be called on the operator's page: "iPhone", "Win32", "Linux armv8l". */
-export const deviceName = (): string => navigator.platform
+/** Who knocks: on the operator's page "iPhone", "Win32", "Linux armv8l"; and a random name, kept by this browser, by which
+ * a one-device link knows it again. */
+export const identity = (kind: Identity['kind']): Identity => ({
+  kind,
+  name: navigator.platform,
+  device: stored('localStorage', KEY) || stored('localStorage', KEY, crypto.randomUUID()),
+})

@@ -18,9 +18,20 @@ export interface Deck {
   next_title?: string | null
 }
 
+export interface You {
+  role: Role
+  muted: boolean
+  name: string
+  /** The operator has let us in, or need not. */
+  admitted: boolean
+  /** The slides that are ours to show; `null`: no limit on that side. */
+  first?: number | null
+  last?: number | null
+}
+
 export interface State {
   deck: Deck
-  you: { role: Role; muted: boolean; name: string }
+  you: You
   /** When the show started, on the host's session clock. */
   started: number | null
   laser: { x: number; y: number } | null
@@ -28,12 +39,14 @@ export interface State {
 
 export const NO_DECK: Deck = { status: 'no_deck', slide: null, count: null, can: [], pictures: false }
 
+export const NOBODY: You = { role: 'view', muted: false, name: '', admitted: true }
+
 export function readState(message: Message): State {
   const { deck, you, started, laser } = message as Partial<State>
   const role = you?.role
   return {
     deck: { ...NO_DECK, ...deck },
-    you: { role: role && ROLES.includes(role) ? role : 'view', muted: you?.muted === true, name: you?.name ?? '' },
+    you: { ...NOBODY, ...you, role: role && ROLES.includes(role) ? role : 'view' },
     started: typeof started === 'number' ? started : null,
     laser: laser ?? null,
   }

@@ -2,17 +2,14 @@
  * a document; `words.ts` says it in words and `view.ts` puts the words on the page. */
 
 import type { ConnectionEvent, Standing } from '../client/connection.ts'
-import type { Role } from '../client/handshake.ts'
 import type { Receipt } from '../client/presenter.ts'
 import type { Reason } from '../client/records.ts'
-import { type Deck, NO_DECK, readState } from '../page/state.ts'
+import { type Deck, NO_DECK, NOBODY, readState, type You } from '../page/state.ts'
 import type { Trouble } from '../page/trouble.ts'
 
-export interface App {
+export interface App extends You {
   standing: Standing
   roundTrip: number | null
-  role: Role
-  muted: boolean
   deck: Deck
   /** Whether the host has said anything about its deck yet. */
   known: boolean
@@ -30,8 +27,8 @@ export type AppEvent = ConnectionEvent | { type: 'tapped' }
 export const BEGINNING: App = {
   standing: 'connecting',
   roundTrip: null,
+  ...NOBODY,
   role: 'click',
-  muted: false,
   deck: NO_DECK,
   known: false,
   started: null,
@@ -58,7 +55,7 @@ export function reduce(app: App, event: AppEvent): App {
     case 'message': {
       if (event.message.type !== 'state') return app
       const { deck, you, started } = readState(event.message)
-      return { ...app, known: true, deck, role: you.role, muted: you.muted, started }
+      return { ...app, ...you, known: true, deck, started }
     }
     case 'trouble': {
       // While the host is on the line, what the server says about getting in does not matter to a speaker.
@@ -70,6 +67,6 @@ export function reduce(app: App, event: AppEvent): App {
   }
 }
 
-export const mayClick = ({ role }: App): boolean => role === 'click' || role === 'operator'
-export const mayPoint = ({ role }: App): boolean => role !== 'view'
+export const mayClick = ({ role, admitted }: App): boolean => admitted && (role === 'click' || role === 'operator')
+export const mayPoint = ({ role, admitted }: App): boolean => admitted && role !== 'view'
 export const can = ({ deck, known }: App, verb: string): boolean => !known || deck.can.includes(verb)

@@ -3,7 +3,7 @@
 import { Connection } from '../client/connection.ts'
 import type { Intent } from '../client/records.ts'
 import { find, setText } from '../page/dom.ts'
-import { deviceName, enter, socketUrl } from '../page/enter.ts'
+import { enter, identity, socketUrl } from '../page/enter.ts'
 import { Pictures } from '../page/pictures.ts'
 import { type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } from './app.ts'
 import { tapButton } from './buttons.ts'
@@ -83,12 +83,16 @@ const entrance = enter()
 if ('trouble' in entrance) {
   happened({ type: 'trouble', code: entrance.trouble, message: '', final: true })
 } else {
-  connection = new Connection(entrance.link, { kind: 'phone', name: deviceName() }, socketUrl(), happened)
+  connection = new Connection(entrance.link, identity('phone'), socketUrl(), happened)
   void connection.start()
   listenToKeys((intent) => {
     if (intent.verb !== 'white' || can(app, 'white')) submit(intent)
   })
   goToDialog()
+  find('compare').addEventListener('click', () => {
+    // Asked for by few, and never in a hurry: not part of what every phone downloads.
+    void import('./compare.ts').then((compare) => compare.show(connection?.handshakeHash))
+  })
   find('black').addEventListener('click', () => submit({ verb: 'black', argument: 0 }))
   find('start').addEventListener('click', () => submit({ verb: 'start', argument: 0 }))
   laserPad(find('pad'), find('dot'), pictureRatio, (points) => mayPoint(app) && connection?.point(points))

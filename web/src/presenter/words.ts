@@ -20,7 +20,7 @@ const REASON: { [reason in Reason]: string } = {
   none: '',
   muted: 'muted by the operator',
   role: 'this link may not do that',
-  range: 'there is no such slide',
+  range: 'there is no such slide for you',
   no_show: 'no slide show is running',
   no_deck: 'no slides are open',
   focus: 'another window is in front',
@@ -31,6 +31,8 @@ const REASON: { [reason in Reason]: string } = {
   late: 'it came too late',
   revoked: 'this link was withdrawn',
   unseen: '',
+  not_admitted: 'not let in yet',
+  slide_unknown: 'the slide is not known',
 }
 
 export function standingWords({ standing, roundTrip }: App): string {
@@ -69,6 +71,7 @@ export function receiptWords(receipt: Receipt | null): { tone: Tone; text: strin
 
 /** The one thing, if any, that explains why the page does not do what is expected. */
 export function notice(app: App): string {
+  if (!app.admitted) return 'Waiting for the operator to let you in'
   if (app.muted) return 'Muted by the operator'
   if (!mayPoint(app)) return 'This link can watch, not control'
   if (!mayClick(app)) return 'This link can point, not change slides'
@@ -77,7 +80,7 @@ export function notice(app: App): string {
   if (app.deck.status === 'no_show') return 'The slide show is not running'
   if (app.deck.blank) return `The screen is ${app.deck.blank}`
   if (app.laserRefused !== 'none') return `Laser: ${REASON[app.laserRefused]}`
-  return ''
+  return app.first || app.last ? `Your slides: ${app.first ?? 1}–${app.last ?? 'end'}` : ''
 }
 
 export function slideNumber({ deck }: App): string {

@@ -143,7 +143,7 @@ beforeEach(() => {
   main = new HostProcess('m1')
   server.hosts = [main]
   events = []
-  connection = new Connection(link, { kind: 'phone', name: '' }, 'ws://server/ws', (event) => events.push(event))
+  connection = new Connection(link, { kind: 'phone', name: '', device: 'a' }, 'ws://server/ws', (event) => events.push(event))
 })
 
 afterEach(() => {
@@ -207,7 +207,7 @@ test('a tap made before any session waits for it, two seconds at most', async ()
   expect(receipts()).toEqual(['performed'])
 
   main.deaf = true
-  connection = new Connection(link, { kind: 'phone', name: '' }, 'ws://server/ws', (event) => events.push(event))
+  connection = new Connection(link, { kind: 'phone', name: '', device: 'a' }, 'ws://server/ws', (event) => events.push(event))
   await connection.start()
   next()
   await pass(2600)
