@@ -282,13 +282,14 @@ async def main() -> None:
     parser.add_argument("--methods", default="slidewire,channel,peerjs,relay")
     parser.add_argument("--presenters", type=int, default=16, help="at once, of each method")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--append", action="store_true", help="add to the results of earlier runs")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/clicks_under_loss.jsonl")
     options = parser.parse_args()
     methods = options.methods.split(",")
     options.out.parent.mkdir(exist_ok=True)
     first = 1
     async with Stage(options.presenters, options.seed) as stage:
-        with options.out.open("w") as out:
+        with options.out.open("a" if options.append else "w") as out:
             for cell in map(Cell.parse, options.cells.split(",")):
                 try:
                     every, cost = await run_cell(stage, cell, methods, options.clicks, first)

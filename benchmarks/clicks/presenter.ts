@@ -22,7 +22,8 @@ interface Click extends Partial<Answer> {
 }
 
 const clickers = new Map<string, Clicker[]>()
-const PATIENCE = 15_000
+/** Chromium opens one WebSocket after another to the same address, four round trips each. */
+const PATIENCE = 60_000
 
 function within<T>(what: string, milliseconds: number, work: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`${what}: not in time`)), milliseconds))

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,12 +25,19 @@ class Program:
 
     @classmethod
     async def start(
-        cls, *arguments: str, home: Path, environment: Mapping[str, str] | None = None, name: str = "program"
+        cls,
+        *arguments: str,
+        home: Path,
+        environment: Mapping[str, str] | None = None,
+        name: str = "program",
+        within: Sequence[str] = (),
     ) -> Self:
+        """`within`: a command that runs the words behind it, on another machine perhaps."""
         errors = home / f"{name}.{os.urandom(3).hex()}.err"
         home.mkdir(parents=True, exist_ok=True)
         with errors.open("wb") as sink:
             process = await asyncio.create_subprocess_exec(
+                *within,
                 sys.executable,
                 "-m",
                 "slidewire.cli.main",
@@ -122,9 +129,17 @@ class Programs:
         self.home = home
         self._running: list[Program] = []
 
-    async def start(self, *arguments: str, environment: Mapping[str, str] | None = None, json: bool = True) -> Program:
+    async def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        json: bool = True,
+        within: Sequence[str] = (),
+    ) -> Program:
         flags = ["--json"] if json else []
-        program = await Program.start(*arguments, *flags, home=self.home, environment=environment, name=arguments[0])
+        program = await Program.start(
+            *arguments, *flags, home=self.home, environment=environment, name=arguments[0], within=within
+        )
         self._running.append(program)
         return program
 
