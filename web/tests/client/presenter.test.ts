@@ -212,3 +212,16 @@ test('garbage, replays and frames of another session change nothing', () => {
   expect(world.presenter.nextEffect()).toBeNull()
   expect(world.effects.length).toBe(heard)
 })
+
+test('a tap whose paths went away costs no time until one comes back', () => {
+  const world = new World(1)
+  world.pathUp('control-1', 'direct', { loss: 1 })
+  tap(world)
+  world.act((presenter) => presenter.pathDown('control-1'))
+  world.run(500)
+  world.act((presenter, now) => presenter.handleTimer(now))
+  expect(world.presenter.getTimer()).toBeGreaterThan(world.now)
+  world.pathUp('signaling', 'signaling')
+  world.run(50)
+  expect(world.receipts.map(({ status }) => status)).toEqual(['performed'])
+})
