@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
+from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
 from slidewire.testing.deck import MemoryDeck
 
 NEXT = Intent(Verb.NEXT)
@@ -70,7 +71,13 @@ class Presenter:
     """A presenter's connection, and everything it heard."""
 
     def __init__(
-        self, carrier: Carrier, rule: LinkRule, member: str, direct: bool = True, device: str | None = None
+        self,
+        carrier: Carrier,
+        rule: LinkRule,
+        member: str,
+        direct: bool = True,
+        device: str | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.receipts: list[ReceiptArrived] = []
         self.lasers: list[LaserAnswered] = []
@@ -79,7 +86,7 @@ class Presenter:
         self.closed: list[str] = []
         self.connection = PresenterConnection(
             rule.link(SERVER),
-            AiortcEngine() if direct else None,
+            engine or (AiortcEngine() if direct else None),
             "Ada",
             PresenterEvents(
                 path_changed=self.paths.append,
@@ -153,6 +160,53 @@ async def test_the_direct_path_comes_up_and_outlives_the_server(carrier: Carrier
         receipt = await presenter.tap()
         assert (receipt.status, receipt.before, receipt.after) == (Status.PERFORMED, slide, slide + 1)
         assert receipt.path is not None and receipt.path.startswith("direct")
+
+
+class NotingPeer:
+    """A peer that only notes what it is told."""
+
+    is_relayed = False
+
+    def __init__(self) -> None:
+        self.candidates: list[dict[str, Any] | None] = []
+
+    async def offer(self) -> str:
+        return "offer"
+
+    async def answer(self, sdp: str) -> str:
+        return "answer"
+
+    async def accept_answer(self, sdp: str) -> None:
+        pass
+
+    def add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        self.candidates.append(candidate)
+
+    def send(self, channel: Channel, data: bytes) -> bool:
+        return False
+
+    async def wait_for_room(self, channel: Channel) -> bool:
+        return False
+
+    async def close(self) -> None:
+        pass
+
+
+class NotingEngine:
+    def __init__(self) -> None:
+        self.peers: list[NotingPeer] = []
+
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> NotingPeer:
+        self.peers.append(NotingPeer())
+        return self.peers[-1]
+
+
+async def test_candidates_right_behind_the_offer_find_their_peer(carrier: Carrier) -> None:
+    """A presenter's connection says offer and candidates in one breath."""
+    engine = NotingEngine()
+    agent_of(carrier).engine = engine
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", engine=NotingEngine())
+    await presenter.until(lambda: bool(engine.peers) and engine.peers[0].candidates == [None])
 
 
 async def test_a_member_under_a_new_name_is_known_by_its_seal(carrier: Carrier) -> None:

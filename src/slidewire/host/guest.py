@@ -206,7 +206,7 @@ class Guest:
         generation = message.get("generation")
         match message["type"]:
             case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
-                self._working.start(self._answer(generation, message["sdp"]))
+                self._receive_offer(generation, message["sdp"])
             case "candidate" if isinstance(generation, int):
                 candidate = message.get("candidate")
                 if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
@@ -218,7 +218,8 @@ class Guest:
             case _:
                 self._around.message_arrived(self, message)
 
-    async def _answer(self, generation: int, sdp: str) -> None:
+    def _receive_offer(self, generation: int, sdp: str) -> None:
+        """Not a step of this waits, so that the candidates which come right behind the offer find their peer."""
         if generation <= self._generation:
             return  # an offer repeated, or overtaken by a newer one
         self._generation = generation
@@ -249,6 +250,9 @@ class Guest:
             self._around.ice_servers(), PeerEvents(opened=channel_opened, received=received, closed=closed)
         )
         self._peers[generation] = peer
+        self._working.start(self._answer(peer, generation, sdp))
+
+    async def _answer(self, peer: Peer, generation: int, sdp: str) -> None:
         try:
             answer = await peer.answer(sdp)
         except PeerError as error:

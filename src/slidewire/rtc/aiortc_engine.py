@@ -3,6 +3,8 @@
 What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - Without `iceServers` it asks a third party's STUN server: the list is always given, also when it is empty.
 - A remote `.local` candidate blocks for a second while its name is looked up: candidates are added by tasks.
+- It fails at once when told that there are no more candidates while it knows none it can use, although a browser, whose
+  own are hidden behind `.local` names, is about to send its first check: it is told late (`END_AFTER`).
 - It has no ICE restart: a connection that died is replaced by a new peer.
 - An early connectivity check that a NAT drops is repeated only after 0.5 s: `RETRY_RTO` is lowered.
 - The selected candidate pair has no public name: `_nominated_pair` reads it.
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 aioice.stun.RETRY_RTO = 0.1
 
+END_AFTER = 10.0
+"""Seconds from the last candidate until ICE may fail for want of one."""
 ROOM_BYTES = 8192
 """Bulk data is handed over while less than this is queued: more would stand before the next receipt."""
 
@@ -47,6 +51,8 @@ class AiortcPeer:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._events = events
         self._finished = False
+        self._described = asyncio.Event()
+        """The other end's description is here: candidates mean something."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._channels = {
             Channel.CONTROL: self._create_channel(Channel.CONTROL, ordered=False, max_retransmits=0),
@@ -115,10 +121,13 @@ class AiortcPeer:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, kind))
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError, InvalidAccessError) as error:
             raise PeerError(f"the {kind} cannot be used: {error}") from error
+        self._described.set()
 
     async def _add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        await self._described.wait()
         try:
             if candidate is None or not candidate.get("candidate"):
+                await asyncio.sleep(END_AFTER)
                 await self._connection.addIceCandidate(None)
                 return
             parsed = candidate_from_sdp(str(candidate["candidate"]).removeprefix("candidate:"))

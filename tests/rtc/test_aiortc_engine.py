@@ -1,0 +1,73 @@
+"""Two peers of the engine on this machine, in the orders in which a browser's words arrive."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from slidewire.rtc.aiortc_engine import AiortcEngine
+from slidewire.rtc.engine import Channel, Peer, PeerEvents
+
+
+class End:
+    """One peer, and what it told its owner."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.closed = False
+        self.peer: Peer = AiortcEngine().create_peer(
+            [], PeerEvents(opened=self._opened, received=lambda channel, data: None, closed=self._closed)
+        )
+
+    def _opened(self, channel: Channel) -> None:
+        self.opened.set()
+
+    def _closed(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[tuple[End, End]]:
+    browser, host = End(), End()
+    yield browser, host
+    await browser.peer.close()
+    await host.peer.close()
+
+
+def split(sdp: str) -> tuple[str, list[str]]:
+    """A description without its candidates, as a browser sends it, and they."""
+    lines = sdp.splitlines(keepends=True)
+    trickled = [line.strip().removeprefix("a=") for line in lines if line.startswith("a=candidate:")]
+    kept = [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
+    return "".join(kept), trickled
+
+
+async def both_open(ends: tuple[End, End]) -> None:
+    async with asyncio.timeout(10):
+        for end in ends:
+            await end.opened.wait()
+
+
+async def test_a_browser_that_hides_its_candidates_is_waited_for(ends: tuple[End, End]) -> None:
+    """Its names cannot be looked up, "no more candidates" comes at once, and then its first check."""
+    browser, host = ends
+    offer, _ = split(await browser.peer.offer())
+    host.peer.add_candidate(None)
+    answer = await host.peer.answer(offer)
+    await asyncio.sleep(0.3)  # the way back takes its time
+    await browser.peer.accept_answer(answer)
+    browser.peer.add_candidate(None)
+    await both_open(ends)
+    assert not host.closed
+
+
+async def test_candidates_may_overtake_the_description(ends: tuple[End, End]) -> None:
+    browser, host = ends
+    offer, candidates = split(await browser.peer.offer())
+    for candidate in candidates:
+        host.peer.add_candidate({"candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0})
+    await asyncio.sleep(0)
+    # The browser never hears where the host is: only the host can make the first check.
+    answer, _ = split(await host.peer.answer(offer))
+    await browser.peer.accept_answer(answer)
+    await both_open(ends)
