@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import webbrowser
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ async def serve(settings: ServerSettings, as_json: bool) -> None:
             print(f"Slidewire serves at {ready.url}")
             _say_trust(ready)
             print("Ctrl-C stops it.", flush=True)
+        settle_memory()
         await stop
     finally:
         await server.stop()
@@ -124,12 +126,20 @@ async def _run_host(program: HostProgram, stop: asyncio.Future[Any], say: Any) -
         await program.stop()
         return
     say(starting.result())
+    settle_memory()
     await asyncio.wait({stop, program.over}, return_when=asyncio.FIRST_COMPLETED)
     failed = program.over.done() and program.over.exception() is not None
     # Stopped on purpose: the show is over, and its links with it. A crash leaves them, to be taken up again.
     await program.stop(end_room=not failed)
     if program.over.done():
         program.over.result()
+
+
+def settle_memory() -> None:
+    """What was imported stays for good. The collector need not look at it again: a full pass over it took 18 to 35 ms,
+    in which a tap would have to wait."""
+    gc.collect()
+    gc.freeze()
 
 
 def _server_fields(ready: Ready) -> dict[str, Any]:
