@@ -130,8 +130,9 @@ class TestAllocate:
     def test_ipv6(self, stage: Stage) -> None:
         assert stage.client().allocate((t.REQUESTED_ADDRESS_FAMILY, IPV6)).relayed.host == RELAY_HOST[IPV6]
 
-    def test_both_families(self, stage: Stage) -> None:
-        answer = stage.client().allocate((t.ADDITIONAL_ADDRESS_FAMILY, IPV6))
+    @pytest.mark.parametrize("attribute", [t.ADDITIONAL_ADDRESS_FAMILY, t.DRAFT_ADDITIONAL_ADDRESS_FAMILY])
+    def test_both_families(self, stage: Stage, attribute: a.Attribute[int]) -> None:
+        answer = stage.client().allocate((attribute, IPV6))
         relayed = answer.message.get_all(t.XOR_RELAYED_ADDRESS)
         assert [address.family for address in relayed] == [IPV4, IPV6] and answer[t.ADDRESS_ERROR_CODE] is None
 

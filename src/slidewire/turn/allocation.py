@@ -72,6 +72,10 @@ class Relays:
     def closed(self, relay: Opened) -> None:
         self.live.discard(relay.announced)
 
+    def may_be_peer(self, peer: Address) -> bool:
+        """On our own hosts only live relays are: a port that was one may be anybody's by now."""
+        return peer[0] not in self.guarded or peer in self.live
+
     def target_of(self, peer: Address) -> Address:
         """Where to send for this peer."""
         host = self._bound.get(peer.host)
@@ -126,28 +130,24 @@ class Allocation:
         channel = self.channels.get(number)
         if channel is None or channel.usable_until <= now or not self.admit(size, now):
             return None
-        if channel.peer.host in self.all_relays.guarded and channel.peer not in self.all_relays.live:
-            return None  # the relay it was bound to has closed, and its port may be somebody else's
-        return channel
+        return channel if self.all_relays.may_be_peer(channel.peer) else None
 
     def from_peer(self, source: Address, size: int, now: float) -> int | None:
         """The channel number for what came from there, NO_CHANNEL, or None to drop it. A plain tuple will do."""
         peer = self.all_relays.name_of(source)
+        if not self.all_relays.may_be_peer(peer):
+            return None
         channel = self.channels_by_peer.get(peer)
         if channel is not None and channel.usable_until > now:
             return channel.number if self.admit(size, now) else None
-        if not self.permits(peer, now) or not self.admit(size, now):
-            return None
-        return NO_CHANNEL
+        return NO_CHANNEL if self.permits(peer, now) and self.admit(size, now) else None
 
     def admit(self, size: int, now: float) -> bool:
         return self.meter.admit(size, now) and self.total.admit(size, now)
 
     def permits(self, peer: Address, now: float) -> bool:
-        """§9. On our own hosts only relays are peers."""
-        if self.permissions.get(peer[0], 0.0) <= now:
-            return False
-        return peer[0] not in self.all_relays.guarded or peer in self.all_relays.live
+        """§9."""
+        return self.permissions.get(peer[0], 0.0) > now and self.all_relays.may_be_peer(peer)
 
     # --- what requests change -----------------------------------------------------------------------------------------
 

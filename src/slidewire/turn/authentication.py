@@ -85,13 +85,6 @@ class Identity:
         return (answer.sign_sha256(self.key) if self.sha256 else answer.sign(self.key)).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    code: int
-    proven: bool
-    """It came with a nonce of ours, so the source is where it says it is."""
-
-
 class Authenticator:
     def __init__(self, realm: str, credentials: Credentials, nonces: Nonces, *, sha256: bool = False) -> None:
         self._realm = realm
@@ -119,26 +112,26 @@ class Authenticator:
         return nonce is not None and self._nonces.valid(nonce, client, now)
 
     def authenticate(
-        self, message: Message, client: FiveTuple, now: float, owner: Identity | None
-    ) -> Identity | Rejection:
-        """The checks of §9.2.4 in their order. `owner` is whose allocation this five-tuple already has, if any."""
-        proven = self.proves_address(message, client, now)
+        self, message: Message, now: float, owner: Identity | None, *, fresh: bool
+    ) -> Identity | ErrorCode:
+        """The checks of §9.2.4 in their order. `owner` is whose allocation this five-tuple already has, if any, and
+        `fresh` what `proves_address` said."""
         if message.integrity_at is None and message.integrity_sha256_at is None:
-            return Rejection(ErrorCode.UNAUTHENTICATED, proven)
+            return ErrorCode.UNAUTHENTICATED
         try:
             username, hash_ = message.get(USERNAME), message.get(USERHASH)
             realm, nonce = message.get(REALM), message.get(NONCE)
             algorithm = self._algorithm(message, nonce)
         except ValueError:
-            return Rejection(ErrorCode.BAD_REQUEST, proven)
+            return ErrorCode.BAD_REQUEST
         if (username is None and hash_ is None) or realm is None or nonce is None or algorithm is None:
-            return Rejection(ErrorCode.BAD_REQUEST, proven)
+            return ErrorCode.BAD_REQUEST
         if username is None:
             username = self._name_behind(hash_ or b"", owner)
         identity = self._verify(message, username, algorithm, now, owner)
         if identity is None or realm != self._realm:
-            return Rejection(ErrorCode.UNAUTHENTICATED, proven)
-        return identity if proven else Rejection(ErrorCode.STALE_NONCE, proven)
+            return ErrorCode.UNAUTHENTICATED
+        return identity if fresh else ErrorCode.STALE_NONCE
 
     def _algorithm(self, message: Message, nonce: bytes | None) -> str | None:
         """The hash the key is made with; None if the client does not repeat what it was offered."""

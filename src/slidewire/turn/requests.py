@@ -28,6 +28,7 @@ from slidewire.turn.attributes import (
     CHANNEL_NUMBER,
     DATA,
     DONT_FRAGMENT,
+    DRAFT_ADDITIONAL_ADDRESS_FAMILY,
     EVEN_PORT,
     FIRST_CHANNEL,
     LIFETIME,
@@ -122,7 +123,7 @@ def _allocate(message: Message) -> Allocate | Wrong:
     token = message.get(RESERVATION_TOKEN)
     even_port = message.get(EVEN_PORT)
     family = message.get(REQUESTED_ADDRESS_FAMILY)
-    additional = message.get(ADDITIONAL_ADDRESS_FAMILY)
+    additional = message.get(ADDITIONAL_ADDRESS_FAMILY) or message.get(DRAFT_ADDITIONAL_ADDRESS_FAMILY)
     if token is not None and (even_port is not None or family is not None):  # 5
         return Wrong(ErrorCode.BAD_REQUEST)
     if additional is not None and (family is not None or token is not None or even_port):  # 6, 8

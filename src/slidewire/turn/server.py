@@ -34,7 +34,7 @@ from slidewire.turn.attributes import (
     Method,
     TurnError,
 )
-from slidewire.turn.authentication import COOKIE, Authenticator, Identity, Nonces, Rejection
+from slidewire.turn.authentication import COOKIE, Authenticator, Identity, Nonces
 from slidewire.turn.book import Book
 from slidewire.turn.credentials import Credentials, user_of
 from slidewire.turn.effects import (
@@ -304,21 +304,26 @@ class TurnServer:
 
     def _receive_binding(self, message: Message, client: FiveTuple, now: float) -> None:
         """RFC 8489 §6.3.1. Nobody has to authenticate for it."""
+        if not self._may_answer_stranger(client, now):
+            return
         understood = understand(message)
         if isinstance(understood, Wrong):
             answer = _error(message.method, message.transaction, understood)
         else:
             answer = Builder(BINDING, Class.SUCCESS, message.transaction).add(XOR_MAPPED_ADDRESS, client.address)
-        self._answer_stranger(client, answer.encode, now)
+        self._send(client, answer.encode())
 
     def _receive_request(self, message: Message, client: FiveTuple, now: float) -> None:
         """§5: authentication first, whatever the request is."""
         wall = self._wall()
+        fresh = self._authenticator.proves_address(message, client, wall)
+        if not fresh and not self._may_answer_stranger(client, now):
+            return
         allocation = self._book.of_client(client)
         owner = None if allocation is None else allocation.owner
-        outcome = self._authenticator.authenticate(message, client, wall, owner)
-        if isinstance(outcome, Rejection):
-            self._reject(message, client, outcome, now, wall)
+        outcome = self._authenticator.authenticate(message, wall, owner, fresh=fresh)
+        if isinstance(outcome, ErrorCode):
+            self._reject(message, client, outcome, fresh, now)
             return
         asked = _Asked(client, message.method, message.transaction, outcome)
         if owner is not None and user_of(outcome.username) != user_of(owner.username):
@@ -338,30 +343,24 @@ class TurnServer:
             case ChannelBind() as request:
                 self._channel_bind(asked, request, allocation, now)
 
-    def _reject(self, message: Message, client: FiveTuple, why: Rejection, now: float, wall: float) -> None:
-        self._count(f"rejected {int(why.code)}")
-
-        def answer() -> bytes:
-            error = _error(message.method, message.transaction, Wrong(why.code))
-            if why.code != ErrorCode.BAD_REQUEST:
-                self._authenticator.challenge(error, client, wall)
-            return error.encode()
-
-        if not why.proven:
-            self._answer_stranger(client, answer, now)
-        elif self._failures.take(prefix_of(client.client[0]), now):
-            self._send(client, answer())
-        else:
+    def _reject(self, message: Message, client: FiveTuple, code: ErrorCode, fresh: bool, now: float) -> None:
+        self._count(f"rejected {int(code)}")
+        if fresh and not self._failures.take(prefix_of(client.client[0]), now):
             self._count("answers withheld")
+            return
+        answer = _error(message.method, message.transaction, Wrong(code))
+        if code != ErrorCode.BAD_REQUEST:
+            self._authenticator.challenge(answer, client, self._wall())
+        self._send(client, answer.encode())
 
-    def _answer_stranger(self, client: FiveTuple, answer: Callable[[], bytes], now: float) -> None:
+    def _may_answer_stranger(self, client: FiveTuple, now: float) -> bool:
         """Somebody who may not be where it says: little is sent there. A stream client has shown where it is."""
         if client.transport.is_stream or (
             self._answers.take(prefix_of(client.client[0]), now) and self._answers_total.take(_ANYBODY, now)
         ):
-            self._send(client, answer())
-        else:
-            self._count("answers withheld")
+            return True
+        self._count("answers withheld")
+        return False
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -576,7 +575,7 @@ class TurnServer:
         relays = self._book.relays
         if peer in relays.live:
             return None
-        if peer.host in relays.guarded or peer in self._listeners:
+        if not relays.may_be_peer(peer) or peer in self._listeners:
             return "own address"
         return self._policy.refusal(username, peer)
 

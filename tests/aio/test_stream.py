@@ -1,0 +1,127 @@
+"""TCP and TLS connections on loopback, with clients that do not behave."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+
+from slidewire.aio.stream import WRITE_BYTES, StreamConnection, StreamListener
+from tests.server.certificates import make_certificate
+
+
+class Owner:
+    def __init__(self, admit: bool = True) -> None:
+        self.admit = admit
+        self.connections: list[StreamConnection] = []
+        self.data = b""
+        self.ended = 0
+
+    def opened(self, connection: StreamConnection) -> bool:
+        self.connections.append(connection)
+        return self.admit
+
+    def received(self, connection: StreamConnection, data: bytes) -> None:
+        self.data += data
+
+    def closed(self, connection: StreamConnection) -> None:
+        self.ended += 1
+
+    async def until_ended(self) -> None:
+        async with asyncio.timeout(5):
+            while not self.ended:
+                await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def contexts(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    certificate, key, authority = make_certificate(tmp_path, "turn")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate, key)
+    client = ssl.create_default_context(cafile=str(authority))
+    return server, client
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
+async def test_both_ways(secure: bool, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    owner = Owner()
+    listener = StreamListener(owner, contexts[0] if secure else None)
+    port = listener.open("127.0.0.1", 0)[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=contexts[1] if secure else None)
+    writer.write(b"hello")
+    async with asyncio.timeout(5):
+        while owner.data != b"hello":
+            await asyncio.sleep(0.002)
+        assert owner.connections[0].write(b"and back", droppable=False)
+        assert await reader.readexactly(8) == b"and back"
+    assert owner.connections[0].remote == writer.get_extra_info("sockname")
+    writer.close()
+    await owner.until_ended()
+    assert not owner.connections[0].write(b"late", droppable=True)
+    await listener.close()
+
+
+async def test_who_is_not_wanted_gets_no_tls(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    owner = Owner(admit=False)
+    listener = StreamListener(owner, contexts[0])
+    port = listener.open("127.0.0.1", 0)[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await listener.close()
+    assert owner.ended == 0, "the owner knows that it refused"
+
+
+@pytest.mark.parametrize("says", [b"", b"GET / HTTP/1.1\r\n\r\n"], ids=["silence", "nonsense"])
+async def test_tls_that_gets_nowhere(says: bytes, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    owner = Owner()
+    listener = StreamListener(owner, contexts[0], handshake=0.2)
+    port = listener.open("127.0.0.1", 0)[1]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(says)
+    await owner.until_ended()
+    assert owner.data == b""
+    writer.close()
+    await listener.close()
+
+
+async def test_closed_by_its_owner_before_tls_stands(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    owner = Owner()
+    listener = StreamListener(owner, contexts[0], handshake=0.2)
+    port = listener.open("127.0.0.1", 0)[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(5):
+        while not owner.connections:
+            await asyncio.sleep(0.002)
+        owner.connections[0].close()
+        assert await reader.read() == b""
+    assert owner.ended == 0
+    writer.close()
+    await listener.close()
+
+
+async def test_a_client_that_does_not_read_costs_a_bounded_amount() -> None:
+    owner = Owner()
+    listener = StreamListener(owner)
+    port = listener.open("127.0.0.1", 0)[1]
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    async with asyncio.timeout(5):
+        while not owner.connections:
+            await asyncio.sleep(0.002)
+    connection = owner.connections[0]
+    packet = bytes(16_384)
+    async with asyncio.timeout(10):
+        while connection.write(packet, droppable=True):
+            await asyncio.sleep(0)
+    assert connection._transport is not None
+    assert WRITE_BYTES < connection._transport.get_write_buffer_size() <= WRITE_BYTES + len(packet)
+    assert connection.write(b"an answer", droppable=False), "answers still pass"
+    while connection.write(packet, droppable=False):
+        pass
+    await owner.until_ended()
+    writer.close()
+    await listener.close()

@@ -1,0 +1,129 @@
+"""RFC 8489 §9.2 beyond what browsers use: SHA-256, the nonce cookie, anonymous usernames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slidewire.stun import attributes as a
+from slidewire.stun.message import Builder, Class, long_term_key, userhash
+from slidewire.turn import attributes as t
+from slidewire.turn.attributes import Method
+from slidewire.turn.authentication import ALGORITHMS, COOKIE
+from tests.turn.stage import REALM, Answer, Client, Stage
+
+SHA256, MD5 = ALGORITHMS
+Fields = list[tuple[a.Attribute[Any], Any]]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage(sha256=True)
+
+
+def ask(client: Client, fields: Fields, sign: str, key: bytes) -> Answer:
+    builder = client.request(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17), *fields)
+    answer = client.transact(getattr(builder, sign)(key).encode())
+    assert answer is not None
+    return answer
+
+
+def login(client: Client) -> Fields:
+    return [(a.USERNAME, client.username), (a.REALM, REALM), (a.NONCE, client.nonce)]
+
+
+def sha256_key(client: Client) -> bytes:
+    return long_term_key(client.username, REALM, client.password, "sha256")
+
+
+class TestSha256:
+    def test_is_not_offered_unless_asked_for(self) -> None:
+        answer = Stage().client().challenge()
+        assert answer[a.PASSWORD_ALGORITHMS] is None and not answer[a.NONCE].startswith(b"obMatJos2")
+
+    def test_is_offered_with_the_cookie_that_guards_the_offer(self, stage: Stage) -> None:
+        answer = stage.client().challenge()
+        assert answer[a.PASSWORD_ALGORITHMS] == (SHA256, MD5)
+        assert answer[a.NONCE].startswith(b"obMatJos2gAAA") and COOKIE == b"obMatJos2gAAA"
+
+    def test_a_client_that_takes_it(self, stage: Stage) -> None:
+        client = stage.client()
+        client.challenge()
+        key = sha256_key(client)
+        fields = [*login(client), (a.PASSWORD_ALGORITHMS, ALGORITHMS), (a.PASSWORD_ALGORITHM, SHA256)]
+        answer = ask(client, fields, "sign_sha256", key)
+        assert answer.class_ is Class.SUCCESS
+        assert answer.message.integrity_sha256_holds(key) and answer.message.integrity_at is None
+
+    def test_a_client_that_does_not_know_it(self, stage: Stage) -> None:
+        client = stage.client()
+        client.challenge()
+        answer = ask(client, login(client), "sign", client.key)
+        assert answer.class_ is Class.SUCCESS and answer.message.integrity_holds(client.key)
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            [(a.PASSWORD_ALGORITHM, SHA256)],
+            [(a.PASSWORD_ALGORITHMS, ALGORITHMS)],
+            [(a.PASSWORD_ALGORITHMS, (MD5,)), (a.PASSWORD_ALGORITHM, MD5)],
+            [(a.PASSWORD_ALGORITHMS, ALGORITHMS), (a.PASSWORD_ALGORITHM, a.Algorithm(7))],
+        ],
+        ids=["no list", "no choice", "list cut by somebody on the way", "a choice that was not offered"],
+    )
+    def test_bidding_down(self, stage: Stage, extra: Fields) -> None:
+        client = stage.client()
+        client.challenge()
+        assert ask(client, [*login(client), *extra], "sign_sha256", sha256_key(client)).code == 400
+
+    def test_a_stale_nonce_is_replaced_with_the_offer(self, stage: Stage) -> None:
+        client = stage.client()
+        client.challenge()
+        stage.wait(3601)
+        client.use("ada")
+        answer = ask(client, login(client), "sign", client.key)
+        assert answer.code == 438 and answer[a.PASSWORD_ALGORITHMS] == ALGORITHMS
+
+
+class TestUserhash:
+    def fields(self, client: Client) -> Fields:
+        return [(a.USERHASH, userhash(client.username, REALM)), (a.REALM, REALM), (a.NONCE, client.nonce)]
+
+    def test_of_a_username_we_made(self, stage: Stage) -> None:
+        client = stage.client()
+        client.challenge()
+        assert ask(client, self.fields(client), "sign", client.key).code == 401
+        stage.server.introduce(client.username)
+        assert ask(client, self.fields(client), "sign", client.key).class_ is Class.SUCCESS
+
+    def test_of_whose_allocation_this_is(self, stage: Stage) -> None:
+        client = stage.allocated()
+        builder = client.request(Method.REFRESH, *self.fields(client))
+        answer = client.transact(builder.sign(client.key).encode())
+        assert answer is not None and answer.class_ is Class.SUCCESS
+
+
+def test_the_realm_has_to_be_ours() -> None:
+    client = Stage().client()
+    client.challenge()
+    key = long_term_key(client.username, "elsewhere", client.password)
+    for realm, with_key in (("elsewhere", key), ("elsewhere", client.key)):
+        fields: Fields = [(a.USERNAME, client.username), (a.REALM, realm), (a.NONCE, client.nonce)]
+        assert ask(client, fields, "sign", with_key).code == 401
+
+
+def test_a_malformed_login_is_a_bad_request() -> None:
+    client = Stage().client()
+    client.challenge()
+    not_text = a.opaque(0x0006, "USERNAME", "")
+    fields: Fields = [(not_text, b"\xff\xfe"), (a.REALM, REALM), (a.NONCE, client.nonce)]
+    assert ask(client, fields, "sign", client.key).code == 400
+
+
+def test_signed_indications_are_as_good_as_others() -> None:
+    """Indications cannot be challenged (§9.2); one with an integrity attribute is one with an attribute too many."""
+    stage = Stage()
+    client = stage.client()
+    client.send(Builder(Method.SEND, Class.INDICATION, bytes(12)).sign(bytes(16)).encode())
+    assert client.heard() == [] and stage.sent_away() == []
