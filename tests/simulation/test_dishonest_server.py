@@ -259,14 +259,15 @@ async def test_what_was_kept_for_a_minute_is_not_performed(
     assert name is None or agent.counts[name] >= len(sent)
 
 
+@pytest.mark.parametrize("pings", [True, False])
 async def test_a_clock_skewed_by_kept_pongs_does_not_make_a_tap_live_longer(
-    server: DishonestServer, clock: SharedClock
+    server: DishonestServer, clock: SharedClock, pings: bool
 ) -> None:
     delays = iter([0.0, 0.4, 0.1, 0.4, 0.2] * 1000)
     agent, speaker = await a_speaker(server)
 
     def keep_for_a_while(message: Carried) -> list[Carried]:
-        if message.up:
+        if message.up is not pings:
             return [message]
         asyncio.get_running_loop().call_later(next(delays), server.deliver, message)
         return []

@@ -40,7 +40,7 @@ test('a tap goes out on every path, each frame of its own', () => {
   expect(types(world, before)).toEqual(['signaling: floor intent', 'control-1: floor intent'])
 })
 
-test('an unanswered tap is repeated at 20, 60, 120, 250 ms and every 250 ms, until its deadline', () => {
+test('an unanswered tap is repeated at 10, 30, 60, 100, 150 ms and every 100 ms, until its deadline', () => {
   const world = new World(1)
   world.pathUp('signaling', 'signaling', { loss: 1 })
   const start = world.now
