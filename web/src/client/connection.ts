@@ -52,7 +52,7 @@ const pathName = (peer: Peer, channel: ChannelName): string => `${channel}-${pee
 
 export class Connection {
   readonly now = monotonicClock()
-  /** Of the session that stands: what verification words are made of. */
+  /** Of the session that stands: what verification words are made of, and what the next session calls it by. */
   handshakeHash: Bytes | undefined
   #signaling: SignalingClient | null = null
   #socket: WebSocket | null = null
@@ -335,7 +335,7 @@ export class Connection {
     this.#handshake = mine
     // The host is silent, or the socket is dead and nobody has said so: find out which.
     if (this.#session) this.#signaling.probe(now)
-    void Handshake.start(this.link, this.identity).then((attempt) => {
+    void Handshake.start(this.link, this.identity, this.handshakeHash).then((attempt) => {
       if (this.#handshake !== mine) return
       mine.attempt = attempt
       this.#ensureSession(this.now())

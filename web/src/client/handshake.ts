@@ -1,6 +1,6 @@
 /* One attempt to become a session (control.md §2): send `hello` until `receiveWelcome` gives one. */
 
-import { type Bytes, concat, fromUtf8, utf8 } from './bytes.ts'
+import { type Bytes, concat, fromUtf8, toBase64Url, utf8 } from './bytes.ts'
 import { type Link, preSharedKey, prologue } from './link.ts'
 import { generateKeyPair, Initiator } from './noise.ts'
 import { PresenterSession } from './presenter.ts'
@@ -25,8 +25,10 @@ export class Handshake {
     readonly hello: Bytes,
   ) {}
 
-  static async start(link: Link, identity: Identity): Promise<Handshake> {
-    const payload = utf8(JSON.stringify({ ...identity, v: 1 }))
+  /** `before` is the handshake hash of the session that this one replaces. */
+  static async start(link: Link, identity: Identity, before?: Bytes): Promise<Handshake> {
+    const replaces = before && toBase64Url(before.subarray(0, 16))
+    const payload = utf8(JSON.stringify({ ...identity, v: 1, replaces }))
     const initiator = await Initiator.start(await preSharedKey(link), prologue(link), payload, await generateKeyPair())
     const hello = concat(Uint8Array.of(HELLO, link.id.length), utf8(link.id), initiator.message)
     return new Handshake(initiator, hello)

@@ -17,6 +17,9 @@ if (!link) throw new Error('Not a link.')
 class HostProcess {
   sessions = new Map<number, HostTwin>()
   hellos = 0
+  /** What the hellos said, and what the sessions that came of them are called by. */
+  heard: { replaces?: string }[] = []
+  names: string[] = []
   deaf = false
 
   constructor(readonly member: string) {}
@@ -26,10 +29,14 @@ class HostProcess {
     if (data[0] === HELLO) {
       this.hellos++
       const session = (this.member.charCodeAt(1) << 8) + this.hellos
-      const answer = (): Bytes => utf8(JSON.stringify({ session, clock: Date.now() >>> 0, v: 1, role: 'click' }))
+      const answer = (hello: Bytes): Bytes => {
+        this.heard.push(JSON.parse(fromUtf8(hello)) as { replaces?: string })
+        return utf8(JSON.stringify({ session, clock: Date.now() >>> 0, v: 1, role: 'click' }))
+      }
       const pair = await generateKeyPair()
       const { message, keys } = await respond(await preSharedKey(link), prologue(link), data.slice(12), answer, pair)
       this.sessions.set(session, new HostTwin(() => Date.now() >>> 0, session, keys))
+      this.names.push(toBase64Url(keys.handshakeHash.slice(0, 16)))
       return [Uint8Array.of(WELCOME, ...message)]
     }
     const session = frameSession(data) ?? 0
@@ -232,6 +239,15 @@ test('a server that forgot everything is joined anew, and the session goes on', 
   next()
   await until(() => receipts().length === 1)
   expect([server.entered, receipts(), sessions()]).toEqual([['join', 'resume', 'join'], ['performed'], 1])
+})
+
+test('a new session names the one it replaces, so that the host lets no late tap of that one through', async () => {
+  await connected()
+  main.sessions.clear()
+  next()
+  await until(() => sessions() === 2)
+  expect(main.heard.map(({ replaces }) => replaces)).toEqual([undefined, main.names[0]])
+  expect(main.names[0]).toHaveLength(22)
 })
 
 test('a host that restarted does not know the session: a new one, and nothing is replayed in it', async () => {
