@@ -320,6 +320,19 @@ async def test_who_is_not_let_in_sees_nothing_and_does_nothing(carrier: Carrier)
     assert not (await come(carrier, rule, "m4", device="phone")).states[-1]["you"]["admitted"]
 
 
+async def test_who_is_not_let_in_learns_no_address_and_gets_a_direct_path_afterwards(carrier: Carrier) -> None:
+    room = agent_of(carrier).room
+    operator = await come(carrier, room.first("operator"), "m0")
+    guest = Presenter(carrier, room.make_link(Role.CLICK, by_hand=True), "m1", device="phone")
+    await guest.until(lambda: bool(guest.states))
+    (known,) = [known for known in agent_of(carrier).guests.values() if known.member == "m1"]
+    await guest.until(lambda: guest.connection._offers > 1)  # its first offer was left unanswered
+    assert not known._peers and guest.paths == ["signaling"]
+    await operator.connection.command("admit", session=known.id)
+    await guest.until(lambda: guest.paths[-1:] == ["direct"])
+    assert (await guest.tap()).after == 2
+
+
 async def test_an_operator_who_is_not_let_in_commands_nothing(carrier: Carrier) -> None:
     room = agent_of(carrier).room
     newcomer = await come(carrier, room.make_link(Role.OPERATOR, "operator", by_hand=True), "m1", device="phone")

@@ -337,6 +337,7 @@ class HostAgent:
     def _admit_guest(self, command: dict[str, Any]) -> dict[str, Any]:
         guest = self._guest_of(command)
         guest.admitted = True
+        guest.send_message({"type": "reoffer"})
         self._change_rule(let_in(guest.link, guest.device))
         self._send_state(guest)
         return {}

@@ -205,6 +205,8 @@ class Guest:
     def _message_arrived(self, message: dict[str, Any]) -> None:
         generation = message.get("generation")
         match message["type"]:
+            case "offer" if not self.admitted:
+                pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
             case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
                 self._receive_offer(generation, message["sdp"])
             case "candidate" if isinstance(generation, int):
