@@ -202,7 +202,7 @@ class HostSession:
         sequence = record.sequence
         by = [known] if (known := self.wire.paths.get(path)) is not None else []
         if (settled := self._settled.get(sequence)) is not None:
-            # Most copies of an intent meet a receipt that is under way already: only a lonely one is answered by itself.
+            # Most copies of an intent meet a receipt that is under way: only a lonely one is answered by itself.
             if not settled.seen and now - settled.last_sent >= ANSWERS_COPIES_AFTER:
                 self.wire.send(settled.receipt, by)
         elif sequence < self._floor:

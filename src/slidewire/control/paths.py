@@ -11,8 +11,8 @@ from enum import StrEnum
 
 PING_INTERVAL = 1.0
 PING_AGAIN = 0.150
-"""An unanswered PING is followed by another after the path's round trip and this: at 20 % loss each way one PING in three
-stays unanswered, and a path that carries four frames of five must not be given up for that."""
+"""An unanswered PING is followed by another after the path's round trip and this: at 20 % loss each way one PING in
+three stays unanswered, and a path that carries four frames of five must not be given up for that."""
 UNKNOWN_ROUND_TRIP = 0.250
 LIVE_FOR = 3.0
 """Seconds without a PONG after which a path is not counted on any more."""
