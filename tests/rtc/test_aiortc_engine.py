@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import aioice.ice
+import aioice.stun
 import pytest
+from aioice.ice import StunProtocol
 
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Peer, PeerEvents
@@ -71,3 +74,24 @@ async def test_candidates_may_overtake_the_description(ends: tuple[End, End]) ->
     answer, _ = split(await host.peer.answer(offer))
     await browser.peer.accept_answer(answer)
     await both_open(ends)
+
+
+async def test_a_slow_network_is_not_a_dead_one(ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consent checks (RFC 7675) answered after 0.3 s are answered; six that are not would end the connection."""
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.02)
+    browser, host = ends
+    await browser.peer.accept_answer(await host.peer.answer(await browser.peer.offer()))
+    await both_open(ends)
+    checks: set[bytes] = set()
+    send = StunProtocol.send_stun
+
+    def send_late(self: StunProtocol, message: aioice.stun.Message, to: tuple[str, int]) -> None:
+        checks.add(message.transaction_id)
+        asyncio.get_running_loop().call_later(0.15, send, self, message, to)
+
+    monkeypatch.setattr(StunProtocol, "send_stun", send_late)
+    async with asyncio.timeout(20):
+        while len(checks) < 2 * (aioice.ice.CONSENT_FAILURES + 4):
+            assert not host.closed and not browser.closed
+            await asyncio.sleep(0.02)
+    monkeypatch.undo()

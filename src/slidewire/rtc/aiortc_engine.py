@@ -7,6 +7,8 @@ What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
   own are hidden behind `.local` names, is about to send its first check: it is told late (`END_AFTER`).
 - It has no ICE restart: a connection that died is replaced by a new peer.
 - An early connectivity check that a NAT drops is repeated only after 0.5 s: `RETRY_RTO` is lowered.
+- A consent check is sent once and given `RETRY_RTO` to be answered; six that were not, and a connection is closed. With
+  any value of it a slow or lossy network is taken for a dead one: consent checks are repeated, too.
 - The selected candidate pair has no public name: `_nominated_pair` reads it.
 """
 
@@ -18,6 +20,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import aioice.stun
+from aioice.ice import StunProtocol
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
@@ -33,6 +36,25 @@ from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 log = logging.getLogger(__name__)
 
 aioice.stun.RETRY_RTO = 0.1
+CONSENT_REPEATED = 4
+"""Times, after 0.1, 0.3, 0.7 and 1.5 s; an answer is waited for until 3.1 s."""
+
+_request = StunProtocol.request
+
+
+async def _request_with_patience(
+    self: StunProtocol,
+    request: aioice.stun.Message,
+    addr: tuple[str, int],
+    integrity_key: bytes | None = None,
+    retransmissions: int | None = None,
+) -> tuple[aioice.stun.Message, tuple[str, int]]:
+    """Only consent checks ask for no retransmission."""
+    repeated = CONSENT_REPEATED if retransmissions == 0 else retransmissions
+    return await _request(self, request, addr, integrity_key, repeated)
+
+
+StunProtocol.request = _request_with_patience  # type: ignore[method-assign]
 
 END_AFTER = 10.0
 """Seconds from the last candidate until ICE may fail for want of one."""
