@@ -6,7 +6,7 @@ to send one.
 A cell is LOSS:RTT or LOSS:RTT:BURST, loss in percent each way, round trip in milliseconds, mean length of a loss burst in
 packets. Many presenters click at once, each now and then, each over a connection and a room of its own; loss bursts hit
 each connection by itself, as if it were alone on its link. Results go to benchmarks/results/: every click as a JSON
-line, and a table.
+line, a table, and a picture.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from playwright.async_api import Error as PlaywrightError
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.clicks import report  # noqa: E402
 from slidewire.testing.network import Weather  # noqa: E402
 from tests.support.lab import Lab, Machine  # noqa: E402
 
@@ -259,22 +260,6 @@ async def run_cell(
     return every, cost
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    return values[min(len(values) - 1, int(share * len(values)))]
-
-
-def summary(clicks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    times = sorted(click["ms"] for click in clicks if click.get("status") == "performed")
-    return {
-        "clicks": len(clicks),
-        **{f"p{share * 100:g}": round(quantile(times, share), 1) for share in (0.5, 0.95, 0.99) if times},
-        "max": round(times[-1], 1) if times else None,
-        "lost": len(clicks) - len(times),
-        "twice": sum(click.get("performed", 1) > 1 for click in clicks),
-        "late": sum(click.get("late", 0) for click in clicks),
-    }
-
-
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", default="5:50,20:50", help="LOSS:RTT[:BURST],…")
@@ -299,13 +284,15 @@ async def main() -> None:
                 first += -(-options.clicks // options.presenters)
                 for click in every:
                     out.write(json.dumps({"cell": str(cell), **click}) + "\n")
+                out.write(json.dumps({"cell": str(cell), "cost": cost}) + "\n")
                 out.flush()
                 for method in sorted({click["method"] for click in every}):
-                    row = summary([click for click in every if click["method"] == method])
+                    row = report.summary([click for click in every if click["method"] == method])
                     print(f"{cell!s:32} {method:12} {row} {cost.get(method)}")
                 paths = Counter(click.get("path") for click in every if click["method"] == "slidewire")
                 print(f"    {cost['took']:.0f} s, load {cost['load']:.1f}, host CPU {cost['host_cpu']:.2f}, "
                       f"forwarder lateness {cost['lateness']}, receipts by {dict(paths)}", flush=True)
+    report.write(options.out)
 
 
 if __name__ == "__main__":
