@@ -3,8 +3,8 @@ to send one.
 
     python benchmarks/clicks_under_loss.py --cells 5:50,20:50 --clicks 1000      needs root, for network namespaces
 
-A cell is LOSS:RTT or LOSS:RTT:BURST, loss in percent each way, round trip in milliseconds, mean length of a loss burst in
-packets. Many presenters click at once, each now and then, each over a connection and a room of its own; loss bursts hit
+A cell is LOSS:RTT or LOSS:RTT:BURST: loss in percent each way, round trip in milliseconds, mean length of a loss burst
+in packets. Many presenters click at once, each now and then, each over a connection and a room of its own; loss bursts hit
 each connection by itself, as if it were alone on its link. Results go to benchmarks/results/: every click as a JSON
 line, a table, and a picture.
 """
@@ -139,7 +139,9 @@ class Stage:
 
     async def __aenter__(self) -> Stage:
         pages = self._temporary / "pages"
-        subprocess.run(["node", ROOT / "benchmarks/clicks/build.mjs", pages], check=True)
+        build = await asyncio.create_subprocess_exec("node", str(ROOT / "benchmarks/clicks/build.mjs"), str(pages))
+        if await build.wait():
+            raise SystemExit("the pages were not built: npm ci in web/ and in benchmarks/clicks/ first")
         state = self._temporary / "state"
         self._server = await self._start(self.server, "server", self.server.address, str(state), str(pages))
         url, ca = self._server.ready["url"], self._server.ready["ca"]
@@ -290,8 +292,11 @@ async def main() -> None:
                     row = report.summary([click for click in every if click["method"] == method])
                     print(f"{cell!s:32} {method:12} {row} {cost.get(method)}")
                 paths = Counter(click.get("path") for click in every if click["method"] == "slidewire")
-                print(f"    {cost['took']:.0f} s, load {cost['load']:.1f}, host CPU {cost['host_cpu']:.2f}, "
-                      f"forwarder lateness {cost['lateness']}, receipts by {dict(paths)}", flush=True)
+                print(
+                    f"    {cost['took']:.0f} s, load {cost['load']:.1f}, host CPU {cost['host_cpu']:.2f}, "
+                    f"forwarder lateness {cost['lateness']}, receipts by {dict(paths)}",
+                    flush=True,
+                )
     report.write(options.out)
 
 

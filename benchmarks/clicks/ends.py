@@ -1,11 +1,11 @@
 """The far ends of the click benchmark, each a process on a machine of the lab.
 
-    python -m benchmarks.clicks.ends server ADDRESS STATE PAGES     Slidewire's server, serving the benchmark's pages
-    python -m benchmarks.clicks.ends hosts URL CA STATE COUNT       Slidewire hosts, a room each, decks in memory
-    python -m benchmarks.clicks.ends channels                       aiortc with its default channel, which answers clicks
-    python -m benchmarks.clicks.ends relay ADDRESS CERTIFICATES     a WebSocket server that hands clicks on, and answers
-    python -m benchmarks.clicks.ends answerer URL                   … and the end behind it that answers them
-    python -m benchmarks.clicks.ends peers ADDRESS CERTIFICATES PAGES      what PeerJS needs of a PeerServer, and pages
+    python -m benchmarks.clicks.ends server ADDRESS STATE PAGES          Slidewire's server, with the benchmark's pages
+    python -m benchmarks.clicks.ends hosts URL CA STATE COUNT            Slidewire hosts, a room each, decks in memory
+    python -m benchmarks.clicks.ends channels                            aiortc; its default channel answers clicks
+    python -m benchmarks.clicks.ends relay ADDRESS CERTIFICATES          a WebSocket server that hands clicks on
+    python -m benchmarks.clicks.ends answerer URL                        … and the end behind it that answers them
+    python -m benchmarks.clicks.ends peers ADDRESS CERTIFICATES PAGES    what PeerJS needs of a PeerServer, and pages
 
 They speak JSON lines: what the script needs to know when they are ready, and an answer to each line of input.
 """

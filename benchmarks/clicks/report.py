@@ -59,18 +59,20 @@ def table(path: Path) -> str:
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for cell, methods in cells.items():
-        for method in NAMES:
+        for method, name in NAMES.items():
             if method not in methods:
                 continue
             row = summary(methods[method])
             cost = costs.get(cell, {}).get(method, {})
-            numbers = [f"{row[name]:.0f}" for name in ("clicks", "p50", "p95", "p99", "max", "lost")]
-            ours = [str(row[name]) if method == "slidewire" else "" for name in ("twice", "late")]
-            prices = [f"{cost[name]:.0f}" if cost else "" for name in ("packets", "bytes")]
-            lines.append(f"| {cell} | {NAMES[method]} | {' | '.join(numbers + ours + prices)} |")
+            numbers = [f"{row[what]:.0f}" for what in ("clicks", "p50", "p95", "p99", "max", "lost")]
+            ours = [str(row[what]) if method == "slidewire" else "" for what in ("twice", "late")]
+            prices = [f"{cost[what]:.0f}" if cost else "" for what in ("packets", "bytes")]
+            lines.append(f"| {cell} | {name} | {' | '.join(numbers + ours + prices)} |")
     loads = [cost["load"] for cost in costs.values()]
     lines.append("")
-    lines.append(f"Milliseconds from tap to receipt. Load of the machine while it ran: {min(loads):.0f} to {max(loads):.0f}.")
+    lines.append(
+        f"Milliseconds from tap to receipt. The machine's load meanwhile: {min(loads):.0f} to {max(loads):.0f}."
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -89,7 +91,7 @@ def picture(path: Path, shown: Sequence[str] = SHOWN) -> None:
         for method, name in NAMES.items():
             if method not in cells[cell]:
                 continue
-            times = sorted(click["ms"] if "ms" in click else 10_000.0 for click in cells[cell][method])
+            times = sorted(click.get("ms", 10_000.0) for click in cells[cell][method])
             shares = [1 - at / len(times) for at in range(len(times))]
             axis.step(times, shares, where="post", label=name.replace("`", ""), color=COLOURS[method], linewidth=1.8)
         axis.set_xscale("log")

@@ -234,7 +234,10 @@ def test_two_labs_stand_side_by_side_with_the_same_addresses(lab: Lab, server: M
         alone = other.machine("machine", Weather())
         assert alone.address == machine.address
         done = subprocess.run(
-            alone.command(*ECHO, "probe", server.address, str(PORT), "10", "0.1"), cwd=ROOT, capture_output=True, text=True
+            alone.command(*ECHO, "probe", server.address, str(PORT), "10", "0.1"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
         assert json.loads(done.stdout)["order"] == []
     assert probe(machine, server, 10, 0.1).loss == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from slidewire.testing.network import Weather
-from tests.support.browser import SOCKET_FAILS, connected, picture, visitors
+from tests.support.browser import ARTIFACTS, SOCKET_FAILS, connected, picture, visitors
 from tests.support.decks import numbered_pdf
 from tests.support.lab import UDP, Lab, Machine
 from tests.support.programs import Program, Programs, programs
@@ -68,7 +69,9 @@ class AtTerminal:
         return Landed(f"{receipt['from']} → {receipt['to']}", receipt["ms"] / 1000)
 
     async def look(self, name: str) -> None:
-        print(name, self._program.events)
+        ARTIFACTS.mkdir(exist_ok=True)
+        told = "\n".join(json.dumps(event, ensure_ascii=False) for event in self._program.events)
+        (ARTIFACTS / f"lab-{name}.jsonl").write_text(told + "\n")
 
 
 WATCH = """() => {
@@ -81,14 +84,15 @@ WATCH = """() => {
 }"""
 
 
-class InBrowser:
-    WORDS = {"direct": "Connected directly", "signaling": "Connected through the server"}
+WORDS = {"direct": "Connected directly", "signaling": "Connected through the server"}
 
+
+class InBrowser:
     def __init__(self, page: Page) -> None:
         self._page = page
 
     async def connected(self, path: str) -> None:
-        await connected(self._page, self.WORDS[path])
+        await connected(self._page, WORDS[path])
 
     async def tap(self) -> Landed:
         before = await self._page.evaluate("window.landed.length")

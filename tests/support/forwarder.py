@@ -8,10 +8,10 @@ A link is two TAP devices, each in a network namespace: what is sent into one co
 Commands come as JSON lines on standard input and are answered on standard output; the end of input ends the program,
 and its devices with it:
 
-    {"do":"add", "link":…, "seed":…, "near":[PID,IFNAME], "far":[PID,IFNAME]}     namespaces are those of these processes
-    {"do":"weather", "link":…, "direction":"out"|"in"|"both", "weather":{…}}      out: from near to far
-    {"do":"block", "link":…, "protocols":[17]}                                    IP protocols that vanish on this link
-    {"do":"separate", "link":…, "separate":true}                                  loss bursts for each flow by itself
+    {"do":"add", "link":…, "seed":…, "near":[PID,IFNAME], "far":[PID,IFNAME]}    in the namespaces of these processes
+    {"do":"weather", "link":…, "direction":"out"|"in"|"both", "weather":{…}}     out: from near to far
+    {"do":"block", "link":…, "protocols":[17]}                                   IP protocols that vanish on this link
+    {"do":"separate", "link":…, "separate":true}                                 loss bursts for each flow by itself
     {"do":"counts", "link":…}
 """
 
@@ -122,7 +122,7 @@ class Forwarder:
                     return
                 *lines, buffered = (buffered + data).split(b"\n")
                 for line in lines:
-                    print(json.dumps(self._obey(json.loads(line))), flush=True)
+                    os.write(1, json.dumps(self._obey(json.loads(line))).encode() + b"\n")
             now = time.monotonic()
             for direction in self._readers.values():
                 direction.deliver(now)

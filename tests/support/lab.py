@@ -7,8 +7,8 @@
         presenter.link.set(Weather(loss=1.0))
 
 A namespace lives as long as the process that was started in it, and that one as long as the pipe from here: whatever
-happens to us, nothing stays behind. Namespaces have no names, so that any number of labs can stand side by side, all with
-the same addresses. All are from the ranges for documentation, and nothing leads out of the lab.
+happens to us, nothing stays behind. Namespaces have no names, so that any number of labs can stand side by side, all
+with the same addresses. All are from the ranges for documentation, and nothing leads out of the lab.
 
     machine ──(TAP, weather, TAP)── bridge 203.0.113.0/24 ──(veth)── machine
     machine ──(veth, 198.51.100.x/28)── NAT ──(TAP, weather, TAP)── bridge
@@ -261,8 +261,12 @@ class Lab:
             *("nft", "-f", "-"),
             given=f"""
             table ip nat {{
-                chain leaving {{ type nat hook postrouting priority 100; oifname "eth0" {kind.value}; }}
-                chain arriving {{ type filter hook input priority 0; iifname "eth0" ct state new meta l4proto udp drop; }}
+                chain leaving {{
+                    type nat hook postrouting priority 100; oifname "eth0" {kind.value};
+                }}
+                chain arriving {{
+                    type filter hook input priority 0; iifname "eth0" ct state new meta l4proto udp drop;
+                }}
             }}""",
         )
         return inside, address

@@ -20,7 +20,8 @@ WAIT_FOR_THE_LAST = 0.5
 def serve(port: int) -> None:
     echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     echo.bind(("0.0.0.0", port))
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     while True:
         data, source = echo.recvfrom(2048)
         echo.sendto(data, source)
@@ -49,7 +50,7 @@ def probe(address: str, port: int, count: int, seconds: float) -> None:
                 continue
             round_trips[number] = time.perf_counter() - sent[number]
             order.append(number)
-    print(json.dumps({"round_trips": round_trips, "order": order}))
+    sys.stdout.write(json.dumps({"round_trips": round_trips, "order": order}))
 
 
 if __name__ == "__main__":
