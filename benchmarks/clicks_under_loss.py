@@ -4,8 +4,8 @@ to send one.
     python benchmarks/clicks_under_loss.py --cells 5:50,20:50 --clicks 1000      needs root, for network namespaces
 
 A cell is LOSS:RTT or LOSS:RTT:BURST: loss in percent each way, round trip in milliseconds, mean length of a loss burst
-in packets. Many presenters click at once, each now and then, each over a connection and a room of its own; loss bursts hit
-each connection by itself, as if it were alone on its link. Results go to benchmarks/results/: every click as a JSON
+in packets. Many presenters click at once, each now and then, each over a connection and a room of its own; loss bursts
+hit each connection by itself, as if it were alone on its link. Results go to benchmarks/results/: every click as a JSON
 line, a table, and a picture.
 """
 
