@@ -108,6 +108,8 @@ class SignalingSocket:
         self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._alarm = Alarm(self._ring)
         self._delivering = False
+        self._ends: tuple[str, tuple[str, int]] | None = None
+        """Our own address on the socket, and the other end's with its port."""
 
     async def start(self) -> None:
         # Our own limits are on every step; aiohttp's total would end the socket after five minutes.
@@ -136,7 +138,13 @@ class SignalingSocket:
 
     def check(self) -> None:
         """The network may have changed: look at once."""
-        self.client.check(monotonic())
+        if self._ends is not None and address_towards(self._ends[1]) not in (None, self._ends[0]):
+            # Nothing comes back to the address that this socket has; no need to wait in order to find that out.
+            self._outbox.put_nowait(None)
+            self._connection = self._ends = None
+            self.client.disconnected("This computer has another address now.", monotonic())
+        else:
+            self.client.check(monotonic())
         self.flush()
 
     def flush(self) -> None:
@@ -197,6 +205,8 @@ class SignalingSocket:
         try:
             if not self._is_current():
                 return
+            own, other = socket.get_extra_info("sockname"), socket.get_extra_info("peername")
+            self._ends = (own[0], other[:2]) if own and other else None
             self.client.connected(monotonic())
             self.flush()
             writer = asyncio.create_task(self._write(socket, outbox), name="signaling writer")
@@ -208,6 +218,7 @@ class SignalingSocket:
         finally:
             await socket.close()
         if self._is_current():
+            self._ends = None
             self.client.disconnected(reason, monotonic())
             self.flush()
 
@@ -234,6 +245,17 @@ class SignalingSocket:
         reason, final, retry_after = explain(error, URL(self._url))
         self.client.connect_failed(reason, monotonic(), final=final, retry_after=retry_after)
         self.flush()
+
+
+def address_towards(other: tuple[str, int]) -> str | None:
+    """The address with which this computer would speak to that one now; None if it could not."""
+    family = sockets.AF_INET6 if ":" in other[0] else sockets.AF_INET
+    with sockets.socket(family, sockets.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(other)  # sends nothing: it only asks the routing table
+        except OSError:
+            return None
+        return str(asking.getsockname()[0])
 
 
 def explain(error: Exception, url: URL) -> tuple[str, str | None, float]:

@@ -43,6 +43,8 @@ OFFER_EVERY = (2.0, 4.0, 8.0, 15.0)
 """Seconds until the next offer while there is no direct path."""
 SILENT_AFTER = 3.0
 """Seconds without any live path after which the presenter shakes hands anew."""
+SERVER_SILENT_AFTER = 1.5
+"""Seconds without a PONG through the server after which its socket is looked at: it may have died without a word."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class PresenterConnection:
     ) -> None:
         """`engine` None: never a peer connection, signaling only. `device`: what this device calls itself to hosts."""
         self.signaling: Signaling | None = None
+        self.check_server: Callable[[], None] = lambda: None
+        """Find out whether the socket to the server lives; asked again and again while nothing comes through it."""
         self._link = link
         self._engine = engine
         self._name = name
@@ -336,6 +340,9 @@ class PresenterConnection:
             return
         now = monotonic()
         self._session.handle_timer(now)
+        through_server = self._session.wire.paths.get(SIGNALING)
+        if through_server is not None and now - (through_server.last_pong or now) > SERVER_SILENT_AFTER:
+            self.check_server()
         if self._silent_since is not None and now - self._silent_since > SILENT_AFTER and self._host is not None:
             self._silent_since = now
             self._knock()

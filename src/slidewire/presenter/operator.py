@@ -35,6 +35,7 @@ class Operator:
         client = SignalingClient(join, entropy=secrets.token_bytes)
         self._socket = SignalingSocket(link.server, client, self._receive, ca=ca)
         self._connection.signaling = Sender(self._socket)
+        self._connection.check_server = self._socket.check
 
     async def __aenter__(self) -> Self:
         await self._socket.start()

@@ -64,6 +64,7 @@ class TerminalPresenter:
             link.server, SignalingClient(join, entropy=secrets.token_bytes), self._receive, ca=ca
         )
         self._connection.signaling = Sender(self._socket)
+        self._connection.check_server = self._socket.check
 
     async def run(self, lines: asyncio.Queue[str | None]) -> None:
         """Until the lines end (None) or the host ends it. Raises `PresentError`."""
