@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.clicks import report  # noqa: E402
+from benchmarks.machine import describe, program_version, versions  # noqa: E402
 from slidewire.testing.network import Weather  # noqa: E402
 from tests.support.lab import Lab, Machine  # noqa: E402
 
@@ -277,6 +278,13 @@ async def main() -> None:
     first = 1
     async with Stage(options.presenters, options.seed) as stage:
         with options.out.open("a" if options.append else "w") as out:
+            libraries = versions("aiortc", "aioice")
+            measured = describe(
+                chromium=program_version(CHROMIUM, "--version"),
+                libraries=", ".join(f"{name} {number}" for name, number in libraries.items()),
+                peerjs=json.loads((ROOT / "benchmarks/clicks/package.json").read_text())["dependencies"]["peerjs"],
+            )
+            out.write(json.dumps({"measured": measured}) + "\n")
             for cell in map(Cell.parse, options.cells.split(",")):
                 try:
                     every, cost = await run_cell(stage, cell, methods, options.clicks, first)

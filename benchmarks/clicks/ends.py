@@ -13,6 +13,7 @@ They speak JSON lines: what the script needs to know when they are ready, and an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import ssl
@@ -116,7 +117,7 @@ async def relay(address: str, certificates: str) -> None:
         async for message in socket:
             if name == "host":
                 to, _, text = message.data.partition(" ")
-                if to in members:
+                with contextlib.suppress(ConnectionError):  # its page was closed meanwhile
                     await members[to].send_str(text)
             else:
                 await members["host"].send_str(f"{name} {message.data}")
@@ -147,7 +148,8 @@ async def peers(address: str, certificates: str, pages: str) -> None:
         async for message in socket:
             told = json.loads(message.data)
             if (to := members.get(told.get("dst"))) is not None:
-                await to.send_json({**told, "src": name})
+                with contextlib.suppress(ConnectionError):
+                    await to.send_json({**told, "src": name})
         return socket
 
     app = web.Application()

@@ -39,21 +39,24 @@ def summary(clicks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> tuple[dict[str, dict[str, list[dict[str, Any]]]], dict[str, Any]]:
-    """Cell → method → clicks, and cell → what it cost."""
+def read(path: Path) -> tuple[dict[str, dict[str, list[dict[str, Any]]]], dict[str, Any], list[dict[str, str]]]:
+    """Cell → method → clicks; cell → what it cost; where it was measured."""
     cells: dict[str, dict[str, list[dict[str, Any]]]] = {}
     costs: dict[str, Any] = {}
+    measured: list[dict[str, str]] = []
     for line in path.read_text().splitlines():
         entry = json.loads(line)
-        if "cost" in entry:
+        if "measured" in entry:
+            measured.append(entry["measured"])
+        elif "cost" in entry:
             costs[entry["cell"]] = entry["cost"]
         else:
             cells.setdefault(entry["cell"], {}).setdefault(entry["method"], []).append(entry)
-    return cells, costs
+    return cells, costs, measured
 
 
 def table(path: Path) -> str:
-    cells, costs = read(path)
+    cells, costs, measured = read(path)
     lines = [
         "| loss each way, round trip | way | clicks | p50 | p95 | p99 | max | lost | twice | late | packets | bytes |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -73,6 +76,8 @@ def table(path: Path) -> str:
     lines.append(
         f"Milliseconds from tap to receipt. The machine's load meanwhile: {min(loads):.0f} to {max(loads):.0f}."
     )
+    for each in measured:
+        lines += ["", *(f"- {name}: {value}" for name, value in each.items() if name != "load")]
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +87,7 @@ def picture(path: Path, shown: Sequence[str] = SHOWN) -> None:
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    cells, _ = read(path)
+    cells, _, _ = read(path)
     shown = [cell for cell in shown if cell in cells]
     if not shown:
         return
