@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.clicks import report  # noqa: E402
 from benchmarks.machine import describe, program_version, versions  # noqa: E402
 from slidewire.testing.network import Weather  # noqa: E402
-from tests.support.lab import Lab, Machine  # noqa: E402
+from tests.support.lab import TCP, Lab, Machine  # noqa: E402
 
 TIME_TO_LIVE = 2.0
 PAUSE = (1000, 1500)
@@ -219,7 +219,7 @@ def traffic(stage: Stage) -> dict[str, tuple[int, int]]:
 
 
 async def run_cell(
-    stage: Stage, cell: Cell, methods: Sequence[str], clicks: int, first: int
+    stage: Stage, cell: Cell, methods: Sequence[str], clicks: int, first: int, without_server: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every click of the cell, and what it cost."""
     link = stage.presenter.link
@@ -227,6 +227,8 @@ async def run_cell(
     each = -(-clicks // stage.presenters)
     async with stage.page(methods) as page:
         await asyncio.sleep(3.0)  # connections have just been made: let what follows that settle
+        if without_server:
+            link.block(TCP)
         idle_before = traffic(stage)
         link.set(cell.weather)
         await asyncio.sleep(IDLE)
@@ -254,6 +256,7 @@ async def run_cell(
                     "bytes": (size - s1 - (s1 - s0) * resting) / count,
                 }
         link.set(cell.calm)
+    link.block()
     told = (await stage.hosts.ask())["told"]
     for click in every:
         if click["method"] == "slidewire":
@@ -270,6 +273,7 @@ async def main() -> None:
     parser.add_argument("--methods", default="slidewire,channel,peerjs,relay")
     parser.add_argument("--presenters", type=int, default=16, help="at once, of each method")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--without-server", action="store_true", help="the direct path alone: TCP is cut once it is up")
     parser.add_argument("--append", action="store_true", help="add to the results of earlier runs")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/clicks_under_loss.jsonl")
     options = parser.parse_args()
@@ -287,7 +291,7 @@ async def main() -> None:
             out.write(json.dumps({"measured": measured}) + "\n")
             for cell in map(Cell.parse, options.cells.split(",")):
                 try:
-                    every, cost = await run_cell(stage, cell, methods, options.clicks, first)
+                    every, cost = await run_cell(stage, cell, methods, options.clicks, first, options.without_server)
                 except PlaywrightError as error:
                     print(f"{cell}: not measured: {error.message.splitlines()[0]}", flush=True)
                     continue

@@ -33,7 +33,7 @@ from slidewire.testing.network import Weather
 
 GATEWAY = "203.0.113.1"
 NOWHERE = "203.0.113.254"
-UDP = 17
+TCP, UDP = 6, 17
 
 
 class Nat(StrEnum):
