@@ -488,6 +488,20 @@ async def test_the_pointer_is_impresss_own(profile: Path, screen: XClient) -> No
         await soon(lambda: screen.pixel(*here) == colour(2), "no pointer")
 
 
+@desktop
+@slow
+async def test_a_pointer_in_motion_does_not_stop_the_show(profile: Path, screen: XClient) -> None:
+    """LibreOffice 7.4 never draws again if its pointer is moved by another thread than its own at a bad moment."""
+    async with opened(numbered_odp(20), profile) as deck:
+        await shows(screen, colour(1), "the first slide")
+        for slide in range(1, 16):
+            for step in range(12):
+                assert deck.point(Point(0.2 + step / 20, 0.9 - step / 20))
+                await asyncio.sleep(1 / 60)
+            assert await deck.perform(Intent(Verb.NEXT)) == performed(slide, slide + 1)
+            await shows(screen, colour(slide + 1), f"slide {slide + 1}")
+
+
 # --- the end
 
 

@@ -306,7 +306,10 @@ class Deck:
             return {"shown": False}
         if time.monotonic() > self._screen_until:
             self._screen, self._screen_until = office.screen_size(), time.monotonic() + SCREEN_SECONDS
-        return {"shown": show.point(at, self._screen)}
+        shown: list[bool] = []
+        # From another thread than LibreOffice's own it sooner or later stops the show from drawing anything ever again.
+        office.in_its_own_thread(lambda: shown.append(show.point(at, self._screen)))
+        return {"shown": shown == [True]}
 
     def close(self) -> dict[str, Any]:
         """End what we started: the show, the document, LibreOffice."""

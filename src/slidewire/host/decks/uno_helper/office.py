@@ -11,6 +11,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ HAS_UNO = uno is not None
 
 START_SECONDS = 60.0
 HANDED_SECONDS = 3.0
+CALLBACK_SECONDS = 3.0
 JPEG_QUALITY = 85
 PRESENTATION = "com.sun.star.presentation.PresentationDocument"
 
@@ -133,6 +135,18 @@ class Office:
 
     def in_front(self, document: Any) -> bool:
         return bool(document == self._desktop.CurrentComponent)
+
+    def in_its_own_thread(self, work: Callable[[], None]) -> None:
+        """Let LibreOffice's main thread do it, and wait. What we call is otherwise done by a thread of the bridge; most
+        of LibreOffice guards itself against that, but not a running show's own properties. What a callback asks for is
+        done by the thread that made the callback."""
+        done = threading.Event()
+        failures: list[Exception] = []
+        self._make("com.sun.star.awt.AsyncCallback").addCallback(_callback(work, failures, done), None)
+        if not done.wait(CALLBACK_SECONDS):
+            raise Trouble("busy", "LibreOffice is busy. Close its dialogs.")
+        if failures:
+            raise failures[0]
 
     def screen_size(self) -> tuple[int, int]:
         """Of the largest window: that of a show fills its screen."""
@@ -282,3 +296,17 @@ def _decliner() -> Any:
                         return
 
     return Decliner()
+
+
+def _callback(work: Callable[[], None], failures: list[Exception], done: threading.Event) -> Any:
+    from com.sun.star.awt import XCallback  # type: ignore[import-not-found]
+
+    class Callback(unohelper.Base, XCallback):  # type: ignore[misc]
+        def notify(self, data: Any) -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 (it is ours, and must not end up in LibreOffice)
+                failures.append(error)
+            done.set()
+
+    return Callback()
