@@ -73,7 +73,7 @@ async def test_a_link_that_was_good(slidewire: Programs, visitors: Visitors) -> 
     await expect(row(operator, "links", "Ada")).to_contain_text("withdrawn")
 
     # No such choice on the page; what is sent and what becomes of it is the same.
-    await operator.locator("#make-expires option").nth(1).evaluate("option => { option.value = '2' }")
+    await operator.locator("#make-expires option", has_text="1 hour").evaluate("option => { option.value = '2' }")
     brief = await make_link(operator, "Ben", "1 hour")
     ben = await connected(await visitors.open(brief))
     await is_told(ben, "This link has expired", "Ask whoever runs the show for a new link", "expired-inside")

@@ -26,7 +26,10 @@ class Wire:
         except OSError:
             writer.close()
             return
-        ways = [asyncio.create_task(self._pump(reader, to_server)), asyncio.create_task(self._pump(from_server, writer))]
+        ways = [
+            asyncio.create_task(self._pump(reader, to_server)),
+            asyncio.create_task(self._pump(from_server, writer)),
+        ]
         self._carrying.update(ways)
         try:
             await asyncio.gather(*ways)
@@ -34,6 +37,8 @@ class Wire:
             self._carrying.difference_update(ways)
             for way in ways:
                 way.cancel()
+            for end in (writer, to_server):
+                end.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         me = asyncio.current_task()
