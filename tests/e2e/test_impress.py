@@ -183,8 +183,15 @@ async def test_the_host_s_own_keyboard_is_seen_on_the_phone(start_show: Start, v
     await says(page, "2 / 5", "slide-number")
     await says(page, "Notes for slide 2.", "notes")
 
-    show.press("Escape")
-    await expect(page.get_by_text("The slide show is not running")).to_be_visible()
+    async def is_over() -> bool:
+        # LibreOffice itself loses a key that comes right behind another: press it again, as anybody would.
+        show.press("Escape")
+        with contextlib.suppress(AssertionError):
+            await expect(page.get_by_text("The slide show is not running")).to_be_visible(timeout=2000)
+            return True
+        return False
+
+    await until(is_over, "the page says that the show is over")
     await tap(page, "next")
     await says(page, "Refused")
     await says(page, "no slide show is running")
