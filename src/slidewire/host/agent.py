@@ -91,6 +91,8 @@ class HostAgent:
         self._stating: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
         self._housekeeper: asyncio.Task[None] | None = None
+        self._ways: dict[int, str] = {}
+        """By which path each presenter was reached when it was last looked at."""
         self._closing = Tasks()
         stage.changed = self._stage_changed
         stage.laser_moved = self._laser_moved
@@ -403,20 +405,25 @@ class HostAgent:
         await guest.close()
 
     async def _keep_house(self) -> None:
-        ways: dict[int, str] = {}
         while True:
             await asyncio.sleep(HOUSEKEEPING)
-            now = monotonic()
-            self._log_counts()
-            # That nothing comes from somebody any more is an event only here: operators want to see who went dark.
-            before, ways = ways, {guest.id: guest.best_path()[0] for guest in self.guests.values()}
-            if ways != before:
-                self._announce_soon(_is_operator)
-            for guest in list(self.guests.values()):
-                if now - guest.last_heard > (FORGET_AFTER_LEAVING if guest.has_left else FORGET_GUEST_AFTER):
-                    self._forget(guest)
-                elif not guest.link.is_good(time.time()):
-                    self._dismiss(guest, "link_expired", "This link has expired.")
+            try:
+                self._tidy(monotonic())
+            except Exception:
+                # Links would not expire any more if it ended here: what failed now may work in a second.
+                log.exception("housekeeping failed")
+
+    def _tidy(self, now: float) -> None:
+        self._log_counts()
+        # That nothing comes from somebody any more is an event only here: operators want to see who went dark.
+        before, self._ways = self._ways, {guest.id: guest.best_path()[0] for guest in self.guests.values()}
+        if self._ways != before:
+            self._announce_soon(_is_operator)
+        for guest in list(self.guests.values()):
+            if now - guest.last_heard > (FORGET_AFTER_LEAVING if guest.has_left else FORGET_GUEST_AFTER):
+                self._forget(guest)
+            elif not guest.link.is_good(time.time()):
+                self._dismiss(guest, "link_expired", "This link has expired.")
 
     def _log_counts(self) -> None:
         """Whenever there are twice as many as when it was last said."""
