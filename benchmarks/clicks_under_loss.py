@@ -248,7 +248,7 @@ async def run_cell(
         }
         for method, (packets, size) in after.items():
             count = sum(click["method"] == method for click in every)
-            if count:
+            if count and not without_server:  # else there is TCP that knocks in vain, and more of it as time passes
                 resting = took / IDLE
                 (p0, s0), (p1, s1) = idle_before.get(method, (0, 0)), before.get(method, (0, 0))
                 cost[method] = {
