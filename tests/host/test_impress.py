@@ -84,8 +84,8 @@ async def soon(condition: Callable[[], bool], what: str, patience: float = 20.0)
 
 
 async def pressed_until(screen: XClient, key: str, condition: Callable[[], bool]) -> None:
-    """Press a key that does no harm twice: LibreOffice drops keys while a slide changes, and its editor's window needs a
-    moment until it listens."""
+    """Press a key that does no harm twice: LibreOffice drops keys while a slide changes, and its editor needs a moment
+    until it listens."""
     for _ in range(20):
         press(screen, key)
         with contextlib.suppress(AssertionError):
