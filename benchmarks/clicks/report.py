@@ -55,6 +55,10 @@ def read(path: Path) -> tuple[dict[str, dict[str, list[dict[str, Any]]]], dict[s
     return cells, costs, measured
 
 
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
 def table(path: Path) -> str:
     cells, costs, measured = read(path)
     lines = [
@@ -67,7 +71,7 @@ def table(path: Path) -> str:
                 continue
             row = summary(methods[method])
             cost = costs.get(cell, {}).get(method, {})
-            numbers = [f"{row[what]:.0f}" for what in ("clicks", "p50", "p95", "p99", "max", "lost")]
+            numbers = [_number(row.get(what)) for what in ("clicks", "p50", "p95", "p99", "max", "lost")]
             ours = [str(row[what]) if method == "slidewire" else "" for what in ("twice", "late")]
             prices = [f"{cost[what]:.0f}" if cost else "" for what in ("packets", "bytes")]
             lines.append(f"| {cell} | {name} | {' | '.join(numbers + ours + prices)} |")
