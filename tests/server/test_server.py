@@ -108,7 +108,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 class TestSignaling:
     async def test_host_and_presenter_meet_over_wss(self, tmp_path: Path) -> None:
         ice = [{"urls": ["turn:192.0.2.1"]}]
-        async with running(settings(tmp_path), ice_servers=lambda room, member: ice) as ready:
+        async with running(settings(tmp_path), ice_servers=lambda room, member, reached_by: ice) as ready:
             assert ready.local_url == ready.url == f"https://127.0.0.1:{ready.port}"
             async with inside(ready, host()) as one:
                 opened = await one.until(signaling.Opened)

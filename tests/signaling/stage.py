@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from slidewire.signaling import messages as m
-from slidewire.signaling.effects import Close, DropRoom, SaveRoom, SaveTombstone, Send
+from slidewire.signaling.effects import Close, DropRoom, MemberGone, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.room import StoredRoom, Tombstone
@@ -75,6 +75,8 @@ class Stage:
         self.rooms: dict[str, StoredRoom] = {}
         self.tombstones: dict[str, Tombstone] = {}
         self.ice_asked: list[tuple[str, str]] = []
+        self.reached_by: list[str] = []
+        self.gone = 0
         self.hub = self._new_hub()
 
     def _new_hub(self) -> Hub:
@@ -87,8 +89,9 @@ class Stage:
             tombstones=self.tombstones.values(),
         )
 
-    def _ice_servers(self, room: str, member: str) -> list[Said]:
+    def _ice_servers(self, room: str, member: str, reached_by: str) -> list[Said]:
         self.ice_asked.append((room, member))
+        self.reached_by.append(reached_by)
         return [{"urls": ["stun:192.0.2.1"]}]
 
     def restart_server(self, *, remembering: bool) -> None:
@@ -127,11 +130,13 @@ class Stage:
                     self.rooms.pop(code, None)
                 case SaveTombstone(stone):
                     self.tombstones[stone.link] = stone
+                case MemberGone():
+                    self.gone += 1
 
-    def connect(self, address: str = "192.0.2.7") -> Peer:
+    def connect(self, address: str = "192.0.2.7", reached_by: str = "clicker.example") -> Peer:
         peer = Peer(self, next(self._numbers), address)
         self.peers[peer.number] = peer
-        self.hub.connect(peer.number, address, self.now)
+        self.hub.connect(peer.number, address, self.now, reached_by)
         return peer
 
     def host(self, *links: Said, token: bytes = HOST_TOKEN, **fields: Any) -> Peer:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slidewire.signaling import messages as m
-from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ROOM_SECONDS, TOMBSTONE_SECONDS
+from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS, ROOM_SECONDS, TOMBSTONE_SECONDS
 from slidewire.signaling.limits import Limits, Rate
 from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, link
 
@@ -29,6 +29,92 @@ def data_of(heard: list[Said]) -> list[str]:
 @pytest.fixture
 def stage() -> Stage:
     return Stage()
+
+
+class TestRelays:
+    """What the relay is told: who is in which room, from where, and for how long."""
+
+    def test_ice_servers_are_for_the_name_the_member_came_by(self, stage: Stage) -> None:
+        stage.host(link())
+        peer = stage.connect(reached_by="10.0.0.5:8443")
+        peer.say("join", **JOIN)
+        assert stage.reached_by == ["clicker.example", "10.0.0.5:8443"]
+
+    def test_fresh_ones_come_while_the_show_goes_on(self, stage: Stage) -> None:
+        host, presenter = stage.host(link()), stage.presenter()
+        for _ in range(2):
+            asked = len(stage.ice_asked)
+            since = stage.now
+            while stage.now < since + ICE_SECONDS + 60:
+                stage.pass_time(10)
+                host.say("ping"), presenter.say("ping")
+                if len(stage.ice_asked) == asked + 2:
+                    break
+            assert ICE_SECONDS - 60 <= stage.now - since <= ICE_SECONDS + 20
+
+    def test_fresh_ones_are_sent(self, stage: Stage) -> None:
+        host = stage.host(link())
+        due = stage.now + ICE_SECONDS
+        heard: list[Said] = []
+        while stage.now < due + 10:
+            stage.pass_time(10)
+            heard += host.say("ping")
+        fresh = [message for message in heard if message["type"] == "ice_servers"]
+        assert fresh == [{"type": "ice_servers", "ice_servers": [{"urls": ["stun:192.0.2.1"]}]}]
+
+    def test_who_is_away_gets_them_on_its_return(self, stage: Stage) -> None:
+        presenter = (stage.host(link()), stage.presenter())[1]
+        while stage.now < 1000 + ICE_SECONDS - 10:
+            stage.pass_time(10)
+            presenter.say("ping")
+        presenter.lose_socket()
+        stage.pass_time(15)
+        back, heard = stage.back(presenter, 0)
+        assert heard[0]["ice_servers"] and stage.ice_asked[-1][1] == presenter.member
+        asked = len(stage.ice_asked)
+        while stage.now < 1000 + ICE_SECONDS + 3600:
+            stage.pass_time(10)
+            back.say("ping")
+        assert len(stage.ice_asked) == asked, "they are fresh already"
+
+    def test_a_room_reaches_where_its_members_are(self, stage: Stage) -> None:
+        room = stage.host(link(), room="SHOW")
+        peer = stage.connect("2001:db8::7%eth0")
+        peer.say("join", **JOIN)
+        hub = stage.hub
+        assert hub.reaches("SHOW", "192.0.2.7") and hub.reaches("SHOW", "2001:db8::7")
+        assert not hub.reaches("SHOW", "192.0.2.8") and not hub.reaches("OTHER", "192.0.2.7")
+        assert hub.has_member("SHOW", peer.member) and not hub.has_member("OTHER", peer.member)
+        room.say("remove_member", member=peer.member)
+        assert not hub.reaches("SHOW", "2001:db8::7") and not hub.has_member("SHOW", peer.member)
+        assert stage.gone == 1
+
+    def test_who_is_away_is_reached_where_it_was(self, stage: Stage) -> None:
+        stage.host(link(), room="SHOW")
+        stage.presenter().lose_socket()
+        peer = stage.connect("::ffff:192.0.2.99")
+        peer.say("join", **JOIN)
+        peer.lose_socket()
+        assert stage.hub.reaches("SHOW", "192.0.2.99")
+        stage.pass_time(AWAY_SECONDS)
+        assert not stage.hub.reaches("SHOW", "192.0.2.99") and stage.gone == 2
+
+    def test_who_comes_back_from_elsewhere_is_reached_there(self, stage: Stage) -> None:
+        stage.host(link(), room="SHOW")
+        presenter = stage.presenter()
+        presenter.lose_socket()
+        elsewhere = stage.connect("198.51.100.4")
+        elsewhere.say("resume", v=1, resume=presenter.resume, last=0)
+        assert stage.hub.reaches("SHOW", "198.51.100.4") and stage.gone == 1
+
+    def test_a_member_proves_itself_without_using_its_token_up(self, stage: Stage) -> None:
+        stage.host(link(), room="SHOW")
+        presenter = stage.presenter()
+        for _ in range(2):
+            assert stage.hub.whose(presenter.resume) == ("SHOW", presenter.member)
+        assert stage.hub.whose("A" * 22) is None and stage.hub.whose("not base64!") is None
+        presenter.say("leave")
+        assert stage.hub.whose(presenter.resume) is None
 
 
 class TestMeeting:

@@ -18,7 +18,7 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
-from slidewire.signaling.effects import SILENT, Close, DropRoom, SaveRoom, SaveTombstone, Send
+from slidewire.signaling.effects import SILENT, Close, DropRoom, MemberGone, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.messages import MAX_MESSAGE
 
@@ -83,17 +83,20 @@ class _Outbox:
 
 
 class HubSockets:
-    """All the sockets of one hub. `save` is told what must outlive the process."""
+    """All the sockets of one hub. `save` is told what must outlive the process, and `member_gone` when there is less to
+    be relayed than there was."""
 
     def __init__(
         self,
         hub: Hub,
         *,
         save: Callable[[SaveRoom | DropRoom | SaveTombstone], None] = lambda effect: None,
+        member_gone: Callable[[], None] = lambda: None,
         origins: frozenset[str] = frozenset(),
     ) -> None:
         self._hub = hub
         self._save = save
+        self._member_gone = member_gone
         self._origins = origins
         self._outboxes: dict[int, _Outbox] = {}
         self._numbers = itertools.count(1)
@@ -121,7 +124,7 @@ class HubSockets:
         number, outbox = next(self._numbers), _Outbox(request.transport)
         self._outboxes[number] = outbox
         self._idle.clear()
-        self._hub.connect(number, address, monotonic())
+        self._hub.connect(number, address, monotonic(), request.host)
         self._pump()
         writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {number}")
         try:
@@ -201,6 +204,8 @@ class HubSockets:
                     outbox = self._outboxes.get(number)
                     if outbox is not None:
                         outbox.end(effect)
+                case MemberGone():
+                    self._member_gone()
                 case _:
                     self._save(effect)
         if not self._closing:

@@ -130,6 +130,10 @@ class HostAgent:
         self._ice_servers = read_ice_servers(ice_servers)
         self._hosts = hosts
 
+    def ice_servers_are(self, ice_servers: list[dict[str, Any]]) -> None:
+        """For the next peers: a credential's end does not end what was allocated with it."""
+        self._ice_servers = read_ice_servers(ice_servers)
+
     def members_are(self, members: set[str]) -> None:
         """The members the server has now. Guests it does not reach any more lose that path."""
         for guest in self.guests.values():

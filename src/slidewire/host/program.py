@@ -26,6 +26,7 @@ from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
 from slidewire.signaling.client import (
     Event,
+    IceServers,
     LinkRevoked,
     LinksAdded,
     Lost,
@@ -154,6 +155,8 @@ class HostProgram:
                 log.info("room %s is open", room)
             case Resumed(room, member, hosts, members, ice_servers):
                 self._inside(room, member, hosts, members or [], ice_servers)
+            case IceServers(ice_servers):
+                self._agent.ice_servers_are(ice_servers)
             case Received(sender, data):
                 self._agent.receive(sender, data)
             case Presence(member, True, change, name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slidewire.aio.websocket_client import SignalingSocket
 from slidewire.presenter.connection import PresenterConnection
-from slidewire.signaling.client import Event, Joined, Lost, Presence, Received, Resumed
+from slidewire.signaling.client import Event, IceServers, Joined, Lost, Presence, Received, Resumed
 
 
 class Sender:
@@ -22,6 +22,8 @@ def tell(connection: PresenterConnection, event: Event) -> None:
     match event:
         case Joined(_, _, hosts, ice_servers) | Resumed(_, _, hosts, _, ice_servers):
             connection.joined([{"member": host.member, "away": host.away} for host in hosts], ice_servers)
+        case IceServers(ice_servers):
+            connection.ice_servers_are(ice_servers)
         case Received(sender, data):
             connection.receive(sender, data)
         case Presence(member, True, change):

@@ -12,10 +12,8 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -27,15 +25,12 @@ from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError, ServerSettings
 from slidewire.server.store import RoomStore
 from slidewire.server.trust import TrustPages, welcome
-from slidewire.signaling.hub import Hub
+from slidewire.signaling.hub import Hub, IceServersOf
 
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 0.5
 """How long clients are told to wait when the server stops in good order."""
-
-IceServers = Callable[[str, str], list[dict[str, Any]]]
-"""(room, member) -> what `RTCPeerConnection` takes as `iceServers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,9 @@ class Ready:
 
 
 class Server:
-    def __init__(self, settings: ServerSettings, *, ice_servers: IceServers = lambda room, member: []) -> None:
+    def __init__(
+        self, settings: ServerSettings, *, ice_servers: IceServersOf = lambda room, member, reached_by: []
+    ) -> None:
         self._settings = settings
         self._ice_servers = ice_servers
         self._certificates: LocalCertificates | None = None

@@ -93,6 +93,13 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class IceServers:
+    """Fresh ones, in place of those we had."""
+
+    ice_servers: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """Somebody's `send`."""
 
@@ -142,7 +149,7 @@ class Refused:
     retry_after: float | None = None
 
 
-Event = Opened | Joined | Resumed | Received | Presence | LinksAdded | LinkRevoked | Lost | Refused
+Event = Opened | Joined | Resumed | IceServers | Received | Presence | LinksAdded | LinkRevoked | Lost | Refused
 
 
 class State(Enum):
@@ -311,6 +318,8 @@ class SignalingClient:
                 self._enter(message, now)
             case m.Error():
                 self._receive_error(message, now)
+            case m.IceServers():
+                self._events.append(IceServers(message.ice_servers))
             case m.LinksAdded():
                 self._unanswered.pop(message.ref or "", None)
                 self._events.append(LinksAdded(message.refused_links))

@@ -63,4 +63,9 @@ class SaveTombstone:
     tombstone: Tombstone
 
 
-Effect = Send | Close | SaveRoom | DropRoom | SaveTombstone
+@dataclass(frozen=True, slots=True)
+class MemberGone:
+    """A member left, or is connected from elsewhere now: what `Hub.has_member` and `Hub.reaches` say has changed."""
+
+
+Effect = Send | Close | SaveRoom | DropRoom | SaveTombstone | MemberGone

@@ -29,11 +29,12 @@ from slidewire.signaling.effects import (
     Close,
     DropRoom,
     Effect,
+    MemberGone,
     SaveRoom,
     SaveTombstone,
     Send,
 )
-from slidewire.signaling.limits import Buckets, Limits, address_key
+from slidewire.signaling.limits import Buckets, Limits, address_key, plain_address
 from slidewire.signaling.messages import Code
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
 
@@ -43,6 +44,8 @@ TOMBSTONE_SECONDS: Final = 24 * 3600.0
 FIRST_MESSAGE_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 15.0
 SWEEP_SECONDS: Final = 60.0
+ICE_SECONDS: Final = 12 * 3600.0
+"""How long a member keeps its ICE servers before it gets fresh ones: their credentials are good for twice as long."""
 
 ROOM_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """32 characters, so that five bits pick one; without 0, 1, I and O, which people mistake for one another."""
@@ -60,6 +63,10 @@ _OVER_TEXT: Final = {
 class _Connection:
     id: ConnectionId
     address: str
+    """Whom it counts as."""
+    source: str
+    """Where it is."""
+    reached_by: str
     opened: float
     heard: float
     member: Member | None = None
@@ -78,6 +85,8 @@ class _Refusal(Exception):
 
 
 Check = Callable[[Any, float], float | None]
+IceServersOf = Callable[[str, str, str], list[dict[str, Any]]]
+"""(room, member, the name by which it reaches the server) -> what `RTCPeerConnection` takes as `iceServers`."""
 
 
 class Hub:
@@ -88,7 +97,8 @@ class Hub:
         *,
         entropy: Callable[[int], bytes],
         wall: Callable[[], float],
-        ice_servers: Callable[[str, str], list[dict[str, Any]]] = lambda room, member: [],
+        ice_servers: IceServersOf = lambda room, member, reached_by: [],
+        ice_seconds: float = ICE_SECONDS,
         limits: Limits | None = None,
         heartbeat: float = HEARTBEAT_SECONDS,
         rooms: Iterable[StoredRoom] = (),
@@ -97,6 +107,7 @@ class Hub:
         self._entropy = entropy
         self._wall = wall
         self._ice_servers = ice_servers
+        self._ice_seconds = ice_seconds
         self._limits = limits or Limits()
         self._heartbeat = heartbeat
         self._connections: dict[ConnectionId, _Connection] = {}
@@ -122,9 +133,10 @@ class Hub:
         self._start_sweeping(now)
         return self._new_connections.take(address_key(address), now)
 
-    def connect(self, connection: ConnectionId, address: str, now: float) -> None:
+    def connect(self, connection: ConnectionId, address: str, now: float, reached_by: str = "") -> None:
+        """`reached_by`: the server's name and port as this client knows them (its `Host` header)."""
         self._start_sweeping(now)
-        record = _Connection(connection, address_key(address), now, now)
+        record = _Connection(connection, address_key(address), plain_address(address), reached_by, now, now)
         self._connections[connection] = record
         self._arm(now + FIRST_MESSAGE_SECONDS, self._check_connection, record)
 
@@ -192,6 +204,25 @@ class Hub:
     def next_effect(self) -> Effect | None:
         return self._effects.popleft() if self._effects else None
 
+    # --- who is here --------------------------------------------------------------------------------------------------
+
+    def has_member(self, room: str, member: str) -> bool:
+        found = self._members.get(member)
+        return found is not None and found.room.code == room
+
+    def reaches(self, room: str, address: str) -> bool:
+        """Whether a member of the room is connected from this address, or was until it went away just now."""
+        found = self._rooms.get(room)
+        return found is not None and any(member.address == address for member in found.members.values())
+
+    def whose(self, resume: str) -> tuple[str, str] | None:
+        """Room and member of whoever shows this resume token, which stays as good as it is."""
+        try:
+            member = self._resumable.get(_sha256(m.decode_base64url(resume)))
+        except ValueError:
+            return None
+        return None if member is None else (member.room.code, member.id)
+
     @property
     def room_count(self) -> int:
         return len(self._rooms)
@@ -233,7 +264,7 @@ class Hub:
                 resume=self._new_resume_token(member),
                 hosts=room.host_entries(but=member),
                 members=room.member_entries(),
-                ice_servers=self._ice_servers(room.code, member.id),
+                ice_servers=self._ice_servers_for(member, now),
                 heartbeat=self._heartbeat,
                 refused_links=refused,
             ),
@@ -276,7 +307,7 @@ class Hub:
                 member=member.id,
                 resume=self._new_resume_token(member),
                 hosts=room.host_entries(but=member),
-                ice_servers=self._ice_servers(room.code, member.id),
+                ice_servers=self._ice_servers_for(member, now),
                 heartbeat=self._heartbeat,
             ),
         )
@@ -296,8 +327,7 @@ class Hub:
             returned = False
         else:
             returned = True
-        member.connection = record.id
-        record.member = member
+        self._connects(member, record)
         self._answer(
             record,
             m.Resumed(
@@ -307,7 +337,7 @@ class Hub:
                 resume=self._new_resume_token(member, spare=key),
                 hosts=member.room.host_entries(but=member),
                 members=member.room.member_entries() if member.role is Role.HOST else None,
-                ice_servers=self._ice_servers(member.room.code, member.id),
+                ice_servers=self._ice_servers_for(member, now),
                 heartbeat=self._heartbeat,
             ),
         )
@@ -379,13 +409,27 @@ class Hub:
     # --- rooms, links, members ----------------------------------------------------------------------------------------
 
     def _enter(self, record: _Connection, room: Room, role: Role, name: str, link: str) -> Member:
-        member = Member(self._new_member_id(), room, role, name, link, record.id)
-        record.member = member
+        member = Member(self._new_member_id(), room, role, name, link, None)
+        self._connects(member, record)
         room.members[member.id] = self._members[member.id] = member
         return member
 
+    def _connects(self, member: Member, record: _Connection) -> None:
+        if member.address not in ("", record.source):
+            self._effects.append(MemberGone())
+        member.connection, member.address, member.reached_by = record.id, record.source, record.reached_by
+        record.member = member
+
+    def _ice_servers_for(self, member: Member, now: float) -> list[dict[str, Any]]:
+        until = now + self._ice_seconds
+        if member.ice_until is None:
+            self._arm(until, self._check_ice_servers, member)
+        member.ice_until = until
+        return self._ice_servers(member.room.code, member.id, member.reached_by)
+
     def _remove(self, member: Member, now: float) -> None:
         """It has left for good."""
+        self._effects.append(MemberGone())
         room = member.room
         room.members.pop(member.id, None)
         self._members.pop(member.id, None)
@@ -590,6 +634,16 @@ class Hub:
             return None  # it went away again later, which armed a deadline of its own
         self._remove(member, now)
         return None
+
+    def _check_ice_servers(self, member: Member, now: float) -> float | None:
+        if self._members.get(member.id) is not member:
+            return None
+        if member.connection is None:
+            return now + AWAY_SECONDS  # by then it has left, or has come back and got fresh ones
+        if member.ice_until is not None and member.ice_until <= now:
+            fresh = m.IceServers(ice_servers=self._ice_servers_for(member, now))
+            self._effects.append(Send(member.connection, m.encode(fresh)))
+        return member.ice_until
 
     def _start_sweeping(self, now: float) -> None:
         if not self._sweeping:

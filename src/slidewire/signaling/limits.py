@@ -70,14 +70,25 @@ class Limits:
     offence_window: float = 10.0
 
 
-def address_key(address: str) -> str:
-    """Whom an address counts as: itself for IPv4, its /64 for IPv6 (one customer has at least that)."""
+def plain_address(address: str) -> str:
+    """Without the name of an interface, and IPv4 as such."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def address_key(address: str) -> str:
+    """Whom an address counts as: itself for IPv4, its /64 for IPv6 (one customer has at least that)."""
+    plain = plain_address(address)
+    return str(ipaddress.IPv6Network((plain, 64), strict=False)) if _is_ipv6(plain) else plain
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return False

@@ -202,6 +202,12 @@ class Pong(_Answer, frozen=True, tag="pong"):
     pass
 
 
+class IceServers(_Answer, frozen=True, tag="ice_servers", kw_only=True):
+    """In place of those it got before: credentials end."""
+
+    ice_servers: list[dict[str, Any]]
+
+
 class LinksAdded(_Answer, frozen=True, tag="links_added", kw_only=True):
     refused_links: list[RefusedLink] = []
 
@@ -281,7 +287,7 @@ NumberedMessage = (
     | RoomEnded
     | LinkRevoked
 )
-ServerMessage = RoomOpened | Joined | Resumed | Pong | LinksAdded | Error | NumberedMessage
+ServerMessage = RoomOpened | Joined | Resumed | Pong | IceServers | LinksAdded | Error | NumberedMessage
 
 
 # --- the edge ---------------------------------------------------------------------------------------------------------

@@ -82,6 +82,12 @@ class Member:
     link: str
     """The link it came by; empty for hosts."""
     connection: ConnectionId | None
+    address: str = ""
+    """From where it is connected, or was when it went away."""
+    reached_by: str = ""
+    """By what name it reaches the server."""
+    ice_until: float | None = None
+    """When it gets other ICE servers than it has."""
     away_since: float = 0.0
     resume_key: bytes | None = None
     """SHA-256 of the newest resume token."""

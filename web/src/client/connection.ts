@@ -237,6 +237,9 @@ export class Connection {
         break
       case 'hosts':
         this.#ensureSession(this.now())
+      case 'ice_servers':
+        this.#iceServers = effect.iceServers // for the next peer: a credential's end does not end what it allocated
+        break
         break
       case 'lost':
         this.#session?.pathDown(SIGNALING)

@@ -36,6 +36,8 @@ export type SignalingEffect =
   | { type: 'transmit'; text: string }
   /** We are a member; `fresh` if a new one, so that what was on its way to the old one is lost. */
   | { type: 'joined'; fresh: boolean; iceServers: RTCIceServer[] }
+  /** In place of those before. */
+  | { type: 'ice_servers'; iceServers: RTCIceServer[] }
   | { type: 'message'; from: string; data: Bytes }
   | { type: 'hosts' }
   /** The socket is gone; it will be tried again. */
@@ -49,6 +51,9 @@ interface FromServer {
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+const iceServersIn = ({ ice_servers: servers }: FromServer): RTCIceServer[] =>
+  Array.isArray(servers) ? (servers as RTCIceServer[]) : []
 
 export class SignalingClient {
   hosts: Host[] = []
@@ -193,6 +198,9 @@ export class SignalingClient {
         if (data && typeof message.n === 'number') this.#effects.push({ type: 'message', from: text(message['from']), data })
         break
       }
+      case 'ice_servers':
+        this.#effects.push({ type: 'ice_servers', iceServers: iceServersIn(message) })
+        break
       case 'host_joined':
         this.hosts = this.hosts.filter((host) => host.member !== message['member'])
         this.hosts.push({ member: text(message['member']), name: text(message['name']), away: false })
@@ -233,8 +241,7 @@ export class SignalingClient {
     this.#deadAt = now + 3 * this.#heartbeat
     const hosts = Array.isArray(message['hosts']) ? (message['hosts'] as Partial<Host>[]) : []
     this.hosts = hosts.map(({ member, name, away }) => ({ member: text(member), name: text(name), away: away === true }))
-    const servers = message['ice_servers']
-    this.#effects.push({ type: 'joined', fresh, iceServers: Array.isArray(servers) ? (servers as RTCIceServer[]) : [] })
+    this.#effects.push({ type: 'joined', fresh, iceServers: iceServersIn(message) })
   }
 
   #receiveError(message: FromServer, now: number): void {

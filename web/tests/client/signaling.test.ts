@@ -74,6 +74,12 @@ test('it connects, joins, and says who the hosts are', () => {
   expect(client.isMember).toBe(true)
 })
 
+test('fresh ICE servers come before the credentials of the old ones end', () => {
+  enter()
+  const fresh = fromServer('fresh ICE servers')
+  expect(receive(fresh)).toEqual([{ type: 'ice_servers', iceServers: fresh['ice_servers'] }])
+})
+
 test('what it writes is what the vectors say', () => {
   enter()
   client.send('m24d82fabaf', new TextEncoder().encode('hello'))
