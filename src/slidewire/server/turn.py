@@ -10,7 +10,6 @@ import asyncio
 import errno
 import logging
 import os
-import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,12 +19,12 @@ from typing import Final
 from slidewire.aio import clock
 from slidewire.aio.relay import RelayHost, RelayShell
 from slidewire.aio.stream import StreamListener
-from slidewire.aio.websocket_client import state_directory
 from slidewire.server.addresses import interface_addresses
 from slidewire.server.certificates import WatchedContext
 from slidewire.server.config import ServerError
+from slidewire.server.turn_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path
 from slidewire.stun.address import IPV4, IPV6, pack_host
-from slidewire.turn.credentials import DEFAULT_TTL, SECRET_CHARACTERS, Credentials
+from slidewire.turn.credentials import DEFAULT_TTL, Credentials
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import Network, PeerPolicy, nobody
 from slidewire.turn.server import TurnServer
@@ -33,7 +32,6 @@ from slidewire.turn.server import TurnServer
 log = logging.getLogger(__name__)
 
 REALM: Final = "slidewire"
-SECRET_FILE: Final = "turn-secret"  # noqa: S105  a name
 _WATCH_SECONDS: Final = 2.0
 _ANY: Final = {"0.0.0.0": IPV4, "::": IPV6}  # noqa: S104
 
@@ -53,6 +51,8 @@ class TurnSettings:
     """What the world calls those, behind a one-to-one NAT."""
     realm: str = REALM
     secret_file: Path | None = None
+    rotate_seconds: float = ROTATE_SECONDS
+    """How long a secret is used, if the file is ours."""
     open_relay: bool = False
     allow: tuple[Network, ...] = ()
     reachable: Callable[[str, str], bool] = field(default=nobody)
@@ -79,45 +79,10 @@ class TurnReady:
     realm: str
 
 
-def secret_path(secret_file: Path | None) -> Path:
-    return secret_file or state_directory() / SECRET_FILE
-
-
-def load_secrets(path: Path, *, make: bool) -> tuple[str, ...]:
-    """The secrets in a file, one a line, newest first. Raises ServerError. `make`: write one where there is no file."""
-    try:
-        lines = path.read_text().split()
-    except FileNotFoundError:
-        if not make:
-            raise ServerError(f"There is no {path}. Start the server once, or give --secret-file.") from None
-        lines = [secrets.token_urlsafe(32)]
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(lines[0] + "\n")
-        except FileExistsError:
-            return load_secrets(path, make=False)  # another program was faster
-        except OSError as error:
-            raise ServerError(
-                f"{path} cannot be written ({error.strerror}). Give another with --secret-file."
-            ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServerError(f"{path} cannot be read ({error}). It holds the TURN secret, one a line.") from None
-    if not lines:
-        raise ServerError(f"{path} is empty. Delete it and a new secret is made, or put one into it.")
-    if any(len(line) < SECRET_CHARACTERS for line in lines):
-        raise ServerError(
-            f"A secret in {path} has fewer than {SECRET_CHARACTERS} characters. Whoever sees one login can try to "
-            "guess it, so let a machine make it: `openssl rand -hex 32`."
-        )
-    return tuple(lines)
-
-
 class TurnService:
     def __init__(self, settings: TurnSettings) -> None:
         self._settings = settings
-        self._path = secret_path(settings.secret_file)
-        self._stamp: float | None = None
+        self._secrets: SecretFile | None = None
         self._context: WatchedContext | None = None
         self._shell: RelayShell | None = None
         self._listeners: list[StreamListener] = []
@@ -148,7 +113,8 @@ class TurnService:
 
     def _start(self) -> TurnReady:
         settings = self._settings
-        credentials = Credentials(self._read_secrets())
+        self._secrets = SecretFile(secret_path(settings.secret_file), every=settings.rotate_seconds)
+        credentials = Credentials(self._secrets.in_use_first(clock.wall()))
         if settings.tls_cert is not None and settings.tls_key is not None:
             self._context = WatchedContext(settings.tls_cert, settings.tls_key)
             self._context.context.set_alpn_protocols(["stun.turn"])  # RFC 7443
@@ -206,18 +172,15 @@ class TurnService:
 
     # --- what changes while it runs -----------------------------------------------------------------------------------
 
-    def _read_secrets(self) -> tuple[str, ...]:
-        found = load_secrets(self._path, make=True)
-        self._stamp = self._path.stat().st_mtime
-        return found
-
     async def _watch(self) -> None:
-        while self.core is not None:
+        while self.core is not None and self._secrets is not None:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
-                if self._path.stat().st_mtime != self._stamp:
-                    self.core.credentials.secrets = self._read_secrets()
-                    log.info("The TURN secrets were read again; allocations stay as they are.")
+                now = clock.wall()
+                self._secrets.refresh(now)
+                if (found := self._secrets.in_use_first(now)) != self.core.credentials.secrets:
+                    self.core.credentials.secrets = found
+                    log.info("The TURN secrets are others now; allocations stay as they are.")
                 if self._context is not None and self._context.refresh():
                     log.info("New connections get the new certificate.")
             except (ServerError, OSError) as error:

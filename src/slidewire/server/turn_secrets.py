@@ -1,0 +1,214 @@
+"""The secrets that TURN credentials are made with: one file, which several programs may share.
+
+    SECRET [SINCE]          one a line, newest first; SINCE, when it comes into use, in ISO 8601
+
+All of them are accepted, and the newest whose time has come is what credentials are made with. If every line has a date
+the file is ours, and rotates: a new secret is written some time before it comes into use, so that every program that
+watches the file accepts it by then, and an old one goes when nothing made with it can be alive any more. A line without
+a date was put there by somebody, such as the secret of a fleet, and the file is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from slidewire.aio.websocket_client import state_directory
+from slidewire.server.config import ServerError
+from slidewire.turn.credentials import DEFAULT_TTL, SECRET_CHARACTERS
+
+SECRET_FILE: Final = "turn-secret"  # noqa: S105  a name
+ROTATE_SECONDS: Final = 7 * 86_400.0
+ANNOUNCE_SECONDS: Final = 60.0
+"""From when a secret is in the file until it is used: programs look at the file every two seconds, people's scripts
+perhaps every minute."""
+KEEP_SECONDS: Final = DEFAULT_TTL + 3600.0
+"""How long a secret is accepted after the next one came into use."""
+_STALE_SECONDS: Final = 60.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    text: str = field(repr=False)
+    since: float | None
+    """Wall time. None: always, and not ours to replace."""
+
+
+def secret_path(secret_file: Path | None) -> Path:
+    return secret_file or state_directory() / SECRET_FILE
+
+
+def load_secrets(path: Path, *, make: bool) -> tuple[str, ...]:
+    """The secrets in a file, the one in use first. Raises ServerError. `make`: write one where there is no file."""
+    return in_use_first(read_secrets(path, make=make), time.time())
+
+
+def read_secrets(path: Path, *, make: bool) -> tuple[Secret, ...]:
+    """As they stand in the file."""
+    try:
+        found = [_understand(line, path) for line in path.read_text().splitlines() if line.strip()]
+    except FileNotFoundError:
+        if not make:
+            raise ServerError(f"There is no {path}. Start the server once, or give --secret-file.") from None
+        return _first(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServerError(f"{path} cannot be read ({error}). It holds the TURN secret, one a line.") from None
+    if not found:
+        raise ServerError(f"{path} is empty. Delete it and a new secret is made, or put one into it.")
+    if any(len(secret.text) < SECRET_CHARACTERS for secret in found):
+        raise ServerError(
+            f"A secret in {path} has fewer than {SECRET_CHARACTERS} characters. Whoever sees one login can try to "
+            "guess it, so let a machine make it: `openssl rand -hex 32`."
+        )
+    return tuple(found)
+
+
+def in_use_first(found: Sequence[Secret], now: float) -> tuple[str, ...]:
+    in_use = [secret for secret in found if secret.since is None or secret.since <= now]
+    first = in_use[0] if in_use else found[-1]
+    return (first.text, *(secret.text for secret in found if secret is not first))
+
+
+def rotated(found: Sequence[Secret], now: float, every: float) -> tuple[Secret, ...]:
+    """What should stand in the file now. The same if it is not ours, or nothing is due."""
+    dated = [(secret.since, secret) for secret in found if secret.since is not None]
+    if len(dated) < len(found):
+        return tuple(found)
+    dated.sort(key=lambda pair: pair[0], reverse=True)
+    if now >= dated[0][0] + every:
+        since = now + ANNOUNCE_SECONDS
+        dated.insert(0, (since, Secret(_new(), since)))
+    successors = [float("inf"), *(since for since, _ in dated)]
+    return tuple(
+        secret for (_, secret), successor in zip(dated, successors, strict=False) if now < successor + KEEP_SECONDS
+    )
+
+
+class SecretFile:
+    """The file while it is watched: `refresh` now and then."""
+
+    def __init__(self, path: Path, *, make: bool = True, every: float = ROTATE_SECONDS) -> None:
+        """Raises ServerError."""
+        self._path = path
+        self._every = every
+        self._complained = False
+        self._found = read_secrets(path, make=make)
+        self._stamp = _stamp(path)
+
+    def in_use_first(self, now: float) -> tuple[str, ...]:
+        return in_use_first(self._found, now)
+
+    def refresh(self, now: float) -> None:
+        """Read it again if it changed, and rotate it if it is time. Raises ServerError if what it says is no good."""
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self._found = read_secrets(self._path, make=True)
+            self._stamp = _stamp(self._path)
+        if _texts(rotated(self._found, now, self._every)) != _texts(self._found):
+            self._rotate(now)
+
+    def _rotate(self, now: float) -> None:
+        try:
+            with _replacing(self._path) as file:
+                found = read_secrets(self._path, make=False)  # another program may have been faster
+                self._found = rotated(found, now, self._every)
+                file.write(_lines(self._found).encode())
+            self._stamp = _stamp(self._path)
+            log.info("The TURN secrets were rotated; there are %d now.", len(self._found))
+            self._complained = False
+        except FileExistsError:
+            pass  # another program is at it
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                log.warning("%s cannot be rotated: %s. Make its folder writable.", self._path, error.strerror)
+
+
+def _first(path: Path) -> tuple[Secret, ...]:
+    made = (Secret(_new(), float(int(time.time()))),)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(_lines(made))
+    except FileExistsError:
+        return _of_another(path)
+    except OSError as error:
+        raise ServerError(f"{path} cannot be written ({error.strerror}). Give another with --secret-file.") from None
+    return made
+
+
+def _of_another(path: Path) -> tuple[Secret, ...]:
+    """Another program is making the file: it may still be empty for a moment."""
+    for _ in range(50):
+        with contextlib.suppress(ServerError):
+            return read_secrets(path, make=False)
+        time.sleep(0.01)
+    return read_secrets(path, make=False)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write what takes the file's place, whole or not at all, with its rights. What is written first keeps other
+    programs out; what a program left there when it died is removed."""
+    temporary = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - temporary.stat().st_mtime > _STALE_SECONDS:
+            temporary.unlink()
+    before = path.stat()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if hasattr(os, "fchown"):
+                with contextlib.suppress(PermissionError):
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
+                    os.fchmod(descriptor, before.st_mode & 0o777)
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _understand(line: str, path: Path) -> Secret:
+    text, *rest = line.split()
+    try:
+        since = dt.datetime.fromisoformat(rest[0]).astimezone(dt.UTC).timestamp() if rest else None
+    except ValueError:
+        raise ServerError(f"{path}: what follows a secret is the time since when it is used, not {rest[0]}.") from None
+    return Secret(text, since)
+
+
+def _lines(found: Iterable[Secret]) -> str:
+    return "".join(f"{secret.text} {_date(secret.since)}".rstrip() + "\n" for secret in found)
+
+
+def _date(since: float | None) -> str:
+    return "" if since is None else dt.datetime.fromtimestamp(since, dt.UTC).isoformat()
+
+
+def _new() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _texts(found: Iterable[Secret]) -> list[str]:
+    return [secret.text for secret in found]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
