@@ -24,7 +24,7 @@ from slidewire.turn.effects import FiveTuple, Transport
 from slidewire.turn.limits import Limits, Rate
 from slidewire.turn.policy import SPECIAL, PeerPolicy, networks
 from tests.stun import test_vectors as vectors
-from tests.turn.stage import PEER, RELAY_HOST, SECRET, SERVER, WALL, Client, Stage
+from tests.turn.stage import PEER, RELAY_HOST, SECRET, SERVER, WALL, Client, Stage, held
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "2a00:1450::8", "64:ff9b::808:808"]
 DISGUISED = [
@@ -468,7 +468,7 @@ class Test15Reflection:
 class Test16NothingRemembered:
     def test_of_sources_without_a_nonce(self, stage: Stage) -> None:
         server = stage.server
-        held = _held(server)
+        before = held(server)
         for number in range(5000):
             five_tuple = FiveTuple(Transport.UDP, (str(ipaddress.IPv4Address(0x08000000 + number)), 1), SERVER)
             for request in Test15Reflection.REQUESTS:
@@ -476,24 +476,7 @@ class Test16NothingRemembered:
             server.receive_datagram(b"\x40\0\0\4abcd", five_tuple, stage.now)
             while server.next_effect() is not None:
                 pass
-        assert _held(server) == held
-
-
-def _held(thing: object, seen: set[int] | None = None) -> int:
-    """How many values hang on an object, counters' keys aside (those are few, and named by us)."""
-    seen = set() if seen is None else seen
-    if id(thing) in seen or isinstance(thing, (str, bytes, int, float, type(None))) or callable(thing):
-        return 0
-    seen.add(id(thing))
-    if isinstance(thing, dict):
-        inner: list[object] = [] if "garbage" in thing or "answers withheld" in thing else list(thing.values())
-        return len(inner) + sum(_held(value, seen) for value in inner)
-    if isinstance(thing, (list, tuple, set, frozenset)) or type(thing).__name__ == "deque":
-        items: list[object] = list(thing)  # type: ignore[call-overload]
-        return len(items) + sum(_held(value, seen) for value in items)
-    slots = [name for cls in type(thing).__mro__ for name in getattr(cls, "__slots__", ())]
-    values = [getattr(thing, name, None) for name in slots] + list(getattr(thing, "__dict__", {}).values())
-    return sum(_held(value, seen) for value in values if type(value).__name__ != "Counter")
+        assert held(server) == before
 
 
 class Test17Loops:
@@ -781,7 +764,7 @@ class Test24MemoryIsFlat:
 
     def test_killed_clients_leave_nothing_behind(self, stage: Stage) -> None:
         dice = random.Random(24)
-        before = _held(stage.server)
+        before = held(stage.server)
         for number in range(300):
             transport = dice.choice([Transport.UDP, Transport.TCP])
             client = stage.client(port=1000 + number, transport=transport)
@@ -793,5 +776,5 @@ class Test24MemoryIsFlat:
             stage.wait(dice.random() * 3)
         stage.wait(1000)
         assert stage.open == {} and stage.server.allocations == []
-        assert _held(stage.server) <= before + 4  # the table of clients of one listener, and the relays' host
+        assert held(stage.server) <= before + 4  # the table of clients of one listener, and the relays' host
         assert stage.server.get_timer() is None
