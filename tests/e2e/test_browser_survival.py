@@ -162,6 +162,29 @@ async def test_a_socket_dies_without_a_word(slidewire: Programs, visitors: Visit
         await says(page, "4 / 250", "slide-number")
 
 
+async def test_the_rest_of_the_page_cannot_be_loaded_at_first(
+    slidewire: Programs, visitors: Visitors, deck: str
+) -> None:
+    """Whatever the first tap does not need comes when the page is connected, or later if it cannot be had."""
+    visitors.tolerate("Failed to load resource")
+    ready = await (await slidewire.start("up", deck, *LOOPBACK, environment=NO_DISPLAY)).ready()
+    page = await visitors.newcomer()
+    await page.route("**/assets/rest-*", lambda route: route.abort("connectionrefused"))
+    async with page.expect_event("requestfailed"):
+        await connected(await visitors.visit(page, ready["presenter_link"]))
+    await tap(page, "next")
+    await says(page, "1 → 2")
+    await says(page, "2 / 250", "slide-number")
+    await expect(page.get_by_test_id("black")).to_be_disabled()
+    await picture(page, "without-the-rest")
+
+    await page.unroute("**/assets/rest-*")
+    await expect(page.get_by_test_id("black")).to_be_enabled()
+    await says(page, "0:", "elapsed")
+    await tap(page, "black")
+    await says(page, "Black: done")
+
+
 async def set_visibility(page: Page, state: str) -> None:
     await page.evaluate(
         """state => {

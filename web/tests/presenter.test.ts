@@ -9,7 +9,8 @@ import { type App, type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } f
 import { verificationWords } from '../src/presenter/compare.ts'
 import { keyIntent } from '../src/presenter/keys.ts'
 import { fraction } from '../src/presenter/laser.ts'
-import { buildWords, elapsed, notice, receiptWords, slideNumber, standingWords } from '../src/presenter/words.ts'
+import { buildWords, elapsed } from '../src/presenter/slidewords.ts'
+import { notice, receiptWords, slideNumber, standingWords } from '../src/presenter/words.ts'
 import { fromHex, readVectors } from './support/hex.ts'
 
 const after = (...events: AppEvent[]): App => events.reduce(reduce, BEGINNING)

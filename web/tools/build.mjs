@@ -22,6 +22,9 @@ const SMALLER = {
   mangle: { properties: { regex: new RegExp(`^(${OURS.split(/\s+/).join('|')})$`) } },
 }
 
+/** Short names that are somebody's already. */
+const SHORT_NAMES = /(?<=\.)[a-z]\w?\b/gi
+
 /** Vite would have a dynamic import look for style sheets to load first. Here is none that needs it. */
 const PLAIN_IMPORTS = {
   name: 'plain-imports',
@@ -30,6 +33,9 @@ const PLAIN_IMPORTS = {
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Browsers keep in mind that a module could not be loaded, and by which address. So an import may be given another. */
+const withQuery = (code) => code.replace(/\bimport\((["'`])(\.\/[^"'`]+)\1\)/g, 'import($1$2$1+importQuery)')
 
 /** Builds into `dist`, which is emptied first. Says what is there, and how large it is for who downloads it. */
 export async function buildPages(dist) {
@@ -53,10 +59,15 @@ export async function buildPages(dist) {
     })
   }
   const files = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  for (const script of files.filter(({ name }) => name.endsWith('.js'))) {
+  const scripts = files.filter(({ name }) => name.endsWith('.js')).map(({ parentPath, name }) => join(parentPath, name))
+  const taken = scripts.flatMap((path) => readFileSync(path, 'utf8').match(SHORT_NAMES) ?? [])
+  let props // the same short names in every script, because some import from others
+  for (const path of scripts) {
     // What Vite minified gets 2 % smaller once more: the presenter page's budget is worth it.
-    const path = join(script.parentPath, script.name)
-    const smaller = await minify(readFileSync(path, 'utf8'), SMALLER)
+    const nameCache = { props }
+    const mangle = { properties: { ...SMALLER.mangle.properties, reserved: taken } }
+    const smaller = await minify(withQuery(readFileSync(path, 'utf8')), { ...SMALLER, mangle, nameCache })
+    props = nameCache.props
     writeFileSync(path, smaller.code ?? '')
   }
   return files.map((entry) => {

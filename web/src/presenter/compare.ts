@@ -1,4 +1,4 @@
-/* Verification words (control.md §2) in a dialog of their own. Loaded when somebody asks for them. */
+/* Verification words (control.md §2) in a dialog of their own. */
 
 import type { Bytes } from '../client/bytes.ts'
 
@@ -16,7 +16,7 @@ export async function verificationWords(handshakeHash: Bytes): Promise<string> {
   return [0, 4, 8, 12, 16].map((at) => ALPHABET[derived.getUint32(at) % ALPHABET.length]).join(' ')
 }
 
-export async function show(handshakeHash: Bytes | undefined): Promise<void> {
+export async function showWords(handshakeHash: Bytes | undefined): Promise<void> {
   const dialog = document.getElementById('compare-dialog') as HTMLDialogElement
   const words = document.getElementById('compare-words') as HTMLElement
   words.textContent = handshakeHash ? await verificationWords(handshakeHash) : 'Not connected to the host yet.'

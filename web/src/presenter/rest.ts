@@ -1,0 +1,134 @@
+/* The rest of the presenter page: everything that the first tap does not need. It is loaded once the page is connected,
+ * so that what a tap does need arrives sooner; until then, and if the server is gone by then, the page clicks without it. */
+
+import type { Connection, ConnectionEvent } from '../client/connection.ts'
+import type { Intent } from '../client/records.ts'
+import { find, setAttribute, setText } from '../page/dom.ts'
+import { draw, Pictures } from '../page/pictures.ts'
+import { type App, can, mayClick, mayPoint } from './app.ts'
+import { showWords } from './compare.ts'
+import { laserPad } from './laser.ts'
+import { buildWords, elapsed } from './slidewords.ts'
+import { keepScreenOn } from './wakelock.ts'
+
+const place = {
+  pad: find('pad'),
+  picture: find<HTMLCanvasElement>('picture'),
+  noPicture: find('no-picture'),
+  start: find<HTMLButtonElement>('start'),
+  build: find('build'),
+  title: find('title'),
+  nextPicture: find<HTMLCanvasElement>('next-picture'),
+  nextTitle: find('next-title'),
+  notes: find('notes'),
+  black: find<HTMLButtonElement>('black'),
+  goTo: find<HTMLButtonElement>('goto'),
+  elapsed: find('elapsed'),
+}
+
+/** How many device pixels a full picture is worth, in steps, so that turning the phone asks for nothing new. */
+function pictureWidth(): number {
+  const width = place.pad.clientWidth * Math.min(devicePixelRatio, 2)
+  return Math.min(1600, Math.max(320, Math.ceil(width / 320) * 320))
+}
+
+export class Rest {
+  readonly #pictures: Pictures
+  #app: App
+  #notesOf = ''
+
+  constructor(
+    private readonly connection: Connection,
+    app: App,
+    submit: (intent: Intent) => void,
+  ) {
+    this.#app = app
+    this.#pictures = new Pictures(
+      (slide, width) => connection.requestPicture(slide, width),
+      () => this.show(this.#app),
+    )
+    place.black.addEventListener('click', () => submit({ verb: 'black', argument: 0 }))
+    place.start.addEventListener('click', () => submit({ verb: 'start', argument: 0 }))
+    this.#goToDialog(submit)
+    find('compare').addEventListener('click', () => void showWords(connection.handshakeHash))
+    // What the laser pad shows is as wide to its height as the picture.
+    const ratio = (): number => place.picture.width / place.picture.height
+    laserPad(place.pad, find('dot'), ratio, (points) => mayPoint(this.#app) && connection.point(points))
+    keepScreenOn()
+    globalThis.addEventListener('resize', () => this.#wantPictures())
+    setInterval(() => this.#tick(), 1000)
+    this.#tick()
+  }
+
+  happened(event: ConnectionEvent, app: App): void {
+    this.#app = app
+    if (event.type === 'session') this.#pictures.forgetRequests()
+    if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
+    if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(Number(event.message['id']))
+    if (event.type === 'message' && event.message.type === 'state') this.#wantPictures()
+  }
+
+  show(app: App): void {
+    const clicks = mayClick(app)
+    place.pad.classList.toggle('points', mayPoint(app))
+    place.black.disabled = !clicks || !can(app, 'black')
+    setAttribute(place.black, 'aria-pressed', String(app.deck.blank === 'black'))
+    place.goTo.disabled = !clicks || !can(app, 'goto')
+    place.start.hidden = !clicks || app.deck.status !== 'no_show' || !can(app, 'start')
+    setText(place.build, buildWords(app))
+    setText(place.title, app.deck.slide_title ?? '')
+    this.#showNotes(app)
+    this.#showPictures(app)
+  }
+
+  #tick(): void {
+    const { started } = this.#app
+    const clock = this.connection.hostClock()
+    setText(place.elapsed, elapsed(started === null || clock === null ? null : (clock - started) | 0))
+    this.#wantPictures()
+  }
+
+  #wantPictures(): void {
+    const { deck } = this.#app
+    this.#pictures.ofDeck(`${deck.driver} ${deck.title} ${deck.count}`)
+    if (!deck.pictures || deck.slide === null) return
+    const around = [deck.slide, deck.slide + 1, deck.slide - 1]
+    this.#pictures.want(
+      around.filter((slide) => slide >= 1 && slide <= (deck.count ?? Infinity)),
+      pictureWidth(),
+    )
+  }
+
+  #showNotes({ deck: { notes, slide }, known }: App): void {
+    setText(place.notes, notes || (known ? 'No notes for this slide.' : ''))
+    place.notes.classList.toggle('none', !notes)
+    const of = `${slide} ${notes}`
+    if (of !== this.#notesOf) place.notes.scrollTop = 0
+    this.#notesOf = of
+  }
+
+  #showPictures({ deck, known }: App): void {
+    const { slide, count, pictures: has } = deck
+    const running = deck.status === 'running'
+    const current = has ? this.#pictures.get(slide) : undefined
+    // Until the new picture is here the old one would be a lie about what the audience sees: dim it.
+    draw(place.picture, current, !has || slide === null)
+    place.pad.classList.toggle('waiting', has && running && !current)
+    setText(place.noPicture, current || !known ? '' : has && running ? '' : deck.slide_title ?? deck.title ?? '')
+    const following = slide === null || (count !== null && slide >= count) ? null : slide + 1
+    draw(place.nextPicture, has ? this.#pictures.get(following) : undefined, true)
+    setText(place.nextTitle, following === null ? (slide === null ? '' : 'Last slide') : deck.next_title ? `Next: ${deck.next_title}` : 'Next')
+  }
+
+  #goToDialog(submit: (intent: Intent) => void): void {
+    const dialog = find<HTMLDialogElement>('goto-dialog')
+    const input = find<HTMLInputElement>('goto-slide')
+    place.goTo.addEventListener('click', () => {
+      input.value = ''
+      input.max = String(this.#app.deck.count ?? 65535)
+      dialog.showModal()
+    })
+    find('goto-cancel').addEventListener('click', () => dialog.close())
+    dialog.addEventListener('submit', () => submit({ verb: 'goto', argument: input.valueAsNumber }))
+  }
+}
