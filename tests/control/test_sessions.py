@@ -9,7 +9,7 @@ from slidewire.control.host import Established
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.parts import Assembler
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered
+from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
 from slidewire.control.records import Part
 from slidewire.control.seal import WELCOME
 from slidewire.control.wire import MessageArrived, Transmit
@@ -337,4 +337,70 @@ def test_an_intent_whose_paths_went_away_costs_no_time_until_one_comes_back() ->
     assert timer is not None and timer > pair.now, "else its owner spins"
     pair.path_up("signaling", Weather())
     pair.run(0.01)
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
+
+
+def silent_paths(pair: Pair) -> list[str]:
+    return [effect.path for effect in pair.effects if isinstance(effect, PathSilent)]
+
+
+def live_paths(pair: Pair) -> list[str]:
+    return [path.name for path in pair.presenter.wire.paths.control(pair.now)]
+
+
+def test_a_path_that_swallows_an_intent_is_dead_after_two_round_trips_and_150_ms() -> None:
+    pair = Pair(seed=20, weather={"direct": Weather(delay=0.025), "signaling": Weather(delay=0.03)})
+    pair.run(1.5)
+    pair.set_weather("direct", Weather(loss=1))
+    pair.tap(NEXT)
+    pair.run(0.245)
+    assert live_paths(pair) == ["direct", "signaling"]
+    pair.run(0.01)
+    assert silent_paths(pair) == ["direct"]
+    assert live_paths(pair) == ["signaling"]
+    best = pair.presenter.wire.paths.best(pair.now)
+    assert best is not None and best.kind is PathKind.SIGNALING
+    pair.run(60)
+    pair.tap(NEXT)
+    pair.run(1)
+    assert silent_paths(pair) == ["direct"], "it dies once"
+    pair.set_weather("direct", Weather(delay=0.025))
+    pair.run(1.1)
+    assert live_paths(pair) == ["direct", "signaling"], "any frame that comes by it ends that"
+
+
+def test_the_only_path_is_used_even_when_it_is_dead() -> None:
+    pair = Pair(seed=21, weather={"direct": Weather(delay=0.025)})
+    pair.run(1.5)
+    pair.set_weather("direct", Weather(loss=1))
+    pair.tap(NEXT)
+    pair.run(1)
+    assert silent_paths(pair) == ["direct"]
+    assert pair.presenter.wire.paths.best(pair.now) is None
+    pair.set_weather("direct", Weather(delay=0.025))
+    pair.run(0.2)
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
+    assert pair.presenter.wire.paths.best(pair.now) is not None
+
+
+def test_a_path_that_nothing_is_asked_of_dies_of_three_seconds_without_a_pong() -> None:
+    pair = Pair(seed=22, weather={"direct": Weather(delay=0.025)})
+    pair.run(1.5)
+    pair.set_weather("direct", Weather(loss=1))
+    pair.run(1.9)
+    assert silent_paths(pair) == []
+    pair.run(2)
+    assert silent_paths(pair) == ["direct"]
+
+
+def test_who_stood_still_does_not_take_its_own_deafness_for_the_path_s() -> None:
+    pair = Pair(seed=23, weather={"direct": Weather(delay=0.025)})
+    pair.run(1.5)
+    pair.tap(NEXT)
+    pair.run(0.03)
+    pair.now += 0.8  # the receipt lies unread
+    pair.presenter.handle_timer(pair.now)
+    pair._drain()
+    pair.run(0.01)
+    assert silent_paths(pair) == []
     assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]

@@ -186,7 +186,7 @@ class HostSession:
 
     def get_timer(self) -> float | None:
         moments = [due for settled in self._settled.values() if (due := settled.next_repeat()) is not None]
-        if self.established and (ping := self.wire.paths.next_ping()) is not None:
+        if self.established and (ping := self.wire.paths.next_event()) is not None:
             moments.append(ping)
         moments.extend(self._deadline_in_seconds(record) for record in self._waiting.values())
         return min(moments, default=None)

@@ -1,7 +1,8 @@
 """The ways to the other end, and what is known of each (protocol/control.md §6).
 
 A path is a name and a kind: the session sends on it and never learns what it is made of. Liveness and round trip come
-from the session's own PINGs, because the libraries underneath notice a dead peer only after half a minute.
+from the session's own frames, because the libraries underneath notice a dead peer only after half a minute: a path is
+live while its PINGs are answered, until an intent went out on it and nothing at all came back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ three stays unanswered, and a path that carries four frames of five must not be 
 UNKNOWN_ROUND_TRIP = 0.250
 LIVE_FOR = 3.0
 """Seconds without a PONG after which a path is not counted on any more."""
+SILENCE = 0.150
+"""A path is dead when nothing was heard by it for twice its round trip and this, after an intent went out on it."""
+PROBE_AFTER = 0.050
+PROBE_EVERY = 0.020
+"""Before that, from its round trip and PROBE_AFTER on, it is asked: on a lossy path somebody's answer gets through."""
 
 
 class PathKind(StrEnum):
@@ -47,18 +53,59 @@ class Path:
     last_pong: float | None = None
     round_trip: float | None = None
     """Seconds, smoothed as RFC 6298 does (alpha 1/8)."""
+    unheard_since: float | None = None
+    """When an intent went out on it that nothing was heard after."""
+    probed_since: float | None = None
+    """When it was first asked for a sign of life after that."""
+    is_silent: bool = False
+    """Nothing was heard for too long after an intent; any frame ends that."""
+    was_live: bool = True
+    """Whether it was when last judged."""
 
     def is_live(self, now: float) -> bool:
         """Answering, or too young to be judged."""
+        return not self.is_silent and self._was_answered(now)
+
+    def _was_answered(self, now: float) -> bool:
         return now - (self.up_since if self.last_pong is None else self.last_pong) < LIVE_FOR
 
     def is_proven(self, now: float) -> bool:
         return self.last_pong is not None and self.is_live(now)
 
+    @property
+    def expected(self) -> float:
+        return UNKNOWN_ROUND_TRIP if self.round_trip is None else self.round_trip
+
     def ping_patience(self, now: float) -> float:
         """Seconds to wait for a PONG before the next PING."""
-        expected = UNKNOWN_ROUND_TRIP if self.round_trip is None else self.round_trip
-        return min(PING_INTERVAL, expected + PING_AGAIN) if self.is_live(now) else PING_INTERVAL
+        return min(PING_INTERVAL, self.expected + PING_AGAIN) if self._was_answered(now) else PING_INTERVAL
+
+    def ping_due(self) -> float:
+        return min(self.next_ping, max(self._probes_from(), self.last_ping + PROBE_EVERY))
+
+    def _probes_from(self) -> float:
+        return float("inf") if self.unheard_since is None else self.unheard_since + self.expected + PROBE_AFTER
+
+    def silent_at(self) -> float:
+        """When it will be given up if nothing is heard. Not before a probe could be answered: if we stood still, the
+        answers may have come and wait to be read."""
+        if self.unheard_since is None or self.probed_since is None:
+            return float("inf")
+        return max(self.unheard_since + 2 * self.expected + SILENCE, self.probed_since + self.expected + PROBE_AFTER)
+
+    def pinged(self, now: float) -> None:
+        self.last_ping, self.next_ping = now, now + self.ping_patience(now)
+        if self.probed_since is None and self._probes_from() <= now:
+            self.probed_since = now
+
+    def sent_intent(self, now: float) -> None:
+        if self.unheard_since is None and not self.is_silent:
+            self.unheard_since = now
+
+    def heard(self) -> None:
+        """A frame that came by it opened."""
+        self.unheard_since = self.probed_since = None
+        self.is_silent = False
 
     def heard_pong(self, round_trip: float, now: float) -> None:
         self.last_pong = now
@@ -103,15 +150,27 @@ class PathTable:
 
     def due_pings(self, now: float) -> list[Path]:
         """The paths whose PING is due; each is taken to be sent."""
-        due = [path for path in self._paths.values() if path.next_ping <= now]
+        due = [path for path in self._paths.values() if path.ping_due() <= now]
         for path in due:
-            path.last_ping, path.next_ping = now, now + path.ping_patience(now)
+            path.pinged(now)
         return due
+
+    def died(self, now: float) -> list[Path]:
+        """The paths that were live when this was last asked, and are not any more."""
+        for path in self._paths.values():
+            if path.silent_at() <= now:
+                path.unheard_since = path.probed_since = None
+                path.is_silent, path.next_ping = True, now
+        dead = [path for path in self._paths.values() if path.was_live and not path.is_live(now)]
+        for path in self._paths.values():
+            path.was_live = path.is_live(now)
+        return dead
 
     def ping_now(self, now: float) -> None:
         """Check every path at once: something may have changed (the page was hidden, the network came back)."""
         for path in self._paths.values():
             path.next_ping = now
 
-    def next_ping(self) -> float | None:
-        return min((path.next_ping for path in self._paths.values()), default=None)
+    def next_event(self) -> float | None:
+        """When a PING is due, or a path to be given up."""
+        return min((min(path.ping_due(), path.silent_at()) for path in self._paths.values()), default=None)

@@ -66,7 +66,14 @@ class StateVersion:
     version: int
 
 
-Effect = Transmit | ReceiptArrived | LaserAnswered | MessageArrived | PictureArrived | StateVersion
+@dataclass(frozen=True, slots=True)
+class PathSilent:
+    """A path that was live is not any more. What is up goes on being used, but its owner should look for another."""
+
+    path: str
+
+
+Effect = Transmit | ReceiptArrived | LaserAnswered | MessageArrived | PictureArrived | StateVersion | PathSilent
 
 
 @dataclass(slots=True)
@@ -185,8 +192,10 @@ class PresenterSession:
                         self._effects.append(arrived)
                 case _:
                     pass  # what only a host is told
+        self._judge_paths(now)
 
     def handle_timer(self, now: float) -> None:
+        self._judge_paths(now)
         self.wire.send_due_pings(now)
         resend = False
         for sequence, waiting in list(self._outstanding.items()):
@@ -201,7 +210,7 @@ class PresenterSession:
 
     def get_timer(self) -> float | None:
         moments = [waiting.next_event() for waiting in self._outstanding.values()]
-        if (ping := self.wire.paths.next_ping()) is not None:
+        if (ping := self.wire.paths.next_event()) is not None:
             moments.append(ping)
         return min(moments, default=None)
 
@@ -211,6 +220,9 @@ class PresenterSession:
         return self.wire.next_frame()
 
     # Inside
+
+    def _judge_paths(self, now: float) -> None:
+        self._effects.extend(PathSilent(path.name) for path in self.wire.paths.died(now))
 
     def _send_intents(self, now: float) -> None:
         """Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next."""
@@ -224,6 +236,8 @@ class PresenterSession:
             for _, waiting in due:
                 waiting.skip(now)
             return
+        for path in paths:
+            path.sent_intent(now)
         floor = Floor(min(self._outstanding))
         for start in range(0, len(due), INTENTS_PER_FRAME):
             self.wire.send(floor, paths)

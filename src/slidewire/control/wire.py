@@ -109,6 +109,8 @@ class Wire:
             self.counts["malformed_records"] += 1
             return None
         path = self.paths.get(path_name)
+        if path is not None:
+            path.heard()
         for record in records:
             if isinstance(record, Ping):
                 self.send(Pong(record.stamp, self.clock(now), self.version), [path] if path else [])

@@ -209,6 +209,8 @@ export class Connection {
       case 'message':
         this.#receiveMessage(effect.message)
         break
+      case 'path_silent': // #ensurePeer and #ensureSession look at what is live
+        break
       default:
         this.emit(effect)
     }

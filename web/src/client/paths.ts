@@ -10,6 +10,11 @@ const PING_AGAIN = 150
 const UNKNOWN_ROUND_TRIP = 250
 /** Milliseconds without a PONG after which a path is not counted on any more. */
 export const LIVE_FOR = 3000
+/** A path is dead when nothing was heard by it for twice its round trip and this, after an intent went out on it. */
+const SILENCE = 150
+/** Before that, from its round trip and PROBE_AFTER on, it is asked: on a lossy path some answer gets through. */
+const PROBE_AFTER = 50
+const PROBE_EVERY = 20
 const PREFERENCE: PathKind[] = ['direct', 'relayed', 'signaling']
 
 export interface Path {
@@ -21,13 +26,29 @@ export interface Path {
   lastPong: number | null
   /** Milliseconds, smoothed as RFC 6298 does (alpha 1/8). */
   roundTrip: number | null
+  /** When an intent went out on it that nothing was heard after; never: `Infinity`. */
+  unheardSince: number
+  /** When it was first asked for a sign of life after that. */
+  probedSince: number
+  /** Nothing was heard for too long after an intent; any frame ends that. */
+  isSilent: boolean
+  /** Whether it was live when last judged. */
+  wasLive: boolean
 }
 
+const wasAnswered = (path: Path, now: number): boolean => now - (path.lastPong ?? path.upSince) < LIVE_FOR
 /** Answering, or too young to be judged. */
-export const isLive = (path: Path, now: number): boolean => now - (path.lastPong ?? path.upSince) < LIVE_FOR
+export const isLive = (path: Path, now: number): boolean => !path.isSilent && wasAnswered(path, now)
+const expected = (path: Path): number => path.roundTrip ?? UNKNOWN_ROUND_TRIP
 /** Milliseconds to wait for a PONG before the next PING. */
 const pingPatience = (path: Path, now: number): number =>
-  isLive(path, now) ? Math.min(PING_INTERVAL, (path.roundTrip ?? UNKNOWN_ROUND_TRIP) + PING_AGAIN) : PING_INTERVAL
+  wasAnswered(path, now) ? Math.min(PING_INTERVAL, expected(path) + PING_AGAIN) : PING_INTERVAL
+const probesFrom = (path: Path): number => path.unheardSince + expected(path) + PROBE_AFTER
+const pingDue = (path: Path): number => Math.min(path.nextPing, Math.max(probesFrom(path), path.lastPing + PROBE_EVERY))
+/** When it will be given up if nothing is heard. Not before a probe could be answered: if we stood still, the answers may
+ * have come and wait to be read. */
+const silentAt = (path: Path): number =>
+  Math.max(path.unheardSince + 2 * expected(path) + SILENCE, path.probedSince + expected(path) + PROBE_AFTER)
 const isProven = (path: Path, now: number): boolean => path.lastPong !== null && isLive(path, now)
 
 export class PathTable {
@@ -35,7 +56,8 @@ export class PathTable {
 
   up(name: string, kind: PathKind, now: number): void {
     this.#paths.delete(name)
-    this.#paths.set(name, { name, kind, upSince: now, nextPing: now, lastPing: now, lastPong: null, roundTrip: null })
+    const young = { lastPong: null, roundTrip: null, unheardSince: Infinity, probedSince: Infinity, isSilent: false, wasLive: true }
+    this.#paths.set(name, { name, kind, upSince: now, nextPing: now, lastPing: now, ...young })
   }
 
   down(name: string): void {
@@ -44,6 +66,16 @@ export class PathTable {
 
   get(name: string): Path | undefined {
     return this.#paths.get(name)
+  }
+
+  sentIntent(path: Path, now: number): void {
+    if (!path.isSilent) path.unheardSince = Math.min(path.unheardSince, now)
+  }
+
+  /** A frame that came by it opened. */
+  heard(path: Path): void {
+    path.unheardSince = path.probedSince = Infinity
+    path.isSilent = false
   }
 
   heardPong(path: Path, roundTrip: number, now: number): void {
@@ -74,12 +106,27 @@ export class PathTable {
 
   /** The paths whose PING is due; each is taken to be sent. */
   duePings(now: number): Path[] {
-    const due = [...this.#paths.values()].filter((path) => path.nextPing <= now)
+    const due = [...this.#paths.values()].filter((path) => pingDue(path) <= now)
     for (const path of due) {
       path.lastPing = now
       path.nextPing = now + pingPatience(path, now)
+      if (probesFrom(path) <= now) path.probedSince = Math.min(path.probedSince, now)
     }
     return due
+  }
+
+  /** The paths that were live when this was last asked, and are not any more. */
+  died(now: number): Path[] {
+    return [...this.#paths.values()].filter((path) => {
+      if (silentAt(path) <= now) {
+        path.unheardSince = path.probedSince = Infinity
+        path.isSilent = true
+        path.nextPing = now
+      }
+      const { wasLive } = path
+      path.wasLive = isLive(path, now)
+      return wasLive && !path.wasLive
+    })
   }
 
   /** Check every path at once: something may have changed (the page was hidden, the network came back). */
@@ -87,7 +134,8 @@ export class PathTable {
     for (const path of this.#paths.values()) path.nextPing = now
   }
 
-  nextPing(): number {
-    return Math.min(...[...this.#paths.values()].map((path) => path.nextPing))
+  /** When a PING is due, or a path to be given up. */
+  nextEvent(): number {
+    return Math.min(...[...this.#paths.values()].map((path) => Math.min(pingDue(path), silentAt(path))))
   }
 }

@@ -44,6 +44,8 @@ export type Effect =
   | { type: 'laser_receipt'; status: Status; reason: Reason }
   /** The host's state is at this version: if the newest state held is another, ask with `get_state`. */
   | { type: 'state_version'; version: number }
+  /** A path that was live is not any more. What is up goes on being used; its owner should look for another. */
+  | { type: 'path_silent'; path: string }
 
 interface Outstanding {
   intent: Intent
@@ -192,9 +194,11 @@ export class PresenterSession {
         default: // what only a host is told
       }
     }
+    this.#judgePaths(now)
   }
 
   handleTimer(now: number): void {
+    this.#judgePaths(now)
     this.#wire.sendDuePings(now)
     let resend = false
     for (const [sequence, waiting] of this.#waiting) {
@@ -207,7 +211,7 @@ export class PresenterSession {
 
   /** `Infinity` where nothing is to come. */
   getTimer(): number {
-    let next = this.#wire.paths.nextPing()
+    let next = this.#wire.paths.nextEvent()
     for (const waiting of this.#waiting.values()) next = Math.min(next, nextEvent(waiting))
     return next
   }
@@ -238,6 +242,10 @@ export class PresenterSession {
 
   // Inside
 
+  #judgePaths(now: number): void {
+    for (const { name } of this.#wire.paths.died(now)) this.#effects.push({ type: 'path_silent', path: name })
+  }
+
   #deadline(now: number, timeToLive: number): number {
     return (this.hostClock(now) + Math.round(timeToLive)) >>> 0
   }
@@ -249,6 +257,7 @@ export class PresenterSession {
     const [floor] = this.#waiting.keys()
     if (paths.length === 0) for (const [, waiting] of due) skip(waiting, now)
     if (paths.length === 0 || floor === undefined) return
+    for (const path of due.length > 0 ? paths : []) this.#wire.paths.sentIntent(path, now)
     for (let start = 0; start < due.length; start += INTENTS_PER_FRAME) {
       this.#wire.send({ type: 'floor', sequence: floor }, paths)
       for (const [sequence, waiting] of due.slice(start, start + INTENTS_PER_FRAME)) {

@@ -49,6 +49,7 @@ export class Wire {
     const records = plaintext && decodeRecords(plaintext)
     if (!records) return []
     const path = this.paths.get(pathName)
+    if (path) this.paths.heard(path)
     for (const record of records) {
       if (!path) break
       if (record.type === 'ping') {

@@ -146,6 +146,27 @@ test('a path that stops answering is not counted on after three seconds, and is 
   expect(world.presenter.bestPath(world.now)?.kind).toBe('direct')
 })
 
+test('a path that swallows an intent is dead after two round trips and 150 ms, until any frame comes by it', () => {
+  const world = new World(1)
+  world.pathUp('signaling', 'signaling', { delay: 30 })
+  world.pathUp('control-1', 'direct', { delay: 25 })
+  world.run(1500)
+  world.setWeather('control-1', { loss: 1 })
+  tap(world)
+  const silent = (): unknown[] => world.effects.filter(({ type }) => type === 'path_silent')
+  world.run(245)
+  expect([silent(), world.presenter.bestPath(world.now)?.kind]).toEqual([[], 'direct'])
+  world.run(10)
+  expect([silent(), world.presenter.bestPath(world.now)?.kind]).toEqual([[{ type: 'path_silent', path: 'control-1' }], 'signaling'])
+  const before = world.sent.length
+  tap(world)
+  expect(types(world, before)).toEqual(['signaling: floor intent'])
+  world.setWeather('control-1', { delay: 25 })
+  world.fromHost([{ type: 'ping', stamp: 5 }], 'control-1')
+  world.run(30)
+  expect(world.presenter.bestPath(world.now)?.kind).toBe('direct')
+})
+
 test('messages go by bulk when it is there, else by signaling', () => {
   const world = new World(1)
   const say = (): boolean => world.act((presenter, now) => presenter.sendMessage({ type: 'get_state' }, now))

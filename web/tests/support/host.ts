@@ -110,6 +110,10 @@ export class World {
     this.drain()
   }
 
+  setWeather(name: string, weather: Partial<Weather>): void {
+    this.weather.set(name, { loss: 0, delay: 20, jitter: 0, ...weather })
+  }
+
   /** Do something at the presenter, and carry out what comes of it. */
   act<T>(what: (presenter: PresenterSession, now: number) => T): T {
     const result = what(this.presenter, this.now)
