@@ -11,7 +11,7 @@ from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.credentials import Credentials, mint
+from slidewire.turn.credentials import Credentials, anybody, mint
 from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
@@ -42,7 +42,7 @@ class Stage:
         limits = options.pop("limits", None) or Limits()
         self.now = 1000.0
         self.dice = random.Random(8656)
-        self.credentials = Credentials([SECRET])
+        self.credentials = Credentials([SECRET], knows=options.pop("knows", anybody))
         self.server = TurnServer(
             realm=REALM,
             credentials=self.credentials,

@@ -201,6 +201,35 @@ class Test07NothingWithoutPermission:
         client.say(PEER, b"x")
         client.say_on(0x4000, b"x")
         assert stage.sent_away() == [] and client.heard() == []
+    @pytest.mark.parametrize("host", ["192.168.1.5", "10.1.2.3", "172.16.9.9", "100.64.1.1", "fd12::5"])
+    def test_a_member_at_a_private_address_is_reached_where_that_is_wanted(self, host: str) -> None:
+        policy = PeerPolicy(reachable=lambda username, it: it == host, private=True)
+        assert policy.refusal_of_host("1:room/R/m", host) is None
+        assert policy.refusal_of_host("1:room/R/m", "192.168.1.6") == "private"
+        assert policy.refusal("1:room/R/m", Address(host, 53)) == "low port"
+
+    @pytest.mark.parametrize(
+        "host",
+        ["127.0.0.1", "::1", "169.254.169.254", "fe80::5", "224.0.0.5", "::ffff:10.1.2.3", "64:ff9b::a01:203", "10.9.9.9"],
+    )
+    def test_and_nothing_else_is(self, host: str) -> None:
+        """Whatever a room's members pretend: not this machine (10.9.9.9), not its metadata, no disguise."""
+        policy = PeerPolicy(reachable=lambda username, it: True, private=True, own=frozenset({"10.9.9.9"}))
+        assert policy.refusal_of_host("1:room/R/m", host) is not None
+
+    def test_who_is_not_known_any_more_is_shut_out_like_the_revoked(self) -> None:
+        known = {"room/R/m1"}
+        stage = Stage(knows=known.__contains__)
+        client = stage.client()
+        client.use("room/R/m1")
+        assert client.allocate().code == 0
+        assert stage.server.allocations
+        known.clear()
+        stage.server.expel()
+        stage.drain()
+        assert not stage.server.allocations and not stage.open
+        assert client.allocate().code == 401
+
 
     def test_no_authentication(self, stage: Stage) -> None:
         client = stage.allocated()

@@ -7,6 +7,7 @@ are looked up again now and then, because none of them may become a peer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -19,12 +20,13 @@ from typing import Final
 from slidewire.aio import clock
 from slidewire.aio.relay import RelayHost, RelayShell
 from slidewire.aio.stream import StreamListener
+from slidewire.aio.udp import bind_udp
 from slidewire.server.addresses import interface_addresses
 from slidewire.server.certificates import WatchedContext
 from slidewire.server.config import ServerError
 from slidewire.server.turn_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path
 from slidewire.stun.address import IPV4, IPV6, pack_host
-from slidewire.turn.credentials import DEFAULT_TTL, Credentials
+from slidewire.turn.credentials import DEFAULT_TTL, Credentials, anybody
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import Network, PeerPolicy, nobody
 from slidewire.turn.server import TurnServer
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 
 REALM: Final = "slidewire"
 _WATCH_SECONDS: Final = 2.0
+_TRIES: Final = 20
 _ANY: Final = {"0.0.0.0": IPV4, "::": IPV6}  # noqa: S104
 
 
@@ -41,6 +44,8 @@ class TurnSettings:
     listen: tuple[str, ...] = ("0.0.0.0", "::")  # noqa: S104  clients are anywhere
     port: int = 3478
     """UDP and TCP. 0 takes a free one."""
+    other_port: bool = False
+    """Take a free one as well where that one cannot be had, and say so."""
     tls_port: int | None = 5349
     """Used when there is a certificate."""
     tls_cert: Path | None = None
@@ -57,6 +62,10 @@ class TurnSettings:
     allow: tuple[Network, ...] = ()
     reachable: Callable[[str, str], bool] = field(default=nobody)
     """(username, host): whom a closed relay reaches besides our own relays."""
+    private: bool = False
+    """… on private networks, too."""
+    knows: Callable[[str], bool] = field(default=anybody)
+    """(user): whether there is such a user (still)."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -98,6 +107,12 @@ class TurnService:
             await self.stop()
             raise
 
+    @property
+    def shell(self) -> RelayShell:
+        """The sockets, once it has started; also the owner of stream connections that others accept."""
+        assert self._shell is not None, "start() comes first"
+        return self._shell
+
     async def stop(self) -> None:
         """Safe to call twice."""
         if self._watcher is not None:
@@ -114,7 +129,7 @@ class TurnService:
     def _start(self) -> TurnReady:
         settings = self._settings
         self._secrets = SecretFile(secret_path(settings.secret_file), every=settings.rotate_seconds)
-        credentials = Credentials(self._secrets.in_use_first(clock.wall()))
+        credentials = Credentials(self._secrets.in_use_first(clock.wall()), knows=settings.knows)
         if settings.tls_cert is not None and settings.tls_key is not None:
             self._context = WatchedContext(settings.tls_cert, settings.tls_key)
             self._context.context.set_alpn_protocols(["stun.turn"])  # RFC 7443
@@ -143,14 +158,18 @@ class TurnService:
         own = {str(address) for address in interface_addresses()}
         own.update(host for relay in self._relay_hosts.values() for host in (relay.bound, relay.announced))
         return PeerPolicy(
-            open=settings.open_relay, allow=settings.allow, own=frozenset(own), reachable=settings.reachable
+            open=settings.open_relay,
+            allow=settings.allow,
+            own=frozenset(own),
+            reachable=settings.reachable,
+            private=settings.private,
         )
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
     def _listen(self, shell: RelayShell, hosts: tuple[str, ...]) -> tuple[int, int]:
         """UDP and TCP on the same port of every address."""
-        port = self._settings.port
+        port = _port_to_use(self._settings, hosts)
         for host in hosts:
             try:
                 port = shell.listen(host, port)[1]
@@ -207,6 +226,36 @@ def _usable(listen: tuple[str, ...]) -> tuple[str, ...]:
     return listen
 
 
+def _port_to_use(settings: TurnSettings, hosts: tuple[str, ...]) -> int:
+    """One that is free for UDP and TCP on all of these, unless it must be the one that was asked for."""
+    port = settings.port
+    if port and not settings.other_port:
+        return port
+    if port:
+        try:
+            return _reserve(port, hosts)
+        except OSError as error:
+            log.warning("%s STUN and TURN take another port.", _explain(error, hosts[0], port, "--turn-port"))
+    for _ in range(_TRIES):
+        try:
+            return _reserve(0, hosts)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                break
+    return 0  # whoever listens there says what is wrong
+
+
+def _reserve(port: int, hosts: tuple[str, ...]) -> int:
+    """Have it for a moment, for UDP and TCP. Raises OSError."""
+    with contextlib.ExitStack() as held:
+        for host in hosts:
+            bound = held.enter_context(bind_udp(host, port))
+            port = bound.getsockname()[1]
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            held.enter_context(socket.create_server((host, port), family=family))
+    return port
+
+
 def _has_ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
@@ -223,7 +272,7 @@ def _relay_hosts(settings: TurnSettings, hosts: tuple[str, ...]) -> dict[int, Re
     if not bound:
         for host in hosts:
             family = IPV6 if ":" in host else IPV4
-            found = host if host not in _ANY else _outward(family)
+            found = host if host not in _ANY else _outward(family) or _own(family)
             if found is not None:
                 bound.setdefault(family, found)
     if not bound:
@@ -241,8 +290,15 @@ def _outward(family: int) -> str | None:
             probe.connect((somewhere, 9))
             host = str(probe.getsockname()[0])
     except OSError:
-        return None if family == IPV6 else "127.0.0.1"
+        return None
     return host if not host.startswith("fe80:") else None
+
+
+def _own(family: int) -> str | None:
+    """An address of this machine, where there is no way to the world: a network of its own, or nothing but itself."""
+    version = 6 if family == IPV6 else 4
+    found = next((str(address) for address in interface_addresses() if address.version == version), None)
+    return found or ("127.0.0.1" if version == 4 else None)
 
 
 def _raise_open_files() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,11 +49,19 @@ def user_of(username: str) -> str:
     return user if colon else username
 
 
+def anybody(user: str) -> bool:
+    return True
+
+
 class Credentials:
     """What the server knows about them: the secrets, newest first, and who has been shut out."""
 
-    def __init__(self, secrets: Iterable[str], max_ttl: int = DEFAULT_TTL) -> None:
+    def __init__(
+        self, secrets: Iterable[str], max_ttl: int = DEFAULT_TTL, knows: Callable[[str], bool] = anybody
+    ) -> None:
+        """`knows`: whether there is such a user (still); one that left is as good as revoked."""
         self._max_ttl = max_ttl
+        self._knows = knows
         self._revoked: dict[str, float] = {}
         self.secrets = tuple(secrets)
 
@@ -89,4 +97,5 @@ class Credentials:
         self._revoked.pop(user, None)
 
     def revoked(self, username: str) -> bool:
-        return username in self._revoked or user_of(username) in self._revoked
+        user = user_of(username)
+        return username in self._revoked or user in self._revoked or not self._knows(user)

@@ -2,7 +2,9 @@
 
 In this order:
 1. addresses allowed by name (`allow`): yes, on any port;
-2. what is special, private or this machine's own: no, through every disguise of IPv4 in IPv6;
+2. what is special, private or this machine's own: no, through every disguise of IPv4 in IPv6. One exception can be
+   made (`private`): on a private network of people's own devices, `reachable` is asked as anywhere else. It is not the
+   default, because the private address that a server behind a balancer or a container's gateway sees is theirs;
 3. ports below 1024: no (ICE never needs one, and most things worth attacking sit there);
 4. an open relay: yes. A closed one, which is the default: only what `reachable` says, such as the addresses from which
    the members of the user's room are connected.
@@ -67,6 +69,12 @@ SPECIAL: Final[dict[str, str]] = {
 
 _SPECIAL: Final = tuple((ipaddress.ip_network(network), reason) for network, reason in SPECIAL.items())
 
+_PRIVATE: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+"""Where people's own devices may be. Never loopback, link-local (metadata sits there), or anything in disguise."""
+
 _LOW_32: Final = (
     ipaddress.IPv6Network("::/96"),
     ipaddress.IPv6Network("::ffff:0:0/96"),
@@ -86,9 +94,8 @@ def disguised(address: IP) -> Iterable[ipaddress.IPv4Address]:
     packed = address.packed
     if any(address in network for network in _LOW_32) or packed[8:12] in _ISATAP:
         yield ipaddress.IPv4Address(packed[12:])
-    if (
-        address in _NAT64_LOCAL
-    ):  # RFC 6052 §2.2: with a /48, around the byte that is always zero; with a /96, at the end
+    # RFC 6052 §2.2: with a /48, around the byte that is always zero; with a /96, at the end
+    if address in _NAT64_LOCAL:
         yield ipaddress.IPv4Address(packed[6:8] + packed[9:11])
         yield ipaddress.IPv4Address(packed[12:])
     if address in _SIX_TO_FOUR:
@@ -105,6 +112,14 @@ def special(address: IP) -> str | None:
             if candidate in network:
                 return reason
     return None
+
+
+def tunnelled(host: str) -> bool:
+    """RFC 8656 §21.4: whether a client comes through a tunnel that could be made to loop, 6to4 or Teredo."""
+    if not host.startswith("200"):
+        return False
+    address = ipaddress.ip_address(host)
+    return address in _SIX_TO_FOUR or address in _TEREDO
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -125,6 +140,8 @@ class PeerPolicy:
     """Every address of this machine, and those it is reached by from outside."""
     reachable: Callable[[str, str], bool] = field(default=nobody)
     """(username, host): whom a closed relay reaches. Asked when a permission is made or renewed."""
+    private: bool = False
+    """What `reachable` says counts on private networks, too."""
 
     def refusal_of_host(self, username: str, host: str) -> str | None:
         """Why not, in a word or two for a counter; None if this peer may be reached."""
@@ -135,9 +152,12 @@ class PeerPolicy:
         if self._allows(address):
             return None
         own = {str(address), *map(str, disguised(address))} & self.own
-        if reason := ("own address" if own else special(address)):
+        reason = "own address" if own else special(address)
+        if reason is not None and (own or not self.private or not any(address in network for network in _PRIVATE)):
             return reason
-        return None if self.open or self.reachable(username, host) else "closed relay"
+        if self.reachable(username, host):
+            return None
+        return reason or (None if self.open else "closed relay")
 
     def refusal(self, username: str, peer: Address) -> str | None:
         """The same with the port."""

@@ -276,6 +276,10 @@ class TurnServer:
                 self._delete(allocation)
 
     def introduce(self, username: str) -> None:
+        self.expel()
+
+    def expel(self) -> None:
+        """End the allocations of whoever is shut out by now."""
         """Let USERHASH find this username (see `Authenticator.introduce`)."""
         self._authenticator.introduce(username, self._wall())
 
