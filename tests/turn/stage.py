@@ -57,6 +57,8 @@ class Stage:
         """Answer OpenRelay at once, with the next free port."""
         self.asked: list[OpenRelay] = []
         self.sent: list[Sent] = []
+        self.dont_fragment = False
+        """Of the last that was sent to a peer."""
         self.open: dict[str, Opened] = {}
         self.closed_streams: list[FiveTuple] = []
         self.inboxes: dict[FiveTuple, list[bytes]] = {}
@@ -96,8 +98,9 @@ class Stage:
                 case SendToClient(client, data):
                     self.bytes_out += len(data)
                     self.inboxes.setdefault(client, []).append(data)
-                case SendToPeer(relay, data, peer, _):
+                case SendToPeer(relay, data, peer, dont_fragment):
                     self.sent.append((relay, data, peer))
+                    self.dont_fragment = dont_fragment
                 case OpenRelay() as asked:
                     self.asked.append(asked)
                     if self.auto:

@@ -11,7 +11,7 @@ from slidewire.stun.message import Builder, Class, long_term_key, userhash
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.authentication import ALGORITHMS, COOKIE
-from tests.turn.stage import REALM, Answer, Client, Stage
+from tests.turn.stage import PEER, REALM, Answer, Client, Stage
 
 SHA256, MD5 = ALGORITHMS
 Fields = list[tuple[a.Attribute[Any], Any]]
@@ -55,6 +55,20 @@ class TestSha256:
         answer = ask(client, fields, "sign_sha256", key)
         assert answer.class_ is Class.SUCCESS
         assert answer.message.integrity_sha256_holds(key) and answer.message.integrity_at is None
+
+    @pytest.mark.parametrize("sign", ["sign", "sign_sha256"])
+    def test_answers_are_signed_by_what_was_negotiated_not_by_what_was_sent(self, stage: Stage, sign: str) -> None:
+        client = stage.client(port=1)
+        client.challenge()
+        answer = ask(client, login(client), sign, client.key)
+        assert answer.class_ is Class.SUCCESS
+        assert answer.message.integrity_holds(client.key) and answer.message.integrity_sha256_at is None
+        client = stage.client(port=2)
+        client.challenge()
+        fields = [*login(client), (a.PASSWORD_ALGORITHMS, ALGORITHMS), (a.PASSWORD_ALGORITHM, MD5)]
+        answer = ask(client, fields, sign, client.key)
+        assert answer.class_ is Class.SUCCESS
+        assert answer.message.integrity_sha256_holds(client.key) and answer.message.integrity_at is None
 
     def test_a_client_that_does_not_know_it(self, stage: Stage) -> None:
         client = stage.client()
@@ -122,8 +136,10 @@ def test_a_malformed_login_is_a_bad_request() -> None:
 
 
 def test_signed_indications_are_as_good_as_others() -> None:
-    """Indications cannot be challenged (§9.2); one with an integrity attribute is one with an attribute too many."""
+    """Indications cannot be challenged (§9.2); an integrity attribute in one says nothing and is ignored."""
     stage = Stage()
-    client = stage.client()
-    client.send(Builder(Method.SEND, Class.INDICATION, bytes(12)).sign(bytes(16)).encode())
-    assert client.heard() == [] and stage.sent_away() == []
+    client = stage.allocated()
+    client.permit(PEER)
+    send = Builder(Method.SEND, Class.INDICATION, bytes(12)).add(t.XOR_PEER_ADDRESS, PEER).add(t.DATA, b"x")
+    client.send(send.sign(bytes(16)).encode())
+    assert client.heard() == [] and stage.sent_away() == [(b"x", PEER)]

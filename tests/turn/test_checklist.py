@@ -85,6 +85,12 @@ class Test01Disguises:
                 assert ipaddress.IPv4Address(v4) in set(policy.disguised(address)), address
                 assert policy.special(address), address
 
+    @pytest.mark.parametrize("host", ["2002:808:808::1", "2001:0:808:808::1"])
+    def test_no_client_comes_through_a_tunnel(self, stage: Stage, host: str) -> None:
+        """RFC 8656 §21.4: what is sent back through 6to4 or Teredo could be made to come round again and again."""
+        assert stage.client(host=host).allocate().code == 403
+        assert stage.client(host="2001:200::1").allocate().code == 0
+
 
 class Test02SpecialAddresses:
     @pytest.mark.parametrize("host", SPECIAL_HOSTS)
@@ -194,13 +200,6 @@ class Test06ClosedRelay:
         stage = Stage(policy=PeerPolicy(reachable=lambda username, host: True))
         assert stage.allocated().permit(Address("192.168.1.5", 5000)).code == 403
 
-
-class Test07NothingWithoutPermission:
-    def test_no_allocation(self, stage: Stage) -> None:
-        client = stage.client()
-        client.say(PEER, b"x")
-        client.say_on(0x4000, b"x")
-        assert stage.sent_away() == [] and client.heard() == []
     @pytest.mark.parametrize("host", ["192.168.1.5", "10.1.2.3", "172.16.9.9", "100.64.1.1", "fd12::5"])
     def test_a_member_at_a_private_address_is_reached_where_that_is_wanted(self, host: str) -> None:
         policy = PeerPolicy(reachable=lambda username, it: it == host, private=True)
@@ -210,7 +209,16 @@ class Test07NothingWithoutPermission:
 
     @pytest.mark.parametrize(
         "host",
-        ["127.0.0.1", "::1", "169.254.169.254", "fe80::5", "224.0.0.5", "::ffff:10.1.2.3", "64:ff9b::a01:203", "10.9.9.9"],
+        [
+            "127.0.0.1",
+            "::1",
+            "169.254.169.254",
+            "fe80::5",
+            "224.0.0.5",
+            "::ffff:10.1.2.3",
+            "64:ff9b::a01:203",
+            "10.9.9.9",
+        ],
     )
     def test_and_nothing_else_is(self, host: str) -> None:
         """Whatever a room's members pretend: not this machine (10.9.9.9), not its metadata, no disguise."""
@@ -230,6 +238,13 @@ class Test07NothingWithoutPermission:
         assert not stage.server.allocations and not stage.open
         assert client.allocate().code == 401
 
+
+class Test07NothingWithoutPermission:
+    def test_no_allocation(self, stage: Stage) -> None:
+        client = stage.client()
+        client.say(PEER, b"x")
+        client.say_on(0x4000, b"x")
+        assert stage.sent_away() == [] and client.heard() == []
 
     def test_no_authentication(self, stage: Stage) -> None:
         client = stage.allocated()

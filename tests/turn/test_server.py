@@ -113,6 +113,7 @@ class TestAllocate:
             ([(t.REQUESTED_TRANSPORT, 17), (t.RESERVATION_TOKEN, bytes(8)), (t.REQUESTED_ADDRESS_FAMILY, 1)], 400),
             ([(t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, 2), (t.REQUESTED_ADDRESS_FAMILY, 1)], 400),
             ([(t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, 1)], 400),
+            ([(t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, 2), (t.RESERVATION_TOKEN, bytes(8))], 400),
             ([(t.REQUESTED_TRANSPORT, 17), (t.ADDITIONAL_ADDRESS_FAMILY, 2), (t.EVEN_PORT, True)], 400),
             ([(t.REQUESTED_TRANSPORT, 17), (a.opaque(0x002A, "CONNECTION-ID", "RFC 6062"), bytes(4))], 420),
             ([(a.opaque(0x0019, "REQUESTED-TRANSPORT", ""), b"\x11")], 400),
@@ -142,6 +143,10 @@ class TestAllocate:
         assert answer.class_ is Class.SUCCESS and len(answer.message.get_all(t.XOR_RELAYED_ADDRESS)) == 1
         assert answer[t.ADDRESS_ERROR_CODE] == t.AddressError(IPV6, a.Error(440))
 
+    def test_the_other_of_both_families(self) -> None:
+        answer = Stage(families=[IPV6]).client().allocate((t.ADDITIONAL_ADDRESS_FAMILY, IPV6))
+        assert answer.relayed.family == IPV6 and answer[t.ADDRESS_ERROR_CODE] == t.AddressError(IPV4, a.Error(440))
+
     def test_the_second_family_has_no_port_left(self) -> None:
         stage = Stage(relays=False)
         client = stage.client()
@@ -154,6 +159,15 @@ class TestAllocate:
         (heard,) = client.heard()
         message = parse(heard)
         assert message is not None and message.get(t.ADDRESS_ERROR_CODE) == t.AddressError(IPV6, a.Error(508))
+
+    def test_what_is_known_but_not_expected_is_ignored(self, stage: Stage) -> None:
+        """RFC 8489 §6.3. The number and the peer of a channel mean nothing here, and are no reason to refuse."""
+        odd: list[tuple[a.Attribute[Any], Any]] = [
+            (t.CHANNEL_NUMBER, 0x4000),
+            (t.XOR_PEER_ADDRESS, PEER),
+            (a.MAPPED_ADDRESS, PEER),
+        ]
+        assert stage.client().allocate(*odd).class_ is Class.SUCCESS
 
     def test_dont_fragment_is_understood(self, stage: Stage) -> None:
         assert stage.client().allocate((t.DONT_FRAGMENT, True)).class_ is Class.SUCCESS
@@ -387,6 +401,25 @@ class TestSendIndications:
                 builder.add(attribute, value)
             client.send(builder.encode())
         assert stage.sent_away() == [] and client.heard() == []
+
+    @pytest.mark.parametrize(
+        ("host", "transport", "peer", "kept"),
+        [
+            ("192.0.2.10", Transport.UDP, PEER, True),
+            ("192.0.2.10", Transport.UDP, PEER6, False),
+            ("2001:db8::7", Transport.UDP, PEER, False),
+            ("2001:db8::7", Transport.UDP, PEER6, False),
+            ("192.0.2.10", Transport.TCP, PEER6, True),
+            ("2001:db8::7", Transport.TLS, PEER6, True),
+        ],
+    )
+    def test_dont_fragment(self, stage: Stage, host: str, transport: Transport, peer: Address, kept: bool) -> None:
+        """§13: ignored between datagrams if either side is IPv6; §15: kept if it came in a stream."""
+        client = stage.allocated((t.ADDITIONAL_ADDRESS_FAMILY, IPV6), host=host, transport=transport)
+        client.permit(peer)
+        send = Builder(Method.SEND, Class.INDICATION, bytes(12)).add(t.XOR_PEER_ADDRESS, peer).add(t.DATA, b"x")
+        client.send(send.add(t.DONT_FRAGMENT, True).encode())
+        assert stage.sent_away() == [(b"x", peer)] and stage.dont_fragment is kept
 
     def test_too_large_for_an_indication(self, stage: Stage) -> None:
         client = stage.allocated()

@@ -243,7 +243,7 @@ def _unpack_algorithm(value: bytes, transaction: bytes) -> Algorithm:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 MAPPED_ADDRESS = address(0x0001, "MAPPED-ADDRESS", "RFC 8489 §14.1")
-USERNAME = text(0x0006, "USERNAME", "RFC 8489 §14.3", 508)
+USERNAME = text(0x0006, "USERNAME", "RFC 8489 §14.3", 763)
 MESSAGE_INTEGRITY = opaque(0x0008, "MESSAGE-INTEGRITY", "RFC 8489 §14.5", 20, 20)
 ERROR_CODE = Attribute(0x0009, "ERROR-CODE", "RFC 8489 §14.8", pack_error, unpack_error)
 UNKNOWN_ATTRIBUTES = Attribute(0x000A, "UNKNOWN-ATTRIBUTES", "RFC 8489 §14.13", _pack_types, _unpack_types)

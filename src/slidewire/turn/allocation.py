@@ -1,4 +1,4 @@
-"""An allocation (RFC 8656 §2.2, §3.2): a client's relayed addresses with the permissions and channels it installed.
+"""An allocation (RFC 8656 §6): a client's relayed addresses with the permissions and channels it installed.
 
 It owns them, so that nothing is left when it goes. The two questions of the data path, which a shell asks for every
 packet, are `to_peer` and `from_peer`: one look-up each, and no rule outside of them.
@@ -6,8 +6,9 @@ packet, are `to_peer` and `from_peer`: one look-up each, and no rule outside of 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from slidewire.stun.address import Address
 from slidewire.turn.authentication import Identity
@@ -18,8 +19,28 @@ NO_CHANNEL: Final = 0
 """There is a permission but no channel: a Data indication carries it."""
 
 
-class Meter:
-    """Packets and bytes of one allocation, and how many more there may be now."""
+class Meter(Protocol):
+    """Packets and bytes of one allocation (or of all), and how many more there may be now."""
+
+    @property
+    def packets(self) -> int: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+    def admit(self, size: int, now: float) -> bool:
+        """Count a packet, if there may be one."""
+
+
+MakeMeter = Callable[[Rate | None, Rate | None], Meter]
+"""(packets, bytes) per second. A shell with a table of its own keeps the meters in it."""
+
+
+class PlainMeter:
+    """A meter for whoever has none."""
 
     __slots__ = ("_bandwidth", "_bytes_full_at", "_packets", "_packets_full_at", "bytes", "dropped", "packets")
 
@@ -29,7 +50,6 @@ class Meter:
         self._packets_full_at = self._bytes_full_at = 0.0
 
     def admit(self, size: int, now: float) -> bool:
-        """Count a packet, if there may be one."""
         if self._packets is not None:
             packets = self._packets.take(self._packets_full_at, now)
             if packets is None:
@@ -47,6 +67,14 @@ class Meter:
         return True
 
 
+Ports = bytearray | memoryview
+"""65,536 bytes, one for each port of a host."""
+
+
+def make_ports() -> Ports:
+    return bytearray(1 << 16)
+
+
 class Relays:
     """The relayed transport addresses of all allocations.
 
@@ -54,27 +82,42 @@ class Relays:
     never leave the machine, so they are sent to where the other is bound, and come from where it is bound.
     """
 
-    def __init__(self) -> None:
-        self.live: set[Address] = set()
-        self.hosts: set[str] = set()
+    def __init__(self, make_ports: Callable[[], Ports]) -> None:
+        self._make_ports = make_ports
+        self._live: dict[str, Ports] = {}
         self.guarded: set[str] = set()
         """Hosts of ours on which only live relays are peers: all but those that the policy allows by name."""
         self._announced: dict[str, str] = {}
         self._bound: dict[str, str] = {}
 
     def opened(self, relay: Opened) -> None:
-        self.live.add(relay.announced)
-        self.hosts.add(relay.announced.host)
+        host, port = relay.announced
+        if host not in self._live:
+            self._live[host] = self._make_ports()
+        self._live[host][port] = 1
         if relay.bound.host != relay.announced.host:
             self._announced[relay.bound.host] = relay.announced.host
             self._bound[relay.announced.host] = relay.bound.host
 
     def closed(self, relay: Opened) -> None:
-        self.live.discard(relay.announced)
+        self._live[relay.announced.host][relay.announced.port] = 0
+
+    @property
+    def hosts(self) -> Iterable[str]:
+        """As the world knows them."""
+        return self._live
+
+    def ports_of(self, host: str) -> Ports | None:
+        """Of one of our hosts, which of its ports are live relays: every one of them has its byte."""
+        return self._live.get(host)
+
+    def is_live(self, address: Address) -> bool:
+        ports = self._live.get(address[0])
+        return ports is not None and ports[address[1]] != 0
 
     def may_be_peer(self, peer: Address) -> bool:
         """On our own hosts only live relays are: a port that was one may be anybody's by now."""
-        return peer[0] not in self.guarded or peer in self.live
+        return peer[0] not in self.guarded or self.is_live(peer)
 
     def target_of(self, peer: Address) -> Address:
         """Where to send for this peer."""
@@ -122,6 +165,8 @@ class Allocation:
     channels: dict[int, Channel] = field(default_factory=dict)
     channels_by_peer: dict[Address, Channel] = field(default_factory=dict)
     new_peers_full_at: float = 0.0
+    routed: bool = False
+    """A `Route` has been said of it."""
 
     # --- the data path ------------------------------------------------------------------------------------------------
 

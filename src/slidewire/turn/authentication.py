@@ -80,6 +80,7 @@ class Identity:
     username: str
     key: bytes
     sha256: bool = False
+    """The algorithm was negotiated: answers are signed with SHA-256 then, and only then (§9.2.4)."""
 
     def sign(self, answer: Builder) -> bytes:
         return (answer.sign_sha256(self.key) if self.sha256 else answer.sign(self.key)).encode()
@@ -133,16 +134,17 @@ class Authenticator:
             return ErrorCode.UNAUTHENTICATED
         return identity if fresh else ErrorCode.STALE_NONCE
 
-    def _algorithm(self, message: Message, nonce: bytes | None) -> str | None:
-        """The hash the key is made with; None if the client does not repeat what it was offered."""
+    def _algorithm(self, message: Message, nonce: bytes | None) -> tuple[str, bool] | None:
+        """The hash the key is made with, and whether the client chose it; None if it does not repeat what it was
+        offered."""
         if not self._sha256 or nonce is None or not nonce.startswith(COOKIE):
-            return "md5"
+            return "md5", False
         chosen, offered = message.get(PASSWORD_ALGORITHM), message.get(PASSWORD_ALGORITHMS)
         if chosen is None and offered is None:
-            return "md5"
+            return "md5", False
         if chosen not in ALGORITHMS or offered != ALGORITHMS:
             return None
-        return "sha256" if chosen.number == PasswordAlgorithm.SHA256 else "md5"
+        return "sha256" if chosen.number == PasswordAlgorithm.SHA256 else "md5", True
 
     def _name_behind(self, hash_: bytes, owner: Identity | None) -> str:
         if owner is not None and hmac.compare_digest(hash_, userhash(owner.username, self._realm)):
@@ -150,16 +152,16 @@ class Authenticator:
         return self._hashes.get(hash_, _NOBODY)
 
     def _verify(
-        self, message: Message, username: str, algorithm: str, now: float, owner: Identity | None
+        self, message: Message, username: str, algorithm: tuple[str, bool], now: float, owner: Identity | None
     ) -> Identity | None:
         """Try every key that may be right. A live allocation keeps its own, even when its credential has expired."""
-        sha256 = message.integrity_sha256_at is not None
-        holds = message.integrity_sha256_holds if sha256 else message.integrity_holds
+        hash_, chosen = algorithm
+        holds = message.integrity_holds if message.integrity_sha256_at is None else message.integrity_sha256_holds
         if owner is not None and owner.username == username and not self._credentials.revoked(username):
-            return Identity(username, owner.key, sha256) if holds(owner.key) else None
+            return Identity(username, owner.key, chosen) if holds(owner.key) else None
         found: Identity | None = None
         for password in self._credentials.passwords(username):
-            key = long_term_key(username, self._realm, password, algorithm)
+            key = long_term_key(username, self._realm, password, hash_)
             if holds(key):
-                found = Identity(username, key, sha256)
+                found = Identity(username, key, chosen)
         return found if self._credentials.valid(username, now) else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from slidewire.turn.allocation import Allocation, Relays
+from slidewire.turn.allocation import Allocation, Ports, Relays
 from slidewire.turn.credentials import user_of
 from slidewire.turn.effects import FiveTuple, Handle, Opened, SocketAddress, Transport
 from slidewire.turn.limits import Limits, prefix_of
@@ -16,12 +16,12 @@ _EVERYONE = b"everyone"
 class Book:
     """An allocation is counted (`hold`) from when its sockets are asked for until it ends."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, make_ports: Callable[[], Ports]) -> None:
         self._limits = limits
         self._clients: dict[tuple[Transport, SocketAddress], dict[SocketAddress, Allocation]] = {}
         self._by_relay: dict[Handle, Allocation] = {}
         self._held: Counter[bytes | str] = Counter()
-        self.relays = Relays()
+        self.relays = Relays(make_ports)
 
     def __iter__(self) -> Iterator[Allocation]:
         return (allocation for clients in self._clients.values() for allocation in clients.values())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slidewire.stun.address import Address
+
+if TYPE_CHECKING:
+    from slidewire.turn.allocation import Allocation
 
 SocketAddress = tuple[Any, ...]
 """An address as the operating system gives it: (host, port), and for IPv6 two more numbers, which we never read."""
@@ -15,7 +18,7 @@ Handle = Any
 
 
 class Transport(Enum):
-    """How a client reaches the server (RFC 8656 §3.1)."""
+    """How a client reaches the server (RFC 8656 §3.1, §5)."""
 
     UDP = "udp"
     TCP = "tcp"
@@ -27,7 +30,7 @@ class Transport(Enum):
 
 
 class FiveTuple(NamedTuple):
-    """What identifies an allocation (RFC 8656 §2.2): the client's address, the server's, and the transport."""
+    """What identifies an allocation (RFC 8656 §6): the client's address, the server's, and the transport."""
 
     transport: Transport
     client: SocketAddress
@@ -76,6 +79,15 @@ class OpenRelay(NamedTuple):
     """And the next higher port as well, which is kept for later."""
 
 
+class Route(NamedTuple):
+    """The channels of this allocation are others than before, or none: for a shell that forwards by a table of its own.
+
+    It comes before the effects that close what they went through. Time is not announced: `usable_until` says it.
+    """
+
+    allocation: Allocation
+
+
 class CloseRelay(NamedTuple):
     relay: Handle
 
@@ -86,4 +98,4 @@ class CloseStream(NamedTuple):
     client: FiveTuple
 
 
-Effect = SendToClient | SendToPeer | OpenRelay | CloseRelay | CloseStream
+Effect = SendToClient | SendToPeer | OpenRelay | Route | CloseRelay | CloseStream

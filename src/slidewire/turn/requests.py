@@ -11,18 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from slidewire.stun import attributes as stun
 from slidewire.stun.address import IPV4, IPV6, Address
-from slidewire.stun.attributes import (
-    MESSAGE_INTEGRITY,
-    MESSAGE_INTEGRITY_SHA256,
-    NONCE,
-    PASSWORD_ALGORITHM,
-    REALM,
-    USERHASH,
-    USERNAME,
-    ErrorCode,
-)
+from slidewire.stun.attributes import ErrorCode
 from slidewire.stun.message import BINDING, Message
+from slidewire.turn import attributes as turn
 from slidewire.turn.attributes import (
     ADDITIONAL_ADDRESS_FAMILY,
     CHANNEL_NUMBER,
@@ -63,7 +56,7 @@ class Allocate:
     """RFC 8656 §7.2."""
 
     families: tuple[int, ...] = (IPV4,)
-    """Two if an additional family was asked for. The first must be had, the second may be refused on its own."""
+    """Two if an additional family was asked for; either may be refused on its own."""
     lifetime: int | None = None
     even_port: bool = False
     reserve_next: bool = False
@@ -104,12 +97,8 @@ class Send:
 
 Request = Binding | Allocate | Refresh | CreatePermission | ChannelBind
 
-_AUTHENTICATION: Final = frozenset(
-    row.type
-    for row in (
-        USERNAME, USERHASH, REALM, NONCE, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256, PASSWORD_ALGORITHM,
-    )
-)  # fmt: skip
+_KNOWN: Final = frozenset(row.type for row in (*stun.ATTRIBUTES, *turn.ATTRIBUTES))
+"""RFC 8489 §6.3: what is known but not expected in a message is ignored; only what is unknown is complained about."""
 
 
 def _allocate(message: Message) -> Allocate | Wrong:
@@ -124,13 +113,13 @@ def _allocate(message: Message) -> Allocate | Wrong:
     even_port = message.get(EVEN_PORT)
     family = message.get(REQUESTED_ADDRESS_FAMILY)
     additional = message.get(ADDITIONAL_ADDRESS_FAMILY) or message.get(DRAFT_ADDITIONAL_ADDRESS_FAMILY)
-    if token is not None and (even_port is not None or family is not None):  # 5
+    if token is not None and not (even_port is None and family is None and additional is None):  # 5
         return Wrong(ErrorCode.BAD_REQUEST)
-    if additional is not None and (family is not None or token is not None or even_port):  # 6, 8
+    if additional is not None and (family is not None or even_port):  # 6, 8
         return Wrong(ErrorCode.BAD_REQUEST)
-    if additional is not None and additional != IPV6:  # 7: IPv4 comes without asking
+    if additional is not None and additional != IPV6:  # 9: IPv4 comes without asking
         return Wrong(ErrorCode.BAD_REQUEST)
-    if family not in (None, IPV4, IPV6):
+    if family not in (None, IPV4, IPV6):  # 7
         return Wrong(TurnError.ADDRESS_FAMILY_NOT_SUPPORTED)
     return Allocate(
         families=(IPV4, IPV6) if additional is not None else (family or IPV4,),
@@ -160,43 +149,31 @@ def _channel_bind(message: Message) -> ChannelBind | Wrong:
     return ChannelBind(number, peer)
 
 
-_READERS: Final[dict[int, tuple[frozenset[int], Callable[[Message], Request | Wrong]]]] = {
-    BINDING: (_AUTHENTICATION, lambda _: Binding()),
-    Method.ALLOCATE: (
-        _AUTHENTICATION
-        | {
-            row.type
-            for row in (
-                REQUESTED_TRANSPORT, LIFETIME, EVEN_PORT, RESERVATION_TOKEN, DONT_FRAGMENT, REQUESTED_ADDRESS_FAMILY,
-            )
-        },
-        _allocate,
-    ),
-    Method.REFRESH: (_AUTHENTICATION | {LIFETIME.type, REQUESTED_ADDRESS_FAMILY.type}, _refresh),
-    Method.CREATE_PERMISSION: (_AUTHENTICATION | {XOR_PEER_ADDRESS.type}, _create_permission),
-    Method.CHANNEL_BIND: (_AUTHENTICATION | {XOR_PEER_ADDRESS.type, CHANNEL_NUMBER.type}, _channel_bind),
-}  # fmt: skip
+_READERS: Final[dict[int, Callable[[Message], Request | Wrong]]] = {
+    BINDING: lambda _: Binding(),
+    Method.ALLOCATE: _allocate,
+    Method.REFRESH: _refresh,
+    Method.CREATE_PERMISSION: _create_permission,
+    Method.CHANNEL_BIND: _channel_bind,
+}
 
 METHODS: Final = frozenset(_READERS)
 """The methods of requests that are understood. Others are dropped (RFC 8489 §6.3)."""
 
-_SEND: Final = frozenset({XOR_PEER_ADDRESS.type, DATA.type, DONT_FRAGMENT.type})
-
 
 def understand(message: Message) -> Request | Wrong:
     """A request whose method is in METHODS, after authentication where the method needs it."""
-    known, read = _READERS[message.method]
-    if unknown := message.unknown(known):
+    if unknown := message.unknown(_KNOWN):
         return Wrong(ErrorCode.UNKNOWN_ATTRIBUTE, unknown[:MAX_UNKNOWN])
     try:
-        return read(message)
+        return _READERS[message.method](message)
     except ValueError:
         return Wrong(ErrorCode.BAD_REQUEST)
 
 
 def understand_send(message: Message) -> Send | None:
     """A Send indication; None for one to discard, since indications are never answered."""
-    if message.unknown(_SEND):
+    if message.unknown(_KNOWN):
         return None
     try:
         peer, data = message.get(XOR_PEER_ADDRESS), message.get(DATA)

@@ -22,7 +22,7 @@ from typing import Final
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
-from slidewire.turn.allocation import NO_CHANNEL, Allocation, Meter
+from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, PlainMeter, Ports, make_ports
 from slidewire.turn.attributes import (
     ADDRESS_ERROR_CODE,
     DATA,
@@ -45,13 +45,14 @@ from slidewire.turn.effects import (
     Handle,
     Opened,
     OpenRelay,
+    Route,
     SendToClient,
     SendToPeer,
     SocketAddress,
     Transport,
 )
 from slidewire.turn.limits import Limits, Sieve, prefix_of
-from slidewire.turn.policy import PeerPolicy
+from slidewire.turn.policy import PeerPolicy, tunnelled
 from slidewire.turn.requests import (
     METHODS,
     Allocate,
@@ -116,11 +117,14 @@ class TurnServer:
         families: Iterable[int] = (IPV4, IPV6),
         nonce_key: bytes | None = None,
         sha256: bool = False,
+        make_meter: MakeMeter = PlainMeter,
+        make_ports: Callable[[], Ports] = make_ports,
     ) -> None:
         self.limits = limits = limits or Limits()
         self.credentials = credentials
         self.counters: Counter[str] = Counter()
-        self.total = Meter(None, limits.total_bandwidth)
+        self.total = make_meter(None, limits.total_bandwidth)
+        self._make_meter = make_meter
         self._policy = policy
         self._entropy = entropy
         self._wall = wall
@@ -130,7 +134,7 @@ class TurnServer:
         self._answers = Sieve(limits.answers, entropy(32))
         self._answers_total = Sieve(limits.answers_total, entropy(32), 1)
         self._failures = Sieve(limits.failures, entropy(32))
-        self._book = Book(limits)
+        self._book = Book(limits, make_ports)
         self._streams = Streams(limits)
         self._pending: dict[int, _Pending] = {}
         self._pending_by_client: dict[FiveTuple, _Pending] = {}
@@ -267,19 +271,20 @@ class TurnServer:
             for host in list(allocation.permissions):
                 if self._refusal_of_host(allocation.owner.username, host):
                     allocation.forbid(host)
+                    self._route(allocation)
 
     def revoke(self, user: str) -> None:
         """Shut out a user (or one username): no new allocation, and the existing ones end here."""
         self.credentials.revoke(user, self._wall())
+        self.expel()
+
+    def expel(self) -> None:
+        """End the allocations of whoever is shut out by now."""
         for allocation in self.allocations:
             if self.credentials.revoked(allocation.owner.username):
                 self._delete(allocation)
 
     def introduce(self, username: str) -> None:
-        self.expel()
-
-    def expel(self) -> None:
-        """End the allocations of whoever is shut out by now."""
         """Let USERHASH find this username (see `Authenticator.introduce`)."""
         self._authenticator.introduce(username, self._wall())
 
@@ -377,7 +382,9 @@ class TurnServer:
                 self._refuse(asked, TurnError.ALLOCATION_MISMATCH)
             elif allocation is not None:  # a retransmission gets the same answer; or else it is on its way
                 self._send(client, allocation.answer)
-        elif request.families[0] not in self._families:
+        elif tunnelled(client.client[0]):
+            self._forbid(asked, "client in a tunnel")
+        elif not self._families.intersection(request.families):
             self._refuse(asked, TurnError.ADDRESS_FAMILY_NOT_SUPPORTED)
         elif request.token is not None and request.token not in self._reservations:
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
@@ -443,7 +450,7 @@ class TurnServer:
             created=now,
             expires=now + lifetime,
             relays=pending.opened,
-            meter=Meter(self.limits.packets, self.limits.bandwidth),
+            meter=self._make_meter(self.limits.packets, self.limits.bandwidth),
             total=self.total,
             all_relays=self._book.relays,
         )
@@ -474,7 +481,9 @@ class TurnServer:
             allocation.expires = now + lifetime
             self._timers.arm(allocation.expires, self._check_allocation, allocation)
         elif family is not None and len(allocation.relays) > 1:
-            self._close_relay(self._book.remove_family(allocation, family))
+            relay = self._book.remove_family(allocation, family)
+            self._route(allocation)
+            self._close_relay(relay)
         else:
             self._delete(allocation)
             # A client whose answer was lost asks again, and hears the same instead of 437.
@@ -497,6 +506,7 @@ class TurnServer:
             return
         for host in hosts:
             allocation.permit(host, now + self.limits.permission_lifetime)
+        self._route(allocation)
         self._accept(asked, asked.success())
 
     def _channel_bind(self, asked: _Asked, request: ChannelBind, allocation: Allocation, now: float) -> None:
@@ -518,6 +528,7 @@ class TurnServer:
             allocation.permit(peer.host, now + limits.permission_lifetime)
             target = self._book.relays.target_of(peer)
             allocation.bind(number, peer, target, relay.handle, now + limits.channel_lifetime)
+            self._route(allocation)
             self._accept(asked, asked.success())
 
     def _has_room(self, allocation: Allocation, hosts: Iterable[str], now: float) -> bool:
@@ -551,7 +562,9 @@ class TurnServer:
             allowed = allocation.permits(send.peer, now) and not self._refusal(allocation.owner.username, send.peer)
             if relay is not None and allowed and allocation.admit(len(send.data), now):
                 target = self._book.relays.target_of(send.peer)
-                self._effects.append(SendToPeer(relay.handle, send.data, target, send.dont_fragment))
+                # §13: where IPv6 is on either side of a UDP client, DONT-FRAGMENT is ignored; §15: not over TCP
+                plain = client.transport.is_stream or client.address.family == send.peer.family == IPV4
+                self._effects.append(SendToPeer(relay.handle, send.data, target, send.dont_fragment and plain))
                 return
         self._count("client packets dropped")
 
@@ -569,7 +582,11 @@ class TurnServer:
 
     def _guard(self) -> None:
         relays = self._book.relays
-        relays.guarded = {host for host in relays.hosts if not self._policy.names(host)}
+        guarded = {host for host in relays.hosts if not self._policy.names(host)}
+        if guarded != relays.guarded:
+            relays.guarded = guarded
+            for allocation in self._book:
+                self._route(allocation)
 
     def _refusal_of_host(self, username: str, host: str) -> str | None:
         """A permission has no port, so our relays' hosts pass here, and their ports are looked at for every packet."""
@@ -577,7 +594,7 @@ class TurnServer:
 
     def _refusal(self, username: str, peer: Address) -> str | None:
         relays = self._book.relays
-        if peer in relays.live:
+        if relays.is_live(peer):
             return None
         if not relays.may_be_peer(peer) or peer in self._listeners:
             return "own address"
@@ -585,7 +602,7 @@ class TurnServer:
 
     def _is_own(self, address: Address) -> bool:
         name = self._book.relays.name_of(address)
-        return name in self._book.relays.live or address in self._listeners
+        return self._book.relays.is_live(name) or address in self._listeners
 
     def _is_busy(self, client: FiveTuple) -> bool:
         return self._book.of_client(client) is not None or client in self._pending_by_client
@@ -622,9 +639,16 @@ class TurnServer:
 
     def _delete(self, allocation: Allocation) -> None:
         self._timers.cancel(allocation)
-        for relay in self._book.remove(allocation):
+        relays = self._book.remove(allocation)
+        self._route(allocation)
+        for relay in relays:
             self._close_relay(relay)
         self._count("allocations ended")
+
+    def _route(self, allocation: Allocation) -> None:
+        if allocation.routed or allocation.channels:
+            allocation.routed = True
+            self._effects.append(Route(allocation))
 
     def _close_relay(self, relay: Opened | None) -> None:
         if relay is not None:

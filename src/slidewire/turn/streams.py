@@ -1,6 +1,6 @@
 """Clients over TCP and TLS: frames in their byte stream, and how long they may keep us waiting.
 
-STUN messages and ChannelData are told apart by two bits (RFC 8656 §2.1, §12.5; RFC 8489 §6.2.2):
+STUN messages and ChannelData are told apart by two bits (RFC 8656 §12, §12.4):
 
  0                   1                   2                   3
  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -37,7 +37,7 @@ def is_channel_data(data: bytes | bytearray | memoryview) -> bool:
 
 
 def channel_data(number: int, payload: bytes, *, stream: bool) -> bytes:
-    """§12.4, §12.5: padded to four bytes over a stream."""
+    """RFC 8656 §12.5: padded to four bytes over a stream."""
     padding = bytes(-len(payload) % 4) if stream else b""
     return _HEAD.pack(number, len(payload)) + payload + padding
 
