@@ -159,11 +159,11 @@ class PresenterConnection:
         present = [host for host in hosts if not host.get("away")]
         self._host_is(str(present[0]["member"]) if present else None)
 
-    def host_here(self, member: str) -> None:
     def ice_servers_are(self, ice_servers: list[dict[str, Any]]) -> None:
         """For the next peer: a credential's end does not end what was allocated with it."""
         self._ice_servers = read_ice_servers(ice_servers)
 
+    def host_here(self, member: str) -> None:
         if self._host is None or self._host == member:
             self._host_is(member)
 

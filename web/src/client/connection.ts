@@ -237,11 +237,11 @@ export class Connection {
         this.#signalingUp(this.now())
         this.#ensureSession(this.now())
         break
-      case 'hosts':
-        this.#ensureSession(this.now())
       case 'ice_servers':
         this.#iceServers = effect.iceServers // for the next peer: a credential's end does not end what it allocated
         break
+      case 'hosts':
+        this.#ensureSession(this.now())
         break
       case 'lost':
         this.#session?.pathDown(SIGNALING)
