@@ -17,6 +17,6 @@ await build({
     outDir: process.argv[2],
     emptyOutDir: true,
     modulePreload: false,
-    rolldownOptions: { input: ['presenter.html', 'receiver.html'].map((page) => join(here, page)) },
+    rolldownOptions: { input: ['presenter.html', 'receiver.html', 'connect.html'].map((page) => join(here, page)) },
   },
 })
