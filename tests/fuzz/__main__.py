@@ -10,6 +10,7 @@ Every input comes from a seed, which is said when something goes wrong; the same
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 import traceback
@@ -24,6 +25,7 @@ _WARM_SECONDS: Final = 5.0
 _GROWTH: Final = 16 << 20
 """How much larger the process may be at the end than when it was warm."""
 _ENOUGH: Final = 20
+_SWEEP: Final = 32
 
 
 def resident() -> int:
@@ -43,11 +45,14 @@ def hunt(target: str, seed: int, seconds: float, plays: int | None, say: Callabl
             found.append(seed + played)
             say(f"seed {seed + played}\n{traceback.format_exc()}")
         played += 1
+        if played % _SWEEP == 0:
+            gc.collect()  # a play is a megabyte of cycles; what is left after this is a leak
         if not warm and now > began + _WARM_SECONDS:
             warm = resident()
         if now > next_word:
             next_word += 60.0
             say(f"{target}: {now - began:.0f} s, {played} plays, {inputs} inputs, {resident() >> 20} MiB")
+    gc.collect()
     if warm and resident() - warm > _GROWTH:
         found.append(seed)
         say(f"memory grew from {warm >> 20} to {resident() >> 20} MiB")

@@ -1,10 +1,12 @@
-"""Ending in good order: the first Ctrl-C or SIGTERM is a request, the second is obeyed at once."""
+"""Signals. The first Ctrl-C or SIGTERM is a request to end in good order, the second is obeyed at once; SIGHUP asks to
+read files again."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 
 
 def stop_requested() -> asyncio.Future[signal.Signals]:
@@ -23,3 +25,9 @@ def stop_requested() -> asyncio.Future[signal.Signals]:
         except NotImplementedError:  # Windows' event loop: Ctrl-C arrives as KeyboardInterrupt instead
             break
     return asked
+
+
+def reload_requested(reload: Callable[[], object]) -> None:
+    """Call `reload` whenever somebody sends SIGHUP, where there is such a thing."""
+    if hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)

@@ -88,6 +88,15 @@ class Route(NamedTuple):
     allocation: Allocation
 
 
+class Report(NamedTuple):
+    """Something happened that an operator may want to read of. Nothing is to be done. No secret is in it."""
+
+    event: str
+    client: FiveTuple
+    user: str
+    facts: dict[str, str | int | float]
+
+
 class CloseRelay(NamedTuple):
     relay: Handle
 

@@ -45,6 +45,7 @@ from slidewire.turn.effects import (
     Handle,
     Opened,
     OpenRelay,
+    Report,
     Route,
     SendToClient,
     SendToPeer,
@@ -119,10 +120,14 @@ class TurnServer:
         sha256: bool = False,
         make_meter: MakeMeter = PlainMeter,
         make_ports: Callable[[], Ports] = make_ports,
+        report: Callable[[Report], object] | None = None,
     ) -> None:
         self.limits = limits = limits or Limits()
         self.credentials = credentials
         self.counters: Counter[str] = Counter()
+        self.draining = False
+        """Nobody gets anything new; what there is lives on."""
+        self._tell = report
         self.total = make_meter(None, limits.total_bandwidth)
         self._make_meter = make_meter
         self._policy = policy
@@ -282,7 +287,7 @@ class TurnServer:
         """End the allocations of whoever is shut out by now."""
         for allocation in self.allocations:
             if self.credentials.revoked(allocation.owner.username):
-                self._delete(allocation)
+                self._delete(allocation, "revoked")
 
     def introduce(self, username: str) -> None:
         """Let USERHASH find this username (see `Authenticator.introduce`)."""
@@ -313,12 +318,15 @@ class TurnServer:
 
     def _receive_binding(self, message: Message, client: FiveTuple, now: float) -> None:
         """RFC 8489 §6.3.1. Nobody has to authenticate for it."""
+        self._count("bindings asked")
         if not self._may_answer_stranger(client, now):
             return
         understood = understand(message)
         if isinstance(understood, Wrong):
+            self._count("bindings refused")
             answer = _error(message.method, message.transaction, understood)
         else:
+            self._count("bindings answered")
             answer = Builder(BINDING, Class.SUCCESS, message.transaction).add(XOR_MAPPED_ADDRESS, client.address)
         self._send(client, answer.encode())
 
@@ -357,6 +365,8 @@ class TurnServer:
         if fresh and not self._failures.take(prefix_of(client.client[0]), now):
             self._count("answers withheld")
             return
+        if fresh and code == ErrorCode.UNAUTHENTICATED:
+            self._report("login failed", client, "")
         answer = _error(message.method, message.transaction, Wrong(code))
         if code != ErrorCode.BAD_REQUEST:
             self._authenticator.challenge(answer, client, self._wall())
@@ -382,6 +392,8 @@ class TurnServer:
                 self._refuse(asked, TurnError.ALLOCATION_MISMATCH)
             elif allocation is not None:  # a retransmission gets the same answer; or else it is on its way
                 self._send(client, allocation.answer)
+        elif self.draining:
+            self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
         elif tunnelled(client.client[0]):
             self._forbid(asked, "client in a tunnel")
         elif not self._families.intersection(request.families):
@@ -459,6 +471,7 @@ class TurnServer:
         self._guard()
         self._timers.arm(now + self.limits.permission_lifetime, self._check_allocation, allocation)
         self._count("allocations made")
+        self._report("allocated", asked.client, asked.who.username, lifetime=lifetime, relays=len(pending.opened))
         self._send(asked.client, allocation.answer)
 
     def _reserve(self, relay: Opened, now: float) -> bytes:
@@ -485,7 +498,7 @@ class TurnServer:
             self._route(allocation)
             self._close_relay(relay)
         else:
-            self._delete(allocation)
+            self._delete(allocation, "deleted by the client")
             # A client whose answer was lost asks again, and hears the same instead of 437.
             self._deleted[asked.client] = asked.transaction, answer
             self._timers.cancel(asked.client)
@@ -620,10 +633,13 @@ class TurnServer:
 
     def _forbid(self, asked: _Asked, why: str) -> None:
         self._count(f"peers refused: {why}")
+        self._report("peer refused", asked.client, asked.who.username, why=why)
         self._refuse(asked, TurnError.FORBIDDEN)
 
     def _refuse(self, asked: _Asked, code: int, unknown: tuple[int, ...] = ()) -> None:
         self._count(f"refused {int(code)}")
+        if asked.method == Method.ALLOCATE:
+            self._report("refused", asked.client, asked.who.username, code=int(code))
         self._accept(asked, _error(asked.method, asked.transaction, Wrong(code, unknown)))
 
     def _accept(self, asked: _Asked, answer: Builder) -> None:
@@ -635,15 +651,22 @@ class TurnServer:
     def _count(self, what: str) -> None:
         self.counters[what] += 1
 
+    def _report(self, event: str, client: FiveTuple, username: str, **facts: str | int | float) -> None:
+        if self._tell is not None:
+            self._tell(Report(event, client, user_of(username), facts))
+
     # --- ends ---------------------------------------------------------------------------------------------------------
 
-    def _delete(self, allocation: Allocation) -> None:
+    def _delete(self, allocation: Allocation, why: str) -> None:
         self._timers.cancel(allocation)
         relays = self._book.remove(allocation)
         self._route(allocation)
         for relay in relays:
             self._close_relay(relay)
-        self._count("allocations ended")
+        self._count(f"allocations ended: {why}")
+        meter = allocation.meter
+        volume = {"packets": meter.packets, "bytes": meter.bytes, "dropped": meter.dropped}
+        self._report("ended", allocation.client, allocation.owner.username, why=why, since=allocation.created, **volume)
 
     def _route(self, allocation: Allocation) -> None:
         if allocation.routed or allocation.channels:
@@ -662,13 +685,13 @@ class TurnServer:
         self._timers.cancel(stream)
         self._streams.forget(stream)
         if (allocation := self._book.of_client(stream.client)) is not None:
-            self._delete(allocation)
+            self._delete(allocation, "connection closed")
         if (pending := self._pending_by_client.pop(stream.client, None)) is not None:
             pending.wanted = False
 
     def _check_allocation(self, allocation: Allocation, now: float) -> float | None:
         if allocation.expires <= now:
-            self._delete(allocation)
+            self._delete(allocation, "expired")
             return None
         allocation.forget_expired(now)
         return min(allocation.expires, now + self.limits.permission_lifetime)

@@ -50,6 +50,30 @@ def split_channel_data(data: bytes) -> tuple[int, bytes] | None:
     return (number, data[4 : 4 + length]) if len(data) >= 4 + length else None
 
 
+def take_frame(buffer: bytearray, largest: int) -> bytes | None:
+    """Take a whole frame off the front, without its padding; None if there is none yet. Raises NotTurn."""
+    if len(buffer) < 4:
+        return None
+    kind, length = _HEAD.unpack_from(buffer)
+    match kind >> 14:
+        case 0:
+            size = padded = HEADER_BYTES + length
+            if length % 4 or (len(buffer) >= 8 and buffer[4:8] != _COOKIE):
+                raise NotTurn
+        case 1:
+            size = 4 + length
+            padded = size + -size % 4
+        case _:
+            raise NotTurn
+    if padded > largest:
+        raise NotTurn
+    if len(buffer) < padded:
+        return None
+    frame = bytes(buffer[:size])
+    del buffer[:padded]
+    return frame
+
+
 @dataclass(slots=True, eq=False)
 class Stream:
     """One stream client, from its first byte."""
@@ -64,27 +88,7 @@ class Stream:
 
     def next_frame(self, largest: int) -> bytes | None:
         """Take a whole frame off the buffer; None if there is none yet. Raises NotTurn."""
-        buffer = self.buffer
-        if len(buffer) < 4:
-            return None
-        kind, length = _HEAD.unpack_from(buffer)
-        match kind >> 14:
-            case 0:
-                size = padded = HEADER_BYTES + length
-                if length % 4 or (len(buffer) >= 8 and buffer[4:8] != _COOKIE):
-                    raise NotTurn
-            case 1:
-                size = 4 + length
-                padded = size + -size % 4
-            case _:
-                raise NotTurn
-        if padded > largest:
-            raise NotTurn
-        if len(buffer) < padded:
-            return None
-        frame = bytes(buffer[:size])
-        del buffer[:padded]
-        return frame
+        return take_frame(self.buffer, largest)
 
 
 class Streams:
