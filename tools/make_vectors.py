@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from slidewire.control.intents import Intent, Point, Reason, Status, Verb
+from slidewire.control.introduction import Introduction
 from slidewire.control.links import commit, derive_join_token, derive_psk, encode_base64url
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import PresenterSession, ReceiptArrived
@@ -19,8 +20,10 @@ from slidewire.control.records import (
     Ack,
     Floor,
     IntentRecord,
+    IntroductionRecord,
     Laser,
     LaserReceipt,
+    Met,
     Part,
     Ping,
     Pong,
@@ -38,6 +41,8 @@ from slidewire.testing.pair import Pair
 VECTORS = Path(__file__).parent.parent / "protocol" / "vectors"
 TARGET = VECTORS / "control.json"
 SESSION_TARGET = VECTORS / "session.json"
+
+ADA = Introduction(bytes(range(16)), "Ada", "phone", device="8c7a")
 
 RECORDS: list[tuple[dict[str, Any], Record]] = [
     ({"type": "ping", "stamp": 1}, Ping(1)),
@@ -74,6 +79,8 @@ RECORDS: list[tuple[dict[str, Any], Record]] = [
         {"type": "part", "stream": 0, "id": 2, "number": 1, "total": 3, "data": b"{}".hex()},
         Part(0, 2, 1, 3, b"{}"),
     ),
+    ({"type": "introduction", "bytes": ADA.encode().hex()}, IntroductionRecord(ADA.encode())),
+    ({"type": "met", "bytes": bytes(range(16, 32)).hex()}, Met(bytes(range(16, 32)))),
 ]
 
 MALFORMED = {
@@ -183,6 +190,7 @@ def session_vector() -> dict[str, Any]:
         "session": pair.host.wire.session,
         "send": keys.send.hex(),
         "receive": keys.receive.hex(),
+        "introduction": pair.introduction.encode().hex(),
         "host_clock": 0,
         "start": start,
         "steps": transcript.steps,
@@ -227,7 +235,12 @@ def main() -> None:
         "skipped": {name: {"hex": text, "records": records} for name, (text, records) in SKIPPED.items()},
         "frames": frames,
         "words": [
-            {"handshake_hash": value.hex(), "words": verification_words(value)}
+            {
+                "handshake_hash": value.hex(),
+                "presenter_nonce": (ours := value[:16][::-1]).hex(),
+                "host_nonce": (theirs := value[8:24]).hex(),
+                "words": verification_words(value, ours, theirs),
+            }
             for value in (bytes(32), bytes(range(32)), bytes(range(255, 223, -1)))
         ],
     }

@@ -14,8 +14,10 @@ from slidewire.control.records import (
     Ack,
     Floor,
     IntentRecord,
+    IntroductionRecord,
     Laser,
     LaserReceipt,
+    Met,
     Part,
     Ping,
     Pong,
@@ -46,6 +48,8 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(Laser, u32, u32, st.lists(points, max_size=16).map(tuple)),
     st.builds(LaserReceipt, u32, st.sampled_from(Status), st.sampled_from(Reason)),
     st.builds(Part, st.integers(0, 255), u16, u16, u16, st.binary(max_size=64)),
+    st.builds(IntroductionRecord, st.binary(max_size=64)),
+    st.builds(Met, st.binary(max_size=16)),
 )
 
 
@@ -72,6 +76,10 @@ def as_record(fields: dict[str, Any]) -> Record:
             return LaserReceipt(sequence, Status[status.upper()], Reason[reason.upper()])
         case {"type": "part", "stream": stream, "id": id_, "number": number, "total": total, "data": data}:
             return Part(stream, id_, number, total, bytes.fromhex(data))
+        case {"type": "introduction", "bytes": text}:
+            return IntroductionRecord(bytes.fromhex(text))
+        case {"type": "met", "bytes": text}:
+            return Met(bytes.fromhex(text))
     raise AssertionError(f"a vector of no known type: {fields}")
 
 

@@ -4,19 +4,30 @@ import random
 
 import pytest
 
-from slidewire.control.handshake import Admission, Door, PresenterHandshake, session_name
-from slidewire.control.host import Established
+from slidewire.control.handshake import (
+    HELLOS_AT_ONCE,
+    HELLOS_PER_SECOND,
+    Admission,
+    Door,
+    PresenterHandshake,
+    prologue,
+    session_name,
+)
+from slidewire.control.host import Established, Pretended
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
+from slidewire.control.introduction import Introduction, commitment, read_introduction
+from slidewire.control.noise import Initiator
 from slidewire.control.parts import Assembler
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
-from slidewire.control.records import Part
-from slidewire.control.seal import WELCOME
+from slidewire.control.records import IntroductionRecord, Part
+from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.wire import MessageArrived, Transmit
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import LINK_ID, PSK, Pair
 
 NEXT, PREVIOUS = Intent(Verb.NEXT), Intent(Verb.PREVIOUS)
+ADA = Introduction(bytes(range(16)), "Ada", "phone")
 
 
 def test_a_tap_is_performed_and_its_receipt_names_both_slides() -> None:
@@ -243,7 +254,7 @@ def test_messages_of_any_size_arrive_whole_by_the_reliable_path() -> None:
 def test_a_replayed_hello_opens_nothing() -> None:
     rng = random.Random(1)
     door = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
-    handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), "Ada", "phone")
+    handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), ADA)
     first = door.receive_hello(handshake.hello, 0.0)
     again = door.receive_hello(handshake.hello, 9.0)
     assert first is not None and again is not None
@@ -255,7 +266,7 @@ def test_a_replayed_hello_opens_nothing() -> None:
 
 def test_a_forged_welcome_does_not_spoil_the_true_one() -> None:
     rng = random.Random(2)
-    handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), "Ada", "phone")
+    handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), ADA)
     assert handshake.receive_welcome(bytes([WELCOME]) + rng.randbytes(80), 0.0) is None
     admitted = Door(lambda _: Admission(PSK, Role.LASER), rng.randbytes).receive_hello(handshake.hello, 0.0)
     assert admitted is not None
@@ -269,9 +280,9 @@ def test_hellos_that_lead_nowhere_are_counted_by_name() -> None:
     door = Door(lambda link: Admission(PSK, Role.CLICK) if link == LINK_ID else None, rng.randbytes)
     assert door.receive_hello(b"", 0.0) is None
     assert door.receive_hello(b"\x01\xff", 0.0) is None
-    unknown = PresenterHandshake("zzzzzzzzzz", PSK, rng.randbytes(32), "", "")
+    unknown = PresenterHandshake("zzzzzzzzzz", PSK, rng.randbytes(32), Introduction(bytes(16)))
     assert door.receive_hello(unknown.hello, 0.0) is None
-    wrong = PresenterHandshake(LINK_ID, bytes(32), rng.randbytes(32), "", "")
+    wrong = PresenterHandshake(LINK_ID, bytes(32), rng.randbytes(32), Introduction(bytes(16)))
     assert door.receive_hello(wrong.hello, 0.0) is None
     assert door.counts == {"malformed_hello": 2, "link_not_ours": 1, "wrong_secret": 1}
 
@@ -318,13 +329,102 @@ def test_a_message_in_more_parts_than_it_may_have_takes_no_memory() -> None:
     assert not assembler._halves
 
 
-def test_a_hello_names_the_session_it_follows() -> None:
+def test_every_frame_introduces_the_presenter_until_the_host_has_answered() -> None:
+    pair = Pair(seed=30, weather={"direct": Weather(delay=0.02, loss=1)})
+    pair.tap(NEXT)
+    pair.run(0.3)
+    assert (pair.host.established, pair.host.introduction) == (False, None)
+    pair.set_weather("direct", Weather(delay=0.02))
+    pair.run(0.2)
+    assert pair.host.introduction == pair.introduction
+    assert pair.presenter.words is not None, "and the host's answer was heard"
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
+
+
+def test_an_introduction_costs_no_round_trip() -> None:
+    pair = Pair(seed=31, weather={"signaling": Weather(delay=0.05)})
+    pair.tap(NEXT)
+    pair.run(0.15)
+    assert [receipt.elapsed for receipt in pair.receipts] == [pytest.approx(0.1)]
+    assert pair.presenter.words == pair.host.words is not None
+
+
+def test_whose_answer_is_lost_says_it_again() -> None:
+    pair = Pair(seed=32)
+    pair._down["direct"].weather = Weather(loss=1)
+    pair.run(0.2)
+    assert (pair.host.established, pair.presenter.words) == (True, None)
+    pair._down["direct"].weather = Weather()
+    pair.run(1.2)
+    assert pair.presenter.words == pair.host.words is not None
+    assert sum(isinstance(effect, Established) for effect in pair.effects) == 1
+
+
+def test_a_host_that_opens_another_nonce_gets_no_words_out_of_the_presenter() -> None:
+    pair = Pair(seed=33)
+    pair.host._nonce = bytes(16)
+    pair.tap(NEXT)
+    pair.run(1)
+    assert pair.presenter.words is None
+    assert pair.presenter.wire.counts["words_false"] == 1
+
+
+def test_nothing_is_obeyed_or_answered_before_the_introduction() -> None:
+    pair = Pair(seed=34, weather={})
+    pair.presenter.wire.introduction = None
+    pair.path_up("signaling", Weather())
+    pair.tap(NEXT)
+    pair.presenter.send_message({"type": "get_state"}, pair.now)
+    pair.run(0.5)
+    assert pair.deck.performed == [] and not pair.host.established
+    assert pair.host.wire.counts["not_introduced"] == pair.datagrams > 3, "and not a PONG came back"
+
+
+def test_an_introduction_that_opens_another_nonce_is_no_second_try() -> None:
+    pair = Pair(seed=35, weather={})
+    pair.presenter.wire.introduction = IntroductionRecord(ADA.encode())
+    pair.path_up("direct", Weather())
+    pair.tap(NEXT)
+    pair.run(0.02)
+    assert sum(isinstance(effect, Pretended) for effect in pair.effects) == 1
+    pair.presenter.wire.introduction = IntroductionRecord(pair.introduction.encode())
+    pair.run(3)
+    assert pair.deck.performed == [] and not pair.host.established and pair.host.words is None
+    assert pair.host.wire.counts["introduction_false"] == 1
+    assert pair.host.wire.counts["not_introduced"] > 5
+    assert sum(isinstance(effect, Pretended) for effect in pair.effects) == 1
+
+
+def test_a_host_answers_so_many_hellos_by_one_link_and_others_by_another() -> None:
+    """Each is a try at words that suit somebody."""
+    rng = random.Random(36)
+    door = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
+
+    def knock(link_id: str, now: float) -> bool:
+        handshake = PresenterHandshake(link_id, PSK, rng.randbytes(32), Introduction(rng.randbytes(16)))
+        return door.receive_hello(handshake.hello, now) is not None
+
+    assert sum(knock(LINK_ID, 5.0) for _ in range(HELLOS_AT_ONCE + 50)) == HELLOS_AT_ONCE
+    assert door.counts == {"too_many_hellos": 50}
+    assert knock("zzzzzzzzzz", 5.0)
+    assert sum(knock(LINK_ID, 6.0) for _ in range(50)) == HELLOS_PER_SECOND
+
+
+def test_a_hello_that_commits_to_nothing_is_malformed() -> None:
+    door = Door(lambda _: Admission(PSK, Role.CLICK), random.Random(37).randbytes)
+    for number, payload in enumerate((b"{}", b"[]", b'{"commit":"*"}', b"\xff")):
+        initiator = Initiator(PSK, prologue(LINK_ID), bytes([number]) * 32)
+        hello = bytes([HELLO, len(LINK_ID)]) + LINK_ID.encode() + initiator.write_message_1(payload)
+        assert door.receive_hello(hello, 0.0) is None
+    assert door.counts == {"malformed_hello": 4}
+
+
+def test_an_introduction_names_the_session_it_follows() -> None:
     pair = Pair(seed=18)
     replaces = session_name(pair.presenter.wire)
     assert replaces == session_name(pair.host.wire)
-    handshake = PresenterHandshake(LINK_ID, PSK, bytes(range(32)), "Ada", "phone", replaces)
-    admitted = Door(lambda _: Admission(PSK, Role.CLICK), random.Random(1).randbytes).receive_hello(handshake.hello, 0)
-    assert admitted is not None and admitted.replaces == replaces
+    said = Introduction(bytes(16), "Ada", "phone", replaces, "device")
+    assert read_introduction(said.encode(), commitment(said.nonce)) == said
 
 
 def test_an_intent_whose_paths_went_away_costs_no_time_until_one_comes_back() -> None:

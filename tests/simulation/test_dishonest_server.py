@@ -5,6 +5,7 @@ docs/design/security.md names the test for each attack.
 """
 
 import asyncio
+import json
 import random
 import re
 from collections.abc import AsyncIterator
@@ -12,10 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from slidewire.control.handshake import Admission, Door, PresenterHandshake, hello_link, prologue
+from slidewire.aio.clock import monotonic
+from slidewire.control.handshake import HELLOS_AT_ONCE, Admission, Door, PresenterHandshake, hello_link, prologue
+from slidewire.control.host import HostSession
 from slidewire.control.intents import Intent, Role, Status, Verb
+from slidewire.control.introduction import Introduction
 from slidewire.control.noise import HandshakeError, Initiator, Responder
+from slidewire.control.paths import PathKind
+from slidewire.control.presenter import PresenterSession
+from slidewire.control.records import IntroductionRecord
 from slidewire.control.seal import HELLO, NO_SESSION, SEALED, WELCOME, Opener, Rejection, no_session
+from slidewire.control.wire import Transmit
+from slidewire.host import agent as agent_module
 from slidewire.host.agent import UNPROVEN_GUESTS, HostAgent
 from slidewire.host.links import LinkRule, Room
 from tests.support.cheat import (
@@ -174,7 +183,8 @@ async def test_hellos_replayed_without_end_take_no_room(server: DishonestServer)
     agent, _ = await a_speaker(server)
     rule = rule_of(agent)
     for number in range(5 * UNPROVEN_GUESTS):  # a server that has recorded very many
-        hello = PresenterHandshake(rule.id, rule.link("").psk, random.Random(number).randbytes(32), "", "phone").hello
+        said = Introduction(random.Random(number).randbytes(16))
+        hello = PresenterHandshake(rule.id, rule.link("").psk, said.nonce * 2, said).hello
         server.insert(Carried("h1", "m7", True, hello))
     assert len(agent.guests) <= UNPROVEN_GUESTS + 1
     assert performed(agent) == []
@@ -294,7 +304,7 @@ async def test_nobody_enters_without_the_secret(server: DishonestServer) -> None
     token = rule.link("").join_token
     guesses = [bytes(32), token + bytes(16), token * 2, rule.id.encode().ljust(32, b"\0")]
     for number, psk in enumerate(guesses):
-        forged = PresenterHandshake(rule.id, psk, random.Random(number).randbytes(32), "Ada", "operator")
+        forged = PresenterHandshake(rule.id, psk, random.Random(number).randbytes(32), Introduction(bytes(16)))
         assert server.insert(Carried("h1", "m1", True, forged.hello)) == 1
     assert agent.counts["wrong_secret"] == len(guesses)
     assert len(agent.guests) == 1
@@ -311,7 +321,7 @@ async def test_a_key_of_low_order_is_refused(server: DishonestServer) -> None:
         state.mix_hash(point)
         state.mix_key(point)
         head = bytes([HELLO, len(rule.id)]) + rule.id.encode()
-        assert server.insert(Carried("h1", "m1", True, head + point + state.encrypt_and_hash(b"{}"))) == 1
+        assert server.insert(Carried("h1", "m1", True, head + point + state.encrypt_and_hash(b'{"commit":""}'))) == 1
     assert agent.counts["wrong_secret"] == 2
 
 
@@ -334,6 +344,197 @@ async def test_nobody_poses_as_the_host_without_the_secret(server: DishonestServ
     assert speaker.connection.submit(NEXT) is None, "there is no session"
     server.policy = lambda message: [message]
     assert (await speaker.tap(NEXT)).status is Status.PERFORMED, "and the true host is still heard"
+
+
+# In the middle, with the link's secret
+
+
+class Middle:
+    """A server that has the link: it is the host to the presenter, and a presenter to the host."""
+
+    def __init__(self, rule: LinkRule, seed: int) -> None:
+        self.rule, self.psk = rule, rule.link("").psk
+        self.rng = random.Random(seed)
+        self.door = Door(lambda _: Admission(self.psk, rule.role), self.rng.randbytes)
+        self.as_host: HostSession | None = None
+        """What the presenter takes for its host."""
+
+    def welcome(self, hello: bytes) -> bytes:
+        admitted = self.door.receive_hello(hello, monotonic())
+        assert admitted is not None
+        if admitted.session is not None:
+            self.as_host = admitted.session
+            self.as_host.path_up("signaling", PathKind.SIGNALING, monotonic())
+        return admitted.welcome
+
+    def hear(self, data: bytes) -> list[bytes]:
+        """What the false host answers."""
+        assert self.as_host is not None
+        self.as_host.receive_frame(data, "signaling", monotonic())
+        answers = []
+        while (effect := self.as_host.next_effect()) is not None:
+            if isinstance(effect, Transmit):
+                answers.append(effect.data)
+        return answers
+
+    def knock(self, introduction: Introduction | None = None) -> PresenterHandshake:
+        said = introduction or Introduction(self.rng.randbytes(16), "Ada", "phone")
+        return PresenterHandshake(self.rule.id, self.psk, self.rng.randbytes(32), said)
+
+
+def meet(server: DishonestServer, handshake: PresenterHandshake) -> PresenterSession | None:
+    """A session with the host in the middle's own name, as far as the host answers: no sealed frame is sent yet."""
+    welcomes: list[bytes] = []
+    server.policy, before = lambda message: welcomes.append(message.data) or [], server.policy  # type: ignore[func-returns-value]
+    server.deliver(Carried("h1", "m1", True, handshake.hello))
+    server.policy = before
+    welcomed = handshake.receive_welcome(welcomes[-1], monotonic()) if welcomes else None
+    return None if welcomed is None else welcomed[0]
+
+
+def pinging(session: PresenterSession) -> list[bytes]:
+    session.path_up("signaling", PathKind.SIGNALING, monotonic())
+    return [effect.data for effect in iter(session.next_effect, None) if isinstance(effect, Transmit)]
+
+
+@pytest.mark.parametrize("presenter_first", [True, False])
+async def test_who_is_in_the_middle_with_the_secret_has_one_try_at_the_words(
+    server: DishonestServer, presenter_first: bool
+) -> None:
+    """Whichever side it settles first, what the other side's words will be it learns when it can change them no more;
+    and each further try is another presenter on the operator's page, of whom the host answers so many."""
+    agent = server.hosts["h1"]
+    middle = Middle(rule_of(agent), 20)
+    words: list[str] = []
+
+    def stand_between(message: Carried) -> list[Carried]:
+        if not message.up:
+            return []
+        if message.data[0] == HELLO:
+            return [Carried("h1", "m1", False, middle.welcome(message.data))]
+        return [Carried("h1", "m1", False, answer) for answer in middle.hear(message.data)]
+
+    def try_the_host() -> None:
+        session = meet(server, middle.knock())
+        if session is None:
+            return
+        (guest,) = [guest for guest in agent.guests.values() if guest.id == session.wire.session]
+        assert (guest.session.words, session.words) == (None, None), "it cannot know them before it shows its part"
+        for frame in pinging(session):
+            server.deliver(Carried("h1", "m1", True, frame))
+        assert guest.session.words is not None
+        words.append(guest.session.words)
+
+    if not presenter_first:
+        server.presenters["m1"] = Speaker(server, "m1", rule_of(agent), direct=False)
+        try_the_host()
+    server.policy = stand_between
+    speaker = server.add_presenter("m1", rule_of(agent))
+    await speaker.until(lambda: speaker.connection.words is not None)
+    assert middle.as_host is not None and middle.as_host.words == speaker.connection.words, "it is quite the host"
+    tries = HELLOS_AT_ONCE + 100
+    while len(words) + agent.counts["too_many_hellos"] < tries:
+        try_the_host()
+    assert agent.counts["too_many_hellos"] > 50
+    assert len(set(words)) == len(words) and speaker.connection.words not in words
+    seen = [guest for guest in agent.guests.values() if guest.session.established]
+    assert len(seen) == len(words), "each of them is on the operator's page"
+    assert performed(agent) == []
+
+
+async def test_nobody_holds_any_number_of_sessions_by_one_link(
+    server: DishonestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_module, "PRESENTERS_PER_LINK", 5)
+    agent, speaker = await a_speaker(server)
+    middle = Middle(rule_of(agent), 23)
+    for _ in range(10):
+        if (session := meet(server, middle.knock())) is not None:
+            for frame in pinging(session):
+                server.deliver(Carried("h1", "m1", True, frame))
+    assert len(agent.guests) == 5 and agent.counts["link_full"] == 6
+    assert (await speaker.tap(NEXT)).status is Status.PERFORMED, "who was there before goes on"
+
+
+async def test_a_presenter_made_to_shake_hands_again_and_again_does_so_once_a_second(server: DishonestServer) -> None:
+    """Each handshake has other words; that is the other way to try until they suit."""
+    _, speaker = await a_speaker(server)
+    begun = monotonic()
+    async with asyncio.timeout(10):
+        while sum(message.data[0] == HELLO for message in server.carried) < 3:
+            server.insert(Carried("h1", "m1", False, no_session(session_of(speaker))))
+            await asyncio.sleep(0.01)
+    assert monotonic() - begun > 1.9
+    assert speaker.connection.counts["hint_believed"] > 50
+
+
+async def test_a_commitment_that_does_not_open_sends_its_owner_away(server: DishonestServer) -> None:
+    """It has tried the words of another nonce, and would like this one better."""
+    agent = server.hosts["h1"]
+    away = server.presenters["m1"] = Speaker(server, "m1", rule_of(agent), direct=False)
+    session = meet(server, Middle(rule_of(agent), 21).knock())
+    assert session is not None
+    told: list[str] = []
+    away.connection._events.closed = lambda code, reason: told.append(code)
+    away.connection._session, away.connection._host = session, "h1"
+    session.wire.introduction = IntroductionRecord(Introduction(bytes(16), "Ada", "phone").encode())
+    session.path_up("signaling", PathKind.SIGNALING, monotonic())
+    away.connection.submit(NEXT)
+    await away.until(lambda: told)
+    assert told == ["introduction_false"]
+    assert agent.counts["introduction_false"] == 1
+    assert agent.guests == {} and performed(agent) == []
+
+
+async def test_introductions_replayed_withheld_or_out_of_order_change_nothing(server: DishonestServer) -> None:
+    agent = server.hosts["h1"]
+    kept: list[Carried] = []
+
+    def withhold_the_first(message: Carried) -> list[Carried]:
+        if message.up and message.data[0] == SEALED and len(kept) < 3:
+            kept.append(message)
+            return []
+        return [message]
+
+    server.policy = withhold_the_first
+    speaker = server.add_presenter("m1", rule_of(agent))
+    await speaker.until(lambda: speaker.connection.submit(goto(5)) is not None)
+    await speaker.until(lambda: len(speaker.receipts) == 1)
+    assert performed(agent) == [goto(5)], "each of the next frames says it as well"
+    (guest,) = agent.guests.values()
+    introduced = guest.session.introduction
+    for message in reversed(kept):  # the first introductions, after all
+        server.deliver(message)
+    for message in kept:
+        assert server.insert(message) == 1
+    # Under another session's number, and to a host that is new.
+    other = await a_speaker(server, "m2")
+    for message in kept:
+        header = message.data[:1] + session_of(other[1]).to_bytes(4, "big") + (2**30).to_bytes(4, "big")
+        assert server.insert(Carried("h1", "m2", True, header + message.data[9:])) == 1
+    again = await server.add_host("h1", agent.room)
+    for message in kept:
+        assert server.insert(message) == 1
+    assert again.counts["session_unknown"] == 3 and again.guests == {}
+    assert agent.counts["replayed"] == 3 and agent.counts["forged"] == 3
+    assert guest.session.introduction is introduced and performed(agent) == [goto(5)] and performed(again) == []
+    await agent.close()
+
+
+async def test_who_says_nothing_of_itself_is_not_obeyed(server: DishonestServer) -> None:
+    agent = server.hosts["h1"]
+    server.presenters["m1"] = Speaker(server, "m1", rule_of(agent), direct=False)
+    session = meet(server, Middle(rule_of(agent), 22).knock())
+    assert session is not None
+    session.wire.introduction = None
+    session.submit(NEXT, monotonic())
+    session.send_message({"type": "get_state"}, monotonic())
+    frames = pinging(session)
+    for frame in frames:
+        assert server.insert(Carried("h1", "m1", True, frame)) == 1
+    assert agent.counts["not_introduced"] == len(frames) > 0
+    assert performed(agent) == []
+    assert not any(guest.session.established for guest in agent.guests.values())
 
 
 # Lying about who is where
@@ -472,9 +673,9 @@ async def test_a_link_that_leaks_later_opens_no_recorded_frame(server: Dishonest
     frames = [message.data for message in server.carried if message.data[0] == SEALED]
     assert len(frames) > 5
 
-    # What the secret does open is the hello: the name that was typed, and what the device calls itself.
+    # What the secret does open is the hello, which says nothing of who knocks.
     reader = Responder(psk, prologue(rule.id), bytes(range(32)))
-    assert b'"Ada"' in reader.read_message_1(hello[12:])
+    assert set(json.loads(reader.read_message_1(hello[12:]))) == {"commit", "v"}
     # For the rest one of the two ephemeral keys is needed, which both ends have thrown away.
     state = reader._state
     state.mix_hash(welcome[1:33])

@@ -1,12 +1,14 @@
 /* The presenter page without a page: its state, its words, its keys and its geometry. */
 
 import { expect, test } from 'vitest'
+import type { Bytes } from '../src/client/bytes.ts'
 import { monotonicClock } from '../src/client/clock.ts'
+import { commitment, type Meeting } from '../src/client/handshake.ts'
 import type { Receipt } from '../src/client/presenter.ts'
 import { fit } from '../src/page/fit.ts'
 import { troubleWords } from '../src/page/trouble.ts'
 import { type App, type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } from '../src/presenter/app.ts'
-import { verificationWords } from '../src/presenter/compare.ts'
+import { verificationWords, wordsOf } from '../src/presenter/compare.ts'
 import { keyIntent } from '../src/presenter/keys.ts'
 import { fraction } from '../src/presenter/laser.ts'
 import { buildWords, elapsed } from '../src/presenter/slidewords.ts'
@@ -100,8 +102,24 @@ test('the limits of a link are on the page, unless something is in the way', () 
   expect(receiptWords(receipt({ status: 'refused', reason: 'range' })).detail).toBe('there is no such slide for you')
 })
 
-test.each(readVectors<{ words: { handshake_hash: string; words: string }[] }>('control').words)('$words', async ({ handshake_hash, words }) => {
-  expect(await verificationWords(fromHex(handshake_hash))).toBe(words)
+interface Words {
+  handshake_hash: string
+  presenter_nonce: string
+  host_nonce: string
+  words: string
+}
+test.each(readVectors<{ words: Words[] }>('control').words)('$words', async ({ handshake_hash, presenter_nonce, host_nonce, words }) => {
+  expect(await verificationWords(fromHex(handshake_hash), fromHex(presenter_nonce), fromHex(host_nonce))).toBe(words)
+})
+
+test('words are shown once the host has opened its nonce, and never where it opens another', async () => {
+  const [ours, theirs, hash] = [1, 2, 3].map((byte) => new Uint8Array(16).fill(byte)) as [Bytes, Bytes, Bytes]
+  const met = (commit: string, hostNonce: Bytes | null): Meeting =>
+    ({ session: { hostNonce }, role: 'click', hash, nonce: ours, commit }) as unknown as Meeting
+  expect(await wordsOf(undefined)).toContain('Not connected')
+  expect(await wordsOf(met(await commitment(theirs), null))).toContain('Not connected')
+  expect(await wordsOf(met(await commitment(theirs), theirs))).toBe(await verificationWords(hash, ours, theirs))
+  expect(await wordsOf(met(await commitment(ours), theirs))).toContain('not your host')
 })
 
 test('the connection in words', () => {

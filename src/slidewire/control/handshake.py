@@ -1,4 +1,5 @@
-"""The two messages before a session (protocol/control.md §2): each end proves that it knows the link's secret.
+"""The two messages before a session (protocol/control.md §2): each end proves that it knows the link's secret, and
+commits itself to its part in the verification words.
 
 `PresenterHandshake` knocks; the host's `Door` answers, once per hello, and counts what does not open.
 """
@@ -9,18 +10,23 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from slidewire.control.host import HostSession
 from slidewire.control.intents import Role
-from slidewire.control.links import encode_base64url
+from slidewire.control.introduction import NONCE_BYTES, Introduction, commitment, read_object
+from slidewire.control.links import decode_base64url, encode_base64url
 from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
 from slidewire.control.presenter import PresenterSession
+from slidewire.control.rate import Bucket
 from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.wire import Wire
 
 REPEAT_HELLO = 1.0
 """Seconds between repetitions of an unanswered hello."""
+HELLOS_PER_SECOND = 10.0
+HELLOS_AT_ONCE = 100
+"""New hellos by one link that a host answers. Every presenter of a hall comes back at once when a host restarts; who
+tries handshake after handshake until the words suit it comes no further than this."""
 _REMEMBERED_HELLOS = 256
 
 
@@ -51,27 +57,19 @@ class Welcome:
     clock: int
     """The host's session clock when it answered, in milliseconds."""
     role: Role
+    committed: bytes
+    """The hash of the host's nonce."""
     keys: TransportKeys = field(repr=False)
 
 
 class PresenterHandshake:
     """One attempt, with one ephemeral key. Send `hello` until `receive_welcome` gives a session."""
 
-    def __init__(
-        self,
-        link_id: str,
-        psk: bytes,
-        ephemeral: bytes,
-        name: str,
-        kind: str,
-        replaces: str | None = None,
-        device: str | None = None,
-    ) -> None:
-        """`replaces` names the session that the new one follows (`session_name`); `device` is what this device calls
-        itself, so that a link can be bound to it."""
+    def __init__(self, link_id: str, psk: bytes, ephemeral: bytes, introduction: Introduction) -> None:
+        """The hello commits to the introduction's nonce; the session says the rest of it, and opens the nonce."""
         self._initiator = Initiator(psk, prologue(link_id), ephemeral)
-        said: dict[str, Any] = {"name": name, "kind": kind, "v": 1}
-        said |= {key: text for key, text in (("replaces", replaces), ("device", device)) if text}
+        self._introduction = introduction
+        said = {"commit": encode_base64url(commitment(introduction.nonce)), "v": 1}
         payload = json.dumps(said, separators=(",", ":")).encode()
         identifier = link_id.encode("ascii")
         self.hello = bytes([HELLO, len(identifier)]) + identifier + self._initiator.write_message_1(payload)
@@ -82,7 +80,12 @@ class PresenterHandshake:
         welcome = self.read_welcome(data)
         if welcome is None:
             return None
-        return PresenterSession(welcome.session, welcome.keys, welcome.clock, now), welcome.role
+        return self.session(welcome, now), welcome.role
+
+    def session(self, welcome: Welcome, now: float) -> PresenterSession:
+        return PresenterSession(
+            welcome.session, welcome.keys, welcome.clock, now, self._introduction, welcome.committed
+        )
 
     def read_welcome(self, data: bytes) -> Welcome | None:
         if self._finished or not data or data[0] != WELCOME:
@@ -91,7 +94,8 @@ class PresenterHandshake:
         try:
             payload, keys = self._initiator.fork().read_message_2(data[1:])
             welcome = json.loads(payload)
-            read = Welcome(int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"]), keys)
+            committed = decode_base64url(welcome["commit"])
+            read = Welcome(int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"]), committed, keys)
         except (HandshakeError, ValueError, KeyError, TypeError):
             return None
         self._finished = True
@@ -114,13 +118,6 @@ class Admitted:
     session: HostSession | None
     link_id: str
     role: Role
-    name: str
-    kind: str
-    replaces: str = ""
-    """The `session_name` of the presenter's session before this one. Nothing of that one is performed once this one is
-    established, or an intent that was late on its way could overtake what was asked after it."""
-    device: str = ""
-    """What the presenter's device calls itself; empty if it does not say."""
 
 
 class Door:
@@ -130,9 +127,10 @@ class Door:
         self._admit = admit
         self._entropy = entropy
         self._answered: OrderedDict[bytes, Admitted] = OrderedDict()
+        self._buckets: dict[str, Bucket] = {}
         self.counts: Counter[str] = Counter()
-        """Hellos that led nowhere: `malformed_hello`, `link_not_ours`, `wrong_secret`, and `repeated_hello` where the
-        same bytes came again (a presenter repeats its hello until it is answered)."""
+        """Hellos that led nowhere: `malformed_hello`, `link_not_ours`, `wrong_secret`, `too_many_hellos`, and
+        `repeated_hello` where the same bytes came again (a presenter repeats its hello until it is answered)."""
 
     def receive_hello(self, data: bytes, now: float) -> Admitted | None:
         if (known := self._answered.get(data)) is not None:
@@ -147,34 +145,26 @@ class Door:
             self.counts["link_not_ours"] += 1
             return None
         responder = Responder(admission.psk, prologue(link_id), self._entropy(32))
-        session_id = int.from_bytes(self._entropy(4), "big")
+        session_id, nonce = int.from_bytes(self._entropy(4), "big"), self._entropy(NONCE_BYTES)
         answer = {"session": session_id, "clock": 0, "v": 1, "role": str(admission.role)}
+        answer["commit"] = encode_base64url(commitment(nonce))
         try:
-            hello = _object(responder.read_message_1(data[2 + len(link_id) :]))
+            hello = read_object(responder.read_message_1(data[2 + len(link_id) :]))
+            if not self._buckets.setdefault(link_id, Bucket(HELLOS_PER_SECOND, HELLOS_AT_ONCE)).take(now):
+                self.counts["too_many_hellos"] += 1
+                return None
+            committed = decode_base64url(str(hello["commit"]))
             message, keys = responder.write_message_2(json.dumps(answer, separators=(",", ":")).encode())
         except HandshakeError:
             self.counts["wrong_secret"] += 1
             return None
+        except (KeyError, ValueError):
+            self.counts["malformed_hello"] += 1
+            return None
         welcome = bytes([WELCOME]) + message
-        session = HostSession(session_id, keys, admission.role, now)
-        told = (_short(hello.get(field)) for field in ("name", "kind", "replaces", "device"))
-        admitted = Admitted(welcome, session, link_id, admission.role, *told)
+        session = HostSession(session_id, keys, admission.role, now, nonce, committed)
+        admitted = Admitted(welcome, session, link_id, admission.role)
         self._answered[data] = replace(admitted, session=None)
         if len(self._answered) > _REMEMBERED_HELLOS:
             self._answered.popitem(last=False)
         return admitted
-
-
-def _object(payload: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _short(value: object) -> str:
-    """A name as somebody typed it, fit to be shown: printable, and at most 40 characters."""
-    if not isinstance(value, str):
-        return ""
-    return "".join(character for character in value if character.isprintable()).strip()[:40]

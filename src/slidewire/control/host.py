@@ -17,10 +17,24 @@ from typing import Any
 
 from slidewire.control.hostclock import serial_difference
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status
+from slidewire.control.introduction import Introduction, read_introduction
 from slidewire.control.noise import TransportKeys
 from slidewire.control.paths import PathKind
-from slidewire.control.records import Ack, Floor, IntentRecord, Laser, LaserReceipt, Part, Receipt, Seen
+from slidewire.control.records import (
+    Ack,
+    Floor,
+    IntentRecord,
+    IntroductionRecord,
+    Laser,
+    LaserReceipt,
+    Met,
+    Part,
+    Receipt,
+    Record,
+    Seen,
+)
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire, repeat_after
+from slidewire.control.words import verification_words
 
 AHEAD = 1024
 """How far beyond the next expected intent a sequence may lie."""
@@ -31,7 +45,14 @@ ANSWERS_COPIES_AFTER = 0.010
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """The first sealed frame opened: from here on the presenter is proven."""
+    """The first sealed frame opened and says who it is from: from here on the presenter is proven."""
+
+    introduction: Introduction
+
+
+@dataclass(frozen=True, slots=True)
+class Pretended:
+    """The first sealed frame does not open what the hello committed to: send this presenter away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +70,7 @@ class Pointed:
     points: tuple[Point, ...]
 
 
-Effect = Transmit | Established | Perform | Pointed | MessageArrived | PictureArrived
+Effect = Transmit | Established | Pretended | Perform | Pointed | MessageArrived | PictureArrived
 
 
 @dataclass(slots=True)
@@ -74,13 +95,20 @@ def permit_by_role(role: Role) -> Callable[[Intent], Reason]:
 class HostSession:
     """One session with one presenter. `now` is in seconds of one monotonic clock, that counts while suspended."""
 
-    def __init__(self, session: int, keys: TransportKeys, role: Role, now: float) -> None:
+    def __init__(
+        self, session: int, keys: TransportKeys, role: Role, now: float, nonce: bytes, committed: bytes
+    ) -> None:
+        """`nonce` is our own part in the verification words; `committed` is what the presenter's has to open."""
         self.wire = Wire(session, keys, epoch=now)
         self.role = role
         self.permit: Callable[[Intent], Reason] = permit_by_role(role)
         """Whether this presenter may, asked right before an intent is performed: NONE, or why not."""
         self.permit_laser: Callable[[], Reason] = lambda: Reason.NONE if role.may_point else Reason.ROLE
-        self.established = False
+        self.introduction: Introduction | None = None
+        """Who the presenter is; None until it has proven itself."""
+        self._nonce = nonce
+        self._committed = committed
+        self._pretended = False
         self._expected = 1
         self._floor = 1
         self._waiting: dict[int, IntentRecord] = {}
@@ -88,6 +116,17 @@ class HostSession:
         self._settled: OrderedDict[int, _Settled] = OrderedDict()
         self._laser_sequence = 0
         self._effects: deque[Effect] = deque()
+
+    @property
+    def established(self) -> bool:
+        return self.introduction is not None
+
+    @property
+    def words(self) -> str | None:
+        """The verification words; None until the presenter is established."""
+        if self.introduction is None:
+            return None
+        return verification_words(self.wire.handshake_hash, self.introduction.nonce, self._nonce)
 
     # What the deck's owner does
 
@@ -146,14 +185,17 @@ class HostSession:
 
     def receive_frame(self, data: bytes, path: str, now: float) -> bool:
         """Whether the frame opened: then it is the presenter's, whoever carried it."""
-        records = self.wire.receive(data, path, now)
+        records = self.wire.open(data)
         if records is None:
             return False
-        if not self.established:
-            self.established = True
-            self._effects.append(Established())
+        if self.introduction is None and not self._meet(records):
+            return True
+        self.wire.hear(records, path, now)
         for record in records:
             match record:
+                case IntroductionRecord():  # also one that was read before: our answer to it may have been lost
+                    by = self.wire.paths.get(path)
+                    self.wire.send(Met(self._nonce), [by] if by is not None else [])
                 case IntentRecord():
                     self._receive_intent(record, path, now)
                 case Floor(sequence):
@@ -195,6 +237,21 @@ class HostSession:
         if self._effects:
             return self._effects.popleft()
         return self.wire.next_frame()
+
+    def _meet(self, records: list[Record]) -> bool:
+        """Whether these records say who the presenter is. Nothing is obeyed before, and there is one try."""
+        said = next((record for record in records if isinstance(record, IntroductionRecord)), None)
+        if said is None or self._pretended:
+            self.wire.counts["not_introduced"] += 1
+            return False
+        self.introduction = read_introduction(said.data, self._committed)
+        if self.introduction is None:
+            self._pretended = True
+            self.wire.counts["introduction_false"] += 1
+            self._effects.append(Pretended())
+            return False
+        self._effects.append(Established(self.introduction))
+        return True
 
     # Intents
 

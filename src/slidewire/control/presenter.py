@@ -17,9 +17,22 @@ from typing import Any
 
 from slidewire.control.hostclock import HostClock
 from slidewire.control.intents import Intent, Point, Reason, Status
+from slidewire.control.introduction import Introduction, commitment
 from slidewire.control.noise import TransportKeys
 from slidewire.control.paths import PathKind
-from slidewire.control.records import Ack, Floor, IntentRecord, Laser, LaserReceipt, Part, Pong, Receipt, Seen
+from slidewire.control.records import (
+    Ack,
+    Floor,
+    IntentRecord,
+    IntroductionRecord,
+    Laser,
+    LaserReceipt,
+    Met,
+    Part,
+    Pong,
+    Receipt,
+    Seen,
+)
 from slidewire.control.wire import (
     MessageArrived,
     PictureArrived,
@@ -27,6 +40,7 @@ from slidewire.control.wire import (
     Wire,
     repeat_after,
 )
+from slidewire.control.words import verification_words
 
 TIME_TO_LIVE = 2.0
 UNKNOWN_AFTER = 1.5
@@ -119,8 +133,22 @@ class _Outstanding:
 class PresenterSession:
     """One session with one host, from a finished handshake on. `now` is in seconds of one monotonic clock."""
 
-    def __init__(self, session: int, keys: TransportKeys, host_clock: int, now: float) -> None:
+    def __init__(
+        self,
+        session: int,
+        keys: TransportKeys,
+        host_clock: int,
+        now: float,
+        introduction: Introduction,
+        committed: bytes,
+    ) -> None:
+        """`introduction` is what the host is told of us; `committed` is what the host's nonce has to open."""
         self.wire = Wire(session, keys, epoch=None)
+        self.wire.introduction = IntroductionRecord(introduction.encode())
+        self.words: str | None = None
+        """The verification words; None until the host has answered the introduction, and where its part is false."""
+        self._nonce = introduction.nonce
+        self._committed = committed
         self._host_clock = HostClock(host_clock, now)
         self._next_sequence = 1
         self._outstanding: dict[int, _Outstanding] = {}
@@ -173,8 +201,18 @@ class PresenterSession:
         self.wire.send_due_pings(now)
 
     def receive_frame(self, data: bytes, path: str, now: float) -> None:
-        for record in self.wire.receive(data, path, now) or ():
+        records = self.wire.open(data)
+        if records is None:
+            return
+        self.wire.hear(records, path, now)
+        for record in records:
             match record:
+                case Met(nonce) if self.wire.introduction is not None:
+                    self.wire.introduction = None
+                    if commitment(nonce) == self._committed:
+                        self.words = verification_words(self.wire.handshake_hash, self._nonce, nonce)
+                    else:
+                        self.wire.counts["words_false"] += 1
                 case Pong(stamp, clock, version):
                     self._host_clock.learn(clock, stamp, now)
                     self._effects.append(StateVersion(version))

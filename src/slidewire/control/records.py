@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from slidewire.control.intents import Intent, Point, Reason, Status, Verb
+from slidewire.control.introduction import NONCE_BYTES
 
 
 class Ping(NamedTuple):
@@ -73,7 +74,20 @@ class Part(NamedTuple):
     data: bytes
 
 
-Record = Ping | Pong | IntentRecord | Receipt | Ack | Seen | Floor | Laser | LaserReceipt | Part
+class IntroductionRecord(NamedTuple):
+    data: bytes
+    """`introduction.py` says what is in it."""
+
+
+class Met(NamedTuple):
+    """The introduction was read; and the host's own nonce."""
+
+    nonce: bytes
+
+
+Record = (
+    Ping | Pong | IntentRecord | Receipt | Ack | Seen | Floor | Laser | LaserReceipt | Part | IntroductionRecord | Met
+)
 
 MAX_POINTS = 16
 _SCALE = 65535
@@ -112,6 +126,10 @@ def _body(record: Record) -> tuple[int, bytes]:
             return 9, _LASER_RECEIPT.pack(sequence, status, reason)
         case Part(stream, id_, number, total, data):
             return 10, _PART.pack(stream, id_, number, total) + data
+        case IntroductionRecord(data):
+            return 11, data
+        case Met(nonce):
+            return 12, nonce
 
 
 def encode(records: Iterable[Record]) -> bytes:
@@ -163,6 +181,8 @@ _READERS: dict[int, Callable[[bytes], Record]] = {
     8: _read_laser,
     9: _read_laser_receipt,
     10: _read_part,
+    11: IntroductionRecord,
+    12: lambda body: Met(body[:NONCE_BYTES]),
 }
 
 

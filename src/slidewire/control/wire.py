@@ -21,8 +21,10 @@ from slidewire.control.records import (
     Ack,
     Floor,
     IntentRecord,
+    IntroductionRecord,
     Laser,
     LaserReceipt,
+    Met,
     Part,
     Ping,
     Pong,
@@ -34,7 +36,7 @@ from slidewire.control.records import (
 )
 from slidewire.control.seal import Opener, Rejection, Sealer
 
-_ORDER: tuple[type, ...] = (Pong, Ping, Ack, Receipt, LaserReceipt, Seen, Floor, IntentRecord, Laser)
+_ORDER: tuple[type, ...] = (Met, Pong, Ping, Ack, Receipt, LaserReceipt, Seen, Floor, IntentRecord, Laser)
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 REPETITION = (0.010, 0.030, 0.060, 0.100, 0.150)
@@ -78,6 +80,8 @@ class Wire:
         self.paths = PathTable()
         self.version = 0
         """The host's state version, told in every PONG."""
+        self.introduction: IntroductionRecord | None = None
+        """At the presenter: said in every frame until the host has answered it."""
         self.counts: Counter[str] = Counter()
         """Rejected frames by name (`Rejection`), and `malformed_records`, `malformed_message`."""
         self._epoch = epoch
@@ -97,9 +101,8 @@ class Wire:
 
     # Receiving
 
-    def receive(self, data: bytes, path_name: str, now: float) -> list[Record] | None:
-        """The records of a frame, or None if it did not open: rejects are counted, and never answered.
-        PINGs are answered here; a PONG has already updated its path."""
+    def open(self, data: bytes) -> list[Record] | None:
+        """The records of a frame, or None if it did not open: rejects are counted, and never answered."""
         plaintext = self._opener.open(data)
         if isinstance(plaintext, Rejection):
             self.counts[plaintext.value] += 1
@@ -107,7 +110,10 @@ class Wire:
         records = decode(plaintext)
         if records is None:
             self.counts["malformed_records"] += 1
-            return None
+        return records
+
+    def hear(self, records: list[Record], path_name: str, now: float) -> None:
+        """PINGs are answered, and PONGs update their path."""
         path = self.paths.get(path_name)
         if path is not None:
             path.heard()
@@ -118,7 +124,6 @@ class Wire:
                 elapsed = serial_difference(milliseconds(now), record.stamp) / 1000
                 if 0 <= elapsed < 60:
                     path.heard_pong(elapsed, now)
-        return records
 
     def assemble(self, part: Part) -> MessageArrived | PictureArrived | None:
         whole = self._assembler.add(part)
@@ -181,4 +186,6 @@ class Wire:
         return self._frames.popleft() if self._frames else None
 
     def _transmit(self, path_name: str, records: list[Record]) -> None:
+        if self.introduction is not None:
+            records = [self.introduction, *records]
         self._frames.append(Transmit(path_name, self._sealer.seal(encode(records))))

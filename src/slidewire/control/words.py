@@ -16,9 +16,10 @@ ALPHABET = (
 WORDS = 5
 
 
-def verification_words(handshake_hash: bytes) -> str:
+def verification_words(handshake_hash: bytes, presenter_nonce: bytes, host_nonce: bytes) -> str:
     """Five words, the same at both ends of one handshake."""
-    derived = HKDF(hashes.SHA256(), 4 * WORDS, b"slidewire/1", b"words").derive(handshake_hash)
+    material = handshake_hash + presenter_nonce + host_nonce
+    derived = HKDF(hashes.SHA256(), 4 * WORDS, b"slidewire/1", b"words").derive(material)
     # 32 bits for each: 2^32 is no multiple of 26, but the bias is less than one in a hundred million.
     numbers = (int.from_bytes(derived[at : at + 4], "big") for at in range(0, 4 * WORDS, 4))
     return " ".join(ALPHABET[number % len(ALPHABET)] for number in numbers)

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 UNPROVEN_GUESTS = 32
 """Sessions whose presenter has not proven itself yet; the oldest gives way."""
+PRESENTERS_PER_LINK = 128
+"""Each has words of its own: who looks for words that suit must not have any number of them at once."""
 FORGET_GUEST_AFTER = 60.0
 """Seconds of silence after which a presenter is forgotten. It can always come back with its link."""
 FORGET_AFTER_LEAVING = 2.5
@@ -176,7 +178,7 @@ class HostAgent:
             log.info("a knock on link %s led nowhere: %s", hello_link(data), dict(self._door.counts))
             return
         if admitted.session is not None:
-            guest = Guest(admitted.session, admitted, self.room.links[admitted.link_id], self)
+            guest = Guest(admitted.session, self.room.links[admitted.link_id], self)
             self.guests[guest.id] = guest
             self._limit_unproven()
             guest.reached_by(member)
@@ -203,21 +205,30 @@ class HostAgent:
             self.signaling.send(member, data)
 
     def guest_established(self, guest: Guest) -> None:
-        log.info("presenter %08x (%s, %s) is here", guest.id, guest.kind or "unknown", guest.link.role)
+        log.info("presenter %08x (%s, %s) is here", guest.id, guest.who.kind or "unknown", guest.link.role)
         self._end_replaced(guest)
-        rule = enter(self.room.links[guest.link.id], guest.device, time.time())
+        if sum(other.session.established for other in self._guests_by(guest.link)) > PRESENTERS_PER_LINK:
+            self._counts["link_full"] += 1
+            text = f"There are {PRESENTERS_PER_LINK} presenters by this link already. Ask the operator for another one."
+            self._dismiss(guest, "link_full", text)
+            return
+        rule = enter(self.room.links[guest.link.id], guest.who.device, time.time())
         if isinstance(rule, Refusal):
             self._dismiss(guest, rule.code, rule.reason)
             return
         self._change_rule(rule)
-        guest.admitted = is_let_in(rule, guest.device)
+        guest.admitted = is_let_in(rule, guest.who.device)
         self._send_state(guest)
         self._announce_soon(_is_operator)
 
+    def guest_pretended(self, guest: Guest) -> None:
+        text = "This presenter did not keep to what it began with. Load the page again; if it repeats, use a new link."
+        self._dismiss(guest, "introduction_false", text)
+
     def _end_replaced(self, guest: Guest) -> None:
         """A presenter that shook hands anew: what is still on its way in its old session must not overtake it here."""
-        for old in self._guests_by(guest.link) if guest.replaces else ():
-            if old is not guest and session_name(old.session.wire) == guest.replaces:
+        for old in self._guests_by(guest.link) if guest.who.replaces else ():
+            if old is not guest and session_name(old.session.wire) == guest.who.replaces:
                 guest.follow(old)
                 old.session.withdraw()
                 self._forget(old)
@@ -310,7 +321,7 @@ class HostAgent:
 
     def _remove(self, command: dict[str, Any]) -> dict[str, Any]:
         guest = self._guest_of(command)
-        self._change_rule(send_away(guest.link, guest.device))
+        self._change_rule(send_away(guest.link, guest.who.device))
         if guest.member is not None and self.signaling is not None:
             self.signaling.remove_member(guest.member, "The operator removed this presenter.")
         self._dismiss(guest, "removed", "The operator removed you from the show.")
@@ -344,7 +355,7 @@ class HostAgent:
         guest = self._guest_of(command)
         guest.admitted = True
         guest.send_message({"type": "reoffer"})
-        self._change_rule(let_in(guest.link, guest.device))
+        self._change_rule(let_in(guest.link, guest.who.device))
         self._send_state(guest)
         return {}
 

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import Admitted
-from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed
+from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed, Pretended
 from slidewire.control.intents import Intent, Outcome, Reason, Status
+from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.host.limits import permit_intent, permit_laser
@@ -50,17 +50,13 @@ class Surroundings(Protocol):
         """Something an operator sees of this guest is different now."""
 
     def guest_established(self, guest: Guest) -> None: ...
+    def guest_pretended(self, guest: Guest) -> None: ...
 
 
 class Guest:
-    def __init__(self, session: HostSession, admitted: Admitted, rule: LinkRule, around: Surroundings) -> None:
+    def __init__(self, session: HostSession, rule: LinkRule, around: Surroundings) -> None:
         self.session = session
         self.link = rule
-        self.name = admitted.name
-        self.kind = admitted.kind
-        self.device = admitted.device
-        self.replaces = admitted.replaces
-        """What it calls its session before this one (`session_name`); empty if there was none."""
         self.admitted = False
         """Whether it is let in: the agent says so once it has proven itself."""
         self.muted = False
@@ -86,6 +82,11 @@ class Guest:
     @property
     def id(self) -> int:
         return self.session.wire.session
+
+    @property
+    def who(self) -> Introduction:
+        """What it says of itself; nothing until it is established."""
+        return self.session.introduction or Introduction(b"")
 
     # Paths
 
@@ -164,6 +165,8 @@ class Guest:
                 self._message_arrived(message)
             case Established():
                 self._around.guest_established(self)
+            case Pretended():
+                self._around.guest_pretended(self)
             case PictureArrived():
                 pass  # presenters have no pictures to send
 

@@ -13,7 +13,6 @@ from typing import Any
 import segno
 
 from slidewire.control.intents import Role
-from slidewire.control.words import verification_words
 from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room, TooManyLinks
 
@@ -87,7 +86,7 @@ def describe_you(guest: Guest) -> dict[str, Any]:
     return {
         "role": str(link.role),
         "muted": guest.muted,
-        "name": guest.name,
+        "name": guest.who.name,
         "admitted": guest.admitted,
         "first": link.first,
         "last": link.last,
@@ -100,13 +99,13 @@ def describe_guest(guest: Guest) -> dict[str, Any]:
     last = guest.last
     return {
         "session": guest.id,
-        "name": guest.name,
-        "kind": guest.kind,
+        "name": guest.who.name,
+        "kind": guest.who.kind,
         "role": str(guest.link.role),
         "link": guest.link.id,
         "muted": guest.muted,
         "admitted": guest.admitted,
-        "words": verification_words(guest.session.wire.handshake_hash),
+        "words": guest.session.words,
         "path": path,
         "rtt_ms": None if round_trip is None else round(round_trip * 1000),
         "clicks": guest.clicks,

@@ -22,6 +22,7 @@ from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake, session_name
 from slidewire.control.intents import Intent, Point
+from slidewire.control.introduction import NONCE_BYTES, Introduction
 from slidewire.control.links import Link
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import (
@@ -33,7 +34,6 @@ from slidewire.control.presenter import (
 )
 from slidewire.control.seal import NO_SESSION, SEALED, WELCOME, peek_session
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
-from slidewire.control.words import verification_words
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents, read_ice_servers
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class PresenterConnection:
         self._host: str | None = None
         self._ice_servers: list[IceServer] = []
         self._handshake: PresenterHandshake | None = None
+        self._next_hello = float("-inf")
         self._session: PresenterSession | None = None
         self._peers: dict[int, Peer] = {}
         self._generation = 0
@@ -135,8 +136,8 @@ class PresenterConnection:
 
     @property
     def words(self) -> str | None:
-        """The session's verification words."""
-        return None if self._session is None else verification_words(self._session.wire.handshake_hash)
+        """The session's verification words, once the host has answered."""
+        return None if self._session is None else self._session.words
 
     @property
     def outstanding(self) -> int:
@@ -213,23 +214,23 @@ class PresenterConnection:
     def _knock(self) -> None:
         """Shake hands (again). The session that stands is used until the new one does."""
         if self._handshake is None:
+            replaces = session_name(self._session.wire) if self._session is not None else ""
+            introduction = Introduction(
+                secrets.token_bytes(NONCE_BYTES), self._name, "terminal", replaces, self._device or ""
+            )
             self._handshake = PresenterHandshake(
-                self._link.link_id,
-                self._link.psk,
-                secrets.token_bytes(32),
-                self._name,
-                "terminal",
-                replaces=None if self._session is None else session_name(self._session.wire),
-                device=self._device,
+                self._link.link_id, self._link.psk, secrets.token_bytes(32), introduction
             )
             self._send_hello()
 
     def _send_hello(self) -> None:
+        """One each second, also if somebody has it shake hands again and again until the words suit them."""
         if self._handshake is None or self._closed:
             return
-        if self._host is not None and self.signaling is not None:
+        if (now := monotonic()) >= self._next_hello and self._host is not None and self.signaling is not None:
             self.signaling.send(self._host, self._handshake.hello)
-        self._hello_alarm.set(monotonic() + REPEAT_HELLO)
+            self._next_hello = now + REPEAT_HELLO
+        self._hello_alarm.set(self._next_hello if self._next_hello > now else now + REPEAT_HELLO)
 
     def _receive_welcome(self, data: bytes) -> None:
         if self._handshake is None or (welcomed := self._handshake.receive_welcome(data, monotonic())) is None:

@@ -17,8 +17,9 @@ from slidewire.control import host, presenter
 from slidewire.control.handshake import Admission, Door, PresenterHandshake
 from slidewire.control.host import HostSession
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
+from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import PresenterSession, ReceiptArrived
+from slidewire.control.presenter import ReceiptArrived
 from slidewire.control.wire import Transmit
 from slidewire.testing.network import CALM, SimulatedPath, Weather
 
@@ -76,13 +77,14 @@ class Pair:
         self.bytes = 0
         self._queue: list[tuple[float, int, Intent]] = []
         self._deck_free = self.now
-        handshake = PresenterHandshake(LINK_ID, PSK, self.rng.randbytes(32), "Ada", "terminal")
+        self.introduction = Introduction(self.rng.randbytes(16), "Ada", "terminal")
+        handshake = PresenterHandshake(LINK_ID, PSK, self.rng.randbytes(32), self.introduction)
         admitted = Door(lambda _: Admission(PSK, role), self.rng.randbytes).receive_hello(handshake.hello, self.now)
         assert admitted is not None and admitted.session is not None
         welcome = handshake.read_welcome(admitted.welcome)
         assert welcome is not None
         self.presenter_keys = welcome.keys
-        self.presenter = PresenterSession(welcome.session, welcome.keys, welcome.clock, self.now)
+        self.presenter = handshake.session(welcome, self.now)
         self.step = 0.0
         """If not zero, everything happens at multiples of this many seconds."""
         self.host: HostSession = admitted.session

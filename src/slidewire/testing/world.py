@@ -23,9 +23,10 @@ from typing import Any
 
 from slidewire.control import host as host_side
 from slidewire.control import presenter as presenter_side
-from slidewire.control.handshake import Admission, Admitted, Door, PresenterHandshake, session_name
+from slidewire.control.handshake import Admission, Door, PresenterHandshake, session_name
 from slidewire.control.host import HostSession
 from slidewire.control.intents import Intent, Role, Verb
+from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import PresenterSession, ReceiptArrived
 from slidewire.control.seal import HELLO, NO_SESSION, SEALED, WELCOME, no_session, peek_session
@@ -97,7 +98,6 @@ class Host(Machine):
         self.process = 0
         self.up = False
         self.sessions: dict[int, HostSession] = {}
-        self.admitted: dict[int, Admitted] = {}
         self.reached: dict[int, Presenter] = {}
         self.heard: dict[int, float] = {}
         self._queue: list[tuple[HostSession, int, Intent]] = []
@@ -112,7 +112,7 @@ class Host(Machine):
     def die(self) -> None:
         self.up = self._is_busy = False
         self.process += 1
-        for known in (self.sessions, self.admitted, self.reached, self.heard, self._queue):
+        for known in (self.sessions, self.reached, self.heard, self._queue):
             known.clear()
 
     def receive_signaling(self, data: bytes, sender: Presenter, process: int) -> None:
@@ -124,7 +124,7 @@ class Host(Machine):
                 return
             if admitted.session is not None:
                 id_ = admitted.session.wire.session
-                self.sessions[id_], self.admitted[id_], self.heard[id_] = admitted.session, admitted, self.now
+                self.sessions[id_], self.heard[id_] = admitted.session, self.now
                 self._reach(id_, sender)
             self.world.carry_down(self, sender, admitted.welcome)
         elif data[0] == SEALED and (id_ := peek_session(data) or 0) in self.sessions:
@@ -168,8 +168,8 @@ class Host(Machine):
                 case host_side.Perform(sequence, intent):
                     self._queue.append((session, sequence, intent))
                     self._perform_next()
-                case host_side.Established():
-                    self._forget_replaced(self.admitted[id_].replaces)
+                case host_side.Established(introduction):
+                    self._forget_replaced(introduction.replaces)
                 case _:
                     pass
         if id_ in self.sessions:
@@ -182,7 +182,7 @@ class Host(Machine):
                 self._forget(id_)
 
     def _forget(self, id_: int) -> None:
-        for known in (self.sessions, self.admitted, self.reached, self.heard):
+        for known in (self.sessions, self.reached, self.heard):
             known.pop(id_, None)
 
     def handle_timer(self) -> None:
@@ -263,9 +263,9 @@ class Presenter(Machine):
 
     def _knock(self) -> None:
         if self._handshake is None:
-            replaces = session_name(self.session.wire) if self.session is not None else None
-            ephemeral = self.world.rng.randbytes(32)
-            self._handshake = PresenterHandshake(LINK_ID, PSK, ephemeral, "Ada", "phone", replaces)
+            replaces = session_name(self.session.wire) if self.session is not None else ""
+            introduction = Introduction(self.world.rng.randbytes(16), "Ada", "phone", replaces)
+            self._handshake = PresenterHandshake(LINK_ID, PSK, self.world.rng.randbytes(32), introduction)
             self._send_hello()
 
     def _send_hello(self) -> None:

@@ -9,7 +9,7 @@
 
 import type { Bytes } from './bytes.ts'
 import { monotonicClock } from './clock.ts'
-import { Handshake, type Identity, REPEAT_HELLO, type Role } from './handshake.ts'
+import { Handshake, type Identity, type Meeting, REPEAT_HELLO, type Role } from './handshake.ts'
 import { joinToken, type Link } from './link.ts'
 import { generateKeyPair } from './noise.ts'
 import { isLive } from './paths.ts'
@@ -53,11 +53,13 @@ const pathName = (peer: Peer, channel: ChannelName): string => `${channel}-${pee
 export class Connection {
   readonly now = monotonicClock()
   /** Of the session that stands: what verification words are made of, and what the next session calls it by. */
-  handshakeHash: Bytes | undefined
+  meeting: Meeting | undefined
   #signaling: SignalingClient | null = null
   #socket: WebSocket | null = null
   #session: PresenterSession | null = null
-  #handshake: { host: string; attempt: Handshake | null; since: number; nextHello: number } | null = null
+  #handshake: { host: string; attempt: Handshake | null; since: number } | null = null
+  /** One each second, also if somebody has us shake hands again and again until the words suit them. */
+  #nextHello = -Infinity
   #inbox: Promise<void> = Promise.resolve()
   /** The host's member id, to whom sealed frames go by way of the server. */
   #target: string | null = null
@@ -328,19 +330,19 @@ export class Connection {
       this.#handshake = null
     } else if (!this.#handshake) {
       if (!lives) this.#shakeHands(now)
-    } else if (this.#handshake.attempt && now >= this.#handshake.nextHello) {
-      this.#handshake.nextHello = now + REPEAT_HELLO
+    } else if (this.#handshake.attempt && now >= this.#nextHello) {
+      this.#nextHello = now + REPEAT_HELLO
       this.#signaling.send(this.#target, this.#handshake.attempt.hello)
     }
   }
 
   #shakeHands(now: number): void {
     if (!this.#target || !this.#signaling?.isMember) return
-    const mine = { host: this.#target, attempt: null as Handshake | null, since: now, nextHello: now }
+    const mine = { host: this.#target, attempt: null as Handshake | null, since: now }
     this.#handshake = mine
     // The host is silent, or the socket is dead and nobody has said so: find out which.
     if (this.#session) this.#signaling.probe(now)
-    void Handshake.start(this.link, this.identity, this.handshakeHash).then((attempt) => {
+    void Handshake.start(this.link, this.identity, this.meeting?.hash).then((attempt) => {
       if (this.#handshake !== mine) return
       mine.attempt = attempt
       this.#ensureSession(this.now())
@@ -369,7 +371,7 @@ export class Connection {
     while (this.#drainSession());
     for (const peer of this.#peers.splice(0)) peer.close()
     this.#session = made.session
-    this.handshakeHash = made.hash
+    this.meeting = made
     this.#stateVersion = null
     this.#askedForState = -Infinity
     this.#peerFailures = 0

@@ -2,7 +2,7 @@
 
 import { type Bytes, concat, fromUtf8, toBase64Url, utf8 } from './bytes.ts'
 import { type Link, preSharedKey, prologue } from './link.ts'
-import { generateKeyPair, Initiator } from './noise.ts'
+import { generateKeyPair, Initiator, sha256 } from './noise.ts'
 import { PresenterSession } from './presenter.ts'
 import { HELLO, WELCOME } from './seal.ts'
 
@@ -16,6 +16,18 @@ export interface Identity {
   device: string
 }
 
+/** A session, and what its verification words are made of: the hash, our nonce, and what the host's nonce has to open. */
+export interface Meeting {
+  session: PresenterSession
+  role: Role
+  hash: Bytes
+  nonce: Bytes
+  commit: string
+}
+
+/** What settles a nonce before it is shown. */
+export const commitment = async (nonce: Bytes): Promise<string> => toBase64Url(await sha256(nonce))
+
 /** Milliseconds between repetitions of an unanswered hello. */
 export const REPEAT_HELLO = 1000
 
@@ -23,25 +35,30 @@ export class Handshake {
   private constructor(
     private readonly initiator: Initiator,
     readonly hello: Bytes,
+    private readonly nonce: Bytes,
+    private readonly said: Bytes,
   ) {}
 
   /** `before` is the handshake hash of the session that this one replaces. */
   static async start(link: Link, identity: Identity, before?: Bytes): Promise<Handshake> {
     const replaces = before && toBase64Url(before.subarray(0, 16))
-    const payload = utf8(JSON.stringify({ ...identity, v: 1, replaces }))
+    const nonce = crypto.getRandomValues(new Uint8Array(16))
+    const payload = utf8(JSON.stringify({ commit: await commitment(nonce), v: 1 }))
     const initiator = await Initiator.start(await preSharedKey(link), prologue(link), payload, await generateKeyPair())
     const hello = concat(Uint8Array.of(HELLO, link.id.length), utf8(link.id), initiator.message)
-    return new Handshake(initiator, hello)
+    return new Handshake(initiator, hello, nonce, utf8(JSON.stringify({ ...identity, replaces })))
   }
 
   /** The session, or `null` for anything that is not this host's answer to this hello. */
-  async receiveWelcome(data: Bytes, now: number): Promise<{ session: PresenterSession; role: Role; hash: Bytes } | null> {
+  async receiveWelcome(data: Bytes, now: number): Promise<Meeting | null> {
     if (data[0] !== WELCOME) return null
     try {
       const { payload, keys } = await this.initiator.finish(data.slice(1))
-      const { session, clock, role } = JSON.parse(fromUtf8(payload)) as { session: number; clock: number; role: Role }
-      if (!Number.isInteger(session) || !Number.isInteger(clock) || !ROLES.includes(role)) return null
-      return { session: new PresenterSession(session, keys, clock, now), role, hash: keys.handshakeHash }
+      const { clock, commit, role, session: id } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
+      if (!Number.isInteger(id) || !Number.isInteger(clock) || !ROLES.includes(role)) return null
+      const { nonce } = this
+      const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said))
+      return { session, role, hash: keys.handshakeHash, nonce, commit }
     } catch {
       return null
     }

@@ -93,6 +93,8 @@ function skip(waiting: Outstanding, now: number): void {
 }
 
 export class PresenterSession {
+  /** The host's part in the verification words, once it has answered. */
+  hostNonce: Bytes | null = null
   readonly #wire: Wire
   readonly #hostClock: HostClock
   #nextSequence = 1
@@ -100,8 +102,10 @@ export class PresenterSession {
   #laserSequence = 0
   readonly #effects: Effect[] = []
 
-  constructor(session: number, keys: { send: Bytes; receive: Bytes }, hostClock: number, now: number) {
+  /** `introduction` is what the host is told of us (control.md §2). */
+  constructor(session: number, keys: { send: Bytes; receive: Bytes }, hostClock: number, now: number, introduction: Bytes) {
     this.#wire = new Wire(session, keys.send, keys.receive)
+    this.#wire.introduction = introduction
     this.#hostClock = new HostClock(hostClock, now)
   }
 
@@ -170,6 +174,10 @@ export class PresenterSession {
         case 'pong':
           this.#hostClock.learn(record.clock, record.stamp, now)
           this.#effects.push({ type: 'state_version', version: record.version })
+          break
+        case 'met':
+          if (this.#wire.introduction) this.hostNonce = new Uint8Array(record.bytes.subarray(0, 16))
+          this.#wire.introduction = null
           break
         case 'ack': {
           const waiting = this.#waiting.get(record.sequence)

@@ -35,6 +35,7 @@ export type Record =
   | { type: 'laser'; sequence: number; deadline: number; points: Point[] }
   | { type: 'laser_receipt'; sequence: number; status: Status; reason: Reason }
   | { type: 'part'; stream: number; id: number; index: number; count: number; bytes: Uint8Array }
+  | { type: 'introduction' | 'met'; bytes: Uint8Array }
 
 /** Each record's number is its place here, from 1; its fields follow in order, each with its width in bytes. */
 const LAYOUT = [
@@ -48,6 +49,8 @@ const LAYOUT = [
   'laser sequence:4 deadline:4',
   'laser_receipt sequence:4 status:1 reason:1',
   'part stream:1 id:2 index:2 count:2',
+  'introduction',
+  'met',
 ].map((line) => {
   const [type = '', ...fields] = line.split(' ')
   return { type, fields: fields.map((field) => ({ name: field.slice(0, -2), width: Number(field.slice(-1)) })) }
@@ -61,6 +64,8 @@ const WORDS: { [field: string]: readonly (string | undefined)[] } = {
 }
 /** Fields in which 0 means none. */
 const SLIDES = new Set(['from', 'to'])
+/** Records that end in bytes of any length. */
+const WITH_BYTES = new Set(['part', 'introduction', 'met'])
 
 const LASER_POINTS = 16
 const SCALE = 65535
@@ -80,7 +85,7 @@ function encodeRecord(record: Record): Bytes {
     const coordinates = record.points.flatMap(({ x, y }) => [x, y])
     body.push(record.points.length, ...coordinates.flatMap((at) => twoBytes(Math.round(at * SCALE))))
   }
-  const rest = record.type === 'part' ? record.bytes : new Uint8Array(0)
+  const rest = 'bytes' in record ? record.bytes : new Uint8Array(0)
   return concat(Uint8Array.of(number + 1, ...twoBytes(body.length + rest.length), ...body), rest)
 }
 
@@ -100,7 +105,7 @@ function decodeBody({ type, fields }: (typeof LAYOUT)[number], body: Uint8Array)
     if (record[name] === undefined) return null
   }
   if (type === 'intent' && (record['verb'] === 'goto') !== ((record['argument'] as number) > 0)) return null
-  if (type === 'part') record['bytes'] = body.subarray(at)
+  if (WITH_BYTES.has(type)) record['bytes'] = body.subarray(at)
   if (type === 'laser') {
     const count = body[at++]
     if (count === undefined || count > LASER_POINTS || at + 4 * count > body.length) return null

@@ -26,6 +26,8 @@ const rank = (record: Record): number => ORDER.indexOf(record.type)
 
 export class Wire {
   readonly paths = new PathTable()
+  /** Said in every frame until the host has answered it. */
+  introduction: Bytes | null = null
   readonly #sealer: Sealer
   readonly #opener: Opener
   readonly #assembler = new Assembler()
@@ -119,6 +121,7 @@ export class Wire {
   }
 
   #transmit(path: string, records: Record[]): void {
-    this.#frames.push({ type: 'transmit', path, data: this.#sealer.seal(encodeRecords(records)) })
+    const said: Record[] = this.introduction ? [{ type: 'introduction', bytes: this.introduction }, ...records] : records
+    this.#frames.push({ type: 'transmit', path, data: this.#sealer.seal(encodeRecords(said)) })
   }
 }

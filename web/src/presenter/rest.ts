@@ -50,7 +50,7 @@ export class Rest {
     place.black.addEventListener('click', () => submit({ verb: 'black', argument: 0 }))
     place.start.addEventListener('click', () => submit({ verb: 'start', argument: 0 }))
     this.#goToDialog(submit)
-    find('compare').addEventListener('click', () => void showWords(connection.handshakeHash))
+    find('compare').addEventListener('click', () => void showWords(connection.meeting))
     // What the laser pad shows is as wide to its height as the picture.
     const ratio = (): number => place.picture.width / place.picture.height
     laserPad(place.pad, find('dot'), ratio, (points) => mayPoint(this.#app) && connection.point(points))

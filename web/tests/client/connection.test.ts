@@ -4,11 +4,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Bytes, fromBase64Url, fromUtf8, toBase64Url, utf8, view } from '../../src/client/bytes.ts'
 import { Connection, type ConnectionEvent } from '../../src/client/connection.ts'
+import { commitment } from '../../src/client/handshake.ts'
 import { parseLink, preSharedKey, prologue } from '../../src/client/link.ts'
 import { generateKeyPair, respond } from '../../src/client/noise.ts'
 import { encodeRecords } from '../../src/client/records.ts'
 import { frameSession, HELLO, SESSION_UNKNOWN, WELCOME } from '../../src/client/seal.ts'
-import { HostTwin } from '../support/host.ts'
+import { HostTwin, NONCE } from '../support/host.ts'
 
 const link = parseLink('abcdefgh23', 'AAECAwQFBgcICQoLDA0ODw')
 if (!link) throw new Error('Not a link.')
@@ -16,9 +17,10 @@ if (!link) throw new Error('Not a link.')
 /** One host process: it answers hellos, and knows the sessions that it made. */
 class HostProcess {
   sessions = new Map<number, HostTwin>()
+  meetings: HostTwin[] = []
   hellos = 0
   /** What the hellos said, and what the sessions that came of them are called by. */
-  heard: { replaces?: string }[] = []
+  heard: object[] = []
   names: string[] = []
   deaf = false
 
@@ -29,13 +31,16 @@ class HostProcess {
     if (data[0] === HELLO) {
       this.hellos++
       const session = (this.member.charCodeAt(1) << 8) + this.hellos
+      const commit = await commitment(NONCE)
       const answer = (hello: Bytes): Bytes => {
-        this.heard.push(JSON.parse(fromUtf8(hello)) as { replaces?: string })
-        return utf8(JSON.stringify({ session, clock: Date.now() >>> 0, v: 1, role: 'click' }))
+        this.heard.push(JSON.parse(fromUtf8(hello)) as object)
+        return utf8(JSON.stringify({ session, clock: Date.now() >>> 0, v: 1, role: 'click', commit }))
       }
       const pair = await generateKeyPair()
       const { message, keys } = await respond(await preSharedKey(link), prologue(link), data.slice(12), answer, pair)
-      this.sessions.set(session, new HostTwin(() => Date.now() >>> 0, session, keys))
+      const twin = new HostTwin(() => Date.now() >>> 0, session, keys)
+      this.sessions.set(session, twin)
+      this.meetings.push(twin)
       this.names.push(toBase64Url(keys.handshakeHash.slice(0, 16)))
       return [Uint8Array.of(WELCOME, ...message)]
     }
@@ -141,7 +146,7 @@ let connection: Connection
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: 1_700_000_000_000 })
   vi.stubGlobal('WebSocket', FakeSocket)
-  vi.stubGlobal('crypto', { subtle: counted })
+  vi.stubGlobal('crypto', { subtle: counted, getRandomValues: crypto.getRandomValues.bind(crypto) })
   vi.stubGlobal('document', new EventTarget())
   vi.stubGlobal('navigator', {})
   vi.stubGlobal('addEventListener', () => undefined)
@@ -246,7 +251,8 @@ test('a new session names the one it replaces, so that the host lets no late tap
   main.sessions.clear()
   next()
   await until(() => sessions() === 2)
-  expect(main.heard.map(({ replaces }) => replaces)).toEqual([undefined, main.names[0]])
+  expect(main.meetings.map((twin) => twin.introduced?.replaces)).toEqual([undefined, main.names[0]])
+  expect(main.heard.map((said) => Object.keys(said).sort())).toEqual([['commit', 'v'], ['commit', 'v']])
   expect(main.names[0]).toHaveLength(22)
 })
 

@@ -13,6 +13,7 @@ interface Fields {
   hex?: string
   points?: [number, number][]
   data?: string
+  bytes?: string
   number?: number
   total?: number
 }
@@ -27,11 +28,12 @@ const vectors = readVectors<Vectors>('control')
 
 /** The vectors' way of writing a record into ours: points as pairs, a part's `number`, `total` and `data`. */
 function record(fields: Fields): Record {
-  const { hex: _, points, data, number, total, ...rest } = fields
+  const { hex: _, points, data, bytes, number, total, ...rest } = fields
   return {
     ...rest,
     ...(points && { points: points.map(([x, y]) => ({ x, y })) }),
     ...(data !== undefined && { index: number, count: total, bytes: fromHex(data) }),
+    ...(bytes !== undefined && { bytes: fromHex(bytes) }),
   } as unknown as Record
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Verb } from '../../src/client/records.ts'
-import { World } from '../support/host.ts'
+import { NONCE, World } from '../support/host.ts'
 
 const tap = (world: World, verb: Verb = 'next', argument = 0): number =>
   world.act((presenter, now) => presenter.submit({ verb, argument }, now))
@@ -27,6 +27,22 @@ test('a tap lands, and its receipt says what happened', () => {
     },
   ])
   expect(world.presenter.outstanding).toBe(0)
+})
+
+test('every frame says who it is until the host has answered that, and none afterwards', () => {
+  const world = new World(1)
+  world.pathUp('signaling', 'signaling', { loss: 1 })
+  tap(world)
+  world.run(500)
+  expect(world.introductions).toBe(world.sent.length)
+  expect([world.introductions > 5, world.presenter.hostNonce]).toEqual([true, null])
+  world.pathUp('control-1', 'direct', { delay: 10 })
+  world.run(100)
+  expect(world.presenter.hostNonce).toEqual(NONCE)
+  const said = world.introductions
+  tap(world)
+  world.run(100)
+  expect([world.introductions, world.receipts.length]).toEqual([said, 2])
 })
 
 test('a tap goes out on every path, each frame of its own', () => {

@@ -29,6 +29,7 @@ const vector = JSON.parse(readFileSync(new URL('../../../protocol/vectors/sessio
   session: number
   send: string
   receive: string
+  introduction: string
   host_clock: number
   start: number
   steps: Step[]
@@ -62,7 +63,7 @@ function perform(session: PresenterSession, step: Step): void {
 
 test('every frame is the same as the Python twin sent', () => {
   const keys = { send: fromHex(vector.send), receive: fromHex(vector.receive) }
-  const session = new PresenterSession(vector.session, keys, vector.host_clock, vector.start)
+  const session = new PresenterSession(vector.session, keys, vector.host_clock, vector.start, fromHex(vector.introduction))
   let frames = 0
   let receipts = 0
   for (const [index, step] of vector.steps.entries()) {

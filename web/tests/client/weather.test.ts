@@ -5,6 +5,7 @@ import { HostClock } from '../../src/client/hostclock.ts'
 import { PresenterSession } from '../../src/client/presenter.ts'
 import { encodeRecords, type Record } from '../../src/client/records.ts'
 import { Opener, Sealer } from '../../src/client/seal.ts'
+import { INTRODUCTION } from '../support/host.ts'
 import { Show } from '../support/show.ts'
 
 const asked = process.env['SLIDEWIRE_SEED']
@@ -44,7 +45,7 @@ test('a window that lets replays through is noticed by a frame that is opened tw
 
 test('not a byte of what the host says can be altered, and nothing is heard that was reflected or replayed', () => {
   const keys = { send: new Uint8Array(32).fill(1), receive: new Uint8Array(32).fill(2) }
-  const session = new PresenterSession(77, keys, 0, 1000)
+  const session = new PresenterSession(77, keys, 0, 1000, INTRODUCTION)
   const host = new Sealer(77, keys.receive)
   session.pathUp('signaling', 'signaling', 1000)
   session.submit({ verb: 'next', argument: 0 }, 1000)

@@ -1,7 +1,7 @@
 /* A host in as few lines as keep the promises of control.md §5, and a network between it and a presenter that delays,
  * loses, repeats and reorders by a seed. Written from the protocol, not from the presenter's code. */
 
-import { type Bytes, serialDifference } from '../../src/client/bytes.ts'
+import { type Bytes, concat, fromUtf8, serialDifference, utf8 } from '../../src/client/bytes.ts'
 import type { PathKind } from '../../src/client/paths.ts'
 import { type Effect, PresenterSession, type Receipt } from '../../src/client/presenter.ts'
 import { decodeRecords, encodeRecords, type Record } from '../../src/client/records.ts'
@@ -11,6 +11,9 @@ import { seeded } from './hex.ts'
 const KEY_UP = new Uint8Array(32).fill(1)
 const KEY_DOWN = new Uint8Array(32).fill(2)
 const SESSION = 77
+export const NONCE = new Uint8Array(16).fill(3)
+/** What a presenter of these tests says of itself: a nonce, and JSON. */
+export const INTRODUCTION = concat(new Uint8Array(16).fill(4), utf8('{"kind":"phone"}'))
 type Of<T extends Record['type']> = Extract<Record, { type: T }>
 
 export class HostTwin {
@@ -19,6 +22,8 @@ export class HostTwin {
   performed: string[] = []
   laser: Of<'laser'>[] = []
   parts: Of<'part'>[] = []
+  /** What the presenter has said of itself. Nothing is obeyed before. */
+  introduced: { replaces?: string } | null = null
   unseen = new Map<number, Of<'receipt'>>()
   private settled = new Map<number, Of<'receipt'>>()
   private waiting = new Map<number, Of<'intent'>>()
@@ -40,6 +45,11 @@ export class HostTwin {
     const records = plaintext && decodeRecords(plaintext)
     const answers: Record[] = []
     for (const record of records ?? []) {
+      if (record.type === 'introduction') {
+        this.introduced ??= JSON.parse(fromUtf8(record.bytes.subarray(16))) as { replaces?: string }
+        answers.push({ type: 'met', bytes: NONCE })
+      }
+      if (!this.introduced) throw new Error('a frame came before any introduction')
       if (record.type === 'ping') {
         answers.push({ type: 'pong', stamp: record.stamp, clock: this.clock(now), version: this.version })
       } else if (record.type === 'intent') {
@@ -92,6 +102,7 @@ export class World {
   receipts: Receipt[] = []
   effects: Effect[] = []
   sent: { path: string; at: number; records: Record[] }[] = []
+  introductions = 0
   private readonly random: () => number
   private weather = new Map<string, Weather>()
   private inFlight: { at: number; path: string; up: boolean; data: Bytes }[] = []
@@ -101,7 +112,7 @@ export class World {
     this.random = seeded(seed)
     this.host = new HostTwin((now) => (Math.round(now) + hostAhead) >>> 0)
     const keys = { send: KEY_UP, receive: KEY_DOWN }
-    this.presenter = new PresenterSession(SESSION, keys, this.host.clock(this.now), this.now)
+    this.presenter = new PresenterSession(SESSION, keys, this.host.clock(this.now), this.now, INTRODUCTION)
   }
 
   pathUp(name: string, kind: PathKind, weather: Partial<Weather> = {}): void {
@@ -166,7 +177,11 @@ export class World {
       if (effect.type === 'receipt') this.receipts.push(effect.receipt)
       if (effect.type !== 'transmit') continue
       const opened = new Opener(SESSION, KEY_UP).open(effect.data)
-      this.sent.push({ path: effect.path, at: this.now, records: (opened && decodeRecords(opened)) ?? [] })
+      const records = (opened && decodeRecords(opened)) ?? []
+      // What every frame carries until it is answered is counted, and left out of what the tests look at.
+      const told = records.filter(({ type }) => type !== 'introduction')
+      this.introductions += records.length - told.length
+      this.sent.push({ path: effect.path, at: this.now, records: told })
       this.fly(effect.path, true, effect.data)
     }
   }

@@ -7,7 +7,7 @@ import type { PathKind } from '../../src/client/paths.ts'
 import { PresenterSession, type Receipt } from '../../src/client/presenter.ts'
 import { encodeRecords, type Intent, VERBS } from '../../src/client/records.ts'
 import { seeded } from './hex.ts'
-import { HostTwin } from './host.ts'
+import { HostTwin, INTRODUCTION } from './host.ts'
 
 const TIME_TO_LIVE = 2000
 /** Milliseconds for rounding at both ends, and what clocks that differ by 400 ppm make of it. */
@@ -111,7 +111,7 @@ export class Show {
     const host = new HostTwin(clock, session, { receive: key(1), send: key(2) })
     this.recorded = []
     this.lastDone = 0
-    return [new PresenterSession(session, { send: key(1), receive: key(2) }, clock(), this.clock), host]
+    return [new PresenterSession(session, { send: key(1), receive: key(2) }, clock(), this.clock, INTRODUCTION), host]
   }
 
   private hostDies(): void {
