@@ -35,12 +35,12 @@ PATIENCE = 10.0
 
 def settings(tmp_path: Path, **changes: Any) -> ServerSettings:
     fields: dict[str, Any] = {"listen": "127.0.0.1", "port": 0, "state_dir": tmp_path / "state", "pages_dir": tmp_path}
-    return ServerSettings(**{**fields, **changes})
+    return ServerSettings(**{**fields, "turn": False, **changes})
 
 
 @contextlib.asynccontextmanager
-async def running(options: ServerSettings, **more: Any) -> AsyncIterator[Ready]:
-    server = Server(options, **more)
+async def running(options: ServerSettings) -> AsyncIterator[Ready]:
+    server = Server(options)
     try:
         yield await server.start()
     finally:
@@ -107,14 +107,13 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 class TestSignaling:
     async def test_host_and_presenter_meet_over_wss(self, tmp_path: Path) -> None:
-        ice = [{"urls": ["turn:192.0.2.1"]}]
-        async with running(settings(tmp_path), ice_servers=lambda room, member, reached_by: ice) as ready:
+        async with running(settings(tmp_path)) as ready:
             assert ready.local_url == ready.url == f"https://127.0.0.1:{ready.port}"
             async with inside(ready, host()) as one:
                 opened = await one.until(signaling.Opened)
                 async with inside(ready, presenter()) as two:
                     joined = await two.until(signaling.Joined)
-                    assert joined.ice_servers == ice and [entry.member for entry in joined.hosts] == [opened.member]
+                    assert joined.ice_servers == [] and [entry.member for entry in joined.hosts] == [opened.member]
                     assert two.socket.send(opened.member, b"\x00hello\xff")
                     received = await one.until(signaling.Received)
                     assert received == signaling.Received(joined.member, b"\x00hello\xff")

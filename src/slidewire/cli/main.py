@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--http", is_flag=True, help="Plain HTTP, behind a proxy: on loopback addresses only."),
             click.option("--http-anywhere", is_flag=True, help="… and on any address. Phones will not seal there."),
             click.option("--state-dir", type=FILE, help="Where keys and rooms are kept."),
+            click.option("--turn/--no-turn", default=True, help="Relay what cannot go directly (STUN, TURN)."),
+            click.option(
+                "--turn-port", default=3478, show_default=True, type=click.IntRange(0, 65535), help="UDP and TCP."
+            ),
+            click.option("--relay-ip", multiple=True, help="Address of the relays, once for IPv4 and once for IPv6."),
+            click.option("--external-ip", multiple=True, help="What the world calls it, behind a one-to-one NAT."),
         ]
     ):
         command = option(command)
@@ -103,7 +110,8 @@ def up(deck: Path | None, as_json: bool, verbose: int, open_browser: bool | None
     wanted = open_browser
 
     async def work() -> None:
-        settings = _settings(options)
+        # A machine among those who see the show: they meet at private addresses.
+        settings = replace(_settings(options), private_members=not options["http"])
         await serving.up(settings, _host(deck, options), as_json, wanted)
 
     _run(work)
@@ -111,6 +119,8 @@ def up(deck: Path | None, as_json: bool, verbose: int, open_browser: bool | None
 
 @main.command()
 @_server_options
+@click.option("--turn-uri", multiple=True, help="Others relay, here: turn:HOST:3478?transport=udp and the like.")
+@click.option("--turn-secret-file", type=FILE, help="The secret they know.")
 @_common
 def serve(as_json: bool, verbose: int, **options: Any) -> None:
     """The server alone."""
@@ -167,8 +177,15 @@ def present(link: str, ca: Path | None, name: str, no_direct: bool, as_json: boo
 def _settings(options: dict[str, Any]) -> Any:
     from slidewire.server.config import ServerSettings
 
-    names = ("listen", "port", "url", "tls_cert", "tls_key", "http", "http_anywhere", "state_dir")
-    return ServerSettings(**{name: options[name] for name in names if options[name] is not None})
+    names = ("listen", "port", "url", "tls_cert", "tls_key", "http", "http_anywhere", "state_dir", "turn", "turn_port")
+    given = {name: options[name] for name in names if options[name] is not None}
+    return ServerSettings(
+        relay_ips=options["relay_ip"],
+        external_ips=options["external_ip"],
+        turn_uris=options.get("turn_uri", ()),
+        turn_secret_file=options.get("turn_secret_file"),
+        **given,
+    )
 
 
 def _host(deck: Path | None, options: dict[str, Any]) -> Any:

@@ -46,6 +46,7 @@ async def serve(settings: ServerSettings, as_json: bool) -> None:
             say_json({"event": "ready", **_server_fields(ready)})
         else:
             print(f"Slidewire serves at {ready.url}")
+            _say_turn(ready)
             _say_trust(ready)
             print("Ctrl-C stops it.", flush=True)
         settle_memory()
@@ -147,7 +148,7 @@ def _server_fields(ready: Ready) -> dict[str, Any]:
         "https": ready.url,
         "port": ready.port,
         "ca": str(ready.ca) if ready.ca else None,
-        "turn": {"udp": None, "tcp": None, "tls": None},
+        "turn": ready.turn,
     }
 
 
@@ -170,6 +171,12 @@ def _say_host_ready(ready: HostReady, as_json: bool, server: dict[str, Any]) -> 
     if ready.driver == "web":
         print(f"Deck:      {ready.deck_link}\n           (open it on the screen that the audience sees)")
     print("\nWhoever has the presenter link can click, so show it only to speakers.", flush=True)
+
+
+def _say_turn(ready: Ready) -> None:
+    if ready.turn["udp"] is not None:
+        shared = "" if ready.turn["tls"] is None else f", and TLS {ready.turn['tls']}"
+        print(f"STUN and TURN on UDP and TCP {ready.turn['udp']}{shared}")
 
 
 def _say_trust(ready: Ready) -> None:

@@ -73,6 +73,23 @@ def public_url(settings: ServerSettings, port: int) -> str:
     return f"{scheme}://{bracketed}" + ("" if port == default else f":{port}")
 
 
+def public_host(settings: ServerSettings) -> str:
+    """As it stands in URLs."""
+    host = urlsplit(public_url(settings, settings.port)).hostname or "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def listen_addresses(settings: ServerSettings) -> tuple[str, ...]:
+    """IP addresses for what does not listen by name."""
+    if not settings.listen:
+        return ("0.0.0.0", "::")  # noqa: S104  that is what it means
+    try:
+        found = socket.getaddrinfo(settings.listen, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return (settings.listen,)  # whoever listens there says what is wrong
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
 def _url_host(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:

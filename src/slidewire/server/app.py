@@ -1,4 +1,4 @@
-"""The server, put together: certificates, the signaling hub and its sockets, the pages, the listening port.
+"""The server, put together: certificates, the signaling hub and its sockets, relays, the pages, the listening port.
 
 Nothing is decided here; parts are made, connected, started, and stopped in the opposite order. It runs alone
 (`slidewire serve`) or in one process with a host (`slidewire up`).
@@ -12,20 +12,27 @@ import errno
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 from slidewire.aio import clock
+from slidewire.aio.first_byte import SharedPort
 from slidewire.aio.http import Pages, add_security_headers, one_shape_of_errors
 from slidewire.aio.websocket_server import HubSockets
-from slidewire.server.addresses import names_of, public_url
+from slidewire.server.addresses import listen_addresses, names_of, public_host, public_url
+from slidewire.server.api import TOKEN_FILE, TurnCredentials, load_token
 from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError, ServerSettings
+from slidewire.server.fleet import Fleet
+from slidewire.server.relays import OwnRelay, ice_servers
 from slidewire.server.store import RoomStore
 from slidewire.server.trust import TrustPages, welcome
-from slidewire.signaling.hub import Hub, IceServersOf
+from slidewire.server.turn import TurnReady, TurnSettings
+from slidewire.server.turn_secrets import SECRET_FILE
+from slidewire.signaling.hub import Hub
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +53,23 @@ class Ready:
     """The authority to trust, if the certificate is of our own making."""
     fingerprint: str | None
     """SHA-256 of that authority."""
+    turn: dict[str, int | None]
+    """The ports of our own relay: "udp", "tcp", and "tls", which is the web's."""
 
 
 class Server:
-    def __init__(
-        self, settings: ServerSettings, *, ice_servers: IceServersOf = lambda room, member, reached_by: []
-    ) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._ice_servers = ice_servers
         self._certificates: LocalCertificates | None = None
         self._context: WatchedContext | None = None
         self._store: RoomStore | None = None
         self._sockets: HubSockets | None = None
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
+        self._relay: OwnRelay | None = None
+        self._fleet: Fleet | None = None
+        self._shared: SharedPort | None = None
+        self._port = settings.port
         self._watcher: asyncio.Task[None] | None = None
         self.hub: Hub | None = None
 
@@ -80,12 +90,19 @@ class Server:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
         if self._sockets is not None:
             await self._sockets.stop(RESTART_SECONDS)
             self._sockets = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        for relays in (self._relay, self._fleet):
+            if relays is not None:
+                await relays.stop()
+        self._relay = self._fleet = None
         if self._store is not None:
             await self._store.close()
             self._store = None
@@ -96,26 +113,35 @@ class Server:
         self._prepare_tls()
         self._store = self._open_store()
         rooms, tombstones = self._store.load(clock.wall())
+        relays = self._make_relays()
         self.hub = Hub(
             entropy=os.urandom,
             wall=clock.wall,
-            ice_servers=self._ice_servers,
+            ice_servers=ice_servers(relays) if relays is not None else lambda room, member, reached_by: [],
             limits=settings.limits,
             heartbeat=settings.heartbeat,
             rooms=rooms,
             tombstones=tombstones,
         )
         origins = frozenset() if settings.url is None else frozenset({settings.url.rstrip("/")})
-        self._sockets = HubSockets(self.hub, save=self._store.save, origins=origins)
+        member_gone = self._relay.member_gone if self._relay is not None else lambda: None
+        self._sockets = HubSockets(self.hub, save=self._store.save, member_gone=member_gone, origins=origins)
+        turn = await self._relay.start(self.hub) if self._relay is not None else None
+        if self._fleet is not None:
+            await self._fleet.start()
+        app = self._make_app(self._sockets)
+        if relays is not None:
+            credentials = TurnCredentials(relays, self.hub, load_token(settings.state_dir / TOKEN_FILE))
+            app.router.add_get("/api/turn-credentials", credentials.get)
         self._runner = web.AppRunner(
-            self._make_app(self._sockets),
+            app,
             access_log=None,
             keepalive_timeout=settings.keepalive_seconds,
             lingering_time=2.0,
             shutdown_timeout=2.0,
         )
         await self._runner.setup()
-        port = await self._listen(self._runner)
+        port = self._port = await self._listen(self._runner)
         self._watcher = asyncio.create_task(self._watch(), name="certificate watch")
         certificates = self._certificates
         return Ready(
@@ -124,7 +150,27 @@ class Server:
             port=port,
             ca=certificates.authority_path if certificates else None,
             fingerprint=certificates.authority.fingerprint if certificates else None,
+            turn=_turn_ports(turn, port if self._context is not None else None),
         )
+
+    def _make_relays(self) -> OwnRelay | Fleet | None:
+        settings = self._settings
+        if settings.turn_uris and settings.turn_secret_file is not None:
+            self._fleet = Fleet(settings.turn_uris, settings.turn_secret_file)
+        elif settings.turn:
+            turn = TurnSettings(
+                listen=listen_addresses(settings),
+                port=settings.turn_port,
+                other_port=True,
+                tls_port=None,
+                relay_ips=settings.relay_ips,
+                external_ips=settings.external_ips,
+                secret_file=settings.state_dir / SECRET_FILE,
+                private=settings.private_members,
+            )
+            host = public_host(settings)
+            self._relay = OwnRelay(turn, public_host=host, tls=not settings.http, http_port=lambda: self._port)
+        return self._fleet or self._relay
 
     def _make_state_dir(self) -> None:
         folder = self._settings.state_dir
@@ -182,9 +228,16 @@ class Server:
         settings = self._settings
         context = self._context.context if self._context is not None else None
         assert runner.server is not None
+        protocols: Callable[[], asyncio.Protocol] = runner.server
+        if self._relay is not None:
+            seconds = settings.keepalive_seconds
+            self._shared = SharedPort(runner.server, self._relay.streams, is_tls=context is not None, seconds=seconds)
+            protocols = self._shared
+        if context is not None:
+            context.set_alpn_protocols(["http/1.1", "stun.turn"])  # RFC 7443
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                runner.server,
+                protocols,
                 settings.listen or None,
                 settings.port,
                 ssl=context,
@@ -229,6 +282,12 @@ class Server:
                     log.info("New connections get the new certificate.")
             except (ServerError, OSError) as error:
                 log.warning("The certificate could not be renewed: %s", error)
+
+
+def _turn_ports(turn: TurnReady | None, tls: int | None) -> dict[str, int | None]:
+    if turn is None:
+        return {"udp": None, "tcp": None, "tls": None}
+    return {"udp": turn.udp, "tcp": turn.tcp, "tls": tls}
 
 
 async def _healthy(request: web.Request) -> web.Response:

@@ -27,6 +27,19 @@ class ServerSettings:
     """Plain HTTP, for behind a proxy: on loopback addresses only."""
     http_anywhere: bool = False
     """… and on any address. Phones refuse the app's sealing there: browsers want a secure context."""
+    turn: bool = True
+    """STUN and TURN as well, for the rooms of this server."""
+    turn_port: int = 3478
+    """UDP and TCP. 0, or one that cannot be had: a free one."""
+    relay_ips: tuple[str, ...] = ()
+    external_ips: tuple[str, ...] = ()
+    """See `TurnSettings`."""
+    private_members: bool = False
+    """Relay to where a room's members are on private networks, too: for a machine among theirs."""
+    turn_uris: tuple[str, ...] = ()
+    """Other relays, in place of ours …"""
+    turn_secret_file: Path | None = None
+    """… and the secret we share with them."""
     state_dir: Path = field(default_factory=state_directory)
     pages_dir: Path = Path(__file__).parent / "pages"
     limits: Limits = field(default_factory=Limits)
@@ -39,6 +52,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ServerError("Give both --tls-cert and --tls-key, or neither.")
+        if bool(self.turn_uris) != (self.turn_secret_file is not None):
+            raise ServerError("Give --turn-uri and --turn-secret-file together: relays, and the secret they know.")
         if self.http and self.tls_cert is not None:
             raise ServerError("--http and --tls-cert contradict one another: give one of them.")
         if self.http and not self.http_anywhere and not self.is_loopback:
