@@ -85,7 +85,7 @@ class TurnClient:
             builder.add(a.USERNAME, self.username).add(a.REALM, self.realm).add(a.NONCE, self.nonce).sign(self.key)
         answer = self._answers[transaction] = asyncio.get_running_loop().create_future()
         self.send(builder.encode())
-        message = await asyncio.wait_for(answer, 5)
+        message: Message = await asyncio.wait_for(answer, 5)
         if (nonce := message.get(a.NONCE)) is not None and not self.nonce:
             self.nonce = nonce
             return await self.ask(method, *fields)
