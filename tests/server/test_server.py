@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import datetime as dt
 import gzip
@@ -20,6 +21,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 
+from slidewire.aio import websocket_server
 from slidewire.aio.websocket_client import SignalingSocket, TrustError, client_context
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerError, ServerSettings
@@ -199,6 +201,92 @@ class TestSignaling:
         (tmp_path / "bad.pem").write_text("hello")
         with pytest.raises(TrustError, match="PEM"):
             client_context(tmp_path / "bad.pem")
+
+
+class Posting:
+    """A page's first steps: a socket made of requests."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+        self.headers: dict[str, str] = {}
+
+    async def say(self, *messages: dict[str, Any]) -> list[dict[str, Any]]:
+        body = "\n".join(json.dumps(message) for message in messages)
+        async with self._session.post("/ws", data=body, headers=self.headers) as answer:
+            assert answer.status == 200
+            self.headers = {"Slidewire-Socket": answer.headers["Slidewire-Socket"]}
+            return [json.loads(line) for line in (await answer.text()).splitlines()]
+
+
+def knock(token: bytes = JOIN_TOKEN) -> list[dict[str, Any]]:
+    token_text = base64.urlsafe_b64encode(token).rstrip(b"=").decode()
+    return [{"type": "join", "v": 1, "link": LINK, "token": token_text}, {"type": "send", "data": "aGVsbG8"}]
+
+
+class TestPosts:
+    async def test_one_request_joins_and_says_hello_and_its_answer_brings_what_the_host_said(
+        self, tmp_path: Path
+    ) -> None:
+        async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
+            await one.until(signaling.Opened)
+            first = asyncio.create_task(Posting(session).say(*knock()))
+            received = await one.until(signaling.Received)
+            assert received.data == b"hello"
+            one.socket.send(received.sender, b"welcome")
+            joined, message = await first
+            assert joined["type"] == "joined" and joined["hosts"][0]["member"] == one.core.member
+            assert (message["type"], message["from"], message["n"]) == ("message", one.core.member, 1)
+
+    async def test_the_same_member_goes_on_by_request_and_then_by_socket(self, tmp_path: Path) -> None:
+        async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
+            await one.until(signaling.Opened)
+            page = Posting(session)
+            (joined,) = await page.say(*knock())
+            sender = (await one.until(signaling.Received)).sender
+            assert await page.say({"type": "send", "to": one.core.member, "data": "dGFw"}) == []
+            assert await one.until(signaling.Received) == signaling.Received(sender, b"tap")
+            one.socket.send(sender, b"receipt")
+            async with session.ws_connect("/ws") as ws:
+                await ws.send_json({"type": "resume", "v": 1, "resume": joined["resume"], "last": 0})
+                assert (await ws.receive_json())["type"] == "resumed"
+                assert (await ws.receive_json())["data"] == "cmVjZWlwdA"
+                *_, replaced = await page.say()
+                assert replaced["code"] == "replaced"
+                async with session.post("/ws", data="", headers=page.headers) as gone:
+                    assert gone.status == 404
+            assert not [one.events.get_nowait() for _ in range(one.events.qsize())]  # it was never away
+
+    async def test_a_bad_link_is_refused_at_once(self, tmp_path: Path) -> None:
+        async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
+            await one.until(signaling.Opened)
+            started = time.monotonic()
+            (error,) = await Posting(session).say(*knock(bytes(16)))
+            assert error["code"] == "link_wrong" and time.monotonic() - started < 0.4
+
+    async def test_who_says_nothing_more_is_away(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(websocket_server, "POST_SECONDS", 0.1)
+        async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
+            await one.until(signaling.Opened)
+            await Posting(session).say(*knock())
+            assert (await one.until(signaling.Presence)).change == "joined"
+            assert (await one.until(signaling.Presence)).change == "away"
+
+    async def test_other_sites_and_unknown_sockets_and_floods_are_turned_away(self, tmp_path: Path) -> None:
+        async with running(settings(tmp_path)) as ready, browser(ready) as session:
+            for headers, status in (
+                ({"Origin": "https://evil.example"}, 403),
+                ({"Slidewire-Socket": "no-such-socket"}, 404),
+                ({}, 413),
+            ):
+                async with session.post("/ws", data="x" * 70_000, headers=headers) as answer:
+                    assert answer.status == status
+
+    async def test_a_server_that_stops_does_not_wait_for_them(self, tmp_path: Path) -> None:
+        async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
+            await one.until(signaling.Opened)
+            await Posting(session).say(*knock())
+            started = time.monotonic()
+        assert time.monotonic() - started < 3
 
 
 class TestSockets:

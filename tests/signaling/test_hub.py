@@ -136,6 +136,21 @@ class TestMeeting:
         host.say("send", to=joined["member"], data="eW8")
         assert presenter.heard() == [{"type": "message", "n": 1, "from": opened["member"], "data": "eW8"}]
 
+    def test_a_presenter_may_write_to_the_first_host_there_without_knowing_it(self, stage: Stage) -> None:
+        main = stage.host(link(), room="K7QM42", name="main")
+        backup = stage.host(room="K7QM42", name="backup")
+        presenter = stage.presenter()
+        for host in (main, backup):
+            host.heard()
+            assert presenter.say("send", data="aGk") == []
+            assert host.heard()[-1]["data"] == "aGk"
+            host.lose_socket()
+            presenter.heard()
+        assert codes(presenter.say("send", data="aGk", ref="x")) == ["member_unknown"]
+
+    def test_a_host_has_to_say_to_whom(self, stage: Stage) -> None:
+        assert codes(stage.host(link()).say("send", data="aGk")) == ["member_unknown"]
+
     def test_presenters_write_to_hosts_only(self, stage: Stage) -> None:
         stage.host(link())
         one, two = stage.presenter(), stage.presenter()

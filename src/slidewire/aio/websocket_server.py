@@ -3,13 +3,18 @@
 One task reads each socket and one writes it, with a bounded outbox between the hub and the writer: a reader never
 touches another peer's socket, so nobody's slowness or sudden death reaches anybody else. Whoever does not keep up with
 its outbox is closed with 4408 and may resume.
+
+A page's first messages may come as POST requests, over the connection that brought the page: a socket made of requests
+(protocol/signaling.md), which to the hub is one like any other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
+import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -29,6 +34,14 @@ OUTBOX_BYTES: Final = 1024 * 1024
 CLOSE_SECONDS: Final = 3.0
 TURN_MESSAGES: Final = 16
 """So many messages of one socket in a row before the others get their turn."""
+POST_HEADER: Final = "Slidewire-Socket"
+"""Names the socket that a POST belongs to. Only who opened it knows its name."""
+NEWS_SECONDS: Final = 0.5
+"""How long a POST waits for something to answer."""
+QUIET_SECONDS: Final = 0.005
+"""An answer goes when nothing more has come for so long: what belongs together comes at once."""
+POST_SECONDS: Final = 5.0
+"""A socket made of requests is closed so long after the last one."""
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +94,15 @@ class _Outbox:
         await self._wake.wait()
         self._wake.clear()
 
+    async def news(self) -> None:
+        """Wait until something comes that was not here before, and then for the rest of it; not for ever."""
+        self._wake.clear()
+        waits = NEWS_SECONDS
+        with contextlib.suppress(TimeoutError):
+            while self.close is None:
+                await asyncio.wait_for(self.wait(), waits)
+                waits = QUIET_SECONDS
+
 
 class HubSockets:
     """All the sockets of one hub. `save` is told what must outlive the process, and `member_gone` when there is less to
@@ -99,6 +121,8 @@ class HubSockets:
         self._member_gone = member_gone
         self._origins = origins
         self._outboxes: dict[int, _Outbox] = {}
+        self._posted: dict[str, tuple[int, asyncio.TimerHandle]] = {}
+        """Sockets made of requests, by name: the hub's number, and what ends them."""
         self._numbers = itertools.count(1)
         self._alarm = Alarm(self._ring)
         self._idle = asyncio.Event()
@@ -107,16 +131,7 @@ class HubSockets:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """GET /ws."""
-        if self._closing:
-            raise web.HTTPServiceUnavailable(text="The server is stopping.", headers={"Retry-After": "1"})
-        if not self._is_welcome(request):
-            raise web.HTTPForbidden(text="This page comes from another site than the server. Open the server's own.")
-        address = request.remote or "?"
-        wait = self._hub.admit(address, monotonic())
-        self._pump()
-        if wait > 0:
-            text = "Too many connections from this address. Wait a little, then try again."
-            raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": str(max(1, round(wait)))})
+        address = self._let_in(request)
         socket = web.WebSocketResponse(
             compress=False, max_msg_size=MAX_FRAME, timeout=CLOSE_SECONDS, writer_limit=64 * 1024, decode_text=False
         )
@@ -142,17 +157,86 @@ class HubSockets:
                     self._idle.set()
         return socket
 
+    async def handle_post(self, request: web.Request) -> web.Response:
+        """POST /ws: messages, a line each; and in the answer what the server has to say by then."""
+        name = request.headers.get(POST_HEADER)
+        if name is None:
+            name = self._open_posted(self._let_in(request), request.host)
+        elif name not in self._posted or not self._is_welcome(request):
+            raise web.HTTPNotFound(text="There is no such socket (any more). Open another.")
+        number, last = self._posted[name]
+        last.cancel()
+        outbox = self._outboxes[number]
+        try:
+            for line in (await self._read_lines(request)).splitlines():
+                self._hub.receive_message(number, line, monotonic())
+            self._pump()
+            await outbox.news()
+        finally:
+            ends = asyncio.get_running_loop().call_later(POST_SECONDS, self._close_posted, name)
+            self._posted[name] = number, ends
+            if outbox.close is not None:
+                self._close_posted(name)
+        said = b"\n".join(iter(outbox.take, None))
+        return web.Response(body=said, headers={POST_HEADER: name})
+
+    @staticmethod
+    async def _read_lines(request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(POST_SECONDS):
+                body = await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        if len(body) > MAX_FRAME:
+            raise web.HTTPRequestEntityTooLarge(MAX_FRAME, len(body))
+        return body
+
+    def _open_posted(self, address: str, reached_by: str) -> str:
+        name, number = secrets.token_urlsafe(16), next(self._numbers)
+        ends = asyncio.get_running_loop().call_later(POST_SECONDS, self._close_posted, name)
+        self._posted[name] = number, ends
+        self._outboxes[number] = _Outbox(None)
+        self._idle.clear()
+        self._hub.connect(number, address, monotonic(), reached_by)
+        return name
+
+    def _close_posted(self, name: str) -> None:
+        number, ends = self._posted.pop(name, (0, None))
+        if ends is not None:
+            ends.cancel()
+            self._outboxes.pop(number, None)
+            self._hub.disconnect(number, monotonic())
+            self._pump()
+            if not self._outboxes:
+                self._idle.set()
+
     async def stop(self, retry_after: float) -> None:
         """Tell everybody to come back later, and wait a moment until they are gone."""
         self._closing = True
         self._hub.shut_down(retry_after)
         self._pump()
+        for name in list(self._posted):
+            self._close_posted(name)
         self._alarm.set(None)
         try:
             await asyncio.wait_for(self._idle.wait(), CLOSE_SECONDS + 2)
         except TimeoutError:
             log.warning("%d signaling sockets did not close in time", len(self._outboxes))
         self._alarm.set(None)
+
+    def _let_in(self, request: web.Request) -> str:
+        """Whoever wants another socket: its address, or the reason why not."""
+        if self._closing:
+            raise web.HTTPServiceUnavailable(text="The server is stopping.", headers={"Retry-After": "1"})
+        if not self._is_welcome(request):
+            raise web.HTTPForbidden(text="This page comes from another site than the server. Open the server's own.")
+        address = request.remote or "?"
+        wait = self._hub.admit(address, monotonic())
+        self._pump()
+        if wait > 0:
+            text = "Too many connections from this address. Wait a little, then try again."
+            raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": str(max(1, round(wait)))})
+        return address
 
     def _is_welcome(self, request: web.Request) -> bool:
         """Browsers say which site's page is asking: only our own may. Other programs say nothing."""

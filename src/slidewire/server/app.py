@@ -212,6 +212,7 @@ class Server:
             [
                 web.get("/", welcome),
                 web.get("/ws", sockets.handle, allow_head=False),
+                web.post("/ws", sockets.handle_post),
                 web.get("/p/{link_id}", pages.page("presenter")),
                 web.get("/operator", pages.page("operator")),
                 web.get("/deck", pages.page("deck")),

@@ -350,7 +350,10 @@ class Hub:
 
     def _send(self, record: _Connection, message: m.SendTo, now: float) -> None:
         sender = _member(record)
-        receiver = sender.room.members.get(message.to)
+        if message.to or sender.role is Role.HOST:
+            receiver = sender.room.members.get(message.to)
+        else:
+            receiver = sender.room.first_host()
         if receiver is None:
             raise _Refusal(Code.MEMBER_UNKNOWN, "That member has left the room.")
         if sender.role is Role.PRESENTER and receiver.role is not Role.HOST:

@@ -110,7 +110,8 @@ class Resume(_Said, frozen=True, tag="resume", kw_only=True):
 
 
 class SendTo(_Said, frozen=True, tag="send", kw_only=True):
-    to: MemberId
+    to: MemberId = ""
+    """Empty, from a presenter: the room's first host that is there."""
     data: str
 
 

@@ -112,6 +112,10 @@ class Room:
     def hosts(self, but: Member | None = None) -> list[Member]:
         return [m for m in self.members.values() if m.role is Role.HOST and m is not but]
 
+    def first_host(self) -> Member | None:
+        """The one that a presenter would choose."""
+        return next((host for host in self.hosts() if not host.away), None)
+
     def presenters(self, link: str | None = None) -> list[Member]:
         return [m for m in self.members.values() if m.role is Role.PRESENTER and (link is None or m.link == link)]
 
