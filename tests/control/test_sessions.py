@@ -1,6 +1,7 @@
 """The two sessions against each other: once, in order, not late, and the receipt is true. Time is simulated."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -267,12 +268,12 @@ def test_a_replayed_hello_opens_nothing() -> None:
 def test_a_forged_welcome_does_not_spoil_the_true_one() -> None:
     rng = random.Random(2)
     handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), ADA)
-    assert handshake.receive_welcome(bytes([WELCOME]) + rng.randbytes(80), 0.0) is None
+    assert handshake.receive_welcome(bytes([WELCOME]) + rng.randbytes(80), 0.0, 0.0) is None
     admitted = Door(lambda _: Admission(PSK, Role.LASER), rng.randbytes).receive_hello(handshake.hello, 0.0)
     assert admitted is not None
-    welcomed = handshake.receive_welcome(admitted.welcome, 0.0)
+    welcomed = handshake.receive_welcome(admitted.welcome, 0.0, 0.0)
     assert welcomed is not None and welcomed[1] is Role.LASER
-    assert handshake.receive_welcome(admitted.welcome, 0.0) is None, "a handshake finishes once"
+    assert handshake.receive_welcome(admitted.welcome, 0.0, 0.0) is None, "a handshake finishes once"
 
 
 def test_hellos_that_lead_nowhere_are_counted_by_name() -> None:
@@ -417,6 +418,53 @@ def test_a_hello_that_commits_to_nothing_is_malformed() -> None:
         hello = bytes([HELLO, len(LINK_ID)]) + LINK_ID.encode() + initiator.write_message_1(payload)
         assert door.receive_hello(hello, 0.0) is None
     assert door.counts == {"malformed_hello": 4}
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.4, 0.9, 1.5, 3.0, 60.0])
+@pytest.mark.parametrize("round_trip", [0.02, 0.1, 0.3])
+def test_a_tap_right_after_a_late_welcome_is_performed_and_never_late(kept: float, round_trip: float) -> None:
+    """A server kept the welcome, or the first ones were lost and this is a repetition: its clock is old."""
+    weather = Weather(delay=round_trip / 2)
+    pair = Pair(seed=40, weather={}, welcome_kept=kept)
+    pair.path_up("signaling", weather)
+    pair.tap(NEXT)
+    pair.run(2 * round_trip + 0.01)
+    assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
+    assert pair.receipts[0].elapsed == pytest.approx(round_trip if kept <= 1 else 2 * round_trip, abs=0.002)
+    # The same again, and a server keeps the tap for its time to live: nothing makes it live longer.
+    pair = Pair(seed=40, weather={}, welcome_kept=kept)
+    pair.path_up("signaling", weather)
+    up, frames = pair._up["signaling"], list[bytes]()
+    carry = up.send
+
+    def keep(data: bytes, now: float, *rest: Any) -> bool:
+        if not pair.presenter._knows_clock:
+            return carry(data, now, *rest)
+        frames.append(data)
+        return True
+
+    up.send = keep  # type: ignore[method-assign, assignment]
+    pair.tap(NEXT)
+    pair.run(TIME_TO_LIVE + 0.003)
+    assert len(frames) > 5
+    for frame in frames:
+        pair.host.receive_frame(frame, "signaling", pair.now)
+    pair.run(1)
+    assert pair.deck.performed == []
+
+
+def test_without_a_pong_no_tap_leaves_after_a_late_welcome() -> None:
+    pair = Pair(seed=41, weather={}, welcome_kept=30)
+    pair.path_up("signaling", Weather(loss=1))
+    pair.tap(NEXT)
+    pair.run(TIME_TO_LIVE + 0.1)
+    assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [(Status.EXPIRED, Reason.LATE)]
+    pair.set_weather("signaling", Weather())
+    pair.run(3)
+    assert pair.deck.performed == []
+    pair.tap(NEXT)
+    pair.run(0.1)
+    assert pair.deck.slide == 2
 
 
 def test_an_introduction_names_the_session_it_follows() -> None:

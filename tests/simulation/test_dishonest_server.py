@@ -269,6 +269,37 @@ async def test_what_was_kept_for_a_minute_is_not_performed(
     assert name is None or agent.counts[name] >= len(sent)
 
 
+async def test_a_tap_after_a_welcome_that_was_kept_for_a_minute_is_performed_and_not_late(
+    server: DishonestServer, clock: SharedClock
+) -> None:
+    """The welcome's clock is a minute old: a deadline that followed from it would be long past."""
+    agent = server.hosts["h1"]
+    kept: list[Carried] = []
+
+    def keep_welcomes(message: Carried) -> list[Carried]:
+        if message.data[0] == WELCOME:
+            kept.append(message)
+            return []
+        return [message]
+
+    server.policy = keep_welcomes
+    speaker = server.add_presenter("m1", rule_of(agent))
+    await speaker.until(lambda: kept)
+    clock.pass_time(58)
+    frames: list[Carried] = []
+    server.policy = lambda message: [message]
+    server.deliver(kept[0])
+    receipt = await speaker.tap(NEXT)
+    assert (receipt.status, performed(agent)) == (Status.PERFORMED, [NEXT])
+    server.policy = lambda message: frames.append(message) or []  # type: ignore[func-returns-value]
+    speaker.connection.submit(NEXT)
+    clock.pass_time(2.005)
+    for message in frames:
+        server.deliver(message)
+    await speaker.until(lambda: len(speaker.receipts) == 2)
+    assert performed(agent) == [NEXT]
+
+
 @pytest.mark.parametrize("pings", [True, False])
 async def test_a_clock_skewed_by_kept_pongs_does_not_make_a_tap_live_longer(
     server: DishonestServer, clock: SharedClock, pings: bool
@@ -388,7 +419,7 @@ def meet(server: DishonestServer, handshake: PresenterHandshake) -> PresenterSes
     server.policy, before = lambda message: welcomes.append(message.data) or [], server.policy  # type: ignore[func-returns-value]
     server.deliver(Carried("h1", "m1", True, handshake.hello))
     server.policy = before
-    welcomed = handshake.receive_welcome(welcomes[-1], monotonic()) if welcomes else None
+    welcomed = handshake.receive_welcome(welcomes[-1], monotonic(), monotonic()) if welcomes else None
     return None if welcomed is None else welcomed[0]
 
 

@@ -75,16 +75,16 @@ class PresenterHandshake:
         self.hello = bytes([HELLO, len(identifier)]) + identifier + self._initiator.write_message_1(payload)
         self._finished = False
 
-    def receive_welcome(self, data: bytes, now: float) -> tuple[PresenterSession, Role] | None:
-        """The session, or None for anything that is not this host's answer to this hello."""
+    def receive_welcome(self, data: bytes, now: float, asked: float) -> tuple[PresenterSession, Role] | None:
+        """The session, or None for anything that is not this host's answer to this hello, first sent when `asked`."""
         welcome = self.read_welcome(data)
         if welcome is None:
             return None
-        return self.session(welcome, now), welcome.role
+        return self.session(welcome, now, asked), welcome.role
 
-    def session(self, welcome: Welcome, now: float) -> PresenterSession:
+    def session(self, welcome: Welcome, now: float, asked: float) -> PresenterSession:
         return PresenterSession(
-            welcome.session, welcome.keys, welcome.clock, now, self._introduction, welcome.committed
+            welcome.session, welcome.keys, welcome.clock, now, self._introduction, welcome.committed, asked
         )
 
     def read_welcome(self, data: bytes) -> Welcome | None:

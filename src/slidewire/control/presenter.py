@@ -45,6 +45,9 @@ from slidewire.control.words import verification_words
 TIME_TO_LIVE = 2.0
 UNKNOWN_AFTER = 1.5
 LASER_TIME_TO_LIVE = 0.5
+WELCOME_AGES = 1.0
+"""Seconds after its hello at which a welcome may be an old one, repeated or kept: the deadlines that follow from its
+clock may be long past. Intents then wait for the first PONG, which is a round trip."""
 INTENTS_PER_FRAME = 32
 RIDES_ALONG_AFTER = 0.010
 """An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago."""
@@ -95,7 +98,8 @@ class _Outstanding:
     intent: Intent
     submitted: float
     expires: float
-    deadline: int
+    deadline: int = 0
+    """In the host's session clock, as it was known when this was sent first."""
     first_sent: float | None = None
     last_sent: float = float("-inf")
     times_sent: int = 0
@@ -141,8 +145,10 @@ class PresenterSession:
         now: float,
         introduction: Introduction,
         committed: bytes,
+        asked: float,
     ) -> None:
-        """`introduction` is what the host is told of us; `committed` is what the host's nonce has to open."""
+        """`introduction` is what the host is told of us; `committed` is what the host's nonce has to open; `asked` is
+        when the hello was sent first."""
         self.wire = Wire(session, keys, epoch=None)
         self.wire.introduction = IntroductionRecord(introduction.encode())
         self.words: str | None = None
@@ -150,6 +156,7 @@ class PresenterSession:
         self._nonce = introduction.nonce
         self._committed = committed
         self._host_clock = HostClock(host_clock, now)
+        self._knows_clock = now - asked <= WELCOME_AGES
         self._next_sequence = 1
         self._outstanding: dict[int, _Outstanding] = {}
         self._laser_sequence = 0
@@ -161,15 +168,14 @@ class PresenterSession:
         """Send an intent; its sequence number. It expires `time_to_live` seconds from now."""
         sequence = self._next_sequence
         self._next_sequence += 1
-        deadline = (self._host_clock.read(now) + round(time_to_live * 1000)) & 0xFFFFFFFF
-        self._outstanding[sequence] = _Outstanding(intent, now, now + time_to_live, deadline)
+        self._outstanding[sequence] = _Outstanding(intent, now, now + time_to_live)
         self._send_intents(now)
         return sequence
 
     def point(self, points: Sequence[Point], now: float) -> int:
         """Move the laser: the last few positions, oldest first; none to switch it off."""
         self._laser_sequence += 1
-        deadline = (self._host_clock.read(now) + round(LASER_TIME_TO_LIVE * 1000)) & 0xFFFFFFFF
+        deadline = self._deadline(now, LASER_TIME_TO_LIVE)
         self.wire.send(Laser(self._laser_sequence, deadline, tuple(points)), self.wire.paths.control(now))
         return self._laser_sequence
 
@@ -215,6 +221,9 @@ class PresenterSession:
                         self.wire.counts["words_false"] += 1
                 case Pong(stamp, clock, version):
                     self._host_clock.learn(clock, stamp, now)
+                    if not self._knows_clock:
+                        self._knows_clock = True
+                        self._send_intents(now)
                     self._effects.append(StateVersion(version))
                 case Ack(sequence):
                     if (waiting := self._outstanding.get(sequence)) is not None:
@@ -259,6 +268,9 @@ class PresenterSession:
 
     # Inside
 
+    def _deadline(self, now: float, time_to_live: float) -> int:
+        return (self._host_clock.read(now) + round(time_to_live * 1000)) & 0xFFFFFFFF
+
     def _judge_paths(self, now: float) -> None:
         self._effects.extend(PathSilent(path.name) for path in self.wire.paths.died(now))
 
@@ -269,7 +281,7 @@ class PresenterSession:
             for sequence, waiting in self._outstanding.items()
             if not waiting.acknowledged and now < waiting.expires and waiting.may_go(now)
         ]
-        paths = self.wire.paths.control(now)
+        paths = self.wire.paths.control(now) if self._knows_clock else []
         if not due or not paths:
             for _, waiting in due:
                 waiting.skip(now)
@@ -280,6 +292,8 @@ class PresenterSession:
         for start in range(0, len(due), INTENTS_PER_FRAME):
             self.wire.send(floor, paths)
             for sequence, waiting in due[start : start + INTENTS_PER_FRAME]:
+                if waiting.first_sent is None:
+                    waiting.deadline = self._deadline(now, waiting.expires - now)
                 waiting.sent(now)
                 self.wire.send(IntentRecord(sequence, waiting.deadline, waiting.intent), paths)
             self.wire.end_frame()

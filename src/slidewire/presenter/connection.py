@@ -80,6 +80,8 @@ class PresenterConnection:
         self._host: str | None = None
         self._ice_servers: list[IceServer] = []
         self._handshake: PresenterHandshake | None = None
+        self._asked = 0.0
+        """When the first hello of this handshake was due."""
         self._next_hello = float("-inf")
         self._session: PresenterSession | None = None
         self._peers: dict[int, Peer] = {}
@@ -221,6 +223,7 @@ class PresenterConnection:
             self._handshake = PresenterHandshake(
                 self._link.link_id, self._link.psk, secrets.token_bytes(32), introduction
             )
+            self._asked = max(monotonic(), self._next_hello)
             self._send_hello()
 
     def _send_hello(self) -> None:
@@ -233,7 +236,8 @@ class PresenterConnection:
         self._hello_alarm.set(self._next_hello if self._next_hello > now else now + REPEAT_HELLO)
 
     def _receive_welcome(self, data: bytes) -> None:
-        if self._handshake is None or (welcomed := self._handshake.receive_welcome(data, monotonic())) is None:
+        attempt, now = self._handshake, monotonic()
+        if attempt is None or (welcomed := attempt.receive_welcome(data, now, self._asked)) is None:
             self._counts["welcome_not_ours"] += 1
             return
         self._handshake = None

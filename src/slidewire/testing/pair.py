@@ -61,8 +61,14 @@ class Pair:
     """A presenter session and a host session after a real handshake, and the paths between them."""
 
     def __init__(
-        self, seed: int, weather: Mapping[str, Weather] | None = None, role: Role = Role.CLICK, performing: float = 0.0
+        self,
+        seed: int,
+        weather: Mapping[str, Weather] | None = None,
+        role: Role = Role.CLICK,
+        performing: float = 0.0,
+        welcome_kept: float = 0.0,
     ) -> None:
+        """`welcome_kept`: seconds between the host's welcome and its arrival."""
         self.seed = seed
         self.rng = random.Random(seed)
         self.now = 1000.0
@@ -84,7 +90,9 @@ class Pair:
         welcome = handshake.read_welcome(admitted.welcome)
         assert welcome is not None
         self.presenter_keys = welcome.keys
-        self.presenter = handshake.session(welcome, self.now)
+        asked = self.now
+        self.now += welcome_kept
+        self.presenter = handshake.session(welcome, self.now, asked)
         self.step = 0.0
         """If not zero, everything happens at multiples of this many seconds."""
         self.host: HostSession = admitted.session

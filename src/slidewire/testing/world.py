@@ -239,7 +239,7 @@ class Presenter(Machine):
         """Whom the server says it is talking to."""
         self.session: PresenterSession | None = None
         self._handshake: PresenterHandshake | None = None
-        self._next_hello = 0.0
+        self._asked = self._next_hello = 0.0
         self._silent_since: float | None = None
 
     def host_is(self, host: Host | None) -> None:
@@ -266,6 +266,7 @@ class Presenter(Machine):
             replaces = session_name(self.session.wire) if self.session is not None else ""
             introduction = Introduction(self.world.rng.randbytes(16), "Ada", "phone", replaces)
             self._handshake = PresenterHandshake(LINK_ID, PSK, self.world.rng.randbytes(32), introduction)
+            self._asked = self.now
             self._send_hello()
 
     def _send_hello(self) -> None:
@@ -277,7 +278,7 @@ class Presenter(Machine):
 
     def receive_signaling(self, data: bytes) -> None:
         if data[0] == WELCOME and self._handshake is not None:
-            welcomed = self._handshake.receive_welcome(data, self.now)
+            welcomed = self._handshake.receive_welcome(data, self.now, self._asked)
             if welcomed is not None:
                 self._handshake = None
                 if self.session is not None:

@@ -363,7 +363,7 @@ export class Connection {
 
   async #receiveWelcome(data: Bytes, from: string | null): Promise<void> {
     const waiting = this.#handshake
-    const made = await waiting?.attempt?.receiveWelcome(data, this.now())
+    const made = await waiting?.attempt?.receiveWelcome(data, this.now(), waiting.since)
     if (!made || this.#handshake !== waiting || waiting?.host !== from) return
     const now = this.now()
     this.#handshake = null

@@ -49,15 +49,15 @@ export class Handshake {
     return new Handshake(initiator, hello, nonce, utf8(JSON.stringify({ ...identity, replaces })))
   }
 
-  /** The session, or `null` for anything that is not this host's answer to this hello. */
-  async receiveWelcome(data: Bytes, now: number): Promise<Meeting | null> {
+  /** The session, or `null` for anything that is not this host's answer to this hello, first sent when `asked`. */
+  async receiveWelcome(data: Bytes, now: number, asked: number): Promise<Meeting | null> {
     if (data[0] !== WELCOME) return null
     try {
       const { payload, keys } = await this.initiator.finish(data.slice(1))
       const { clock, commit, role, session: id } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
       if (!Number.isInteger(id) || !Number.isInteger(clock) || !ROLES.includes(role)) return null
       const { nonce } = this
-      const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said))
+      const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said), asked)
       return { session, role, hash: keys.handshakeHash, nonce, commit }
     } catch {
       return null

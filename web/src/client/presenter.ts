@@ -16,6 +16,9 @@ import { type Arrived, type Message, type Transmit, Wire } from './wire.ts'
 const TIME_TO_LIVE = 2000
 const UNKNOWN_AFTER = 1500
 const LASER_TIME_TO_LIVE = 500
+/** This long after its hello a welcome may be an old one, repeated or kept: the deadlines that follow from its clock may
+ * be long past. Intents then wait for the first PONG, which is a round trip. */
+const WELCOME_AGES = 1000
 const INTENTS_PER_FRAME = 32
 /** An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago. */
 const RIDES_ALONG_AFTER = 10
@@ -51,6 +54,7 @@ interface Outstanding {
   intent: Intent
   submitted: number
   expires: number
+  /** In the host's session clock, as it was known when this was sent first. */
   deadline: number
   firstSent: number | null
   lastSent: number
@@ -102,8 +106,18 @@ export class PresenterSession {
   #laserSequence = 0
   readonly #effects: Effect[] = []
 
-  /** `introduction` is what the host is told of us (control.md §2). */
-  constructor(session: number, keys: { send: Bytes; receive: Bytes }, hostClock: number, now: number, introduction: Bytes) {
+  #knowsClock: boolean
+
+  /** `introduction` is what the host is told of us (control.md §2); `asked` is when the hello was sent first. */
+  constructor(
+    session: number,
+    keys: { send: Bytes; receive: Bytes },
+    hostClock: number,
+    now: number,
+    introduction: Bytes,
+    asked = now,
+  ) {
+    this.#knowsClock = now - asked <= WELCOME_AGES
     this.#wire = new Wire(session, keys.send, keys.receive)
     this.#wire.introduction = introduction
     this.#hostClock = new HostClock(hostClock, now)
@@ -125,7 +139,7 @@ export class PresenterSession {
       intent,
       submitted: now,
       expires: now + timeToLive,
-      deadline: this.#deadline(now, timeToLive),
+      deadline: 0,
       firstSent: null,
       lastSent: -Infinity,
       timesSent: 0,
@@ -173,6 +187,10 @@ export class PresenterSession {
       switch (record.type) {
         case 'pong':
           this.#hostClock.learn(record.clock, record.stamp, now)
+          if (!this.#knowsClock) {
+            this.#knowsClock = true
+            this.#sendIntents(now)
+          }
           this.#effects.push({ type: 'state_version', version: record.version })
           break
         case 'met':
@@ -261,7 +279,7 @@ export class PresenterSession {
   /** Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next. */
   #sendIntents(now: number): void {
     const due = [...this.#waiting].filter(([, waiting]) => !waiting.acknowledged && now < waiting.expires && mayGo(waiting, now))
-    const paths = this.#wire.paths.control(now)
+    const paths = this.#knowsClock ? this.#wire.paths.control(now) : []
     const [floor] = this.#waiting.keys()
     if (paths.length === 0) for (const [, waiting] of due) skip(waiting, now)
     if (paths.length === 0 || floor === undefined) return
@@ -269,6 +287,7 @@ export class PresenterSession {
     for (let start = 0; start < due.length; start += INTENTS_PER_FRAME) {
       this.#wire.send({ type: 'floor', sequence: floor }, paths)
       for (const [sequence, waiting] of due.slice(start, start + INTENTS_PER_FRAME)) {
+        if (waiting.firstSent === null) waiting.deadline = this.#deadline(now, waiting.expires - now)
         markSent(waiting, now)
         const { verb, argument } = waiting.intent
         this.#wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, paths)

@@ -45,6 +45,14 @@ test('every frame says who it is until the host has answered that, and none afte
   expect([world.introductions, world.receipts.length]).toEqual([said, 2])
 })
 
+test.each([0, 900, 1100, 60_000])('a tap right after a welcome that took %i ms is performed', (kept) => {
+  const world = new World(1, 4_000_000_000, kept)
+  world.pathUp('signaling', 'signaling', { delay: 50 })
+  tap(world)
+  world.run(300)
+  expect(world.receipts.map(({ status, ms }) => [status, ms])).toEqual([['performed', kept > 1000 ? 200 : 100]])
+})
+
 test('a tap goes out on every path, each frame of its own', () => {
   const world = new World(1)
   world.pathUp('signaling', 'signaling')

@@ -108,11 +108,12 @@ export class World {
   private inFlight: { at: number; path: string; up: boolean; data: Bytes }[] = []
   private nextRepeat = 0
 
-  constructor(seed: number, hostAhead = 4_000_000_000) {
+  /** `kept`: how long the welcome took, whose clock is as old. */
+  constructor(seed: number, hostAhead = 4_000_000_000, kept = 0) {
     this.random = seeded(seed)
     this.host = new HostTwin((now) => (Math.round(now) + hostAhead) >>> 0)
     const keys = { send: KEY_UP, receive: KEY_DOWN }
-    this.presenter = new PresenterSession(SESSION, keys, this.host.clock(this.now), this.now, INTRODUCTION)
+    this.presenter = new PresenterSession(SESSION, keys, this.host.clock(this.now - kept), this.now, INTRODUCTION, this.now - kept)
   }
 
   pathUp(name: string, kind: PathKind, weather: Partial<Weather> = {}): void {
