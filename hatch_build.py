@@ -1,12 +1,17 @@
-"""The build hook: no wheel and no source archive of Slidewire leaves without the web pages.
+"""The build hook: no wheel and no source archive of Slidewire leaves without the web pages, and a wheel that was made
+where there is a C compiler has the relay's compiled data path.
 
 In a work tree they are built when they are absent or stale; the build environment then gets Node.js as a Python
 package if the machine has none. A source archive already carries them, so installing from one never needs Node.js.
-An editable install needs no pages: `tools/pages.py` makes them in place.
+An editable install needs neither: `tools/pages.py` and `tools/compiled.py` make them in place.
+
+Without a compiler the wheel is for every machine, and the relay's data path is plain Python; with one it is for
+machines like this one, whatever their version of Python. SLIDEWIRE_NO_COMPILER=1 asks for the former.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +19,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tools import pages
+from tools import compiled, pages
 
 
 class PagesHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's own documentation leaves the config open
@@ -44,3 +49,17 @@ class PagesHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's ow
             )
         # git ignores the pages, and so would hatchling.
         build_data["artifacts"].append("/src/slidewire/server/pages/**")
+        if self.target_name == "wheel" and not os.environ.get("SLIDEWIRE_NO_COMPILER"):
+            self._compile(build_data)
+
+    def _compile(self, build_data: dict[str, Any]) -> None:
+        try:
+            if not compiled.fresh() and not compiled.build():
+                self.app.display_warning("No C compiler: this wheel's relay has the plain data path only.")
+                return
+        except compiled.CompileError as error:
+            self.app.display_warning(f"The relay's compiled data path is left out. The compiler said:\n{error}")
+            return
+        build_data["artifacts"].append("/src/slidewire/aio/_relay.so")
+        build_data["pure_python"] = False
+        build_data["tag"] = compiled.wheel_tag()

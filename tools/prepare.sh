@@ -1,4 +1,5 @@
-# What `run` and `test` share: a virtual environment and the web pages, made once and again when their inputs change.
+# What `run` and `test` share: a virtual environment, the web pages and the relay's compiled data path (where there is a C
+# compiler), made once and again when their inputs change.
 #
 # Each step leaves its stamp last, so a step that was interrupted is done again. Everything is said on stderr: stdout
 # belongs to the program. Two callers at once take turns on a lock.
@@ -60,7 +61,7 @@ prepare() {
     wanted="$root $(fingerprint)"
     # The everyday case, in a few milliseconds: nothing that matters is newer than the last time all was well.
     if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -f "$root/src/slidewire/server/pages/.built-from" ] &&
-        [ -z "$(find "$root/web" "$root/tools" \( -name node_modules -o -name dist -o -name __pycache__ \) -prune -o -newer "$stamp" -print -quit)" ]; then
+        [ -z "$(find "$root/web" "$root/tools" "$root/src/slidewire/aio/_relay.c" \( -name node_modules -o -name dist -o -name __pycache__ \) -prune -o -newer "$stamp" -print -quit)" ]; then
         return
     fi
     (
@@ -80,6 +81,7 @@ prepare() {
                 stop "pip could not install; what it said above tells why"
         fi
         "$python" "$root/tools/pages.py" || exit 1
+        "$python" "$root/tools/compiled.py" || exit 1
         # The stamp bears the time at which we began, so that what changed meanwhile is looked at next time.
         echo "$wanted" >"$stamp"
         touch -r "$root/.venv/.preparing" "$stamp"

@@ -1,8 +1,7 @@
 """The TURN server on sockets: datagrams and streams to the core, its effects to sockets, its timer to the loop.
 
-The core decides. The one thing done here besides is the fast path: ChannelData of a UDP client goes out, and comes
-back, after one question to its allocation, without an effect in between. The tables belong to the core; here they are
-read.
+The core decides. ChannelData of UDP clients does not come by here: it goes out, and comes back, on the data path
+(`datapath`), by the core's tables and without an effect in between.
 """
 
 from __future__ import annotations
@@ -10,22 +9,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
-from slidewire.aio import udp
 from slidewire.aio.clock import monotonic
+from slidewire.aio.datapath import DataPath
 from slidewire.aio.loop import Alarm
+from slidewire.aio.plain import PlainPath
 from slidewire.aio.stream import SocketAddress, StreamConnection
-from slidewire.aio.udp import HEADROOM, UdpSocket, bind_udp
+from slidewire.aio.udp import UdpSocket, bind_udp
 from slidewire.stun.address import Address
-from slidewire.turn.allocation import Allocation
 from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
     FiveTuple,
     Opened,
     OpenRelay,
+    Route,
     SendToClient,
     SendToPeer,
     Transport,
@@ -46,10 +45,18 @@ class RelayHost:
 
 
 class RelayShell:
-    """Also the owner of stream connections: give it to a `StreamListener`."""
+    """Also the owner of stream connections: give it to a `StreamListener`.
+
+    The core has to count with the path's meters. `shared`: other processes listen on the same addresses.
+    """
 
     def __init__(
-        self, core: TurnServer, hosts: Mapping[int, RelayHost], ports: tuple[int, int] = (FIRST_PORT, LAST_PORT)
+        self,
+        core: TurnServer,
+        hosts: Mapping[int, RelayHost],
+        ports: tuple[int, int] = (FIRST_PORT, LAST_PORT),
+        path: DataPath | None = None,
+        shared: bool = False,
     ) -> None:
         self._core = core
         self._hosts = hosts
@@ -58,79 +65,65 @@ class RelayShell:
         self._listeners: dict[SocketAddress, UdpSocket] = {}
         self._streams: dict[FiveTuple, StreamConnection] = {}
         self._names: dict[StreamConnection, FiveTuple] = {}
+        self._shared = shared
         self._now = monotonic()
+        self._path = path or PlainPath()
+        self._path.start(self, core)
 
     # --- datagrams ----------------------------------------------------------------------------------------------------
 
     def listen(self, host: str, port: int) -> SocketAddress:
         """Serve UDP clients here. Raises OSError."""
-        listener = UdpSocket(bind_udp(host, port, listener=True))
-        server = listener.address
+        listener = UdpSocket(bind_udp(host, port, listener=True, shared=self._shared))
+        server = listener.name
         self._core.listens_on(Address(server[0], server[1]))
         self._listeners[server] = listener
-        clients = self._core.clients_of(Transport.UDP, server)
-        listener.start(partial(self._from_client, clients, server), self._tick, self._settle)
+        self._path.listen(listener, self._core.clients_of(Transport.UDP, server))
         return server
 
-    def _from_client(
-        self, clients: Mapping[SocketAddress, Allocation], server: SocketAddress, size: int, source: SocketAddress
-    ) -> None:
-        buffer = udp.buffer
-        if size >= 4 and buffer[HEADROOM] & 0xC0 == 0x40:
-            allocation = clients.get(source)
-            if allocation is None:
-                return
-            length = buffer[HEADROOM + 2] << 8 | buffer[HEADROOM + 3]
-            if length > size - 4:
-                return
-            number = buffer[HEADROOM] << 8 | buffer[HEADROOM + 1]
-            channel = allocation.to_peer(number, length, self._now)
-            if channel is not None:
-                channel.relay.send(udp.view[HEADROOM + 4 : HEADROOM + 4 + length], channel.target)
-            return
-        data = bytes(udp.view[HEADROOM : HEADROOM + size])
-        self._core.receive_datagram(data, FiveTuple(Transport.UDP, source, server), self._now)
-        self._carry_out()
+    @property
+    def listeners(self) -> tuple[UdpSocket, ...]:
+        return tuple(self._listeners.values())
 
-    def _from_peer(self, relay: UdpSocket, size: int, source: SocketAddress) -> None:
-        allocation = self._core.allocation_of(relay)
-        if allocation is None:
-            return
-        peer = Address(source[0], source[1])
-        number = allocation.from_peer(peer, size, self._now)
-        if number is None:
-            return
-        client = allocation.client
-        if number and client.transport is Transport.UDP:
-            buffer = udp.buffer
-            buffer[0], buffer[1], buffer[2], buffer[3] = number >> 8, number & 0xFF, size >> 8, size & 0xFF
-            self._listeners[client.server].send(udp.view[: HEADROOM + size], client.client)
-            return
-        self._core.deliver(allocation, number, bytes(udp.view[HEADROOM : HEADROOM + size]), peer)
+    # --- what the data path hands up (datapath.Owner) -----------------------------------------------------------------
+
+    def from_client(self, listener: UdpSocket, data: bytes, source: SocketAddress) -> None:
+        self._core.receive_datagram(data, FiveTuple(Transport.UDP, source, listener.name), self._now)
+
+    def from_peer(self, relay: UdpSocket, data: bytes, source: SocketAddress) -> None:
+        self._core.receive_from_peer(relay, data, Address(source[0], source[1]), self._now)
+
+    def tick(self) -> float:
+        self._now = monotonic()
+        return self._now
+
+    def settle(self) -> None:
+        """Carry out what the core wants. Call it as well after anything was done to the core from outside."""
         self._carry_out()
+        self._alarm.set(self._core.get_timer())
 
     # --- streams (StreamOwner) ----------------------------------------------------------------------------------------
 
     def opened(self, connection: StreamConnection) -> bool:
         transport = Transport.TLS if connection.is_tls else Transport.TCP
         name = FiveTuple(transport, connection.remote, connection.local)
-        if not self._core.stream_opened(name, self._tick()):
+        if not self._core.stream_opened(name, self.tick()):
             return False
         self._streams[name] = connection
         self._names[connection] = name
-        self._settle()
+        self.settle()
         return True
 
     def received(self, connection: StreamConnection, data: bytes) -> None:
-        self._core.receive_stream(self._names[connection], data, self._tick())
-        self._settle()
+        self._core.receive_stream(self._names[connection], data, self.tick())
+        self.settle()
 
     def closed(self, connection: StreamConnection) -> None:
         name = self._names.pop(connection, None)
         if name is not None:
             del self._streams[name]
-            self._core.stream_closed(name, self._tick())
-            self._settle()
+            self._core.stream_closed(name, self.tick())
+            self.settle()
 
     # --- the loop -----------------------------------------------------------------------------------------------------
 
@@ -138,32 +131,20 @@ class RelayShell:
         """Close every socket of ours; the listeners of streams are their makers' to close."""
         self._alarm.set(None)
         for listener in self._listeners.values():
-            listener.close()
+            self._path.close(listener)
         for connection in list(self._names):
             connection.close()
         for allocation in self._core.allocations:
             for relay in allocation.relays.values():
-                relay.handle.close()
+                self._path.close(relay.handle)
+        self._path.stop()
         self._listeners.clear()
         self._streams.clear()
         self._names.clear()
 
-    def settle(self) -> None:
-        """Call it after anything was done to the core from outside."""
-        self._tick()
-        self._settle()
-
-    def _tick(self) -> float:
-        self._now = monotonic()
-        return self._now
-
-    def _settle(self) -> None:
-        self._carry_out()
-        self._alarm.set(self._core.get_timer())
-
     def _time_passed(self) -> None:
-        self._core.handle_timer(self._tick())
-        self._settle()
+        self._core.handle_timer(self.tick())
+        self.settle()
 
     def _carry_out(self) -> None:
         next_effect = self._core.next_effect
@@ -177,8 +158,10 @@ class RelayShell:
                     relay.send_unfragmented(data, peer)
                 case OpenRelay():
                     self._open(effect)
+                case Route(allocation):
+                    self._path.route(allocation)
                 case CloseRelay(relay):
-                    relay.close()
+                    self._path.close(relay)
                 case CloseStream(client):
                     connection = self._streams.pop(client)
                     del self._names[connection]
@@ -215,7 +198,7 @@ class RelayShell:
             sibling = self._try(host, port + 1)
             if sibling is not None:
                 return relay, sibling
-            relay.handle.close()
+            self._path.close(relay.handle)
         return None
 
     def _try(self, host: RelayHost, port: int) -> Opened | None:
@@ -223,5 +206,9 @@ class RelayShell:
             relay = UdpSocket(bind_udp(host.bound, port))
         except OSError:
             return None
-        relay.start(partial(self._from_peer, relay), self._tick, self._settle)
+        try:
+            self._path.relay(relay)
+        except OSError:
+            relay.close()
+            return None
         return Opened(relay, Address(host.bound, port), Address(host.announced, port))

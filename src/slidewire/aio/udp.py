@@ -1,56 +1,50 @@
-"""UDP sockets, drained.
+"""UDP sockets, and sending through them. Receiving is a data path's: see `datapath`.
 
-asyncio's own datagram transport takes 256 KiB of fresh memory for every datagram, and is a fifth as fast as what is
-done here: when the socket is readable, receive into one buffer until it would block or the budget is spent, so that one
-busy socket does not starve the others. What cannot be sent at once is dropped, as UDP may.
+What cannot be sent at once is dropped, as UDP may.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import errno
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
-HEADROOM: Final = 4
-"""Room in front of what was received: a ChannelData header fits, so that forwarding copies nothing."""
-BUDGET: Final = 64
 _LISTENER_BYTES: Final = 4 << 20
+_UDP_SEGMENT: Final = 103
+"""Linux 4.18: datagrams of one size for one destination travel the kernel as one."""
+_REFUSALS: Final = frozenset({errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+SEGMENTS: Final = 64
+SEGMENTED_BYTES: Final = 65_000
 
 SocketAddress = tuple[Any, ...]
-
-buffer: Final = bytearray(HEADROOM + 65_536)
-"""Where every datagram is received, after HEADROOM. It is overwritten by the next one."""
-view: Final = memoryview(buffer)
-_payload: Final = view[HEADROOM:]
-
-Received = Callable[[int, SocketAddress], None]
-"""(size, source); the bytes are in `buffer`."""
 
 
 class UdpSocket:
     """One bound socket."""
 
-    __slots__ = ("_after", "_before", "_loop", "_received", "_socket", "address", "is_ipv6", "sendto")
+    __slots__ = ("_socket", "is_ipv6", "name", "receive_into", "sendto", "watched")
 
     def __init__(self, bound: socket.socket) -> None:
         bound.setblocking(False)
         self._socket = bound
-        self._loop = asyncio.get_running_loop()
         self.is_ipv6 = bound.family == socket.AF_INET6
-        self.address: SocketAddress = bound.getsockname()
         self.sendto = bound.sendto
+        self.receive_into = bound.recvfrom_into
+        self.name: SocketAddress = bound.getsockname()
+        self.watched: Any = None
+        """What its data path knows it by."""
 
-    def start(self, received: Received, before: Callable[[], object], after: Callable[[], object]) -> None:
-        """Call `received` for each datagram, and the others before and after each run of them."""
-        self._received, self._before, self._after = received, before, after
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+    @property
+    def fileno(self) -> int:
+        """-1 once it is closed."""
+        return self._socket.fileno()
 
     def close(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket.fileno())
-            self._socket.close()
+        """After the data path has let go of it."""
+        self._socket.close()
 
     def send(self, data: bytes | memoryview, target: SocketAddress) -> bool:
         """False if it could not be sent: no room, nobody there, too large. Nothing more will be said about it."""
@@ -58,6 +52,19 @@ class UdpSocket:
             self.sendto(data, target)
         except OSError:
             return False
+        return True
+
+    def send_segments(self, datagrams: Sequence[memoryview], size: int, target: SocketAddress) -> bool:
+        """Several of one size in one trip through the kernel. False if it refuses, and then they went one by one."""
+        try:
+            self._socket.sendmsg(
+                datagrams, [(socket.IPPROTO_UDP, _UDP_SEGMENT, size.to_bytes(2, sys.byteorder))], 0, target
+            )
+        except OSError as error:
+            if error.errno in _REFUSALS:
+                for datagram in datagrams:
+                    self.send(datagram, target)
+                return False
         return True
 
     def send_unfragmented(self, data: bytes, target: SocketAddress) -> bool:
@@ -71,29 +78,27 @@ class UdpSocket:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(level, option, 0)
 
-    def _readable(self) -> None:
-        receive, received, fileno = self._socket.recvfrom_into, self._received, self._socket.fileno
-        self._before()
-        for _ in range(BUDGET):
-            try:
-                size, source = receive(_payload)
-            except (BlockingIOError, InterruptedError):
-                break
-            except OSError:
-                if fileno() < 0:
-                    break  # what was received led to its closing
-                continue  # an ICMP error about something sent earlier; the socket is as good as before
-            received(size, source)
-        self._after()
+
+def segments() -> int:
+    """How many datagrams `send_segments` takes at once; 1 where the kernel does not know how."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, 0)
+        except OSError:
+            return 1
+    return SEGMENTS
 
 
-def bind_udp(host: str, port: int, *, listener: bool = False) -> socket.socket:
-    """A bound socket of the host's family (IPv6 alone, not both). Raises OSError."""
+def bind_udp(host: str, port: int, *, listener: bool = False, shared: bool = False) -> socket.socket:
+    """A bound socket of the host's family (IPv6 alone, not both). Raises OSError. `shared`: with other processes, among
+    whom the kernel divides the clients by their address."""
     ipv6 = ":" in host
     bound = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         if ipv6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if listener:
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 bound.setsockopt(socket.SOL_SOCKET, option, _LISTENER_BYTES)
