@@ -14,7 +14,7 @@ from slidewire.control.handshake import (
     prologue,
     session_name,
 )
-from slidewire.control.host import Established, Pretended
+from slidewire.control.host import INTENTS_AT_ONCE, LASERS_AT_ONCE, Established, Pretended
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction, commitment, read_introduction
 from slidewire.control.noise import Initiator
@@ -465,6 +465,45 @@ def test_without_a_pong_no_tap_leaves_after_a_late_welcome() -> None:
     pair.tap(NEXT)
     pair.run(0.1)
     assert pair.deck.slide == 2
+
+
+def test_who_taps_too_fast_is_refused_and_told_so() -> None:
+    pair = Pair(seed=50)
+    for _ in range(INTENTS_AT_ONCE + 100):
+        pair.tap(NEXT)
+    pair.run(0.5)
+    assert pair.deck.slide == 1 + INTENTS_AT_ONCE
+    refused = [receipt for receipt in pair.receipts if receipt.status is Status.REFUSED]
+    assert len(refused) == 100 and {receipt.reason for receipt in refused} == {Reason.RATE}
+    assert pair.host.wire.counts["intents_too_fast"] == 100
+    pair.run(0.5)
+    pair.tap(PREVIOUS)
+    pair.run(0.1)
+    assert pair.receipts[-1].status is Status.PERFORMED, "a second later it goes on"
+
+
+def test_a_key_held_down_for_a_minute_is_never_too_fast() -> None:
+    pair = Pair(seed=51, weather={"direct": Weather(delay=0.02, loss=0.1)})
+    for _ in range(60 * 33):
+        pair.tap(NEXT)
+        pair.run(1 / 33)
+    pair.run(1)
+    assert {receipt.status for receipt in pair.receipts} == {Status.PERFORMED}
+
+
+def test_a_laser_that_is_too_fast_is_dropped_and_thirty_a_second_are_not() -> None:
+    pair = Pair(seed=52)
+    for number in range(300):
+        pair.presenter.point([Point(number / 300, 0.5)], pair.now)
+        pair._drain()
+        pair.run(1 / 30)
+    assert len(pair.deck.pointed) == 300
+    for _ in range(500):
+        pair.presenter.point([Point(0.5, 0.5)], pair.now)
+        pair._drain()
+    pair.run(0.1)
+    assert 300 < len(pair.deck.pointed) < 300 + LASERS_AT_ONCE + 20
+    assert pair.host.wire.counts["laser_too_fast"] > 300
 
 
 def test_an_introduction_names_the_session_it_follows() -> None:

@@ -16,7 +16,7 @@ import pytest
 from slidewire.aio.clock import monotonic
 from slidewire.control.handshake import HELLOS_AT_ONCE, Admission, Door, PresenterHandshake, hello_link, prologue
 from slidewire.control.host import HostSession
-from slidewire.control.intents import Intent, Role, Status, Verb
+from slidewire.control.intents import Intent, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.noise import HandshakeError, Initiator, Responder
 from slidewire.control.paths import PathKind
@@ -646,6 +646,19 @@ async def test_a_muted_presenter_stays_muted_in_its_next_session(server: Dishone
     await speaker.until(lambda: session_of(speaker) != session)
     assert (await speaker.tap(NEXT)).status is Status.REFUSED
     assert performed(agent) == []
+
+
+async def test_a_link_holder_who_floods_is_refused_and_the_others_go_on(server: DishonestServer) -> None:
+    agent, flooder = await a_speaker(server, "m1")
+    _, speaker = await a_speaker(server, "m2")
+    for _ in range(700):
+        flooder.connection.submit(NEXT)
+        await asyncio.sleep(0)
+    await flooder.until(lambda: len(flooder.receipts) == 700)
+    refused = sum(receipt.reason is Reason.RATE for receipt in flooder.receipts)
+    assert refused > 100 and agent.counts["intents_too_fast"] == refused
+    assert len(performed(agent)) < 600
+    assert (await speaker.tap(goto(7))).status is Status.PERFORMED
 
 
 async def test_lies_about_members_cost_a_path_and_nothing_else(server: DishonestServer) -> None:

@@ -20,6 +20,7 @@ from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Stat
 from slidewire.control.introduction import Introduction, read_introduction
 from slidewire.control.noise import TransportKeys
 from slidewire.control.paths import PathKind
+from slidewire.control.rate import Bucket
 from slidewire.control.records import (
     Ack,
     Floor,
@@ -41,6 +42,9 @@ AHEAD = 1024
 RECEIPTS_KEPT = 2048
 REPEAT_RECEIPT_FOR = 3.0
 ANSWERS_COPIES_AFTER = 0.010
+INTENTS_PER_SECOND, INTENTS_AT_ONCE = 40.0, 400
+"""Of one session. A key that is held down repeats 30 times a second; two hundred taps at once are two hundred steps."""
+LASERS_PER_SECOND, LASERS_AT_ONCE = 120.0, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ class HostSession:
         self._performing: dict[int, IntentRecord] = {}
         self._settled: OrderedDict[int, _Settled] = OrderedDict()
         self._laser_sequence = 0
+        self._intents = Bucket(INTENTS_PER_SECOND, INTENTS_AT_ONCE)
+        self._lasers = Bucket(LASERS_PER_SECOND, LASERS_AT_ONCE)
         self._effects: deque[Effect] = deque()
 
     @property
@@ -295,6 +301,9 @@ class HostSession:
     def _turn_comes(self, record: IntentRecord, now: float) -> None:
         if self._is_late(record.deadline, now):
             self._answer(record.sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
+        elif not self._intents.take(now):
+            self.wire.counts["intents_too_fast"] += 1
+            self._answer(record.sequence, Outcome(Status.REFUSED, reason=Reason.RATE), now)
         else:
             self._performing[record.sequence] = record
             self._effects.append(Perform(record.sequence, record.intent))
@@ -319,6 +328,9 @@ class HostSession:
             return
         if self._is_late(record.deadline, now):
             self.wire.counts["laser_late"] += 1
+            return
+        if not self._lasers.take(now):
+            self.wire.counts["laser_too_fast"] += 1
             return
         self._laser_sequence = record.sequence
         reason = self.permit_laser()

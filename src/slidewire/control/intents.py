@@ -61,6 +61,7 @@ class Reason(enum.IntEnum):
     UNSEEN = 13
     NOT_ADMITTED = 14
     SLIDE_UNKNOWN = 15
+    RATE = 16
 
     @classmethod
     def _missing_(cls, value: object) -> Reason:

@@ -31,6 +31,8 @@ from slidewire.signaling.client import Event, Lost, Refused, SignalingClient
 
 GIVE_UP_WAITING = 5.0
 """Seconds after the input's end within which every receipt has come, or was declared unknown."""
+_WHY = {Reason.RATE: "too many at once: wait a second, then send no more than 40 a second"}
+"""Where the reason's own word does not say what to do."""
 
 
 class PresentError(Exception):
@@ -174,7 +176,7 @@ class TerminalPresenter:
         if reason is not Reason.NONE:
             told["reason"] = reason.word
         moved = "" if before is None else f" {before} → {after}"
-        why = "" if reason is Reason.NONE else f" ({reason.word})"
+        why = "" if reason is Reason.NONE else f" ({_WHY.get(reason, reason.word)})"
         took = "" if elapsed is None else f", {elapsed * 1000:.0f} ms"
         self._tell(told, f"{line.text}: {status.word}{moved}{why}{took}")
         self._see_whether_idle()
