@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from slidewire.cli.output import log_to_stderr, say_json
-from slidewire.cli.shutdown import stop_requested
+from slidewire.cli.shutdown import reload_requested, stop_requested
+from slidewire.cli.turn_tools import check, export_
 
 FILE = click.Path(path_type=Path)
 
@@ -24,7 +26,7 @@ def _json(command: Any) -> Any:
     return click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")(command)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--listen", multiple=True, help="Address to listen on; may be repeated.  [default: all]")
 @click.option(
     "--port", default=3478, show_default=True, type=click.IntRange(0, 65535), help="UDP and TCP. 0: free one."
@@ -39,10 +41,26 @@ def _json(command: Any) -> Any:
 @click.option("--open-relay", is_flag=True, help="Relay to any public address, not only between this server's clients.")
 @click.option("--allow-peer", multiple=True, metavar="CIDR", help="Relay there as well, even if it is private.")
 @click.option("--bandwidth", default=100.0, show_default=True, help="Mbit/s that one allocation may take; 0: no limit.")
+@click.option("--metrics", type=click.IntRange(0, 65535), help="Prometheus' numbers on 127.0.0.1:PORT. 0: a free one.")
+@click.option("--metrics-users", is_flag=True, help="… also by user.")
+@click.option(
+    "--drain",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="When asked to stop, let those who are connected stay this long. Asked again, stop at once.",
+)
+@click.option("--log-people", is_flag=True, help="--json says users and addresses as they are, not as pseudonyms.")
 @_json
 @click.option("-v", "--verbose", count=True, help="Say more on standard error.")
 def turn(as_json: bool, verbose: int, **options: Any) -> None:
-    """STUN and TURN alone: a relay that reaches nothing private, and strangers only if told to."""
+    """STUN and TURN alone: a relay that reaches nothing private, and strangers only if told to.
+
+    SIGHUP reads secrets and certificates again, as does any change of their files.
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     from slidewire.aio.loop import run
     from slidewire.server.config import ServerError
     from slidewire.turn.policy import networks
@@ -54,21 +72,38 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
         raise click.BadParameter(f"{error}; give a network such as 192.0.2.0/24", param_hint="--allow-peer") from None
 
     async def work() -> None:
+        from slidewire.server.metrics import MetricsListener
         from slidewire.server.turn import TurnService
+        from slidewire.server.turn_log import TurnLog
+        from slidewire.turn.metrics import exposition
 
         stop = stop_requested()
-        service = TurnService(_settings(options, allow))
+        settings = _settings(options, allow)
+        if as_json:
+            settings = replace(settings, report=TurnLog(say_json, people=options["log_people"]))
+        service = TurnService(settings)
         ready = await service.start()
+        assert service.core is not None
+        core = service.core
+        metrics = MetricsListener(lambda: exposition(core, users=options["metrics_users"]))
         try:
+            ports = {"udp": ready.udp, "tcp": ready.tcp, "tls": ready.tls}
+            if options["metrics"] is not None:
+                ports["metrics"] = await metrics.start(options["metrics"])
+            reload_requested(service.reload)
             if as_json:
-                ports = {"udp": ready.udp, "tcp": ready.tcp, "tls": ready.tls}
                 say_json({"event": "ready", **ports, "realm": ready.realm})
             else:
                 tls = f", TLS {ready.tls}" if ready.tls else " (no TLS without --tls-cert)"
                 print(f"STUN and TURN on UDP and TCP {ready.udp}{tls}")
                 print("`slidewire credentials` makes a login. Ctrl-C stops it.", flush=True)
             await stop
+            if options["drain"]:
+                if as_json:
+                    say_json({"event": "draining", "allocations": len(core.allocations), "seconds": options["drain"]})
+                await service.drain(options["drain"])
         finally:
+            await metrics.stop()
             await service.stop()
 
     try:
@@ -76,6 +111,10 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
     except ServerError as error:
         click.echo(f"slidewire: {error}", err=True)
         sys.exit(1)
+
+
+turn.add_command(check)
+turn.add_command(export_)
 
 
 @click.command()
@@ -105,8 +144,6 @@ def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | 
 
 
 def _settings(options: dict[str, Any], allow: Any) -> Any:
-    from dataclasses import replace
-
     from slidewire.server.turn import TurnSettings
     from slidewire.turn.limits import UNLIMITED, Limits, Rate
 

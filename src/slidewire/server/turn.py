@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from slidewire.aio import clock
+from slidewire.aio import clock, datapath
 from slidewire.aio.relay import RelayHost, RelayShell
 from slidewire.aio.stream import StreamListener
 from slidewire.aio.udp import bind_udp
@@ -27,6 +27,7 @@ from slidewire.server.config import ServerError
 from slidewire.server.turn_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path
 from slidewire.stun.address import IPV4, IPV6, pack_host
 from slidewire.turn.credentials import DEFAULT_TTL, Credentials, anybody
+from slidewire.turn.effects import Report
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import Network, PeerPolicy, nobody
 from slidewire.turn.server import TurnServer
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 REALM: Final = "slidewire"
 _WATCH_SECONDS: Final = 2.0
+_DRAIN_LOOK_SECONDS: Final = 0.1
 _TRIES: Final = 20
 _ANY: Final = {"0.0.0.0": IPV4, "::": IPV6}  # noqa: S104
 
@@ -67,6 +69,10 @@ class TurnSettings:
     knows: Callable[[str], bool] = field(default=anybody)
     """(user): whether there is such a user (still)."""
     limits: Limits = field(default_factory=Limits)
+    report: Callable[[Report], object] | None = None
+    """Told what an operator may want to read of."""
+    data_path: str | None = None
+    """plain or compiled; without, the faster one there is (see `aio.datapath`)."""
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -86,6 +92,7 @@ class TurnReady:
     tcp: int
     tls: int | None
     realm: str
+    data_path: str
 
 
 class TurnService:
@@ -126,6 +133,28 @@ class TurnService:
             await listener.close()
         self._listeners.clear()
 
+    async def drain(self, seconds: float) -> None:
+        """Give nobody anything new, and wait until everybody has left, or that long."""
+        assert self.core is not None, "start() comes first"
+        self.core.draining = True
+        deadline = clock.monotonic() + seconds
+        while self.core.allocations and clock.monotonic() < deadline:  # noqa: ASYNC110  nothing says when it is empty
+            await asyncio.sleep(_DRAIN_LOOK_SECONDS)
+
+    def reload(self) -> None:
+        """Read secrets and certificates again, now. What cannot be read stays as it was."""
+        assert self.core is not None and self._secrets is not None, "start() comes first"
+        try:
+            now = clock.wall()
+            self._secrets.refresh(now)
+            if (found := self._secrets.in_use_first(now)) != self.core.credentials.secrets:
+                self.core.credentials.secrets = found
+                log.info("The TURN secrets are others now; allocations stay as they are.")
+            if self._context is not None and self._context.refresh():
+                log.info("New connections get the new certificate.")
+        except (ServerError, OSError) as error:
+            log.warning("The TURN secrets stay as they were: %s", error)
+
     def _start(self) -> TurnReady:
         settings = self._settings
         self._secrets = SecretFile(secret_path(settings.secret_file), every=settings.rotate_seconds)
@@ -136,6 +165,10 @@ class TurnService:
         hosts = _usable(settings.listen)
         self._relay_hosts = _relay_hosts(settings, hosts)
         _raise_open_files()
+        try:
+            path = datapath.choose(settings.data_path)
+        except datapath.NoSuchPath as error:
+            raise ServerError(str(error)) from None
         self.core = TurnServer(
             realm=settings.realm,
             credentials=credentials,
@@ -144,14 +177,16 @@ class TurnService:
             wall=clock.wall,
             limits=settings.limits,
             families=self._relay_hosts,
+            make_meter=path.make_meter,
+            report=settings.report,
         )
-        self._shell = RelayShell(self.core, self._relay_hosts)
+        self._shell = RelayShell(self.core, self._relay_hosts, path=path)
         udp, tcp = self._listen(self._shell, hosts)
         tls = None
         if self._context is not None and settings.tls_port is not None:
             tls = self._listen_streams(self._shell, hosts, settings.tls_port, self._context, "--tls-port")
         self._watcher = asyncio.create_task(self._watch(), name="secrets and addresses")
-        return TurnReady(udp, tcp, tls, settings.realm)
+        return TurnReady(udp, tcp, tls, settings.realm, path.name)
 
     def _policy(self) -> PeerPolicy:
         settings = self._settings
@@ -194,16 +229,7 @@ class TurnService:
     async def _watch(self) -> None:
         while self.core is not None and self._secrets is not None:
             await asyncio.sleep(_WATCH_SECONDS)
-            try:
-                now = clock.wall()
-                self._secrets.refresh(now)
-                if (found := self._secrets.in_use_first(now)) != self.core.credentials.secrets:
-                    self.core.credentials.secrets = found
-                    log.info("The TURN secrets are others now; allocations stay as they are.")
-                if self._context is not None and self._context.refresh():
-                    log.info("New connections get the new certificate.")
-            except (ServerError, OSError) as error:
-                log.warning("The TURN secrets stay as they were: %s", error)
+            self.reload()
             policy = self._policy()
             if policy.own != self.core.policy.own:
                 self.core.policy = replace(self.core.policy, own=policy.own)

@@ -31,6 +31,8 @@ class TurnLog:
         self._unsaid = 0
 
     def __call__(self, report: Report) -> None:
+        if report.event == "peer refused" and not self._people:
+            return  # browsers ask for every private address they have; the metrics count them
         now = clock.monotonic()
         full_at = LINES.take(self._full_at, now)
         if full_at is None:
