@@ -2,8 +2,8 @@
 
     python -m benchmarks.page_to_click --rtt 1,20,50,100 --runs 30      needs root, for network namespaces
 
-Every run is a newcomer: a browser profile with no cache, no connection and no TLS session. The click is made as early as
-the page takes one, in the first moment after its script has run. Results go to benchmarks/results/page_to_click.md.
+Every run is a newcomer: a browser profile with no cache, no connection and no TLS session. The click is made as early
+as the page takes one, in the first moment after its script has run. Results go to benchmarks/results/page_to_click.md.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ WATCH = """
     if (performance.getEntriesByName(name, 'mark').length === 0) performance.mark(name)
   }
   const heard = (text) => {
+    if (!text) return
     const { type, data } = JSON.parse(text)
     if (type === 'joined') mark('joined')
     if (type === 'message' && /^A[g-v]/.test(data)) mark('welcome') // its first byte is 2
@@ -76,6 +77,13 @@ WATCH = """
       this.addEventListener('open', () => mark('socket open'))
       this.addEventListener('message', ({ data }) => typeof data === 'string' && heard(data))
     }
+  }
+
+  const ask = globalThis.fetch
+  globalThis.fetch = async (...asked) => {
+    const answer = await ask(...asked)
+    void answer.clone().text().then((text) => text.split('\\n').forEach(heard))
+    return answer
   }
 
   // The first thing the presenter page's script does is to look for its elements. Once it has run, click.
@@ -99,7 +107,7 @@ WATCH = """
 })
 """
 MARKS = """() => {
-  const [first] = performance.getEntriesByType('resource').filter(({ initiatorType }) => initiatorType === 'script')
+  const [first] = performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.js'))
   const marks = performance.getEntriesByType('mark').map(({ name, startTime }) => [name, startTime])
   return { script: first.responseEnd, ...Object.fromEntries(marks) }
 }"""
@@ -109,7 +117,7 @@ Run = dict[str, float]
 
 
 class Stage:
-    """The lab: the presenter's browser behind the weather, and on good cables `slidewire up` and all that PeerJS needs."""
+    """The lab: the presenter's browser behind the weather, `slidewire up` and all that PeerJS needs on good cables."""
 
     def __init__(self, seed: int) -> None:
         self._open = contextlib.AsyncExitStack()
@@ -123,9 +131,8 @@ class Stage:
     async def __aenter__(self) -> Stage:
         programs = Programs(self._temporary / "home")
         self._open.push_async_callback(programs.close)
-        up = await programs.start(
-            "up", "--listen", self._server.address, "--port", "8443", within=self._server.command()
-        )
+        first = self._server.command("setsid", "sh", "-c", f'{FIRST}; exec "$@"', "sh")
+        up = await programs.start("up", "--listen", self._server.address, "--port", "8443", within=first)
         self.pages[SLIDEWIRE] = (await up.ready())["presenter_link"]
         self.pages[PEERJS] = f"https://{self._peerjs.address}:9000/connect.html"
         await self._serve_peerjs()
@@ -235,7 +242,7 @@ def tables(result: dict[str, Any]) -> str:
     lines += ["Made by `python -m benchmarks.page_to_click`; what is measured is in [its README](../README.md).", ""]
     heads = [f"{round_trip:g} ms" for round_trip in cells]
     for kind, steps in STEPS.items():
-        lines += [f"## {kind}", "", "p50 / p95 in milliseconds since the navigation began, by the network's round trip.", ""]
+        lines += [f"## {kind}", "", "p50 / p95 in milliseconds since the navigation began, by round trip.", ""]
         lines += [f"| until | {' | '.join(heads)} | round trips |", "|---|" + "--:|" * (len(cells) + 1)]
         before = 0.0
         for step, words in steps.items():
@@ -256,8 +263,9 @@ def tables(result: dict[str, Any]) -> str:
         times = [[run[step] - run["script"] for run in cell[kind]] for cell in cells.values()]
         row = " | ".join(f"{quantile(every, 0.5):.0f} / {quantile(every, 0.95):.0f}" for every in times)
         lines.append(f"| {words} | {row} |")
-    lines += ["", f"Round trips: how much longer it takes at {farthest:g} ms than at {nearest:g} ms, by the medians; in"]
-    lines += ["brackets what the step adds to the one above it.", "", here.say(result["where"]).replace("\n", "  \n"), ""]
+    trips = f"Round trips: how much longer it takes at {farthest:g} ms than at {nearest:g} ms, by the medians; in"
+    lines += ["", trips, "brackets what the step adds to the one above it.", ""]
+    lines += [here.say(result["where"]).replace("\n", "  \n"), ""]
     return "\n".join(lines)
 
 

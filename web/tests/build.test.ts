@@ -35,6 +35,12 @@ test('what the presenter page loads once it is connected is one module of at mos
   expect(readFileSync(join(dist, first?.name ?? ''), 'utf8')).toMatch(/import\(["'`]\.\/rest-[\w-]+\.js["'`]\+importQuery\)/)
 })
 
+test.each(['presenter', 'operator', 'deck'])('the %s page asks for its script first, and runs it when all of it is there', (name) => {
+  const [, first] = /<link [^>]*href="([^"]*\.(?:js|css))"/.exec(page(name)) ?? []
+  expect(first).toMatch(/\.js$/)
+  expect(page(name)).toMatch(new RegExp(`<script async type="module" crossorigin src="${first}"></script></body>\\s*</html>\\s*$`))
+})
+
 test.each(['presenter', 'operator', 'deck'])('the %s page has nothing inline and asks nobody else for anything', (name) => {
   expect(assets(name, '.js').length).toBe(1)
   expect(page(name)).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:|data:/i)

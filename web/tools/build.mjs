@@ -32,6 +32,19 @@ const PLAIN_IMPORTS = {
   load: (id) => (id === '\0vite/preload-helper.js' ? 'export const __vitePreload = (load) => load()' : null),
 }
 
+/** The script is asked for before the style sheet, and run as soon as it is here: deferred scripts wait for style sheets,
+ * which on a connection that carries one answer at a time is a round trip. It stands at the end, so that whenever it runs
+ * all of the page is there. */
+const SCRIPT_FIRST = {
+  name: 'script-first',
+  enforce: 'post',
+  transformIndexHtml: (html) => {
+    const [tag = '', url = ''] = /<script type="module" crossorigin src="([^"]+)"><\/script>/.exec(html) ?? []
+    const preload = `<link rel="modulepreload" crossorigin href="${url}">`
+    return html.replace(tag, preload).replace('</body>', tag.replace('<script', '<script async') + '</body>')
+  },
+}
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Browsers keep in mind that a module could not be loaded, and by which address. So an import may be given another. */
@@ -46,7 +59,7 @@ export async function buildPages(dist) {
       base: '/',
       configFile: false,
       logLevel: 'warn',
-      plugins: [PLAIN_IMPORTS],
+      plugins: [PLAIN_IMPORTS, SCRIPT_FIRST],
       build: {
         target: 'es2022',
         outDir: dist,

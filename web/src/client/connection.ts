@@ -1,23 +1,24 @@
 /* From a link to a session that stays up: the one file that owns a socket, peer connections and timers. It composes
  * the parts that decide (signaling, handshake, session) and gives them what they ask for.
  *
- *     socket → join → hello → welcome: a session stands, usable at once over the server
+ *     socket → join, hello → welcome: a session stands, usable at once over the server
  *            → offer → channels open: the same session, now directly as well
  *
- * A socket that comes back and a new direct connection are only paths to it. A new session is made when the host does
- * not know this one, or when no path has answered for three seconds. */
+ * A socket that comes back and a new direct connection are only paths to it. A path that swallows a tap is replaced at
+ * once, beside it: a second socket, the next generation of peers. What was said by it is said again by another. A new
+ * session is made when the host does not know this one, or when no path has answered for three seconds. */
 
 import type { Bytes } from './bytes.ts'
 import { monotonicClock } from './clock.ts'
 import { Handshake, type Identity, type Meeting, REPEAT_HELLO, type Role } from './handshake.ts'
 import { joinToken, type Link } from './link.ts'
-import { generateKeyPair } from './noise.ts'
-import { isLive } from './paths.ts'
+import { isLive, LIVE_FOR } from './paths.ts'
 import { type ChannelName, Peer } from './peer.ts'
+import { Posts } from './posts.ts'
 import type { PresenterSession, Receipt } from './presenter.ts'
 import type { Intent, Point, Reason, Status } from './records.ts'
 import { frameSession, SESSION_UNKNOWN, WELCOME } from './seal.ts'
-import { SignalingClient } from './signaling.ts'
+import { answersWithin, SignalingClient } from './signaling.ts'
 import type { Message } from './wire.ts'
 
 export type Standing = 'connecting' | 'direct' | 'relayed' | 'signaling' | 'reconnecting' | 'host_gone'
@@ -30,6 +31,8 @@ export type ConnectionEvent =
   | { type: 'laser_receipt'; status: Status; reason: Reason }
   | { type: 'message'; message: Message }
   | { type: 'picture'; id: number; data: Uint8Array }
+  /** A path died: what was asked by it and not answered may be asked again. */
+  | { type: 'path_silent' }
   /** We cannot get in. Unless `final` it is tried again, and `joined` says that it worked. */
   | { type: 'trouble'; code: string; message: string; final: boolean }
   | { type: 'joined' }
@@ -39,11 +42,15 @@ const HOUSEKEEPING = 500
 const TAP_WAITS = 2000
 /** How long a host may leave our hello unanswered before another one is asked. */
 const HELLO_PATIENCE = 4000
-const PEER_PATIENCE = 15_000
+/** An offer without an answer is said again after this, at first; and it may have got lost with the path it took. */
+const OFFER_AGAIN = 1000
+/** How long a generation of peers may take, once it was answered: several round trips of the signaling path. */
+const peerPatience = (roundTrip: number): number => 3000 + 10 * roundTrip
+const UNANSWERED_PATIENCE = 15_000
 const PEER_BACKOFF_FIRST = 1000
 const PEER_BACKOFF_LAST = 30_000
-/** After the page comes back: a path that has not answered by then is replaced. */
-const WAKE_PATIENCE = 900
+/** Nothing ran here for this long: the computer slept, or the page did. */
+const SLEPT = 3000
 /** A "session unknown" is not believed while a data channel answered within this time. */
 const FRESH = 1500
 const SIGNALING = 'signaling'
@@ -55,7 +62,9 @@ export class Connection {
   /** Of the session that stands: what verification words are made of, and what the next session calls it by. */
   meeting: Meeting | undefined
   #signaling: SignalingClient | null = null
-  #socket: WebSocket | null = null
+  readonly #sockets = new Map<number, WebSocket | Posts>()
+  /** The first attempt, whose hello is said along with `join`. */
+  #first: Handshake | null = null
   #session: PresenterSession | null = null
   #handshake: { host: string; attempt: Handshake | null; since: number } | null = null
   /** One each second, also if somebody has us shake hands again and again until the words suit them. */
@@ -66,10 +75,15 @@ export class Connection {
   #hostTurn = 0
   #iceServers: RTCIceServer[] = []
   #peers: Peer[] = []
+  /** Made while the first hello is on its way, so that its offer goes with the first taps. */
+  #spare: Peer | null = null
   #generation = 0
   #peerBuilt = -Infinity
   #peerFailures = 0
   #nextPeer = 0
+  #nextOffer = Infinity
+  #offerWait = OFFER_AGAIN
+  #ticked = Infinity
   #stateVersion: number | null = null
   #askedForState = -Infinity
   #nextPicture = 0
@@ -90,14 +104,15 @@ export class Connection {
   ) {}
 
   async start(): Promise<void> {
-    const able = await generateKeyPair().catch(() => null)
-    if (!able) {
+    this.#first = await Handshake.start(this.link, this.identity).catch(() => null)
+    if (!this.#first) {
       this.#end('browser_old', '')
       return
     }
     const token = await joinToken(this.link)
     const entry = { link: this.link.id, token, name: this.identity.name }
     this.#signaling = new SignalingClient(entry, this.now(), Math.random)
+    this.#signaling.hello = this.#first.hello
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'visible') this.wake()
     })
@@ -109,6 +124,7 @@ export class Connection {
     const network = (navigator as { connection?: EventTarget }).connection
     network?.addEventListener('change', () => this.#networkChanged())
     this.#tick()
+    this.#spare = this.#makePeer()
   }
 
   // What the page does
@@ -145,18 +161,18 @@ export class Connection {
     return this.#session?.hostClock(this.now()) ?? null
   }
 
-  /** The page is back in front of somebody: find out within a second what is still alive, and replace the rest. */
+  /** The page is back in front of somebody: find out at once what is still alive, and replace the rest. */
   wake(): void {
     const woken = this.now()
-    this.#signaling?.probe(woken)
+    const peer = this.#peers.at(-1)
+    const control = peer && this.#session?.path(pathName(peer, 'control'))
+    this.#signaling?.probe(woken, this.#roundTrip(SIGNALING))
     this.#session?.checkPaths(woken)
     this.#pump()
     setTimeout(() => {
-      const peer = this.#peers.at(-1)
-      const answered = peer && this.#session?.path(pathName(peer, 'control'))?.lastPong
-      if ((answered ?? 0) < woken && this.#peerBuilt < woken) this.#buildPeer(this.now())
+      if ((control?.lastPong ?? 0) < woken && this.#peerBuilt < woken) this.#buildPeer(this.now())
       this.#pump()
-    }, WAKE_PATIENCE)
+    }, answersWithin(control?.roundTrip ?? null))
   }
 
   #leave(): void {
@@ -174,6 +190,9 @@ export class Connection {
 
   #tick(): void {
     const now = this.now()
+    const slept = now - this.#ticked > SLEPT
+    this.#ticked = now
+    if (slept) this.wake()
     this.#signaling?.handleTimer(now)
     this.#session?.handleTimer(now)
     this.#expireEarly(now)
@@ -211,7 +230,8 @@ export class Connection {
       case 'message':
         this.#receiveMessage(effect.message)
         break
-      case 'path_silent': // #ensurePeer and #ensureSession look at what is live
+      case 'path_silent':
+        this.#pathSilent(effect.path)
         break
       default:
         this.emit(effect)
@@ -224,19 +244,23 @@ export class Connection {
     if (!effect) return false
     switch (effect.type) {
       case 'connect':
-        this.#connect()
+        this.#connect(effect.socket, effect.quick)
         break
       case 'disconnect':
-        this.#disconnect()
+        this.#disconnect(effect.socket)
         break
-      case 'transmit':
-        if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(effect.text)
+      case 'transmit': {
+        const socket = this.#sockets.get(effect.socket)
+        if (socket?.readyState === 1) socket.send(effect.text) // WebSocket.OPEN
         break
+      }
       case 'joined':
+        if (this.#first) this.#nextHello = this.now() + REPEAT_HELLO
         this.#iceServers = effect.iceServers
         this.emit({ type: 'joined' })
         this.#target = this.#signaling?.hosts.some((host) => host.member === this.#target) ? this.#target : null
         this.#signalingUp(this.now())
+        this.#sayAgain(this.now())
         this.#ensureSession(this.now())
         break
       case 'ice_servers':
@@ -274,26 +298,62 @@ export class Connection {
 
   // The socket
 
-  #connect(): void {
-    const socket = new WebSocket(this.url)
-    this.#socket = socket
-    const ours = (then: () => void) => () => {
-      if (this.#socket !== socket) return // a socket given up may still have something to say
-      then()
-      this.#pump()
+  #connect(id: number, quick = false): void {
+    const socket: WebSocket | Posts = quick ? new Posts(this.url.replace('ws', 'http')) : new WebSocket(this.url)
+    this.#sockets.set(id, socket)
+    // One that was given up may still have something to say; the signaling client knows them apart.
+    const hear = (type: string, then: (event: Event) => void): void => {
+      socket.addEventListener(type, (event: Event) => {
+        then(event)
+        this.#pump()
+      })
     }
-    socket.addEventListener('open', ours(() => this.#signaling?.socketOpened(this.now())))
-    socket.addEventListener('close', ours(() => this.#signaling?.socketClosed(this.now())))
-    socket.addEventListener('message', ({ data }) => {
-      ours(() => this.#signaling?.receiveText(String(data), this.now()))()
-    })
+    hear('open', () => this.#signaling?.socketOpened(id, this.now()))
+    hear('close', () => this.#signaling?.socketClosed(id, this.now()))
+    hear('message', (event) => this.#signaling?.receiveText(id, String((event as MessageEvent).data), this.now()))
   }
 
-  #disconnect(): void {
-    const socket = this.#socket
-    this.#socket = null
-    this.#session?.pathDown(SIGNALING)
+  #disconnect(id: number): void {
+    const socket = this.#sockets.get(id)
+    this.#sockets.delete(id)
     socket?.close()
+  }
+
+  // Paths that die
+
+  #roundTrip(path: string): number | null {
+    return this.#session?.path(path)?.roundTrip ?? null
+  }
+
+  #pathSilent(name: string): void {
+    const now = this.now()
+    if (name === SIGNALING) {
+      this.#signaling?.probe(now, this.#roundTrip(SIGNALING), 0)
+    } else {
+      // Both channels of a peer live and die together, but only one carries taps and is found out by them.
+      const bulk = this.#session?.path(name.replace('control', 'bulk'))
+      if (bulk?.isSilent) return
+      if (bulk) bulk.isSilent = true
+    }
+    this.#ensurePeer(now)
+    this.#sayAgain(now)
+  }
+
+  /** What may have got lost with a path, by another. */
+  #sayAgain(now: number): void {
+    if (this.#session?.isLive(now) !== true) return
+    this.#offerAgain(now, OFFER_AGAIN)
+    this.#askedForState = -Infinity
+    this.#session.sendMessage({ type: 'get_state' }, now)
+    this.emit({ type: 'path_silent' })
+  }
+
+  #offerAgain(now: number, wait: number): void {
+    const peer = this.#peers.at(-1)
+    if (peer?.isAnswered !== false) return
+    this.#offerWait = wait
+    this.#nextOffer = now + wait
+    peer.offerAgain()
   }
 
   // The session
@@ -322,7 +382,7 @@ export class Connection {
   #ensureSession(now: number): void {
     if (this.#over) return
     // Before a path is put up that is too young to be judged.
-    const lives = this.#session?.isLive(now) === true
+    const lives = this.#answers(now)
     this.#route(now)
     if (this.#fatal && !lives) {
       this.#end(this.#fatal.code, this.#fatal.message)
@@ -336,12 +396,23 @@ export class Connection {
     }
   }
 
+  /** Whether any path has answered within three seconds, or is too young to be judged. A silent one may be replaced. */
+  #answers(now: number): boolean {
+    const names = [SIGNALING, ...this.#peers.map((peer) => pathName(peer, 'control'))]
+    const heard = names.map((name) => this.#session?.path(name)).map((path) => path?.lastPong ?? path?.upSince ?? -Infinity)
+    return Math.max(...heard) > now - LIVE_FOR
+  }
+
   #shakeHands(now: number): void {
     if (!this.#target || !this.#signaling?.isMember) return
-    const mine = { host: this.#target, attempt: null as Handshake | null, since: now }
+    const mine = { host: this.#target, attempt: this.#first, since: now }
     this.#handshake = mine
+    if (this.#first) {
+      this.#first = this.#signaling.hello = null
+      return
+    }
     // The host is silent, or the socket is dead and nobody has said so: find out which.
-    if (this.#session) this.#signaling.probe(now)
+    if (this.#session) this.#signaling.probe(now, this.#roundTrip(SIGNALING))
     void Handshake.start(this.link, this.identity, this.meeting?.hash).then((attempt) => {
       if (this.#handshake !== mine) return
       mine.attempt = attempt
@@ -398,14 +469,13 @@ export class Connection {
   }
 
   #receiveMessage(message: Message): void {
-    const peer = this.#peers.at(-1)
-    const ours = peer !== undefined && message['generation'] === peer.generation
+    const peer = this.#peers.find(({ generation }) => generation === message['generation'])
     switch (message.type) {
       case 'answer':
-        if (ours && typeof message['sdp'] === 'string') peer.receiveAnswer(message['sdp'])
+        if (typeof message['sdp'] === 'string') peer?.receiveAnswer(message['sdp'])
         break
       case 'candidate':
-        if (ours) peer.receiveCandidate(message['candidate'] as RTCIceCandidateInit | null)
+        peer?.receiveCandidate(message['candidate'] as RTCIceCandidateInit | null)
         break
       case 'reoffer':
         this.#buildPeer(this.now())
@@ -437,25 +507,38 @@ export class Connection {
   #ensurePeer(now: number): void {
     const newest = this.#peers.at(-1)
     const path = newest && this.#session?.path(pathName(newest, 'control'))
-    if (!this.#session || this.#over || now < this.#nextPeer) return
-    if (path && isLive(path, now)) this.#peerFailures = 0
-    else if (path || !newest || now - this.#peerBuilt > PEER_PATIENCE) this.#buildPeer(now)
+    if (!this.#session || this.#over) return
+    if (path && isLive(path, now)) {
+      this.#peerFailures = 0
+      return
+    }
+    if (now >= this.#nextOffer) this.#offerAgain(now, 2 * this.#offerWait)
+    const patience = newest?.isAnswered ? peerPatience(this.#roundTrip(SIGNALING) ?? 0) : UNANSWERED_PATIENCE
+    if (now >= this.#nextPeer && (path || !newest || now - this.#peerBuilt > patience)) this.#buildPeer(now)
   }
 
   #buildPeer(now: number): void {
-    if (!this.#session || this.#over || typeof RTCPeerConnection === 'undefined') return
+    const peer = this.#session && !this.#over ? (this.#spare ?? this.#makePeer()) : null
+    if (!peer) return
+    this.#spare = null
     const backoff = Math.min(PEER_BACKOFF_LAST, PEER_BACKOFF_FIRST * 2 ** this.#peerFailures++)
     this.#nextPeer = now + backoff * (0.5 + Math.random() / 2)
     this.#peerBuilt = now
-    const peer = new Peer(++this.#generation, this.#iceServers, {
+    this.#offerWait = OFFER_AGAIN
+    this.#nextOffer = now + OFFER_AGAIN
+    this.#peers.push(peer)
+    for (const old of this.#peers.splice(0, this.#peers.length - 2)) this.#discard(old)
+    void peer.offer(this.#iceServers)
+  }
+
+  #makePeer(): Peer | null {
+    if (typeof RTCPeerConnection === 'undefined') return null
+    return new Peer(++this.#generation, {
       signal: (message) => void this.send(message),
       opened: (opened, channel, kind) => this.#channelOpened(opened, channel, kind),
       frame: (sender, channel, data) => void this.#receive(data, pathName(sender, channel), null),
       failed: (failed) => this.#peerFailed(failed),
     })
-    this.#peers.push(peer)
-    for (const old of this.#peers.splice(0, this.#peers.length - 2)) this.#discard(old)
-    void peer.offer()
   }
 
   #channelOpened(peer: Peer, channel: ChannelName, kind: 'direct' | 'relayed'): void {

@@ -17,16 +17,19 @@ export interface PeerOwner {
 export class Peer {
   readonly #connection: RTCPeerConnection
   readonly #channels: { [name in ChannelName]: RTCDataChannel }
+  /** Made before it is wanted: that takes longer than a message. */
+  readonly #offer: Promise<RTCSessionDescriptionInit>
   /** What the host said is obeyed strictly in order, each after the one before. */
   #inbox: Promise<void> = Promise.resolve()
   #early: (RTCIceCandidateInit | null)[] | null = []
+  /** What was said so far. It may have got lost with the path that it took. */
+  readonly #said: Parameters<PeerOwner['signal']>[0][] = []
 
   constructor(
     readonly generation: number,
-    iceServers: RTCIceServer[],
     private readonly owner: PeerOwner,
   ) {
-    this.#connection = new RTCPeerConnection({ iceServers })
+    this.#connection = new RTCPeerConnection({ iceServers: [] })
     this.#channels = {
       control: this.#open('control', { negotiated: true, id: 0, ordered: false, maxRetransmits: 0 }),
       bulk: this.#open('bulk', { negotiated: true, id: 1 }),
@@ -38,19 +41,32 @@ export class Peer {
     this.#connection.addEventListener('connectionstatechange', () => {
       if (this.#connection.connectionState === 'failed') this.#fail()
     })
+    this.#offer = this.#connection.createOffer().catch(() => ({ type: 'offer' }))
   }
 
-  async offer(): Promise<void> {
+  async offer(iceServers: RTCIceServer[]): Promise<void> {
     try {
-      await this.#connection.setLocalDescription(await this.#connection.createOffer())
-      this.#signal({ type: 'offer', sdp: this.#connection.localDescription?.sdp })
+      this.#connection.setConfiguration({ iceServers })
+      const offer = await this.#offer
+      this.#signal({ type: 'offer', sdp: offer.sdp }) // its candidates follow
+      await this.#connection.setLocalDescription(offer)
     } catch {
       this.#fail()
     }
   }
 
+  get isAnswered(): boolean {
+    return this.#early === null
+  }
+
+  /** Say all of it again. The host answers an offer that it has answered with the same answer. */
+  offerAgain(): void {
+    for (const message of this.#said) this.owner.signal(message)
+  }
+
   receiveAnswer(sdp: string): void {
     this.#inNextTurn(async () => {
+      if (this.isAnswered) return
       await this.#connection.setRemoteDescription({ type: 'answer', sdp })
       const candidates = this.#early ?? []
       this.#early = null
@@ -105,7 +121,9 @@ export class Peer {
   }
 
   #signal(message: { type: string; [field: string]: unknown }): void {
-    this.owner.signal({ ...message, generation: this.generation })
+    const ours = { ...message, generation: this.generation }
+    this.#said.push(ours)
+    this.owner.signal(ours)
   }
 
   async #addCandidate(candidate: RTCIceCandidateInit | null): Promise<void> {

@@ -3,7 +3,9 @@
  *
  *     connect → (socketOpened) → join, or resume if we were a member → joined → … → lost → wait → connect
  *
- * `now` is in milliseconds; `random` gives numbers from 0 to 1 for the jitter of the waits. */
+ * A socket that is in doubt is kept while another is opened beside it: whichever proves itself first is the one. Beside
+ * the very first there is a quick one, made of requests, on which we are a member until the first is open. Sockets are
+ * numbers here. `now` is in milliseconds; `random` gives numbers from 0 to 1 for the jitter of the waits. */
 
 import { type Bytes, fromBase64Url, toBase64Url } from './bytes.ts'
 
@@ -11,8 +13,9 @@ const BACKOFF_FIRST = 250
 const BACKOFF_LAST = 15_000
 /** A socket that takes longer to open, or a first message to be answered, is not going to work. */
 const PATIENCE = 6000
-/** How long an anxious `probe` waits for any sign of life. */
-const PROBE_PATIENCE = 900
+/** What is known of the way to the server shortens that, and how long a `probe` waits for a sign of life. */
+const opensWithin = (roundTrip: number | null): number => (roundTrip === null ? PATIENCE : 1000 + 6 * roundTrip)
+export const answersWithin = (roundTrip: number | null): number => 2 * (roundTrip ?? 250) + 150
 
 /** Errors that no repetition cures. `link_unknown` is not among them: the host may not be back yet. */
 const FINAL = new Set([
@@ -22,7 +25,6 @@ const FINAL = new Set([
   'link_revoked',
   'room_ended',
   'removed',
-  'replaced',
 ])
 export interface Host {
   member: string
@@ -31,9 +33,9 @@ export interface Host {
 }
 
 export type SignalingEffect =
-  | { type: 'connect' }
-  | { type: 'disconnect' }
-  | { type: 'transmit'; text: string }
+  | { type: 'connect'; socket: number; quick?: true }
+  | { type: 'disconnect'; socket: number }
+  | { type: 'transmit'; socket: number; text: string }
   /** We are a member; `fresh` if a new one, so that what was on its way to the old one is lost. */
   | { type: 'joined'; fresh: boolean; iceServers: RTCIceServer[] }
   /** In place of those before. */
@@ -57,13 +59,25 @@ const iceServersIn = ({ ice_servers: servers }: FromServer): RTCIceServer[] =>
 
 export class SignalingClient {
   hosts: Host[] = []
-  #state: 'waiting' | 'connecting' | 'entering' | 'member' | 'ended' = 'waiting'
+  /** Said along with `join`, to the first host that is there. Set before the first socket, it asks for the quick one. */
+  hello: Bytes | null = null
+  #sockets = 0
+  /** The one on which we are a member. */
+  #inside: number | null = null
+  /** One that is being opened, or has said its first message. */
+  #coming: { socket: number; isOpen: boolean; deadAt: number } | null = null
+  #quick: number | null = null
+  #over = false
   #resume = ''
   #last = 0
   #heartbeat = 20_000
   #nextPing = Infinity
   #deadAt = Infinity
+  /** By when the socket inside has to answer, or another is opened beside it. */
+  #answerBy = Infinity
+  /** When the next one may be opened. */
   #connectAt: number
+  #roundTrip: number | null = null
   #failures = 0
   readonly #effects: SignalingEffect[] = []
 
@@ -76,45 +90,46 @@ export class SignalingClient {
   }
 
   get isMember(): boolean {
-    return this.#state === 'member'
+    return this.#inside !== null
   }
 
   // What the owner says
 
-  socketOpened(now: number): void {
-    if (this.#state !== 'connecting') return
-    this.#state = 'entering'
-    this.#deadAt = now + PATIENCE
-    this.#enter()
+  socketOpened(socket: number, now: number): void {
+    if (socket === this.#quick) this.#enter(socket)
+    if (socket !== this.#coming?.socket) return
+    this.#coming.isOpen = true
+    this.#enterWithComing(now)
   }
 
-  socketClosed(now: number): void {
-    if (this.#state !== 'ended') this.#lose(now)
+  socketClosed(socket: number, now: number): void {
+    this.#lose(socket, now)
   }
 
-  /** Something may have happened to the socket (the page slept): hear from it within a second, or take another. */
-  probe(now: number): void {
-    if (this.#state === 'waiting') {
-      this.#connectAt = now
-      this.handleTimer(now)
-    } else if (this.#state === 'member') {
+  /** Something may have happened to the socket (the page slept): hear from it soon, or take another. */
+  probe(now: number, roundTrip: number | null, patience = answersWithin(roundTrip)): void {
+    this.#roundTrip = roundTrip ?? this.#roundTrip
+    if (this.#inside !== null) {
       this.#ping(now)
-      this.#deadAt = Math.min(this.#deadAt, now + PROBE_PATIENCE)
+      this.#answerBy = Math.min(this.#answerBy, now + patience)
+    } else if (!this.#coming) {
+      this.#connectAt = now
     }
+    this.handleTimer(now)
   }
 
   send(to: string, data: Uint8Array): void {
-    if (this.#state === 'member') this.#transmit({ type: 'send', to, data: toBase64Url(data) })
+    if (this.#inside !== null) this.#transmit(this.#inside, { type: 'send', to, data: toBase64Url(data) })
   }
 
   /** Leave the room for good. */
   leave(): void {
-    if (this.#state === 'member') this.#transmit({ type: 'leave' })
+    if (this.#inside !== null) this.#transmit(this.#inside, { type: 'leave' })
     this.#end()
   }
 
-  receiveText(received: string, now: number): void {
-    if (this.#state === 'ended') return
+  receiveText(socket: number, received: string, now: number): void {
+    if (this.#over || !this.#isOurs(socket)) return
     let message: FromServer
     try {
       message = JSON.parse(received) as FromServer
@@ -122,30 +137,36 @@ export class SignalingClient {
       return
     }
     if (typeof message !== 'object' || message === null) return
-    if (this.#state === 'member') this.#deadAt = now + 3 * this.#heartbeat
+    if (socket === this.#inside) {
+      this.#deadAt = now + 3 * this.#heartbeat
+      this.#answerBy = Infinity
+    }
     if (typeof message.n === 'number') {
       if (message.n <= this.#last) return // delivered before, and again on resume
       this.#last = message.n
     }
-    this.#receive(message, now)
+    this.#receive(socket, message, now)
   }
 
   handleTimer(now: number): void {
-    if (this.#state === 'ended') return
-    if (this.#state === 'waiting' && now >= this.#connectAt) {
-      this.#state = 'connecting'
-      this.#deadAt = now + PATIENCE
-      this.#effects.push({ type: 'connect' })
-    } else if (this.#state !== 'waiting' && now >= this.#deadAt) {
-      this.#lose(now)
-    } else if (this.#state === 'member' && now >= this.#nextPing) {
-      this.#ping(now)
+    if (this.#over) return
+    if (this.#coming && now >= this.#coming.deadAt) this.#lose(this.#coming.socket, now)
+    if (this.#inside !== null && now >= this.#deadAt) this.#lose(this.#inside, now)
+    if (this.#inside !== null && now >= this.#nextPing) this.#ping(now)
+    if (!this.#coming && now >= this.#connectsAt()) {
+      if (this.hello && this.#sockets === 0) {
+        this.#quick = ++this.#sockets
+        this.#effects.push({ type: 'connect', socket: this.#quick, quick: true })
+      }
+      const socket = ++this.#sockets
+      this.#coming = { socket, isOpen: false, deadAt: now + opensWithin(this.#roundTrip) }
+      this.#effects.push({ type: 'connect', socket })
     }
   }
 
   getTimer(): number {
-    if (this.#state === 'ended') return Infinity
-    return this.#state === 'waiting' ? this.#connectAt : Math.min(this.#deadAt, this.#nextPing)
+    if (this.#over) return Infinity
+    return Math.min(this.#deadAt, this.#nextPing, this.#coming?.deadAt ?? this.#connectsAt())
   }
 
   nextEffect(): SignalingEffect | null {
@@ -154,44 +175,76 @@ export class SignalingClient {
 
   // Inside
 
-  #transmit(message: { type: string; [field: string]: unknown }): void {
-    this.#effects.push({ type: 'transmit', text: JSON.stringify(message) })
+  /** The next socket is opened when there is none, or when the one there is has not answered. */
+  #connectsAt(): number {
+    return this.#inside === null ? this.#connectAt : Math.max(this.#connectAt, this.#answerBy)
   }
 
-  #enter(): void {
+  #isOurs(socket: number): boolean {
+    return socket === this.#inside || socket === this.#coming?.socket || socket === this.#quick
+  }
+
+  #transmit(socket: number, message: { type: string; [field: string]: unknown }): void {
+    this.#effects.push({ type: 'transmit', socket, text: JSON.stringify(message) })
+  }
+
+  #enterWithComing(now: number): void {
+    const coming = this.#coming
+    // What the quick one hears is waited for: two that join would be two members.
+    if (!coming?.isOpen || (this.#quick !== null && this.#inside === null)) return
+    if (this.#inside !== null && this.#inside !== this.#quick && this.#answerBy === Infinity) {
+      this.#coming = null // the one we have has answered meanwhile
+      this.#effects.push({ type: 'disconnect', socket: coming.socket })
+    } else {
+      coming.deadAt = now + opensWithin(this.#roundTrip)
+      this.#enter(coming.socket)
+    }
+  }
+
+  #enter(socket: number): void {
     if (this.#resume) {
-      this.#transmit({ type: 'resume', v: 1, resume: this.#resume, last: this.#last })
+      this.#transmit(socket, { type: 'resume', v: 1, resume: this.#resume, last: this.#last })
     } else {
       const { link, token, name } = this.entry
-      this.#transmit({ type: 'join', v: 1, link, token: toBase64Url(token), ...(name && { name }) })
+      this.#transmit(socket, { type: 'join', v: 1, link, token: toBase64Url(token), ...(name && { name }) })
+      if (this.hello) this.#transmit(socket, { type: 'send', data: toBase64Url(this.hello) })
     }
   }
 
   #ping(now: number): void {
-    this.#transmit({ type: 'ping', last: this.#last })
+    this.#transmit(this.#inside as number, { type: 'ping', last: this.#last })
     this.#nextPing = now + this.#heartbeat
   }
 
-  #lose(now: number, atLeast = 0): void {
-    if (this.#state === 'waiting') return
-    if (this.#state === 'member') this.#effects.push({ type: 'lost' })
-    this.#effects.push({ type: 'disconnect' })
-    this.#state = 'waiting'
-    this.#nextPing = this.#deadAt = Infinity
+  #lose(socket: number, now: number, atLeast = 0): void {
+    if (!this.#isOurs(socket)) return
+    const waited = socket === this.#quick && this.#inside === null
+    if (socket === this.#quick) this.#quick = null
+    if (socket === this.#inside) {
+      this.#inside = null
+      this.#nextPing = this.#deadAt = this.#answerBy = Infinity
+      this.#effects.push({ type: 'lost' })
+    } else if (socket === this.#coming?.socket) this.#coming = null
+    this.#effects.push({ type: 'disconnect', socket })
+    if (waited) this.#enterWithComing(now)
+    if (this.#coming) return
     const longest = Math.min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** this.#failures++)
     this.#connectAt = now + atLeast + this.random() * longest
   }
 
   #end(): void {
-    if (this.#state !== 'waiting') this.#effects.push({ type: 'disconnect' })
-    this.#state = 'ended'
+    this.#over = true
+    for (const socket of new Set([this.#inside, this.#quick, this.#coming?.socket ?? null])) {
+      if (socket !== null) this.#effects.push({ type: 'disconnect', socket })
+    }
+    this.#inside = this.#quick = this.#coming = null
   }
 
-  #receive(message: FromServer, now: number): void {
+  #receive(socket: number, message: FromServer, now: number): void {
     switch (message.type) {
       case 'joined':
       case 'resumed':
-        this.#entered(message, now)
+        this.#entered(socket, message, now)
         break
       case 'message': {
         const data = fromBase64Url(text(message['data']))
@@ -223,16 +276,20 @@ export class SignalingClient {
         this.#end()
         break
       case 'error':
-        this.#receiveError(message, now)
+        this.#receiveError(socket, message, now)
         break
       default: // pong, and what a later version adds
     }
   }
 
-  #entered(message: FromServer, now: number): void {
+  #entered(socket: number, message: FromServer, now: number): void {
     const fresh = message.type === 'joined'
-    this.#state = 'member'
+    if (this.#inside !== null && this.#inside !== socket) this.#effects.push({ type: 'disconnect', socket: this.#inside })
+    this.#inside = socket
+    if (socket !== this.#quick) this.#quick = this.#coming = null
     this.#failures = 0
+    this.#connectAt = now
+    this.#answerBy = Infinity
     if (fresh) this.#last = 0
     this.#resume = text(message['resume'])
     const seconds = message['heartbeat']
@@ -242,25 +299,30 @@ export class SignalingClient {
     const hosts = Array.isArray(message['hosts']) ? (message['hosts'] as Partial<Host>[]) : []
     this.hosts = hosts.map(({ member, name, away }) => ({ member: text(member), name: text(name), away: away === true }))
     this.#effects.push({ type: 'joined', fresh, iceServers: iceServersIn(message) })
+    if (socket === this.#quick) this.#enterWithComing(now)
   }
 
-  #receiveError(message: FromServer, now: number): void {
+  #receiveError(socket: number, message: FromServer, now: number): void {
     const code = text(message['code'])
     if (code === 'resume_unknown') {
       this.#resume = ''
-      this.#enter()
+      this.#enter(socket)
       return
     }
     const final = FINAL.has(code)
-    const entering = this.#state === 'entering'
+    const entering = socket !== this.#inside
     // Once we are in, an error is about one message (its receiver left, there were too many): what matters is repeated.
     if (final || entering) this.#effects.push({ type: 'error', code, message: text(message['message']), final })
     if (final) {
       this.#end()
+    } else if (code === 'replaced') {
+      this.#lose(socket, now) // by one of our own, of which we have not heard yet
     } else if (entering || code === 'server_closing') {
       // Being turned away is counted against us, more slowly than a socket that fails: do not burn that by hurrying.
       const after = message['retry_after']
-      this.#lose(now, typeof after === 'number' ? after * 1000 : 1000)
+      const wait = typeof after === 'number' ? after * 1000 : 1000
+      if (socket === this.#quick && this.#coming) this.#lose(this.#coming.socket, now, wait) // it would hear the same
+      this.#lose(socket, now, wait)
     }
   }
 }

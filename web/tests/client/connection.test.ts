@@ -101,6 +101,7 @@ class Server {
   }
 
   private welcome(socket: FakeSocket, type: string): void {
+    FakeSocket.open = socket
     if (type === 'joined') this.n = 0
     const hosts = this.hosts.map(({ member }) => ({ member, name: '', away: this.away.has(member) }))
     socket.deliver({ type, room: 'K7QM42', member: 'mp', resume: 'AAAA', hosts, ice_servers: [], heartbeat: 15 })
@@ -116,7 +117,6 @@ class FakeSocket extends EventTarget {
     super()
     setTimeout(() => {
       this.readyState = Server.current.up ? 1 : 3
-      if (Server.current.up) FakeSocket.open = this
       this.dispatchEvent(new Event(Server.current.up ? 'open' : 'close'))
     }, 5)
   }
