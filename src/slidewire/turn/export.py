@@ -80,7 +80,7 @@ def _head(what: Export, needs: str) -> list[str]:
 
 def _coturn(what: Export) -> str:
     limits, bandwidth = what.limits, what.bandwidth()
-    lines = _head(what, "coturn 4.18 or later. Older ones warn about what they do not know")
+    lines = _head(what, "coturn 4.18 or later. An option that a version does not know is warned about and skipped")
     lines += ["", f"listening-port={what.port}", *(f"listening-ip={host}" for host in what.listen if host not in _ANY)]
     if what.tls_cert is not None and what.tls_key is not None:
         lines += [f"tls-listening-port={what.tls_port}", f"cert={what.tls_cert}", f"pkey={what.tls_key}"]
@@ -131,11 +131,13 @@ def _coturn(what: Export) -> str:
 
 
 def _range(text: str) -> str:
-    """coturn reads no CIDR."""
+    """coturn reads no CIDR, and takes a range that begins with :: for one without a beginning, which holds all of IPv4.
+    (It forbids :: itself without being told.)"""
     network = ipaddress.ip_network(text)
     if network.num_addresses == 1:
         return _plain(network[0])
-    return f"{_plain(network[0])}-{_plain(network[-1])}"
+    first = network[1] if network[0] == ipaddress.IPv6Address(0) else network[0]
+    return f"{_plain(first)}-{_plain(network[-1])}"
 
 
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
