@@ -64,7 +64,7 @@ export class Connection {
   #signaling: SignalingClient | null = null
   readonly #sockets = new Map<number, WebSocket | Posts>()
   /** The first attempt, whose hello is said along with `join`. */
-  #first: Handshake | null = null
+  #first: { attempt: Handshake; since: number } | null = null
   #session: PresenterSession | null = null
   #handshake: { host: string; attempt: Handshake | null; since: number } | null = null
   /** One each second, also if somebody has us shake hands again and again until the words suit them. */
@@ -104,15 +104,16 @@ export class Connection {
   ) {}
 
   async start(): Promise<void> {
-    this.#first = await Handshake.start(this.link, this.identity).catch(() => null)
-    if (!this.#first) {
+    const attempt = await Handshake.start(this.link, this.identity).catch(() => null)
+    if (!attempt) {
       this.#end('browser_old', '')
       return
     }
     const token = await joinToken(this.link)
     const entry = { link: this.link.id, token, name: this.identity.name }
     this.#signaling = new SignalingClient(entry, this.now(), Math.random)
-    this.#signaling.hello = this.#first.hello
+    this.#signaling.hello = attempt.hello
+    this.#first = { attempt, since: this.now() }
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'visible') this.wake()
     })
@@ -255,7 +256,6 @@ export class Connection {
         break
       }
       case 'joined':
-        if (this.#first) this.#nextHello = this.now() + REPEAT_HELLO
         this.#iceServers = effect.iceServers
         this.emit({ type: 'joined' })
         this.#target = this.#signaling?.hosts.some((host) => host.member === this.#target) ? this.#target : null
@@ -405,12 +405,15 @@ export class Connection {
 
   #shakeHands(now: number): void {
     if (!this.#target || !this.#signaling?.isMember) return
-    const mine = { host: this.#target, attempt: this.#first, since: now }
-    this.#handshake = mine
-    if (this.#first) {
-      this.#first = this.#signaling.hello = null
+    const first = this.#first
+    this.#first = this.#signaling.hello = null
+    if (first && now - first.since < HELLO_PATIENCE) {
+      this.#handshake = { host: this.#target, ...first }
+      this.#nextHello = now + REPEAT_HELLO
       return
     }
+    const mine = { host: this.#target, attempt: null as Handshake | null, since: now }
+    this.#handshake = mine
     // The host is silent, or the socket is dead and nobody has said so: find out which.
     if (this.#session) this.#signaling.probe(now, this.#roundTrip(SIGNALING))
     void Handshake.start(this.link, this.identity, this.meeting?.hash).then((attempt) => {
