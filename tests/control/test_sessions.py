@@ -1,6 +1,7 @@
 """The two sessions against each other: once, in order, not late, and the receipt is true. Time is simulated."""
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Stat
 from slidewire.control.introduction import Introduction, commitment, read_introduction
 from slidewire.control.noise import Initiator
 from slidewire.control.parts import Assembler
-from slidewire.control.paths import PathKind
+from slidewire.control.paths import Path, PathKind
 from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
-from slidewire.control.records import IntroductionRecord, Part
+from slidewire.control.records import Ack, IntroductionRecord, Part, Receipt, Record
 from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.wire import MessageArrived, Transmit
 from slidewire.testing.network import Weather
@@ -191,7 +192,7 @@ def test_what_was_muted_while_it_waited_in_the_queue_is_not_performed() -> None:
     assert [receipt.reason for receipt in pair.receipts if receipt.sequence == second] == [Reason.MUTED]
 
 
-def test_a_receipt_is_repeated_until_it_was_seen() -> None:
+def test_a_receipt_that_was_lost_comes_again_with_a_copy_of_its_intent() -> None:
     pair = Pair(seed=9)
     pair.presenter.submit(NEXT, pair.now)
     pair._drain()
@@ -205,7 +206,7 @@ def test_a_receipt_is_repeated_until_it_was_seen() -> None:
     assert len(pair.deck.performed) == 1
     quiet = pair.datagrams
     pair.run(0.9)
-    assert pair.datagrams - quiet <= 4, "once seen, only the heartbeat goes on"
+    assert pair.datagrams - quiet <= 4, "once it is here, only the heartbeat goes on"
 
 
 def test_an_abandoned_session_leaves_unknown_and_nothing_is_replayed() -> None:
@@ -591,3 +592,67 @@ def test_who_stood_still_does_not_take_its_own_deafness_for_the_path_s() -> None
     pair.run(0.01)
     assert silent_paths(pair) == []
     assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
+
+
+def said(pair: Pair) -> list[tuple[str, str, int]]:
+    """From here on, what the host says of intents: what, by which path, and how many milliseconds after now."""
+    start, send = pair.now, pair.host.wire.send
+    heard: list[tuple[str, str, int]] = []
+
+    def listen(record: Record, paths: Iterable[Path]) -> None:
+        paths = list(paths)
+        if isinstance(record, Ack | Receipt):
+            heard.extend((type(record).__name__, path.name, round((pair.now - start) * 1000)) for path in paths)
+        send(record, paths)
+
+    pair.host.wire.send = listen  # type: ignore[method-assign]
+    return heard
+
+
+def test_a_quick_deck_s_receipt_goes_back_where_the_tap_came_from_and_by_the_best_other_path() -> None:
+    weather = {"direct": Weather(delay=0.025), "relayed": Weather(delay=0.04), "signaling": Weather(delay=0.028)}
+    pair = Pair(seed=24, weather=weather)
+    pair.run(1.5)
+    heard = said(pair)
+    pair.tap(NEXT)
+    pair.run(1)
+    by = [(path, at) for what, path, at in heard if what == "Receipt"]
+    assert by == [("direct", 25), ("relayed", 25), ("signaling", 28), ("direct", 35), ("relayed", 40), ("relayed", 50)]
+    assert len(by) == len(heard), "no ACK: the receipt is as fast"
+
+
+def test_a_slow_deck_s_receipt_goes_out_twice_and_a_copy_before_it_is_acknowledged() -> None:
+    pair = Pair(seed=25, weather={"direct": Weather(delay=0.025)})
+    pair.run(1.5)
+    heard = said(pair)
+    pair._deck_free = pair.now + 0.4
+    pair.tap(NEXT)
+    pair.run(1)
+    assert [heard[0], *heard[-2:]] == [("Ack", "direct", 35), ("Receipt", "direct", 400), ("Receipt", "direct", 415)]
+    assert len(heard) == 4, "the tap is asked about once more in 400 ms"
+    assert [round(receipt.elapsed, 3) for receipt in pair.receipts] == [0.425]
+
+
+def test_a_click_costs_six_frames_on_two_paths_and_hardly_more_where_the_way_is_long() -> None:
+    frames = {}
+    for round_trip in (0.02, 0.05, 0.15, 0.5):
+        weather = Weather(delay=round_trip / 2)
+        pair = Pair(seed=26, weather={"direct": weather, "signaling": weather})
+        pair.run(2)
+        before = pair.datagrams
+        pair.run(100)
+        idle = pair.datagrams - before
+        for _ in range(100):
+            pair.tap(NEXT)
+            pair.run(1)
+        frames[round_trip] = (pair.datagrams - before - 2 * idle) / 100
+    assert frames == pytest.approx({0.02: 6, 0.05: 6, 0.15: 8, 0.5: 11}, abs=0.3)
+
+
+@pytest.mark.parametrize(("loss", "burst", "most"), [(0.05, 1, 0), (0.2, 1, 3), (0.2, 4, 30)])
+def test_a_path_that_loses_packets_is_hardly_ever_taken_for_a_dead_one(loss: float, burst: float, most: int) -> None:
+    pair = Pair(seed=27, weather={"direct": Weather(delay=0.025, loss=loss, burst=burst)})
+    for _ in range(1000):
+        pair.tap(NEXT)
+        pair.run(1.2)
+    assert len(silent_paths(pair)) <= most

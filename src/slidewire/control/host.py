@@ -1,7 +1,7 @@
 """The host's end of the control session: every intent performed at most once, in order, and never late.
 
-    INTENT   -> ACK; Perform, when all before it are settled
-    settle() -> RECEIPT on every live path, again until SEEN
+    INTENT   -> Perform, when all before it are settled; ACK to a copy that comes before it is
+    settle() -> RECEIPT by the path it came by and the best other, twice; again for every further copy
     LASER    -> Pointed, if it is newer than the last
 
 The session decides order, repetition and expiry. Whether this presenter may is asked of `permit`, a small function;
@@ -11,15 +11,15 @@ what the deck does with it is the owner's business, who answers with `settle`.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from slidewire.control.hostclock import serial_difference
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status
 from slidewire.control.introduction import Introduction, read_introduction
 from slidewire.control.noise import TransportKeys
-from slidewire.control.paths import PathKind
+from slidewire.control.paths import Path, PathKind
 from slidewire.control.rate import Bucket
 from slidewire.control.records import (
     Ack,
@@ -32,16 +32,17 @@ from slidewire.control.records import (
     Part,
     Receipt,
     Record,
-    Seen,
 )
-from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire, repeat_after
+from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire
 from slidewire.control.words import verification_words
 
 AHEAD = 1024
 """How far beyond the next expected intent a sequence may lie."""
 RECEIPTS_KEPT = 2048
-REPEAT_RECEIPT_FOR = 3.0
-ANSWERS_COPIES_AFTER = 0.010
+ANSWERS_COPIES_AFTER = 0.005
+"""A copy of an intent is answered, unless its receipt went out by the same path this short a time ago."""
+RECEIPT_AGAIN = 0.015
+"""A receipt goes out twice: with a copy of its intent, or else after this."""
 INTENTS_PER_SECOND, INTENTS_AT_ONCE = 40.0, 400
 """Of one session. A key that is held down repeats 30 times a second; two hundred taps at once are two hundred steps."""
 LASERS_PER_SECOND, LASERS_AT_ONCE = 120.0, 120
@@ -80,16 +81,11 @@ Effect = Transmit | Established | Pretended | Perform | Pointed | MessageArrived
 @dataclass(slots=True)
 class _Settled:
     receipt: Receipt
-    settled_at: float
-    times_sent: int = 0
-    last_sent: float = float("-inf")
-    seen: bool = False
-
-    def next_repeat(self) -> float | None:
-        if self.seen or self.times_sent == 0:
-            return None
-        due = repeat_after(self.settled_at, self.times_sent)
-        return due if due < self.settled_at + REPEAT_RECEIPT_FOR else None
+    came_by: str
+    again_at: float | None
+    """When it is to be sent a second time without being asked."""
+    sent_by: dict[str, float] = field(default_factory=dict)
+    """When it was last sent by which path."""
 
 
 def permit_by_role(role: Role) -> Callable[[Intent], Reason]:
@@ -116,6 +112,7 @@ class HostSession:
         self._expected = 1
         self._floor = 1
         self._waiting: dict[int, IntentRecord] = {}
+        self._came_by: dict[int, str] = {}
         self._performing: dict[int, IntentRecord] = {}
         self._settled: OrderedDict[int, _Settled] = OrderedDict()
         self._laser_sequence = 0
@@ -206,9 +203,6 @@ class HostSession:
                     self._receive_intent(record, path, now)
                 case Floor(sequence):
                     self._raise_floor(sequence, now)
-                case Seen(sequence):
-                    if (settled := self._settled.get(sequence)) is not None:
-                        settled.seen = True
                 case Laser():
                     self._receive_laser(record, path, now)
                 case Part():
@@ -227,13 +221,13 @@ class HostSession:
                 del self._waiting[sequence]
                 self._answer(sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
         for settled in self._settled.values():
-            due = settled.next_repeat()
-            if due is not None and due <= now:
-                self._send_receipt(settled, now)
+            if settled.again_at is not None and settled.again_at <= now:
+                by = self.wire.paths.answer(settled.came_by, now)
+                self._send_receipt(settled, [path for path in by if not path.kind.is_stream], now)
         self._advance(now)
 
     def get_timer(self) -> float | None:
-        moments = [due for settled in self._settled.values() if (due := settled.next_repeat()) is not None]
+        moments = [settled.again_at for settled in self._settled.values() if settled.again_at is not None]
         if self.established and (ping := self.wire.paths.next_event()) is not None:
             moments.append(ping)
         moments.extend(self._deadline_in_seconds(record) for record in self._waiting.values())
@@ -265,17 +259,17 @@ class HostSession:
         sequence = record.sequence
         by = [known] if (known := self.wire.paths.get(path)) is not None else []
         if (settled := self._settled.get(sequence)) is not None:
-            # Most copies of an intent meet a receipt that is under way: only a lonely one is answered by itself.
-            if not settled.seen and now - settled.last_sent >= ANSWERS_COPIES_AFTER:
-                self.wire.send(settled.receipt, by)
+            if now - settled.sent_by.get(path, float("-inf")) >= ANSWERS_COPIES_AFTER:
+                self._send_receipt(settled, by, now)
         elif sequence < self._floor:
             self.wire.send(Receipt(sequence, Status.DUPLICATE, None, None, Reason.NONE), by)
         elif sequence >= self._expected + AHEAD or sequence == 0:
             self.wire.counts["sequence_out_of_range"] += 1
-        else:
+        elif sequence in self._came_by:  # a quick deck's receipt is faster than this: the first copy gets no ACK
             self.wire.send(Ack(sequence), by)
-            if sequence not in self._performing:
-                self._waiting[sequence] = record
+        else:
+            self._waiting[sequence] = record
+            self._came_by[sequence] = path
 
     def _raise_floor(self, sequence: int, now: float) -> None:
         """The presenter waits for nothing below: neither do we, and its receipts can go."""
@@ -286,7 +280,7 @@ class HostSession:
         while self._settled and next(iter(self._settled)) < sequence:
             self._settled.popitem(last=False)
         for old in [number for number in self._waiting if number < sequence]:
-            del self._waiting[old]
+            del self._waiting[old], self._came_by[old]
 
     def _advance(self, now: float) -> None:
         """Hand over every intent whose turn has come: all before it are handed over, settled, or below the floor."""
@@ -310,16 +304,19 @@ class HostSession:
 
     def _answer(self, sequence: int, outcome: Outcome, now: float) -> None:
         receipt = Receipt(sequence, outcome.status, outcome.before, outcome.after, outcome.reason)
-        settled = self._settled[sequence] = _Settled(receipt, now)
-        self._send_receipt(settled, now)
+        came_by = self._came_by.pop(sequence, "")
+        settled = self._settled[sequence] = _Settled(receipt, came_by, None)
+        self._send_receipt(settled, self.wire.paths.answer(came_by, now), now)
+        settled.again_at = now + RECEIPT_AGAIN
         if len(self._settled) > RECEIPTS_KEPT:
             forgotten, _ = self._settled.popitem(last=False)
             self._floor = max(self._floor, forgotten + 1)
 
-    def _send_receipt(self, settled: _Settled, now: float) -> None:
-        settled.times_sent += 1
-        settled.last_sent = now
-        self.wire.send(settled.receipt, self.wire.paths.control(now))
+    def _send_receipt(self, settled: _Settled, by: Iterable[Path], now: float) -> None:
+        settled.again_at = None
+        for path in by:
+            settled.sent_by[path.name] = now
+            self.wire.send(settled.receipt, [path])
 
     # Laser
 

@@ -24,6 +24,10 @@ PROBE_EVERY = 0.020
 """Before that, from its round trip and PROBE_AFTER on, it is asked: on a lossy path somebody's answer gets through."""
 
 
+MUCH = 0.2
+"""The share of unanswered PINGs that a path loses much at: 11 % each way."""
+
+
 class PathKind(StrEnum):
     SIGNALING = "signaling"
     RELAYED = "relayed"
@@ -34,6 +38,11 @@ class PathKind(StrEnum):
     @property
     def carries_control(self) -> bool:
         return self is not PathKind.BULK
+
+    @property
+    def is_stream(self) -> bool:
+        """What it carries arrives, in order, or the path itself is gone."""
+        return self in (PathKind.SIGNALING, PathKind.BULK)
 
     @property
     def carries_messages(self) -> bool:
@@ -53,6 +62,8 @@ class Path:
     last_pong: float | None = None
     round_trip: float | None = None
     """Seconds, smoothed as RFC 6298 does (alpha 1/8)."""
+    loss: float = 0.0
+    """The share of PINGs that stayed unanswered, smoothed likewise."""
     unheard_since: float | None = None
     """When an intent went out on it that nothing was heard after."""
     probed_since: float | None = None
@@ -94,6 +105,8 @@ class Path:
         return max(self.unheard_since + 2 * self.expected + SILENCE, self.probed_since + self.expected + PROBE_AFTER)
 
     def pinged(self, now: float) -> None:
+        if self.next_ping <= now and self.last_pong is not None:
+            self.loss += (float(self.last_pong < self.last_ping) - self.loss) / 8
         self.last_ping, self.next_ping = now, now + self.ping_patience(now)
         if self.probed_since is None and self._probes_from() <= now:
             self.probed_since = now
@@ -136,6 +149,21 @@ class PathTable:
         """Where an intent or a receipt goes: every live path, or all when none is live (nothing is lost by it)."""
         carrying = [path for path in self._paths.values() if path.kind.carries_control]
         return [path for path in carrying if path.is_live(now)] or carrying
+
+    def round_trip(self, now: float) -> float | None:
+        """The shortest that is known, of the paths that intents go on: when the first answer can come."""
+        return min((path.round_trip for path in self.control(now) if path.round_trip is not None), default=None)
+
+    def loses(self, now: float) -> bool:
+        """Whether all paths that can lose something lose much."""
+        losing = [path.loss > MUCH for path in self.control(now) if not path.kind.is_stream]
+        return bool(losing) and all(losing)
+
+    def answer(self, name: str, now: float) -> list[Path]:
+        """Where an answer goes to what came by this path: back the same way, and by the best other."""
+        there = self.control(now)
+        there.sort(key=lambda path: (path.name != name, not path.is_proven(now), _PREFERENCE[path.kind]))
+        return there[:2]
 
     def messages(self, now: float) -> Path | None:
         """Where a message goes: the bulk channel if it is live, else signaling."""

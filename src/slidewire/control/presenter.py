@@ -10,16 +10,17 @@ again at `get_timer`. protocol/control.md §5 is what this file obeys.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from slidewire.control.hostclock import HostClock
 from slidewire.control.intents import Intent, Point, Reason, Status
 from slidewire.control.introduction import Introduction, commitment
 from slidewire.control.noise import TransportKeys
-from slidewire.control.paths import PathKind
+from slidewire.control.paths import Path, PathKind
 from slidewire.control.records import (
     Ack,
     Floor,
@@ -31,14 +32,12 @@ from slidewire.control.records import (
     Part,
     Pong,
     Receipt,
-    Seen,
 )
 from slidewire.control.wire import (
     MessageArrived,
     PictureArrived,
     Transmit,
     Wire,
-    repeat_after,
 )
 from slidewire.control.words import verification_words
 
@@ -49,6 +48,20 @@ WELCOME_AGES = 1.0
 """Seconds after its hello at which a welcome may be an old one, repeated or kept: the deadlines that follow from its
 clock may be long past. Intents then wait for the first PONG, which is a round trip."""
 INTENTS_PER_FRAME = 32
+SECOND_COPY = 10
+"""Milliseconds after the first sending."""
+THIRD_COPY = 100
+"""Or when an answer should have come, if that is sooner; from there to that moment at twice the time each."""
+DOUBT_MARGIN = 15
+"""After the round trip an answer should have come. From then on something is lost, and copies follow densely."""
+DOUBT_WHERE_MUCH_IS_LOST = 20
+COPY_EVERY = 10
+COPIES_FOR = 200
+RARELY = 100
+ASK_EVERY = 250
+"""Once it is acknowledged, in case the receipt is lost."""
+STREAM_AGAIN = 0.500
+"""A stream does not lose what it was given, unless whoever carries it does."""
 RIDES_ALONG_AFTER = 0.010
 """An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago."""
 
@@ -100,38 +113,63 @@ class _Outstanding:
     expires: float
     deadline: int = 0
     """In the host's session clock, as it was known when this was sent first."""
+    doubt_after: int = 0
+    """Milliseconds after the first sending at which an answer should have come."""
+    due: float = float("-inf")
+    """When it is to be sent again."""
     first_sent: float | None = None
     last_sent: float = float("-inf")
-    times_sent: int = 0
     acknowledged: bool = False
+    in_stream: dict[str, float] = field(default_factory=dict)
+    """When it last went into which stream."""
+
+    @property
+    def ends(self) -> float:
+        """When it is given up."""
+        return self.expires if self.first_sent is None else self.expires + UNKNOWN_AFTER
 
     def next_event(self) -> float:
-        """When it is to be repeated, or else given up."""
-        if self.first_sent is None:
-            return self.expires
+        return self.ends if self.first_sent is None else min(self.due, self.ends)
+
+    def acknowledge(self, now: float) -> None:
         if not self.acknowledged:
-            due = repeat_after(self.first_sent, self.times_sent)
-            if due < self.expires:
-                return due
-        return self.expires + UNKNOWN_AFTER
+            self.acknowledged, self.due = True, now + ASK_EVERY / 1000
 
     def may_go(self, now: float) -> bool:
         """Its own repetition is due, or it may ride along with another intent's."""
-        if self.first_sent is None or repeat_after(self.first_sent, self.times_sent) <= now:
-            return True
-        return now - self.last_sent >= RIDES_ALONG_AFTER
+        if self.first_sent is None or self.due <= now:
+            return now < self.ends
+        return not self.acknowledged and now - self.last_sent >= RIDES_ALONG_AFTER
 
-    def sent(self, now: float) -> None:
+    def may_enter(self, path: Path, now: float, has_others: bool) -> bool:
+        """Whether it goes by this path, now that it may go."""
+        if not path.kind.is_stream or not has_others:  # a stream learns what it lost from what follows
+            return True
+        entered = self.in_stream.get(path.name, float("-inf"))
+        return entered < path.up_since or now - entered >= STREAM_AGAIN
+
+    def sent(self, paths: Iterable[Path], now: float) -> None:
         """It went out. Riding along in a frame that another intent caused uses up no repetition of its own."""
-        self.last_sent = now
         if self.first_sent is None:
-            self.first_sent, self.times_sent = now, 1
+            self.first_sent = self.due = now
+        self.last_sent = now
+        self.in_stream.update((path.name, now) for path in paths if path.kind.is_stream)
         self.skip(now)
 
     def skip(self, now: float) -> None:
         """Repetitions that were due by now are not made up for: without a path there is nothing to do about them."""
-        while self.first_sent is not None and repeat_after(self.first_sent, self.times_sent) <= now:
-            self.times_sent += 1
+        while self.first_sent is not None and self.due <= now:
+            self.due = self.first_sent + self._next_after(round((self.due - self.first_sent) * 1000)) / 1000
+
+    def _next_after(self, after: int) -> int:
+        """The sending that follows the one so many milliseconds after the first."""
+        if self.acknowledged:
+            return after + ASK_EVERY
+        if after < SECOND_COPY:
+            return SECOND_COPY
+        if after < self.doubt_after:
+            return min(self.doubt_after, max(2 * after, THIRD_COPY))
+        return after + (COPY_EVERY if after < self.doubt_after + COPIES_FOR else RARELY)
 
 
 class PresenterSession:
@@ -227,11 +265,9 @@ class PresenterSession:
                     self._effects.append(StateVersion(version))
                 case Ack(sequence):
                     if (waiting := self._outstanding.get(sequence)) is not None:
-                        waiting.acknowledged = True
+                        waiting.acknowledge(now)
                 case Receipt(sequence, status, before, after, reason):
                     self._settle(sequence, status, before, after, reason, path, now)
-                    if (by := self.wire.paths.get(path)) is not None:
-                        self.wire.send(Seen(sequence), [by])
                 case LaserReceipt(sequence, status, reason):
                     self._effects.append(LaserAnswered(sequence, status, reason))
                 case Part():
@@ -248,7 +284,7 @@ class PresenterSession:
         for sequence, waiting in list(self._outstanding.items()):
             if waiting.next_event() > now:
                 continue
-            if now >= waiting.expires:
+            if now >= waiting.ends:
                 self._give_up(sequence, now)
             else:
                 resend = True
@@ -274,28 +310,36 @@ class PresenterSession:
     def _judge_paths(self, now: float) -> None:
         self._effects.extend(PathSilent(path.name) for path in self.wire.paths.died(now))
 
+    def _doubt_after(self, now: float) -> int:
+        if self.wire.paths.loses(now):
+            return DOUBT_WHERE_MUCH_IS_LOST
+        round_trip = self.wire.paths.round_trip(now)
+        return THIRD_COPY if round_trip is None else math.ceil(round_trip * 1000) + DOUBT_MARGIN
+
     def _send_intents(self, now: float) -> None:
         """Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next."""
-        due = [
-            (sequence, waiting)
-            for sequence, waiting in self._outstanding.items()
-            if not waiting.acknowledged and now < waiting.expires and waiting.may_go(now)
-        ]
+        due = [(sequence, waiting) for sequence, waiting in self._outstanding.items() if waiting.may_go(now)]
         paths = self.wire.paths.control(now) if self._knows_clock else []
         if not due or not paths:
             for _, waiting in due:
                 waiting.skip(now)
             return
-        for path in paths:
-            path.sent_intent(now)
+        has_others = any(not path.kind.is_stream for path in paths)
         floor = Floor(min(self._outstanding))
         for start in range(0, len(due), INTENTS_PER_FRAME):
-            self.wire.send(floor, paths)
+            told: set[str] = set()
             for sequence, waiting in due[start : start + INTENTS_PER_FRAME]:
                 if waiting.first_sent is None:
                     waiting.deadline = self._deadline(now, waiting.expires - now)
-                waiting.sent(now)
-                self.wire.send(IntentRecord(sequence, waiting.deadline, waiting.intent), paths)
+                    waiting.doubt_after = self._doubt_after(now)
+                by = [path for path in paths if waiting.may_enter(path, now, has_others)]
+                waiting.sent(by, now)
+                for path in by:
+                    path.sent_intent(now)
+                    self.wire.send(IntentRecord(sequence, waiting.deadline, waiting.intent), [path])
+                    if path.name not in told:
+                        told.add(path.name)
+                        self.wire.send(floor, [path])
             self.wire.end_frame()
 
     def _give_up(self, sequence: int, now: float) -> None:
@@ -315,7 +359,7 @@ class PresenterSession:
         now: float,
     ) -> None:
         waiting = self._outstanding.pop(sequence, None)
-        if waiting is not None:  # else a receipt repeated because our SEEN was lost
+        if waiting is not None:  # else the answer to another copy
             self._effects.append(
                 ReceiptArrived(sequence, waiting.intent, status, before, after, reason, now - waiting.submitted, path)
             )

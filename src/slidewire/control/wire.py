@@ -39,17 +39,6 @@ from slidewire.control.seal import Opener, Rejection, Sealer
 _ORDER: tuple[type, ...] = (Met, Pong, Ping, Ack, Receipt, LaserReceipt, Seen, Floor, IntentRecord, Laser)
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
-REPETITION = (0.010, 0.030, 0.060, 0.100, 0.150)
-"""Seconds after the first sending at which something unacknowledged is sent again; then every `REPEAT_EVERY`."""
-REPEAT_EVERY = 0.100
-
-
-def repeat_after(sent_at: float, times_sent: int) -> float:
-    """When something first sent at `sent_at` and sent `times_sent` times so far is due again."""
-    if times_sent <= len(REPETITION):
-        return sent_at + REPETITION[times_sent - 1]
-    return sent_at + REPETITION[-1] + (times_sent - len(REPETITION)) * REPEAT_EVERY
-
 
 @dataclass(frozen=True, slots=True)
 class Transmit:

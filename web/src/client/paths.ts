@@ -15,6 +15,8 @@ const SILENCE = 150
 /** Before that, from its round trip and PROBE_AFTER on, it is asked: on a lossy path some answer gets through. */
 const PROBE_AFTER = 50
 const PROBE_EVERY = 20
+/** The share of unanswered PINGs that a path loses much at: 11 % each way. */
+const MUCH = 0.2
 const PREFERENCE: PathKind[] = ['direct', 'relayed', 'signaling']
 
 export interface Path {
@@ -26,6 +28,8 @@ export interface Path {
   lastPong: number | null
   /** Milliseconds, smoothed as RFC 6298 does (alpha 1/8). */
   roundTrip: number | null
+  /** The share of PINGs that stayed unanswered, smoothed likewise. */
+  loss: number
   /** When an intent went out on it that nothing was heard after; never: `Infinity`. */
   unheardSince: number
   /** When it was first asked for a sign of life after that. */
@@ -36,6 +40,8 @@ export interface Path {
   wasLive: boolean
 }
 
+/** What it carries arrives, in order, or the path itself is gone. */
+export const isStream = ({ kind }: Path): boolean => kind === 'signaling' || kind === 'bulk'
 const wasAnswered = (path: Path, now: number): boolean => now - (path.lastPong ?? path.upSince) < LIVE_FOR
 /** Answering, or too young to be judged. */
 export const isLive = (path: Path, now: number): boolean => !path.isSilent && wasAnswered(path, now)
@@ -56,7 +62,7 @@ export class PathTable {
 
   up(name: string, kind: PathKind, now: number): void {
     this.#paths.delete(name)
-    const young = { lastPong: null, roundTrip: null, unheardSince: Infinity, probedSince: Infinity, isSilent: false, wasLive: true }
+    const young = { lastPong: null, roundTrip: null, loss: 0, unheardSince: Infinity, probedSince: Infinity, isSilent: false, wasLive: true }
     this.#paths.set(name, { name, kind, upSince: now, nextPing: now, lastPing: now, ...young })
   }
 
@@ -91,9 +97,20 @@ export class PathTable {
     return live.length > 0 ? live : carrying
   }
 
+  /** The shortest that is known, of the paths that intents go on; else `Infinity`. */
+  roundTrip(now: number): number {
+    return Math.min(...this.control(now).map((path) => path.roundTrip ?? Infinity))
+  }
+
+  /** Whether all paths that can lose something lose much. */
+  loses(now: number): boolean {
+    const losing = this.control(now).filter((path) => !isStream(path))
+    return losing.length > 0 && losing.every((path) => path.loss > MUCH)
+  }
+
   /** Where a message goes: the bulk channel if it is live, else signaling. */
   messages(now: number): Path | undefined {
-    const carrying = [...this.#paths.values()].filter((path) => path.kind === 'bulk' || path.kind === 'signaling')
+    const carrying = [...this.#paths.values()].filter(isStream)
     const rank = (path: Path): number => (isLive(path, now) ? 0 : 2) + (path.kind === 'bulk' ? 0 : 1)
     return carrying.toSorted((a, b) => rank(a) - rank(b))[0]
   }
@@ -108,6 +125,7 @@ export class PathTable {
   duePings(now: number): Path[] {
     const due = [...this.#paths.values()].filter((path) => pingDue(path) <= now)
     for (const path of due) {
+      if (path.nextPing <= now && path.lastPong !== null) path.loss += (Number(path.lastPong < path.lastPing) - path.loss) / 8
       path.lastPing = now
       path.nextPing = now + pingPatience(path, now)
       if (probesFrom(path) <= now) path.probedSince = Math.min(path.probedSince, now)

@@ -1,7 +1,7 @@
 /* The presenter's end of the control session (control.md §5): a tap goes out on every path until it is answered.
  *
- *     submit(intent) -> INTENT on every live path, again on a schedule until ACK or RECEIPT
- *     RECEIPT        -> one `receipt` effect; SEEN back
+ *     submit(intent) -> INTENT on every live path, again until RECEIPT, rarely after ACK
+ *     RECEIPT        -> one `receipt` effect
  *     nothing        -> `unknown` 1.5 s after the deadline, or `expired` if no path ever took it
  *
  * Feed receiveFrame, handleTimer, pathUp and pathDown; drain nextEffect after each; call handleTimer again at getTimer.
@@ -9,7 +9,7 @@
 
 import type { Bytes } from './bytes.ts'
 import { HostClock } from './hostclock.ts'
-import { type PathKind, isLive, type Path } from './paths.ts'
+import { isLive, isStream, type Path, type PathKind } from './paths.ts'
 import type { Intent, Point, Reason, Status } from './records.ts'
 import { type Arrived, type Message, type Transmit, Wire } from './wire.ts'
 
@@ -22,9 +22,19 @@ const WELCOME_AGES = 1000
 const INTENTS_PER_FRAME = 32
 /** An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago. */
 const RIDES_ALONG_AFTER = 10
-/** After the first sending an intent is sent again at these times, and then every `REPEAT_EVERY`. */
-const REPETITION = [10, 30, 60, 100, 150]
-const REPEAT_EVERY = 100
+const SECOND_COPY = 10
+/** Or when an answer should have come, if that is sooner; from there to that moment at twice the time each. */
+const THIRD_COPY = 100
+/** After the round trip an answer should have come. From then on something is lost, and copies follow densely. */
+const DOUBT_MARGIN = 15
+const DOUBT_WHERE_MUCH_IS_LOST = 20
+const COPY_EVERY = 10
+const COPIES_FOR = 200
+const RARELY = 100
+/** Once it is acknowledged, in case the receipt is lost. */
+const ASK_EVERY = 250
+/** A stream does not lose what it was given, unless whoever carries it does. */
+const STREAM_AGAIN = 500
 
 /** What became of one intent. Every submitted intent gets exactly one. */
 export interface Receipt {
@@ -56,44 +66,47 @@ interface Outstanding {
   expires: number
   /** In the host's session clock, as it was known when this was sent first. */
   deadline: number
+  /** How long after the first sending an answer should have come. */
+  doubtAfter: number
   firstSent: number | null
   lastSent: number
-  timesSent: number
+  /** When it is to be sent again. */
+  due: number
   acknowledged: boolean
+  /** When it last went into which stream. */
+  inStream: Map<string, number>
 }
 
-function repeatAfter(firstSent: number, timesSent: number): number {
-  const last = REPETITION.length
-  const offset = REPETITION[timesSent - 1] ?? (REPETITION[last - 1] ?? 0) + (timesSent - last) * REPEAT_EVERY
-  return firstSent + offset
-}
-
-/** When it is to be repeated, or else given up. */
-function nextEvent(waiting: Outstanding): number {
-  if (waiting.firstSent === null) return waiting.expires
-  const due = repeatAfter(waiting.firstSent, waiting.timesSent)
-  return !waiting.acknowledged && due < waiting.expires ? due : waiting.expires + UNKNOWN_AFTER
-}
+/** When it is given up. */
+const ends = (waiting: Outstanding): number => waiting.expires + (waiting.firstSent === null ? 0 : UNKNOWN_AFTER)
+const nextEvent = (waiting: Outstanding): number => Math.min(waiting.due, ends(waiting))
 
 /** Its own repetition is due, or it may ride along with another intent's. */
 function mayGo(waiting: Outstanding, now: number): boolean {
-  if (waiting.firstSent === null || repeatAfter(waiting.firstSent, waiting.timesSent) <= now) return true
-  return now - waiting.lastSent >= RIDES_ALONG_AFTER
+  if (waiting.firstSent === null || waiting.due <= now) return now < ends(waiting)
+  return !waiting.acknowledged && now - waiting.lastSent >= RIDES_ALONG_AFTER
+}
+
+/** The sending that follows the one so long after the first. */
+function nextAfter({ acknowledged, doubtAfter }: Outstanding, after: number): number {
+  if (acknowledged) return after + ASK_EVERY
+  if (after < SECOND_COPY) return SECOND_COPY
+  if (after < doubtAfter) return Math.min(doubtAfter, Math.max(2 * after, THIRD_COPY))
+  return after + (after < doubtAfter + COPIES_FOR ? COPY_EVERY : RARELY)
+}
+
+/** Repetitions that were due by now are not made up for: without a path there is nothing to do about them. */
+function skip(waiting: Outstanding, now: number): void {
+  const first = waiting.firstSent
+  if (first === null) return
+  while (waiting.due <= now) waiting.due = first + nextAfter(waiting, Math.round(waiting.due - first))
 }
 
 /** It went out. Riding along in a frame that another intent caused uses up no repetition of its own. */
 function markSent(waiting: Outstanding, now: number): void {
   waiting.lastSent = now
-  if (waiting.firstSent === null) {
-    waiting.firstSent = now
-    waiting.timesSent = 1
-  }
+  if (waiting.firstSent === null) waiting.firstSent = waiting.due = now
   skip(waiting, now)
-}
-
-/** Repetitions that were due by now are not made up for: without a path there is nothing to do about them. */
-function skip(waiting: Outstanding, now: number): void {
-  while (waiting.firstSent !== null && repeatAfter(waiting.firstSent, waiting.timesSent) <= now) waiting.timesSent++
 }
 
 export class PresenterSession {
@@ -140,10 +153,12 @@ export class PresenterSession {
       submitted: now,
       expires: now + timeToLive,
       deadline: 0,
+      doubtAfter: 0,
       firstSent: null,
       lastSent: -Infinity,
-      timesSent: 0,
+      due: Infinity,
       acknowledged: false,
+      inStream: new Map(),
     })
     this.#sendIntents(now)
     return sequence
@@ -199,14 +214,15 @@ export class PresenterSession {
           break
         case 'ack': {
           const waiting = this.#waiting.get(record.sequence)
-          if (waiting) waiting.acknowledged = true
+          if (waiting && !waiting.acknowledged) {
+            waiting.acknowledged = true
+            waiting.due = now + ASK_EVERY
+          }
           break
         }
         case 'receipt': {
-          const by = this.#wire.paths.get(path)
           const { sequence, status, reason, from, to } = record
-          this.#settle(sequence, status, reason, now, from, to, by?.kind ?? null)
-          this.#wire.send({ type: 'seen', sequence }, by ? [by] : [])
+          this.#settle(sequence, status, reason, now, from, to, this.#wire.paths.get(path)?.kind ?? null)
           break
         }
         case 'laser_receipt':
@@ -229,7 +245,7 @@ export class PresenterSession {
     let resend = false
     for (const [sequence, waiting] of this.#waiting) {
       if (nextEvent(waiting) > now) continue
-      if (now >= waiting.expires) this.#giveUp(sequence, now)
+      if (now >= ends(waiting)) this.#giveUp(sequence, now)
       else resend = true
     }
     if (resend) this.#sendIntents(now)
@@ -276,21 +292,41 @@ export class PresenterSession {
     return (this.hostClock(now) + Math.round(timeToLive)) >>> 0
   }
 
+  #doubtAfter(now: number): number {
+    if (this.#wire.paths.loses(now)) return DOUBT_WHERE_MUCH_IS_LOST
+    const roundTrip = this.#wire.paths.roundTrip(now)
+    return roundTrip < Infinity ? Math.ceil(roundTrip) + DOUBT_MARGIN : THIRD_COPY
+  }
+
   /** Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next. */
   #sendIntents(now: number): void {
-    const due = [...this.#waiting].filter(([, waiting]) => !waiting.acknowledged && now < waiting.expires && mayGo(waiting, now))
+    const due = [...this.#waiting].filter(([, waiting]) => mayGo(waiting, now))
     const paths = this.#knowsClock ? this.#wire.paths.control(now) : []
     const [floor] = this.#waiting.keys()
     if (paths.length === 0) for (const [, waiting] of due) skip(waiting, now)
     if (paths.length === 0 || floor === undefined) return
-    for (const path of due.length > 0 ? paths : []) this.#wire.paths.sentIntent(path, now)
+    const alone = paths.every(isStream)
     for (let start = 0; start < due.length; start += INTENTS_PER_FRAME) {
-      this.#wire.send({ type: 'floor', sequence: floor }, paths)
+      const told = new Set<Path>()
       for (const [sequence, waiting] of due.slice(start, start + INTENTS_PER_FRAME)) {
-        if (waiting.firstSent === null) waiting.deadline = this.#deadline(now, waiting.expires - now)
+        if (waiting.firstSent === null) {
+          waiting.deadline = this.#deadline(now, waiting.expires - now)
+          waiting.doubtAfter = this.#doubtAfter(now)
+        }
         markSent(waiting, now)
         const { verb, argument } = waiting.intent
-        this.#wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, paths)
+        for (const path of paths) {
+          if (isStream(path)) {
+            const entered = waiting.inStream.get(path.name) ?? -Infinity
+            // Alone it gets every copy: a stream learns what it lost from what follows.
+            if (!alone && entered >= path.upSince && now - entered < STREAM_AGAIN) continue
+            waiting.inStream.set(path.name, now)
+          }
+          if (!told.has(path)) this.#wire.send({ type: 'floor', sequence: floor }, [path])
+          told.add(path)
+          this.#wire.paths.sentIntent(path, now)
+          this.#wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, [path])
+        }
       }
       this.#wire.endFrame()
     }
@@ -312,7 +348,7 @@ export class PresenterSession {
     path: PathKind | null = null,
   ): void {
     const waiting = this.#waiting.get(sequence)
-    if (!waiting) return // a receipt repeated because our SEEN was lost
+    if (!waiting) return // the answer to another copy
     this.#waiting.delete(sequence)
     const { intent, submitted } = waiting
     this.#effects.push({ type: 'receipt', receipt: { sequence, intent, status, from, to, reason, ms: now - submitted, path } })

@@ -24,8 +24,7 @@ export class HostTwin {
   parts: Of<'part'>[] = []
   /** What the presenter has said of itself. Nothing is obeyed before. */
   introduced: { replaces?: string } | null = null
-  unseen = new Map<number, Of<'receipt'>>()
-  private settled = new Map<number, Of<'receipt'>>()
+  settled = new Map<number, Of<'receipt'>>()
   private waiting = new Map<number, Of<'intent'>>()
   private expected = 1
   private readonly opener: Opener
@@ -58,8 +57,6 @@ export class HostTwin {
         if (!known) this.waiting.set(record.sequence, record)
       } else if (record.type === 'floor') {
         this.expected = Math.max(this.expected, record.sequence)
-      } else if (record.type === 'seen') {
-        this.unseen.delete(record.sequence)
       } else if (record.type === 'laser') {
         this.laser.push(record)
       } else if (record.type === 'part') {
@@ -70,7 +67,6 @@ export class HostTwin {
       this.waiting.delete(this.expected)
       const receipt = this.perform(next, now)
       this.settled.set(next.sequence, receipt)
-      this.unseen.set(next.sequence, receipt)
       answers.push(receipt)
     }
     return answers
@@ -106,7 +102,6 @@ export class World {
   private readonly random: () => number
   private weather = new Map<string, Weather>()
   private inFlight: { at: number; path: string; up: boolean; data: Bytes }[] = []
-  private nextRepeat = 0
 
   /** `kept`: how long the welcome took, whose clock is as old. */
   constructor(seed: number, hostAhead = 4_000_000_000, kept = 0) {
@@ -137,16 +132,11 @@ export class World {
     const end = this.now + milliseconds
     for (;;) {
       const arrival = Math.min(...this.inFlight.map(({ at }) => at))
-      const next = Math.min(arrival, this.presenter.getTimer(), this.nextRepeat)
+      const next = Math.min(arrival, this.presenter.getTimer())
       if (next > end) break
       this.now = Math.max(this.now, next)
       for (const flying of this.inFlight.filter(({ at }) => at <= this.now)) this.arrive(flying)
       if (this.presenter.getTimer() <= this.now) this.presenter.handleTimer(this.now)
-      if (this.nextRepeat <= this.now) {
-        this.nextRepeat = this.now + 100
-        const path = [...this.weather.keys()][0]
-        if (path && this.host.unseen.size > 0) this.fromHost([...this.host.unseen.values()], path)
-      }
       this.drain()
     }
     this.now = end

@@ -212,9 +212,9 @@ export class Show {
   }
 
   private repeatReceipts(): void {
-    const unseen = [...this.host.unseen.values()]
-    if (unseen.length > 0 && this.isUp) {
-      for (const name of this.paths.keys()) this.answer(name, this.host.sealer.seal(encodeRecords(unseen.slice(0, 32))))
+    const latest = [...this.host.settled.values()].slice(-32)
+    if (latest.length > 0 && this.isUp) {
+      for (const name of this.paths.keys()) this.answer(name, this.host.sealer.seal(encodeRecords(latest)))
     }
     this.after(250, () => this.repeatReceipts())
   }
