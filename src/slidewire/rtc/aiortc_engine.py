@@ -1,7 +1,8 @@
 """The engine on aiortc 1.16: the only file that imports it, and the only one that touches its private parts.
 
 What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
-- Without `iceServers` it asks a third party's STUN server: the list is always given, also when it is empty.
+- Without `iceServers` it asks a third party's STUN server: it is given an empty list.
+- It says nothing before every server has answered or had its time: `gathering` does without.
 - A remote `.local` candidate blocks for a second while its name is looked up: candidates are added by tasks.
 - It fails at once when told that there are no more candidates while it knows none it can use, although a browser, whose
   own are hidden behind `.local` names, is about to send its first check: it is told late (`END_AFTER`).
@@ -9,6 +10,7 @@ What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - An early connectivity check that a NAT drops is repeated only after 0.5 s: `RETRY_RTO` is lowered.
 - A consent check is sent once and given `RETRY_RTO` to be answered; six that were not, and a connection is closed. With
   any value of it a slow or lossy network is taken for a dead one: consent checks are repeated, too.
+- It does not look again whether it can connect when its first candidate comes late: `_connect`.
 - The selected candidate pair has no public name: `_nominated_pair` reads it.
 """
 
@@ -16,22 +18,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import aioice.stun
+from aioice import Candidate
 from aioice.ice import StunProtocol
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
-    RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
-from aiortc.sdp import candidate_from_sdp
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
+from aiortc.rtcicetransport import candidate_from_aioice
+from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
+from slidewire.rtc.gathering import Gathering
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +69,25 @@ ROOM_BYTES = 8192
 
 
 class AiortcEngine:
-    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> Peer:
-        return AiortcPeer(ice_servers, events)
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` says whom to trust as a `turns:` server; without it, whom the system does."""
+        self._tls = tls
+
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, *, relay_only: bool = False) -> Peer:
+        return AiortcPeer(ice_servers, events, relay_only=relay_only, tls=self._tls)
 
 
 class AiortcPeer:
-    def __init__(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> None:
-        servers = [RTCIceServer(list(server.urls), server.username, server.credential) for server in ice_servers]
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+    def __init__(
+        self,
+        ice_servers: Sequence[IceServer],
+        events: PeerEvents,
+        *,
+        relay_only: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], iceTransportPolicy=policy))
         self._events = events
         self._finished = False
         self._described = asyncio.Event()
@@ -81,10 +98,11 @@ class AiortcPeer:
             Channel.BULK: self._create_channel(Channel.BULK, ordered=True, max_retransmits=None),
         }
         self._connection.on("connectionstatechange", self._connection_state_changed)
+        self._gathering = Gathering(self._ice, ice_servers, self._candidate_found, tls=tls)
 
     async def offer(self) -> str:
         await self._connection.setLocalDescription(await self._connection.createOffer())
-        return self._connection.localDescription.sdp
+        return self._description()
 
     async def accept_answer(self, sdp: str) -> None:
         await self._set_remote(sdp, "answer")
@@ -95,7 +113,7 @@ class AiortcPeer:
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (ValueError, InvalidStateError) as error:
             raise PeerError(f"the offer cannot be answered: {error}") from error
-        return self._connection.localDescription.sdp
+        return self._description()
 
     def add_candidate(self, candidate: dict[str, Any] | None) -> None:
         self._start(self._add_candidate(candidate))
@@ -124,6 +142,7 @@ class AiortcPeer:
         self._finished = True
         for task in list(self._tasks):
             task.cancel()
+        await self._gathering.close()
         await self._connection.close()
 
     def _create_channel(self, channel: Channel, ordered: bool, max_retransmits: int | None) -> RTCDataChannel:
@@ -159,14 +178,39 @@ class AiortcPeer:
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError, OSError) as error:
             log.debug("ignored a candidate: %s", type(error).__name__)
 
+    def _description(self) -> str:
+        """More candidates may come, whatever the library thinks."""
+        return str(self._connection.localDescription.sdp).replace("a=end-of-candidates\r\n", "")
+
+    def _candidate_found(self, candidate: Candidate | None) -> None:
+        if self._finished:
+            return
+        if candidate is None:
+            self._events.candidate(None)
+            return
+        if len(self._ice.local_candidates) == 1:
+            self._start(self._connect())
+        text = f"candidate:{candidate_to_sdp(candidate_from_aioice(candidate))}"
+        self._events.candidate({"candidate": text, "sdpMid": "0", "sdpMLineIndex": 0})
+
+    async def _connect(self) -> None:
+        """The library does not begin with ICE while it has no candidate, and then has to be told that it has one."""
+        connection: Any = self._connection
+        await connection._RTCPeerConnection__connect()
+
     def _connection_state_changed(self) -> None:
         if self._connection.connectionState in ("failed", "closed") and not self._finished:
             self._finished = True
             self._events.closed()
 
     def _nominated_pair(self) -> Any:
-        transport = self._connection.sctp.transport.transport if self._connection.sctp else None
-        return transport._connection._nominated.get(1) if transport is not None else None
+        return self._ice._nominated.get(1)
+
+    @property
+    def _ice(self) -> Any:
+        """The ICE agent under the data channels: they were created before anything else."""
+        sctp: Any = self._connection.sctp
+        return sctp.transport.transport._connection
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -42,17 +42,19 @@ class PeerEvents:
     received: Callable[[Channel, bytes], None]
     closed: Callable[[], None]
     """The connection failed or ended. Called once, and never after `Peer.close`."""
+    candidate: Callable[[dict[str, Any] | None], None] = field(default=lambda candidate: None)
+    """One more candidate of ours, in the shape of `RTCIceCandidateInit`; None: that was all."""
 
 
 class Peer(Protocol):
     async def offer(self) -> str:
-        """The SDP of an offer, with every candidate that could be gathered."""
+        """The SDP of an offer. Candidates that servers have to be asked for come later (`PeerEvents.candidate`)."""
 
     async def accept_answer(self, sdp: str) -> None:
         """Raises `PeerError`."""
 
     async def answer(self, sdp: str) -> str:
-        """The SDP of the answer to an offer, with every candidate. Raises `PeerError`."""
+        """The SDP of the answer to an offer; candidates as with `offer`. Raises `PeerError`."""
 
     def add_candidate(self, candidate: dict[str, Any] | None) -> None:
         """A trickled candidate in the shape of `RTCIceCandidateInit`; None: there are no more. Bad ones are ignored."""
@@ -73,8 +75,9 @@ class Peer(Protocol):
 
 
 class Engine(Protocol):
-    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> Peer:
-        """A new peer that uses these servers and no others; none means host candidates only."""
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, *, relay_only: bool = False) -> Peer:
+        """A new peer that uses these servers and no others; none means host candidates only. `relay_only`: nothing is
+        sent but through a relay, and no address of this machine is told."""
 
 
 def read_ice_servers(values: Sequence[dict[str, Any]]) -> list[IceServer]:

@@ -1,0 +1,181 @@
+"""Gathering candidates without waiting for anybody: the host's own at once, the rest when (and if) servers answer.
+
+aioice gathers everything before it says anything, and a STUN or TURN server that does not answer costs five seconds.
+Here a description says what is known at once, and what servers tell later is added to the running connection and told
+to the other end (RFC 8838, trickling). aioice knows one TURN server; here all are tried in their order, each with a
+head start over the next, and the first that gives a relay is used (after RFC 8305).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aioice import Candidate, Connection, TransportPolicy
+from aioice.ice import (
+    CandidatePair,
+    StunProtocol,
+    get_host_addresses,
+    relayed_candidate,
+    server_reflexive_candidate,
+)
+
+from slidewire.rtc.engine import IceServer
+
+HEAD_START: Final = 0.4
+"""Seconds that a TURN server is tried before the next one is tried as well."""
+GIVE_UP: Final = 10.0
+_URI: Final = re.compile(
+    r"(?P<scheme>stun|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:?]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:\?transport=(?P<transport>udp|tcp))?"
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """RFC 7064, RFC 7065."""
+
+    host: str
+    port: int
+    transport: str
+    secure: bool
+    of: IceServer
+
+
+class Gathering:
+    """Takes the place of `connection.gather_candidates`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        servers: Sequence[IceServer],
+        found: Callable[[Candidate | None], None],
+        *,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """`found` hears of candidates that came later, and of their end. `tls` is for `turns:`."""
+        self._connection = connection
+        self._stun, self._turn = read_servers(servers)
+        self._found = found
+        self._tls = tls or True
+        self._work: asyncio.Task[None] | None = None
+        connection.gather_candidates = self.gather  # type: ignore[method-assign]
+
+    async def gather(self) -> None:
+        connection: Any = self._connection
+        if connection._local_candidates_start:
+            return
+        connection._local_candidates_start = True
+        if not self._is_relay_only:
+            addresses = get_host_addresses(use_ipv4=True, use_ipv6=True)
+            connection._local_candidates += await connection.get_component_candidates(1, addresses)
+        connection._local_candidates_end = True
+        self._work = asyncio.create_task(self._ask_servers(), name="ICE servers")
+
+    async def close(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.gather(self._work, return_exceptions=True)
+
+    @property
+    def _is_relay_only(self) -> bool:
+        return self._connection._transport_policy is TransportPolicy.RELAY
+
+    async def _ask_servers(self) -> None:
+        asked: list[Coroutine[Any, Any, None]] = [self._relay()]
+        if self._stun is not None and not self._is_relay_only:
+            bases = [protocol for protocol in self._connection._protocols if ":" not in protocol.local_candidate.host]
+            asked += [self._reflect(base, self._stun) for base in bases]
+        tasks = [asyncio.ensure_future(work) for work in asked]
+        try:
+            await asyncio.wait(tasks, timeout=GIVE_UP)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    log.debug("an ICE server was of no use: %s", type(outcome).__name__)
+        self._found(None)
+
+    async def _reflect(self, base: StunProtocol, server: Server) -> None:
+        candidate, _ = await server_reflexive_candidate(base, (server.host, server.port))
+        self._connection._local_candidates.append(candidate)
+        self._found(candidate)
+
+    async def _relay(self) -> None:
+        candidate, protocol = await self._first_relay()
+        connection: Any = self._connection
+        if connection._closing:
+            await protocol.close()
+            return
+        connection._protocols.append(protocol)
+        connection._local_candidates.append(candidate)
+        for remote in connection._remote_candidates:
+            connection._pair_remote_candidate(remote)
+        connection.sort_check_list()
+        if connection._early_checks_done and connection._remote_candidates_end and not connection._check_list_done:
+            # The paced checks are over; nobody else would begin these.
+            for pair in connection._check_list:
+                if pair.protocol is protocol and pair.state is CandidatePair.State.FROZEN:
+                    connection.check_start_task(pair)
+        self._found(candidate)
+
+    async def _first_relay(self) -> tuple[Candidate, StunProtocol]:
+        """Raises OSError when there is none."""
+        trying: set[asyncio.Task[tuple[Candidate, StunProtocol]]] = set()
+        waiting = list(self._turn)
+        try:
+            while waiting or trying:
+                if waiting:
+                    trying.add(asyncio.ensure_future(self._allocate(waiting.pop(0))))
+                done, trying = await asyncio.wait(
+                    trying, timeout=HEAD_START if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    if task.exception() is None:
+                        return task.result()
+        finally:
+            for task in trying:
+                task.cancel()
+            for made in await asyncio.gather(*trying, return_exceptions=True):
+                if not isinstance(made, BaseException):
+                    await made[1].close()
+        raise OSError("no relay")
+
+    async def _allocate(self, server: Server) -> tuple[Candidate, StunProtocol]:
+        return await relayed_candidate(
+            component=1,
+            hide_related_address=self._is_relay_only,
+            protocol_factory=lambda: StunProtocol(self._connection),
+            turn_server=(server.host, server.port),
+            turn_username=server.of.username or "",
+            turn_password=server.of.credential or "",
+            turn_ssl=self._tls if server.secure else False,  # type: ignore[arg-type]  # it is handed on to asyncio
+            turn_transport=server.transport,
+        )
+
+
+def read_servers(servers: Sequence[IceServer]) -> tuple[Server | None, list[Server]]:
+    """The first STUN server, and every TURN server. What we cannot use is left out."""
+    stun, turn = None, []
+    for server in servers:
+        for url in server.urls:
+            found = _URI.fullmatch(url)
+            if found is None or not 0 < int(found["port"] or 1) < 65536:
+                continue
+            secure = found["scheme"] == "turns"
+            transport = found["transport"] or ("tcp" if secure else "udp")
+            port = int(found["port"] or (5349 if secure else 3478))
+            read = Server(found["host"].strip("[]"), port, transport, secure, server)
+            if found["scheme"] == "stun":
+                stun = stun or read
+            elif server.username is not None and server.credential is not None and not (secure and transport == "udp"):
+                turn.append(read)
+    return stun, turn

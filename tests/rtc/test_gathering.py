@@ -1,0 +1,183 @@
+"""Two peers of the engine and our own relay: nobody waits for a server, and the first relay that answers is used."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slidewire.aio import clock
+from slidewire.rtc.aiortc_engine import AiortcEngine
+from slidewire.rtc.engine import Channel, IceServer, Peer, PeerEvents
+from slidewire.rtc.gathering import HEAD_START, read_servers
+from slidewire.server.turn import TurnReady, TurnService, TurnSettings
+from tests.server.certificates import make_certificate
+
+PATIENCE = 20.0
+
+
+class End:
+    """One peer, which tells another what it says."""
+
+    def __init__(self, servers: list[IceServer], tls: ssl.SSLContext | None, relay_only: bool) -> None:
+        self.opened: set[Channel] = set()
+        self.received: asyncio.Queue[tuple[Channel, bytes]] = asyncio.Queue()
+        self.candidates: list[str] = []
+        self.gathered = asyncio.Event()
+        self.other: End | None = None
+        events = PeerEvents(self.opened.add, self._received, lambda: None, self._candidate)
+        self.peer: Peer = AiortcEngine(tls).create_peer(servers, events, relay_only=relay_only)
+
+    def _received(self, channel: Channel, data: bytes) -> None:
+        self.received.put_nowait((channel, data))
+
+    def _candidate(self, candidate: dict[str, Any] | None) -> None:
+        if candidate is None:
+            self.gathered.set()
+        else:
+            self.candidates.append(candidate["candidate"])
+        if self.other is not None:
+            self.other.peer.add_candidate(candidate)
+
+
+Meet = Callable[..., Any]
+
+
+@pytest.fixture
+async def relay(tmp_path: Path) -> AsyncIterator[tuple[TurnService, TurnReady, ssl.SSLContext]]:
+    certificate, key, authority = make_certificate(tmp_path, "turn")
+    settings = TurnSettings(
+        listen=("127.0.0.1",), port=0, tls_port=0, tls_cert=certificate, tls_key=key, secret_file=tmp_path / "secret"
+    )
+    service = TurnService(settings)
+    ready = await service.start()
+    yield service, ready, ssl.create_default_context(cafile=str(authority))
+    await service.stop()
+
+
+@pytest.fixture
+async def meet() -> AsyncIterator[Meet]:
+    ends: list[End] = []
+
+    async def meet(servers: list[IceServer], tls: ssl.SSLContext | None = None, relay_only: bool = True) -> list[End]:
+        one, two = End(servers, tls, relay_only), End(servers, tls, relay_only)
+        ends.extend((one, two))
+        one.other, two.other = two, one
+        offer = await one.peer.offer()
+        await one.peer.accept_answer(await two.peer.answer(offer))
+        return [one, two]
+
+    yield meet
+    for end in ends:
+        await end.peer.close()
+
+
+def login(service: TurnService, *urls: str) -> list[IceServer]:
+    assert service.core is not None
+    made = service.core.credentials.mint("ada", clock.wall())
+    return [IceServer(urls, made.username, made.password)]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def exchange(ends: list[End]) -> None:
+    one, two = ends
+    await until(lambda: len(one.opened) == len(two.opened) == 2)
+    assert one.peer.send(Channel.CONTROL, b"next") and one.peer.send(Channel.BULK, b"picture")
+    async with asyncio.timeout(PATIENCE):
+        heard = [await two.received.get() for _ in range(2)]
+    assert sorted(heard) == [(Channel.BULK, b"picture"), (Channel.CONTROL, b"next")]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_relayed_only(transport: str, relay: tuple[TurnService, TurnReady, ssl.SSLContext], meet: Meet) -> None:
+    service, ready, tls = relay
+    uri = {
+        "udp": f"turn:127.0.0.1:{ready.udp}?transport=udp",
+        "tcp": f"turn:127.0.0.1:{ready.tcp}?transport=tcp",
+        "tls": f"turns:127.0.0.1:{ready.tls}?transport=tcp",
+    }[transport]
+    ends = await meet(login(service, uri), tls)
+    await exchange(ends)
+    for end in ends:
+        assert end.peer.is_relayed and len(end.candidates) == 1
+        assert " typ relay raddr 0.0.0.0 rport 9" in end.candidates[0], "the address behind the relay stays hidden"
+    assert service.core is not None and service.core.total.packets > 0
+    assert {each.client.transport.value for each in service.core.allocations} == {transport}
+
+
+async def test_a_relay_that_does_not_answer_holds_nobody_up(
+    relay: tuple[TurnService, TurnReady, ssl.SSLContext], meet: Meet
+) -> None:
+    service, ready, tls = relay
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        dead = silent.getsockname()[1]
+        servers = login(service, f"turn:127.0.0.1:{dead}", f"turn:127.0.0.1:{ready.tcp}?transport=tcp")
+        servers.append(IceServer((f"stun:127.0.0.1:{dead}",)))
+        began = time.monotonic()
+        ends = await meet(servers, tls, relay_only=False)
+        described = time.monotonic() - began
+        await until(lambda: all(end.candidates for end in ends))
+        relayed = time.monotonic() - began
+        await exchange(ends)
+    assert described < HEAD_START, "described without waiting"
+    assert relayed >= HEAD_START and all("typ relay" in end.candidates[0] for end in ends)
+
+
+async def test_an_end_is_told(relay: tuple[TurnService, TurnReady, ssl.SSLContext], meet: Meet) -> None:
+    service, ready, _ = relay
+    servers = login(service, f"turn:127.0.0.1:{ready.udp}")
+    ends = await meet([IceServer((f"stun:127.0.0.1:{ready.udp}",)), *servers], relay_only=False)
+    for end in ends:
+        async with asyncio.timeout(PATIENCE):
+            await end.gathered.wait()
+        kinds = {candidate.split(" typ ")[1].split()[0] for candidate in end.candidates}
+        assert kinds >= {"relay", "srflx"}
+
+
+async def test_closing_leaves_no_allocation(relay: tuple[TurnService, TurnReady, ssl.SSLContext], meet: Meet) -> None:
+    service, ready, _ = relay
+    ends = await meet(login(service, f"turn:127.0.0.1:{ready.udp}"))
+    await exchange(ends)
+    for end in ends:
+        await end.peer.close()
+    core = service.core
+    assert core is not None
+    await until(lambda: not core.allocations)
+
+
+async def test_without_servers_it_has_an_end_too(meet: Meet) -> None:
+    for end in await meet([], relay_only=False):
+        async with asyncio.timeout(PATIENCE):
+            await end.gathered.wait()
+
+
+def test_what_cannot_be_used_is_left_out() -> None:
+    bad = [
+        "",
+        "turn:",
+        "turn:a:0x10",
+        "turn:a:99999",
+        "turns:a?transport=udp",
+        "stuns:a",
+        "turn:a?transport=sctp",
+        "x:y",
+    ]
+    stun, turn = read_servers([IceServer((*bad, "stun:s", "turns:[2001:db8::1]", "turn:a"), "user", "password")])
+    assert stun is not None and (stun.host, stun.port) == ("s", 3478)
+    assert [(server.host, server.port, server.transport, server.secure) for server in turn] == [
+        ("2001:db8::1", 5349, "tcp", True),
+        ("a", 3478, "udp", False),
+    ]
+    assert read_servers([IceServer(("turn:a",))]) == (None, []), "nobody relays for strangers"
