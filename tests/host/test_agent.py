@@ -167,10 +167,12 @@ class NotingPeer:
 
     is_relayed = False
 
-    def __init__(self) -> None:
+    def __init__(self, events: PeerEvents) -> None:
         self.candidates: list[dict[str, Any] | None] = []
+        self._events = events
 
     async def offer(self) -> str:
+        asyncio.get_running_loop().call_soon(self._events.candidate, None)
         return "offer"
 
     async def answer(self, sdp: str) -> str:
@@ -196,8 +198,10 @@ class NotingEngine:
     def __init__(self) -> None:
         self.peers: list[NotingPeer] = []
 
-    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents) -> NotingPeer:
-        self.peers.append(NotingPeer())
+    def create_peer(
+        self, ice_servers: Sequence[IceServer], events: PeerEvents, *, relay_only: bool = False
+    ) -> NotingPeer:
+        self.peers.append(NotingPeer(events))
         return self.peers[-1]
 
 

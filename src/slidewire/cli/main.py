@@ -63,6 +63,15 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_ice_policy = click.option(
+    "--ice-policy",
+    type=click.Choice(["all", "relay"]),
+    default="all",
+    show_default=True,
+    help="relay: through a relay only, so that nobody learns where the other is.",
+)
+
+
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
     from slidewire.host.choose import DRIVERS
 
@@ -73,6 +82,7 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--window", help="keys: the deck's window, as a pattern of its title."),
             click.option("--raise-window", is_flag=True, help="keys: bring the deck to the front instead of refusing."),
             click.option("--room", help="Open this room again, or join it as a further host."),
+            _ice_policy,
         ]
     ):
         command = option(command)
@@ -155,9 +165,13 @@ def host(deck: Path | None, server: str, ca: Path | None, as_json: bool, verbose
 @click.option("--ca", type=FILE, help="Trust this authority as well (PEM).")
 @click.option("--name", default="", help="Shown to the operator.")
 @click.option("--no-direct", is_flag=True, help="Stay on the path through the server.")
+@_ice_policy
 @_common
-def present(link: str, ca: Path | None, name: str, no_direct: bool, as_json: bool, verbose: int) -> None:
+def present(
+    link: str, ca: Path | None, name: str, no_direct: bool, ice_policy: str, as_json: bool, verbose: int
+) -> None:
     """A presenter in the terminal: reads one intent per line, such as next, goto 12 or laser 0.5 0.5."""
+    from slidewire.aio.websocket_client import client_context
     from slidewire.control.links import parse_link
     from slidewire.presenter.terminal import TerminalPresenter, read_stdin
     from slidewire.rtc.aiortc_engine import AiortcEngine
@@ -165,8 +179,11 @@ def present(link: str, ca: Path | None, name: str, no_direct: bool, as_json: boo
     log_to_stderr(verbose)
 
     async def work() -> None:
-        engine = None if no_direct else AiortcEngine()
-        presenter = TerminalPresenter(parse_link(link), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout)
+        engine = None if no_direct else AiortcEngine(client_context(ca))
+        relay_only = ice_policy == "relay"
+        presenter = TerminalPresenter(
+            parse_link(link), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout, relay_only=relay_only
+        )
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         read_stdin(lines)
         await presenter.run(lines)
@@ -192,7 +209,13 @@ def _host(deck: Path | None, options: dict[str, Any]) -> Any:
     from slidewire.cli.serving import HostOptions
 
     return HostOptions(
-        deck, options["driver"], options["window"], options["raise_window"], options["room"], options["state_dir"]
+        deck,
+        options["driver"],
+        options["window"],
+        options["raise_window"],
+        options["room"],
+        options["state_dir"],
+        options["ice_policy"] == "relay",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from slidewire.aio.websocket_client import client_context
 from slidewire.cli.output import print_qr, say_json
 from slidewire.cli.shutdown import stop_requested
 from slidewire.host.choose import DRIVERS, has_desktop, make_deck
@@ -34,6 +35,7 @@ class HostOptions:
     raise_window: bool = False
     room: str | None = None
     state: Path | None = None
+    relay_only: bool = False
 
 
 async def serve(settings: ServerSettings, as_json: bool) -> None:
@@ -91,13 +93,14 @@ def _program(server: str, options: HostOptions, ca: Path | None = None, connect_
     return HostProgram(
         server,
         deck,
-        AiortcEngine(),
+        AiortcEngine(client_context(ca)),
         deck_name=str(options.deck.resolve()) if options.deck else options.driver,
         room=options.room,
         overlay=_overlay_for(deck),
         ca=ca,
         connect_to=connect_to,
         state=options.state,
+        relay_only=options.relay_only,
     )
 
 

@@ -28,6 +28,8 @@ HELLOS_AT_ONCE = 100
 """New hellos by one link that a host answers. Every presenter of a hall comes back at once when a host restarts; who
 tries handshake after handshake until the words suit it comes no further than this."""
 _REMEMBERED_HELLOS = 256
+RELAY = "relay"
+"""What either end says in `ice` to have it the stricter way."""
 
 
 def prologue(link_id: str) -> bytes:
@@ -59,6 +61,8 @@ class Welcome:
     role: Role
     committed: bytes
     """The hash of the host's nonce."""
+    relay_only: bool
+    """Peer connections of this session go through a relay, and nothing is told of where either end is."""
     keys: TransportKeys = field(repr=False)
 
 
@@ -95,7 +99,10 @@ class PresenterHandshake:
             payload, keys = self._initiator.fork().read_message_2(data[1:])
             welcome = json.loads(payload)
             committed = decode_base64url(welcome["commit"])
-            read = Welcome(int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"]), committed, keys)
+            relay_only = welcome.get("ice") == RELAY
+            read = Welcome(
+                int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"]), committed, relay_only, keys
+            )
         except (HandshakeError, ValueError, KeyError, TypeError):
             return None
         self._finished = True
@@ -108,6 +115,7 @@ class Admission:
 
     psk: bytes
     role: Role
+    relay_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,8 @@ class Door:
         session_id, nonce = int.from_bytes(self._entropy(4), "big"), self._entropy(NONCE_BYTES)
         answer = {"session": session_id, "clock": 0, "v": 1, "role": str(admission.role)}
         answer["commit"] = encode_base64url(commitment(nonce))
+        if admission.relay_only:
+            answer["ice"] = RELAY
         try:
             hello = read_object(responder.read_message_1(data[2 + len(link_id) :]))
             if not self._buckets.setdefault(link_id, Bucket(HELLOS_PER_SECOND, HELLOS_AT_ONCE)).take(now):

@@ -60,8 +60,12 @@ class Signaling(Protocol):
 
 
 class HostAgent:
-    def __init__(self, room: Room, server: str, stage: Stage, engine: Engine, name: str) -> None:
+    def __init__(
+        self, room: Room, server: str, stage: Stage, engine: Engine, name: str, *, relay_only: bool = False
+    ) -> None:
         self.room = room
+        self.relay_only = relay_only
+        """Peer connections go through a relay at both ends: presenters are told so before they make one."""
         self.server = server
         self.stage = stage
         self.engine = engine
@@ -193,7 +197,7 @@ class HostAgent:
         rule = self.room.links.get(link_id)
         if rule is None or not rule.is_good(time.time()):
             return None
-        return Admission(rule.link("").psk, rule.role)
+        return Admission(rule.link("").psk, rule.role, self.relay_only)
 
     # What guests need
 

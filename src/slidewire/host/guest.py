@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
+from slidewire.control.handshake import RELAY
 from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed, Pretended
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.introduction import Introduction
@@ -42,6 +43,8 @@ class Surroundings(Protocol):
 
     stage: Stage
     engine: Engine
+
+    relay_only: bool
 
     def ice_servers(self) -> list[IceServer]: ...
     def send_signaling(self, member: str, data: bytes) -> None: ...
@@ -211,7 +214,7 @@ class Guest:
             case "offer" if not self.admitted:
                 pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
             case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
-                self._receive_offer(generation, message["sdp"])
+                self._receive_offer(generation, message["sdp"], message.get("ice") == RELAY)
             case "candidate" if isinstance(generation, int):
                 candidate = message.get("candidate")
                 if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
@@ -223,8 +226,9 @@ class Guest:
             case _:
                 self._around.message_arrived(self, message)
 
-    def _receive_offer(self, generation: int, sdp: str) -> None:
-        """Not a step of this waits, so that the candidates which come right behind the offer find their peer."""
+    def _receive_offer(self, generation: int, sdp: str, relay_only: bool) -> None:
+        """Not a step of this waits, so that the candidates which come right behind the offer find their peer. It goes
+        through a relay if either end wants that."""
         if generation <= self._generation:
             return  # an offer repeated, or overtaken by a newer one
         self._generation = generation
@@ -251,8 +255,13 @@ class Guest:
                 self._path_down(name)
             self._drop_peer(generation)
 
+        def candidate_found(candidate: dict[str, Any] | None) -> None:
+            self.send_message({"type": "candidate", "generation": generation, "candidate": candidate})
+
         peer = self._around.engine.create_peer(
-            self._around.ice_servers(), PeerEvents(opened=channel_opened, received=received, closed=closed)
+            self._around.ice_servers(),
+            PeerEvents(opened=channel_opened, received=received, closed=closed, candidate=candidate_found),
+            relay_only=relay_only or self._around.relay_only,
         )
         self._peers[generation] = peer
         self._working.start(self._answer(peer, generation, sdp))

@@ -97,11 +97,14 @@ class HostProgram:
         ca: Path | None = None,
         connect_to: str | None = None,
         state: Path | None = None,
+        relay_only: bool = False,
     ) -> None:
         """`connect_to`: how this process reaches the server, if not at the address presenters are given."""
         self._room: Room = RoomBook((state or state_directory()) / "rooms").open(server, deck_name, room)
         self._server = server
-        self._agent = HostAgent(self._room, server, Stage(deck, overlay), engine, socket.gethostname())
+        self._agent = HostAgent(
+            self._room, server, Stage(deck, overlay), engine, socket.gethostname(), relay_only=relay_only
+        )
         first = messages.OpenRoom(
             v=messages.VERSION,
             room=self._room.code,

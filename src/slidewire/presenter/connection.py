@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake, session_name
+from slidewire.control.handshake import RELAY, REPEAT_HELLO, PresenterHandshake, session_name
 from slidewire.control.intents import Intent, Point
 from slidewire.control.introduction import NONCE_BYTES, Introduction
 from slidewire.control.links import Link
@@ -66,9 +66,17 @@ class Signaling(Protocol):
 
 class PresenterConnection:
     def __init__(
-        self, link: Link, engine: Engine | None, name: str, events: PresenterEvents, device: str | None = None
+        self,
+        link: Link,
+        engine: Engine | None,
+        name: str,
+        events: PresenterEvents,
+        device: str | None = None,
+        *,
+        relay_only: bool = False,
     ) -> None:
-        """`engine` None: never a peer connection, signaling only. `device`: what this device calls itself to hosts."""
+        """`engine` None: never a peer connection, signaling only. `device`: what this device calls itself to hosts.
+        `relay_only`: peer connections through a relay only, whatever the host says."""
         self.signaling: Signaling | None = None
         self.check_server: Callable[[], None] = lambda: None
         """Find out whether the socket to the server lives; asked again and again while nothing comes through it."""
@@ -79,6 +87,7 @@ class PresenterConnection:
         self._events = events
         self._host: str | None = None
         self._ice_servers: list[IceServer] = []
+        self._relay_wanted, self._relay_only = relay_only, relay_only
         self._handshake: PresenterHandshake | None = None
         self._asked = 0.0
         """When the first hello of this handshake was due."""
@@ -237,7 +246,7 @@ class PresenterConnection:
 
     def _receive_welcome(self, data: bytes) -> None:
         attempt, now = self._handshake, monotonic()
-        if attempt is None or (welcomed := attempt.receive_welcome(data, now, self._asked)) is None:
+        if attempt is None or (welcome := attempt.read_welcome(data)) is None:
             self._counts["welcome_not_ours"] += 1
             return
         self._handshake = None
@@ -247,7 +256,8 @@ class PresenterConnection:
             for generation in list(self._peers):
                 self._drop_peer(generation)
             self._counts += self._session.wire.counts
-        self._session, _ = welcomed
+        self._session = attempt.session(welcome, now, self._asked)
+        self._relay_only = self._relay_wanted or welcome.relay_only
         self._state_version = None
         self._silent_since = None
         self._session.path_up(SIGNALING, PathKind.SIGNALING, monotonic())
@@ -397,18 +407,25 @@ class PresenterConnection:
                 self._next_offer = monotonic()
             self._drain()
 
-        peer = self._engine.create_peer(self._ice_servers, PeerEvents(channel_opened, received, closed))
+        def candidate_found(candidate: dict[str, Any] | None) -> None:
+            message = {"type": "candidate", "generation": generation, "candidate": candidate}
+            session.send_message(message, monotonic())
+            self._drain()
+
+        events = PeerEvents(channel_opened, received, closed, candidate_found)
+        peer = self._engine.create_peer(self._ice_servers, events, relay_only=self._relay_only)
         self._peers[generation] = peer
         self._next_offer = monotonic() + wait
         sdp = await peer.offer()
-        session.send_message({"type": "offer", "generation": generation, "sdp": sdp}, monotonic())
-        session.send_message({"type": "candidate", "generation": generation, "candidate": None}, monotonic())
+        offer: dict[str, Any] = {"type": "offer", "generation": generation, "sdp": sdp}
+        if self._relay_wanted:
+            offer["ice"] = RELAY
+        session.send_message(offer, monotonic())
         self._drain()
 
     async def _accept(self, peer: Peer, sdp: str) -> None:
         try:
             await peer.accept_answer(sdp)
-            peer.add_candidate(None)
         except PeerError as error:
             log.warning("%s", error)
 

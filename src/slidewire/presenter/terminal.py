@@ -45,7 +45,15 @@ class PresentError(Exception):
 
 class TerminalPresenter:
     def __init__(
-        self, link: Link, engine: Engine | None, *, name: str, as_json: bool, ca: Path | None, out: TextIO
+        self,
+        link: Link,
+        engine: Engine | None,
+        *,
+        name: str,
+        as_json: bool,
+        ca: Path | None,
+        out: TextIO,
+        relay_only: bool = False,
     ) -> None:
         self._json = as_json
         self._out = out
@@ -60,7 +68,9 @@ class TerminalPresenter:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._path: str | None = None
         events = PresenterEvents(self._path_changed, self._receipt, self._laser, self._state, self._closed)
-        self._connection = PresenterConnection(link, engine, name, events, device_name(link.link_id))
+        self._connection = PresenterConnection(
+            link, engine, name, events, device_name(link.link_id), relay_only=relay_only
+        )
         join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
         self._socket = SignalingSocket(
             link.server, SignalingClient(join, entropy=secrets.token_bytes), self._receive, ca=ca

@@ -531,7 +531,7 @@ export class Connection {
     this.#nextOffer = now + OFFER_AGAIN
     this.#peers.push(peer)
     for (const old of this.#peers.splice(0, this.#peers.length - 2)) this.#discard(old)
-    void peer.offer(this.#iceServers)
+    void peer.offer({ iceServers: this.#iceServers, iceTransportPolicy: this.meeting?.ice === 'relay' ? 'relay' : 'all' })
   }
 
   #makePeer(): Peer | null {

@@ -23,6 +23,8 @@ export interface Meeting {
   hash: Bytes
   nonce: Bytes
   commit: string
+  /** `relay`: through a relay only, so that neither end learns where the other is. */
+  ice?: unknown
 }
 
 /** What settles a nonce before it is shown. */
@@ -54,11 +56,11 @@ export class Handshake {
     if (data[0] !== WELCOME) return null
     try {
       const { payload, keys } = await this.initiator.finish(data.slice(1))
-      const { clock, commit, role, session: id } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
+      const { clock, commit, ice, role, session: id } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
       if (!Number.isInteger(id) || !Number.isInteger(clock) || !ROLES.includes(role)) return null
       const { nonce } = this
       const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said), asked)
-      return { session, role, hash: keys.handshakeHash, nonce, commit }
+      return { session, role, hash: keys.handshakeHash, nonce, commit, ice }
     } catch {
       return null
     }

@@ -44,9 +44,9 @@ export class Peer {
     this.#offer = this.#connection.createOffer().catch(() => ({ type: 'offer' }))
   }
 
-  async offer(iceServers: RTCIceServer[]): Promise<void> {
+  async offer(configuration: RTCConfiguration): Promise<void> {
     try {
-      this.#connection.setConfiguration({ iceServers })
+      this.#connection.setConfiguration(configuration)
       const offer = await this.#offer
       this.#signal({ type: 'offer', sdp: offer.sdp }) // its candidates follow
       await this.#connection.setLocalDescription(offer)
