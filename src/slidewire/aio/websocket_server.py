@@ -38,8 +38,8 @@ POST_HEADER: Final = "Slidewire-Socket"
 """Names the socket that a POST belongs to. Only who opened it knows its name."""
 NEWS_SECONDS: Final = 0.5
 """How long a POST waits for something to answer."""
-QUIET_SECONDS: Final = 0.005
-"""An answer goes when nothing more has come for so long: what belongs together comes at once."""
+TOGETHER_SECONDS: Final = 0.001
+"""… and for the rest, once something has come: what belongs together comes at once."""
 POST_SECONDS: Final = 5.0
 """A socket made of requests is closed so long after the last one."""
 
@@ -97,11 +97,10 @@ class _Outbox:
     async def news(self) -> None:
         """Wait until something comes that was not here before, and then for the rest of it; not for ever."""
         self._wake.clear()
-        waits = NEWS_SECONDS
-        with contextlib.suppress(TimeoutError):
-            while self.close is None:
-                await asyncio.wait_for(self.wait(), waits)
-                waits = QUIET_SECONDS
+        if self.close is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.wait(), NEWS_SECONDS)
+                await asyncio.sleep(TOGETHER_SECONDS)
 
 
 class HubSockets:

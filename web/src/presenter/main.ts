@@ -39,7 +39,7 @@ function render(): void {
 function happened(event: AppEvent): void {
   app = reduce(app, event)
   if (event.type === 'receipt') vibrate(event.receipt.status)
-  if (event.type === 'session' && !loading) void load()
+  if (event.type === 'session' && !loading) setTimeout(load) // the first tap goes first
   if (event.type !== 'tapped') rest?.happened(event, app)
   render()
 }
