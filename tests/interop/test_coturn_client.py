@@ -20,6 +20,8 @@ from tests.support.programs import programs
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 CHANNELS = ["-X", "-g", "-l", "160", "-n", "40", "-m", "2"]
+TRANSPORTS: list[list[str]] = [[], ["-t"], ["-t", "-S"]]
+"""UDP, TCP, TLS."""
 MESSAGES = ["-s", "-l", "160", "-n", "40", "-m", "2"]
 
 pytestmark = [pytest.mark.timeout(90), pytest.mark.asyncio(loop_scope="module")]
@@ -54,6 +56,7 @@ class Lab:
         assert lost and lost[-1] == "0", said[-2000:]
         sent = re.findall(r"tot_send_msgs=(\d+)", said)
         assert sent and int(sent[-1]) > 0, said[-2000:]
+        assert tls or "ERROR" not in said, said[-2000:]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -111,27 +114,29 @@ async def test_to_a_peer_over_udp_tcp_and_tls(lab: Lab, how: list[str]) -> None:
 
 async def test_from_relay_to_relay(lab: Lab) -> None:
     between = ["-y", "-l", "160", "-n", "40", "-m", "2", "127.0.0.1"]
-    await asyncio.gather(lab.relays(*between), lab.relays("-t", *between))
+    await asyncio.gather(*(lab.relays(*over, *between, tls="-S" in over) for over in TRANSPORTS))
 
 
 async def test_even_ports_and_reservations(lab: Lab) -> None:
-    await lab.relays(*CHANNELS, "-e", "127.0.0.1", "-r", str(lab.peer), "127.0.0.1")
+    peer = ["-e", "127.0.0.1", "-r", str(lab.peer), "127.0.0.1"]
+    await asyncio.gather(*(lab.relays(*over, *CHANNELS, *peer, tls="-S" in over) for over in TRANSPORTS))
 
 
-async def test_ipv6(lab: Lab) -> None:
-    """IPv6 relays for clients over both, and a client over IPv6 and TLS."""
-    peer = ["-x", "-e", "::1", "-r", str(lab.peer), "-c"]
-    await asyncio.gather(
-        lab.relays(*CHANNELS, *peer, "127.0.0.1"),
-        lab.relays(*MESSAGES, *peer, "::1"),
-        lab.relays("-t", "-S", *CHANNELS, *peer, "::1", tls=True),
-    )
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("how", [CHANNELS, MESSAGES], ids=["channels", "indications"])
+async def test_ipv6(lab: Lab, how: list[str], client: str) -> None:
+    """IPv6 relays, for clients over IPv4 and IPv6 on every transport."""
+    peer = ["-x", "-e", "::1", "-r", str(lab.peer), "-c", client]
+    await asyncio.gather(*(lab.relays(*over, *how, *peer, tls="-S" in over) for over in TRANSPORTS))
 
 
-async def test_odd_ones(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    "odd", [["-Z"], ["-G"], ["-D", "-l", "161"]], ids=["both families", "extra requests", "padding"]
+)
+async def test_odd_ones(lab: Lab, odd: list[str]) -> None:
     """Both families at once; extra requests, some of them wrong; padded attributes."""
     peer = ["-n", "40", "-m", "2", "-e", "127.0.0.1", "-r", str(lab.peer), "-c", "127.0.0.1"]
-    await asyncio.gather(lab.relays("-Z", *peer), lab.relays("-G", *peer), lab.relays("-D", "-l", "161", *peer))
+    await asyncio.gather(*(lab.relays(*over, *odd, *peer, tls="-S" in over) for over in TRANSPORTS))
 
 
 async def test_a_wrong_secret(lab: Lab) -> None:
