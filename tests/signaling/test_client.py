@@ -171,11 +171,17 @@ class TestRefusals:
         bench.hear(type="error", code="resume_unknown", message="")
         assert bench.hear(type="error", code=code, message="No.") == [c.Refused(code, "No.", True)]
 
-    @pytest.mark.parametrize("code", ["removed", "link_revoked", "replaced"])
+    @pytest.mark.parametrize("code", ["removed", "link_revoked"])
     def test_sent_away(self, code: str) -> None:
         bench = presenter()
         bench.enter(JOINED)
         assert bench.hear(type="error", code=code, message="Bye.") == [c.Refused(code, "Bye.", True)]
+
+    def test_replaced_by_a_connection_of_its_own_that_it_never_heard_of(self) -> None:
+        bench = presenter()
+        bench.enter(JOINED)
+        (lost,) = bench.hear(type="error", code="replaced", message="")
+        assert isinstance(lost, c.Lost) and bench.core.state is c.State.WAITING
 
     def test_the_end_of_the_show(self) -> None:
         bench = presenter()

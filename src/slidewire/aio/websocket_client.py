@@ -22,6 +22,12 @@ from slidewire.aio.loop import Alarm
 from slidewire.signaling.client import Connect, Event, HangUp, SignalingClient, Transmit
 
 CONNECT_SECONDS: Final = 5.0
+CHECK_SECONDS: Final = 1.0
+"""How long a socket in doubt may take to answer."""
+WATCH_SECONDS: Final = 1.0
+"""How often the socket's own address is compared with the computer's."""
+SLEPT_SECONDS: Final = 3.0
+"""When nothing ran here for this long, the computer slept, and its sockets may be dead."""
 MAX_FRAME: Final = 1024 * 1024
 """`room_opened` and `resumed` list up to 64 members."""
 
@@ -107,6 +113,8 @@ class SignalingSocket:
         self._tasks: set[asyncio.Task[None]] = set()
         self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._alarm = Alarm(self._ring)
+        self._watch = Alarm(self._look)
+        self._looked = monotonic()
         self._delivering = False
         self._ends: tuple[str, tuple[str, int]] | None = None
         """Our own address on the socket, and the other end's with its port."""
@@ -116,12 +124,14 @@ class SignalingSocket:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
         self.client.start(monotonic())
         self.flush()
+        self._look()
 
     async def stop(self) -> None:
         """Leave the room and close. Safe to call twice."""
         self.client.leave()
         self.flush()
         self._alarm.set(None)
+        self._watch.set(None)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2.0)
         for task in tuple(self._tasks):
@@ -138,14 +148,24 @@ class SignalingSocket:
 
     def check(self) -> None:
         """The network may have changed: look at once."""
-        if self._ends is not None and address_towards(self._ends[1]) not in (None, self._ends[0]):
+        if self._has_moved():
             # Nothing comes back to the address that this socket has; no need to wait in order to find that out.
             self._outbox.put_nowait(None)
             self._connection = self._ends = None
             self.client.disconnected("This computer has another address now.", monotonic())
-        else:
-            self.client.check(monotonic())
+        self.client.check(monotonic(), CHECK_SECONDS)
         self.flush()
+
+    def _has_moved(self) -> bool:
+        return self._ends is not None and address_towards(self._ends[1]) not in (None, self._ends[0])
+
+    def _look(self) -> None:
+        """Nobody tells a program that its computer slept or has another address."""
+        now, before = monotonic(), self._looked
+        self._looked = now
+        self._watch.set(now + WATCH_SECONDS)
+        if now - before > WATCH_SECONDS + SLEPT_SECONDS or self._has_moved():
+            self.check()
 
     def flush(self) -> None:
         """Carry out what the client wants and deliver what happened. Call it after any of the client's verbs."""

@@ -36,7 +36,8 @@ UNPROVEN_GUESTS = 32
 """Sessions whose presenter has not proven itself yet; the oldest gives way."""
 PRESENTERS_PER_LINK = 128
 """Each has words of its own: who looks for words that suit must not have any number of them at once."""
-FORGET_GUEST_AFTER = 60.0
+GIVES_WAY_AFTER = 10.0
+FORGET_GUEST_AFTER = 600.0
 """Seconds of silence after which a presenter is forgotten. It can always come back with its link."""
 FORGET_AFTER_LEAVING = 2.5
 """… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
@@ -97,8 +98,10 @@ class HostAgent:
         self._stating: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
         self._housekeeper: asyncio.Task[None] | None = None
-        self._ways: dict[int, str] = {}
-        """By which path each presenter was reached when it was last looked at."""
+        self._reached: dict[int, str] = {}
+        """As which member each guest was reached before the server was lost."""
+        self._seen: tuple[object, ...] = ()
+        """What operators see and nothing tells of, when it was last looked at."""
         self._closing = Tasks()
         stage.changed = self._stage_changed
         stage.laser_moved = self._laser_moved
@@ -143,8 +146,9 @@ class HostAgent:
     def members_are(self, members: set[str]) -> None:
         """The members the server has now. Guests it does not reach any more lose that path."""
         for guest in self.guests.values():
-            if guest.member is not None and guest.member not in members:
-                guest.reached_by(None)
+            member = guest.member or self._reached.get(guest.id)
+            guest.reached_by(member if member in members else None)
+        self._reached.clear()
 
     def hosts_are(self, hosts: list[dict[str, Any]]) -> None:
         self._hosts = hosts
@@ -159,6 +163,8 @@ class HostAgent:
 
     def lost_server(self) -> None:
         for guest in self.guests.values():
+            if guest.member is not None:
+                self._reached[guest.id] = guest.member
             guest.reached_by(None)
 
     def receive(self, member: str, data: bytes) -> None:
@@ -211,7 +217,7 @@ class HostAgent:
     def guest_established(self, guest: Guest) -> None:
         log.info("presenter %08x (%s, %s) is here", guest.id, guest.who.kind or "unknown", guest.link.role)
         self._end_replaced(guest)
-        if sum(other.session.established for other in self._guests_by(guest.link)) > PRESENTERS_PER_LINK:
+        if not self._has_room(guest.link):
             self._counts["link_full"] += 1
             text = f"There are {PRESENTERS_PER_LINK} presenters by this link already. Ask the operator for another one."
             self._dismiss(guest, "link_full", text)
@@ -224,6 +230,17 @@ class HostAgent:
         guest.admitted = is_let_in(rule, guest.who.device)
         self._send_state(guest)
         self._announce_soon(_is_operator)
+
+    def _has_room(self, rule: LinkRule) -> bool:
+        """Whether this link is not used by too many. Somebody who has fallen silent gives way."""
+        present = [guest for guest in self._guests_by(rule) if guest.session.established]
+        if len(present) <= PRESENTERS_PER_LINK:
+            return True
+        silent = min(present, key=lambda guest: guest.last_heard)
+        if monotonic() - silent.last_heard < GIVES_WAY_AFTER:
+            return False
+        self._forget(silent)
+        return True
 
     def guest_pretended(self, guest: Guest) -> None:
         text = "This presenter did not keep to what it began with. Load the page again; if it repeats, use a new link."
@@ -435,8 +452,11 @@ class HostAgent:
     def _tidy(self, now: float) -> None:
         self._log_counts()
         # That nothing comes from somebody any more is an event only here: operators want to see who went dark.
-        before, self._ways = self._ways, {guest.id: guest.best_path()[0] for guest in self.guests.values()}
-        if self._ways != before:
+        # So is that a link has expired, and what was refused.
+        ways = tuple((guest.id, guest.best_path()[0]) for guest in self.guests.values())
+        seen = (ways, tuple(self.room.good_links(time.time())), self.counts.total())
+        before, self._seen = self._seen, seen
+        if seen != before:
             self._announce_soon(_is_operator)
         for guest in list(self.guests.values()):
             if now - guest.last_heard > (FORGET_AFTER_LEAVING if guest.has_left else FORGET_GUEST_AFTER):

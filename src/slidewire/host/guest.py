@@ -28,6 +28,8 @@ from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, Pe
 SIGNALING = "signaling"
 PEERS = 3
 """Peer connections at once: the one in use, and those that are coming up."""
+LOOK_AGAIN = 0.1
+"""Seconds to wait for room on a channel before asking whether it is still the way for messages."""
 PACE_ON_SIGNALING = 0.05
 """Seconds between the parts of a picture on the signaling path: 160 KB/s, within the server's rates."""
 
@@ -75,6 +77,10 @@ class Guest:
         self._around = around
         self._peers: dict[int, Peer] = {}
         self._generation = 0
+        self._answered: str | None = None
+        """The answer to the newest offer."""
+        self._candidates: set[str] = set()
+        self._heard_by = SIGNALING
         self._alarm = Alarm(self._timer_fired)
         self._working = Tasks()
         self._ending = Tasks()
@@ -107,6 +113,7 @@ class Guest:
     def receive(self, data: bytes, path: str) -> bool:
         """Whether the frame was this guest's."""
         now = monotonic()
+        self._heard_by = path
         opened = self.session.receive_frame(data, path, now)
         if opened:
             self.last_heard = now
@@ -117,6 +124,10 @@ class Guest:
         """The kind of the best proven path and its round trip in seconds; "none" if there is none."""
         path = self.session.wire.paths.best(monotonic())
         return (path.kind.value, path.round_trip) if path else ("none", None)
+
+    def is_live(self, path: str) -> bool:
+        known = self.session.wire.paths.get(path)
+        return known is not None and known.is_live(monotonic())
 
     def _path_up(self, name: str, kind: PathKind) -> None:
         self.session.path_up(name, kind, monotonic())
@@ -209,6 +220,8 @@ class Guest:
     # Peer connections
 
     def _message_arrived(self, message: dict[str, Any]) -> None:
+        if self._heard_by == SIGNALING:
+            self._silence_channels()
         generation = message.get("generation")
         match message["type"]:
             case "offer" if not self.admitted:
@@ -216,9 +229,7 @@ class Guest:
             case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
                 self._receive_offer(generation, message["sdp"], message.get("ice") == RELAY)
             case "candidate" if isinstance(generation, int):
-                candidate = message.get("candidate")
-                if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
-                    peer.add_candidate(candidate)
+                self._receive_candidate(generation, message.get("candidate"))
             case "offer" | "candidate":
                 self.send_message(
                     {"type": "error", "code": "malformed", "message": "An offer needs a generation and an SDP."}
@@ -229,9 +240,11 @@ class Guest:
     def _receive_offer(self, generation: int, sdp: str, relay_only: bool) -> None:
         """Not a step of this waits, so that the candidates which come right behind the offer find their peer. It goes
         through a relay if either end wants that."""
+        if generation == self._generation and self._answered is not None:
+            self.send_message({"type": "answer", "generation": generation, "sdp": self._answered})
         if generation <= self._generation:
-            return  # an offer repeated, or overtaken by a newer one
-        self._generation = generation
+            return  # an offer repeated, because the answer to it may have got lost, or overtaken by a newer one
+        self._generation, self._answered, self._candidates = generation, None, set()
         self._drop_oldest_peers()
         peer: Peer | None = None
         opened: list[str] = []
@@ -273,7 +286,25 @@ class Guest:
             self._drop_peer(generation)
             self.send_message({"type": "error", "code": "offer_unusable", "message": str(error)})
             return
+        if generation == self._generation:
+            self._answered = answer
         self.send_message({"type": "answer", "generation": generation, "sdp": answer})
+
+    def _receive_candidate(self, generation: int, candidate: object) -> None:
+        """They are repeated with the offer; a library that is told one twice checks it twice."""
+        peer = self._peers.get(generation)
+        if peer is None or not isinstance(candidate, dict | None) or (known := repr(candidate)) in self._candidates:
+            return
+        self._candidates.add(known)
+        peer.add_candidate(candidate)
+
+    def _silence_channels(self) -> None:
+        """A presenter says by way of the server what it could say directly: to it the channels are dead. Whatever comes
+        by one of them brings it back."""
+        for generation in self._peers:
+            bulk = self.session.wire.paths.get(f"{PathKind.BULK.value}/{generation}")
+            if bulk is not None:
+                bulk.is_silent = True
 
     def _drop_peers(self, before: int) -> None:
         for generation in [known for known in self._peers if known < before]:
@@ -299,15 +330,18 @@ class Guest:
 
     async def wait_for_room(self) -> str | None:
         """Wait until a picture's next part may be sent; the path for it, or None when there is none."""
-        path = self.session.wire.paths.messages(monotonic())
-        if path is None:
-            return None
-        kind, _, generation = path.name.partition("/")
-        if kind == PathKind.BULK:
+        while (path := self.session.wire.paths.messages(monotonic())) is not None:
+            kind, _, generation = path.name.partition("/")
+            if kind != PathKind.BULK:
+                await asyncio.sleep(PACE_ON_SIGNALING)  # the socket is shared with receipts, and the server counts
+                return path.name
             peer = self._peers.get(int(generation))
-            return path.name if peer is not None and await peer.wait_for_room(Channel.BULK) else None
-        await asyncio.sleep(PACE_ON_SIGNALING)  # the socket is shared with receipts, and the server counts
-        return path.name
+            try:
+                async with asyncio.timeout(LOOK_AGAIN):
+                    return path.name if peer is not None and await peer.wait_for_room(Channel.BULK) else None
+            except TimeoutError:
+                pass  # it may have died meanwhile
+        return None
 
     # The end
 

@@ -59,10 +59,11 @@ class Pictures:
         if picture is None or len(picture.data) > MESSAGE_BYTES:
             self._refuse(guest, request["id"], "unavailable" if picture is None else "too_large")
             return
+        begun: str | None = None
         for part in split(PICTURE_STREAM, request["id"], picture.data):
             path = await guest.wait_for_room()
-            if path is None:
-                return
+            if path is None or not guest.is_live(begun := begun or path):
+                return  # what went by a path that died is gone: the presenter asks again, by another
             guest.session.wire.send_part(part, path)
             guest.drain()
 

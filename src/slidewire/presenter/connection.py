@@ -24,10 +24,11 @@ from slidewire.control.handshake import RELAY, REPEAT_HELLO, PresenterHandshake,
 from slidewire.control.intents import Intent, Point
 from slidewire.control.introduction import NONCE_BYTES, Introduction
 from slidewire.control.links import Link
-from slidewire.control.paths import PathKind
+from slidewire.control.paths import LIVE_FOR, Path, PathKind
 from slidewire.control.presenter import (
     Effect,
     LaserAnswered,
+    PathSilent,
     PresenterSession,
     ReceiptArrived,
     StateVersion,
@@ -39,8 +40,11 @@ from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, Pe
 log = logging.getLogger(__name__)
 
 SIGNALING = "signaling"
-OFFER_EVERY = (2.0, 4.0, 8.0, 15.0)
+DATA = (PathKind.DIRECT, PathKind.RELAYED)
+OFFER_EVERY = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds until the next offer while there is no direct path."""
+ASK_AGAIN = 1.0
+"""Seconds before a state that did not come is asked for again."""
 SILENT_AFTER = 3.0
 """Seconds without any live path after which the presenter shakes hands anew."""
 SERVER_SILENT_AFTER = 1.5
@@ -97,7 +101,9 @@ class PresenterConnection:
         self._generation = 0
         self._offers = 0
         self._next_offer: float | None = None
+        self._offered = float("-inf")
         self._state_version: int | None = None
+        self._asked_for_state = float("-inf")
         self._commands = itertools.count(1)
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reported: str | None = None
@@ -170,6 +176,8 @@ class PresenterConnection:
         self._ice_servers = read_ice_servers(ice_servers)
         present = [host for host in hosts if not host.get("away")]
         self._host_is(str(present[0]["member"]) if present else None)
+        if not self._has_direct_path(monotonic()):
+            self._offer_soon()  # what was offered before may have got lost with the socket
 
     def ice_servers_are(self, ice_servers: list[dict[str, Any]]) -> None:
         """For the next peer: a credential's end does not end what was allocated with it."""
@@ -289,9 +297,12 @@ class PresenterConnection:
             case LaserAnswered():
                 self._events.laser(effect)
             case StateVersion(version):
-                if version != self._state_version:
-                    session.send_message({"type": "get_state"}, monotonic())
-                    self._state_version = version
+                now = monotonic()
+                if version != self._state_version and now - self._asked_for_state > ASK_AGAIN:
+                    session.send_message({"type": "get_state"}, now)
+                    self._asked_for_state = now
+            case PathSilent(path):
+                self._path_silent(session, path)
             case MessageArrived(message):
                 self._message_arrived(message)
             case PictureArrived():
@@ -379,6 +390,7 @@ class PresenterConnection:
         wait = OFFER_EVERY[min(self._offers, len(OFFER_EVERY) - 1)]
         self._offers += 1
         self._generation += 1
+        self._offered = monotonic()
         generation, session = self._generation, self._session
         opened: list[str] = []
         peer: Peer | None = None
@@ -429,14 +441,39 @@ class PresenterConnection:
         except PeerError as error:
             log.warning("%s", error)
 
+    def _path_silent(self, session: PresenterSession, name: str) -> None:
+        """A live path swallowed a tap: look for another beside it at once."""
+        if name == SIGNALING:
+            self.check_server()
+            return
+        bulk = session.wire.paths.get(f"{PathKind.BULK.value}/{name.partition('/')[2]}")
+        if bulk is not None:
+            bulk.is_silent = True  # both channels live and die together
+        if not self._has_direct_path(monotonic()):
+            self._offer_soon()
+
+    def _offer_soon(self) -> None:
+        """At once, but no more than one a second."""
+        self._offers, self._next_offer = 0, max(monotonic(), self._offered + OFFER_EVERY[0])
+
+    def _direct_path(self) -> Path | None:
+        """Of the newest generation."""
+        assert self._session is not None
+        paths = self._session.wire.paths
+        return next((path for kind in DATA if (path := paths.get(f"{kind.value}/{self._generation}"))), None)
+
+    def _has_direct_path(self, now: float) -> bool:
+        if self._session is None:
+            return True  # none is missed before there is a session
+        path = self._direct_path()
+        return path is not None and path.is_live(now)
+
     def _replace_dead_peer(self, now: float) -> None:
         """The library needs half a minute to notice that a peer is gone; our own heartbeat needs three seconds."""
-        assert self._session is not None
-        for kind in (PathKind.DIRECT, PathKind.RELAYED):
-            path = self._session.wire.paths.get(f"{kind.value}/{self._generation}")
-            if path is not None and not path.is_live(now):
-                self._drop_peer(self._generation)
-                self._next_offer = now
+        path = self._direct_path()
+        if path is not None and now - (path.up_since if path.last_pong is None else path.last_pong) > LIVE_FOR:
+            self._drop_peer(self._generation)
+            self._offer_soon()
 
     def _drop_peer(self, generation: int) -> None:
         peer = self._peers.pop(generation, None)

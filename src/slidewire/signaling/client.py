@@ -29,7 +29,7 @@ ANSWER_SECONDS: Final = 10.0
 STEADY_SECONDS: Final = 5.0
 """A place kept this long makes the next loss a new one: the delays start anew."""
 CHECK_SECONDS: Final = 3.0
-"""How long `check` waits for a sign of life."""
+"""How long `check` waits for a sign of life, if it is not told."""
 
 
 # --- effects: what the shell is to do ---------------------------------------------------------------------------------
@@ -171,7 +171,6 @@ _FINAL: Final = frozenset(
         Code.ROOM_ENDED,
         Code.ROOM_TAKEN,
         Code.REMOVED,
-        Code.REPLACED,
         Code.VERSION_UNSUPPORTED,
         Code.FIRST_MESSAGE,
     }
@@ -214,7 +213,7 @@ class SignalingClient:
         self._heartbeat = 15.0
         self._due: float | None = None
         self._next_ping = 0.0
-        self._checked_at: float | None = None
+        self._answer_by: float | None = None
         self.room: str | None = None
         self.member: str | None = None
 
@@ -268,13 +267,13 @@ class SignalingClient:
             self._effects.append(HangUp())
         self._state, self._due = State.OVER, None
 
-    def check(self, now: float) -> None:
+    def check(self, now: float, within: float = CHECK_SECONDS) -> None:
         """Something happened to the network (or the computer woke up): find out at once whether the socket lives."""
         if self._state is State.WAITING:
             self._due = now
-        elif self.inside and self._checked_at is None:
+        elif self.inside and self._answer_by is None:
             self._ping(now)
-            self._checked_at = now
+            self._answer_by = now + within
             self._plan()
 
     # --- what the shell calls -----------------------------------------------------------------------------------------
@@ -306,7 +305,7 @@ class SignalingClient:
         if self._state not in (State.ENTERING, State.INSIDE):
             return
         self._heard = now
-        self._checked_at = None
+        self._answer_by = None
         message = m.decode_server(data)
         match message:
             case m.Garbage() | m.Wrong():
@@ -343,8 +342,8 @@ class SignalingClient:
                 self._effects.append(HangUp())
                 self._lose("the server did not answer", now)
             case State.INSIDE:
-                checked = self._checked_at is not None and now >= self._checked_at + CHECK_SECONDS
-                if checked or now >= self._heard + 3 * self._heartbeat:
+                unanswered = self._answer_by is not None and now >= self._answer_by
+                if unanswered or now >= self._heard + 3 * self._heartbeat:
                     self._effects.append(HangUp())
                     self._lose("the server went silent", now)
                     return
@@ -438,7 +437,10 @@ class SignalingClient:
                 self._events.append(Refused(code, error.message, final=False, retry_after=error.retry_after))
                 self._effects.append(HangUp())
                 self._lose(error.message, now, at_least=error.retry_after or 0.0)
-        elif code in (Code.REMOVED, Code.LINK_REVOKED, Code.REPLACED) and error.ref is None:
+        elif code == Code.REPLACED:
+            self._effects.append(HangUp())
+            self._lose("a later connection of this program took over", now)
+        elif code in (Code.REMOVED, Code.LINK_REVOKED) and error.ref is None:
             self._end(code, error.message)
         else:
             self._events.append(Refused(code, error.message, final=False, retry_after=error.retry_after))
@@ -449,8 +451,8 @@ class SignalingClient:
 
     def _plan(self) -> None:
         self._due = min(self._next_ping, self._heard + 3 * self._heartbeat)
-        if self._checked_at is not None:
-            self._due = min(self._due, self._checked_at + CHECK_SECONDS)
+        if self._answer_by is not None:
+            self._due = min(self._due, self._answer_by)
 
     def _request(self, request: m.AddLinks | m.RevokeLink | m.CloseRoom) -> None:
         self._unanswered[request.ref or ""] = request
@@ -477,7 +479,7 @@ class SignalingClient:
         self._attempt = min(self._attempt + 1, 16)
         share = int.from_bytes(self._entropy(4), "big") / 2**32
         delay = at_least + share * ceiling
-        self._state, self._due, self._checked_at = State.WAITING, now + delay, None
+        self._state, self._due, self._answer_by = State.WAITING, now + delay, None
         self._events.append(Lost(reason, delay))
 
     def _end(self, code: str, message: str) -> None:

@@ -62,10 +62,10 @@ export class Rest {
 
   happened(event: ConnectionEvent, app: App): void {
     this.#app = app
-    if (event.type === 'session') this.#pictures.forgetRequests()
+    if (event.type === 'session' || event.type === 'path_silent') this.#pictures.forgetRequests()
     if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
     if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(Number(event.message['id']))
-    if (event.type === 'message' && event.message.type === 'state') this.#wantPictures()
+    if (event.type === 'path_silent' || (event.type === 'message' && event.message.type === 'state')) this.#wantPictures()
   }
 
   show(app: App): void {
@@ -100,7 +100,7 @@ export class Rest {
   }
 
   #showNotes({ deck: { notes, slide }, known }: App): void {
-    setText(place.notes, notes || (known ? 'No notes for this slide.' : ''))
+    setText(place.notes, notes || (known && slide !== null ? 'No notes for this slide.' : ''))
     place.notes.classList.toggle('none', !notes)
     const of = `${slide} ${notes}`
     if (of !== this.#notesOf) place.notes.scrollTop = 0
