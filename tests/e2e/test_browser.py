@@ -78,6 +78,7 @@ async def test_the_audience_sees_what_the_speaker_does(slidewire: Programs, visi
     await expect(screen.get_by_test_id("blank")).to_be_visible()
     assert (await picture(screen)).getextrema() == ((0, 0),) * 3
     await tap(page, "black")
+    await says(page, "Slide shown again")
     await expect(screen.get_by_test_id("blank")).to_be_hidden()
     await shows(screen, 2)
 

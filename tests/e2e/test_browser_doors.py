@@ -78,6 +78,8 @@ async def test_a_link_that_was_good(slidewire: Programs, visitors: Visitors) -> 
     ben = await connected(await visitors.open(brief))
     await is_told(ben, "This link has expired", "Ask whoever runs the show for a new link", "expired-inside")
     await is_told(await visitors.open(brief), "This link has expired", "new link", "expired")
+    await expect(row(operator, "links", "Ben")).to_contain_text("expired")
+    await expect(row(operator, "links", "Ben")).not_to_contain_text("withdrawn")
 
     presenter = await connected(await visitors.open(ready["presenter_link"]))
     screen = await visitors.open(ready["deck_link"], SCREEN)
@@ -90,7 +92,8 @@ async def test_a_link_that_was_good(slidewire: Programs, visitors: Visitors) -> 
     await is_told(presenter, "The show has ended", "nothing left to control", "ended-inside")
     assert await host.process.wait() == 0
     await is_told(await visitors.open(ready["presenter_link"]), "The show has ended", "nothing left", "ended")
-    await expect(screen.get_by_test_id("error")).to_contain_text("The show has ended")
+    await expect(screen.get_by_test_id("end")).to_have_text("End of the show")
+    await expect(screen.get_by_test_id("error")).to_be_hidden()
     await expect(operator.get_by_test_id("error")).to_contain_text("The show has ended")
     await picture(operator, "operator-ended")
     await picture(screen, "deck-ended")
@@ -125,6 +128,49 @@ async def test_the_operator_mutes_lets_click_and_removes(slidewire: Programs, vi
     await operator.get_by_role("dialog").get_by_role("button", name="Remove").click()
     await is_told(page, "You were removed from the show", "Ask whoever runs the show", "removed")
     await expect(presenter).to_have_count(0)
+
+
+async def test_an_operator_does_not_show_its_own_link_nor_send_itself_away(
+    slidewire: Programs, visitors: Visitors
+) -> None:
+    _, ready = await web_show(slidewire)
+    operator = await connected(await visitors.open(ready["operator_link"], LAPTOP))
+    itself = row(operator, "presenters", "this is you")
+    await expect(itself).to_have_count(1)
+    await expect(itself.get_by_role("button")).to_have_count(0)
+    own = row(operator, "links", "runs the show")
+    await expect(own.get_by_role("img")).to_have_count(0)
+    await expect(own.get_by_role("textbox")).to_have_count(0)
+    await expect(operator.get_by_test_id("rejected")).to_be_hidden()
+    await picture(operator, "operator-own-link-hidden")
+    await own.get_by_role("button", name="Show the link").click()
+    assert await own.get_by_role("textbox").input_value() == ready["operator_link"]
+    assert read_qr(await own.get_by_role("img").screenshot()) == [ready["operator_link"]]
+    await own.get_by_role("button", name="Hide the link").click()
+    await expect(own.get_by_role("img")).to_have_count(0)
+
+
+WITHOUT_THE_SECRET = """
+  const derive = SubtleCrypto.prototype.deriveBits
+  SubtleCrypto.prototype.deriveBits = async function (how, key, length) {
+    const bits = await derive.call(this, how, key, length)
+    if (how.info && new TextDecoder().decode(how.info).startsWith('psk ')) new Uint8Array(bits)[0] ^= 1
+    return bits
+  }
+"""
+
+
+async def test_what_was_refused_stands_on_the_operator_page(slidewire: Programs, visitors: Visitors) -> None:
+    """Somebody whom the server lets in, and who does not know the part of the link that it never sees."""
+    _, ready = await web_show(slidewire)
+    operator = await connected(await visitors.open(ready["operator_link"], LAPTOP))
+    page = await connected(await visitors.open(ready["presenter_link"]))
+    await page.add_init_script(WITHOUT_THE_SECRET)
+    await page.reload()
+    await expect(operator.get_by_test_id("rejected")).to_contain_text("tried to come in without the link's secret")
+    await operator.get_by_test_id("rejected").scroll_into_view_if_needed()
+    await picture(operator, "operator-rejected")
+    await expect(page.get_by_test_id("connection")).to_have_text("Connecting…")
 
 
 async def test_a_new_link_by_its_qr_code(slidewire: Programs, visitors: Visitors) -> None:

@@ -388,3 +388,31 @@ async def test_a_link_is_made_with_its_rules_and_the_server_learns_none_of_them(
 def test_rules_that_make_no_sense_are_refused_in_words(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(CommandError, match=words):
         read_new_link(asked, 0.0)
+
+
+async def test_an_expired_link_is_told_as_expired_and_a_withdrawn_one_as_withdrawn(carrier: Carrier) -> None:
+    room = agent_of(carrier).room
+    expired = room.make_link(Role.CLICK, label="old", expires=time.time() + 2)
+    withdrawn = room.make_link(Role.CLICK, label="gone")
+    operator = await come(carrier, room.first("operator"), "m0")
+
+    def shown(rule: LinkRule) -> tuple[bool, bool]:
+        (row,) = [row for row in operator.states[-1]["room"]["links"] if row["id"] == rule.id]
+        return row["revoked"], row["expired"]
+
+    assert (await operator.connection.command("revoke_link", link=withdrawn.id))["ok"]
+    await operator.until(lambda: shown(withdrawn) == (True, False))
+    assert shown(expired) == (False, False)
+    await operator.until(lambda: shown(expired) == (False, True))  # nothing else happens: time passes
+
+
+@pytest.mark.parametrize("name", ["mute", "remove"])
+async def test_an_operator_does_not_send_itself_away(carrier: Carrier, name: str) -> None:
+    room = agent_of(carrier).room
+    operator = await come(carrier, room.first("operator"), "m0")
+    other = await come(carrier, room.first("operator"), "m1")
+    sessions = {guest.member: guest.id for guest in agent_of(carrier).guests.values()}
+    reply = await operator.connection.command(name, session=sessions["m0"])
+    assert (reply["ok"], reply["error"]["code"]) == (False, "not_yourself")
+    assert not agent_of(carrier).guests[sessions["m0"]].muted and operator.closed == []
+    assert (await other.connection.command(name, session=sessions["m0"]))["ok"], "another operator can"

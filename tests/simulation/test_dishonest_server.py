@@ -25,7 +25,7 @@ from slidewire.control.records import IntroductionRecord
 from slidewire.control.seal import HELLO, NO_SESSION, SEALED, WELCOME, Opener, Rejection, no_session
 from slidewire.control.wire import Transmit
 from slidewire.host import agent as agent_module
-from slidewire.host.agent import UNPROVEN_GUESTS, HostAgent
+from slidewire.host.agent import FORGET_GUEST_AFTER, GIVES_WAY_AFTER, UNPROVEN_GUESTS, HostAgent
 from slidewire.host.links import LinkRule, Room
 from tests.support.cheat import (
     SERVER,
@@ -246,7 +246,7 @@ async def test_half_is_dropped_the_rest_repeated_and_shuffled(server: DishonestS
     assert len(done) > taps / 2
 
 
-@pytest.mark.parametrize(("minutes", "name"), [(0.8, None), (1.2, "session_unknown")])
+@pytest.mark.parametrize(("minutes", "name"), [(0.8, None), (FORGET_GUEST_AFTER / 60 + 0.2, "session_unknown")])
 async def test_what_was_kept_for_a_minute_is_not_performed(
     server: DishonestServer, clock: SharedClock, minutes: float, name: str | None
 ) -> None:
@@ -474,7 +474,7 @@ async def test_who_is_in_the_middle_with_the_secret_has_one_try_at_the_words(
 
 
 async def test_nobody_holds_any_number_of_sessions_by_one_link(
-    server: DishonestServer, monkeypatch: pytest.MonkeyPatch
+    server: DishonestServer, clock: SharedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agent_module, "PRESENTERS_PER_LINK", 5)
     agent, speaker = await a_speaker(server)
@@ -484,6 +484,11 @@ async def test_nobody_holds_any_number_of_sessions_by_one_link(
             for frame in pinging(session):
                 server.deliver(Carried("h1", "m1", True, frame))
     assert len(agent.guests) == 5 and agent.counts["link_full"] == 6
+    clock.pass_time(GIVES_WAY_AFTER + 1)
+    assert (await speaker.tap(NEXT)).status is Status.PERFORMED
+    _, another = await a_speaker(server, "m2")
+    assert (await another.tap(NEXT)).status is Status.PERFORMED, "who has fallen silent gives way"
+    assert len(agent.guests) == 5
     assert (await speaker.tap(NEXT)).status is Status.PERFORMED, "who was there before goes on"
 
 

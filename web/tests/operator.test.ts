@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rulesWords, secondsUntil } from '../src/operator/room.ts'
+import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, rulesWords, secondsUntil } from '../src/operator/room.ts'
 
 const presenter: PresenterRow = {
   session: 1,
@@ -48,10 +48,23 @@ test('how long a link is good for', () => {
   expect(expiryWords(link, now)).toBe('good for this show')
   expect([good(now / 1000 + 600), good(now / 1000 + 7200), good(now / 1000 - 1)]).toEqual(['good for 10 min', 'good for 2 h', 'expired'])
   expect(expiryWords({ ...link, revoked: true }, now)).toBe('withdrawn')
+  // By the host's clock: this browser's may be wrong.
+  expect(expiryWords({ ...link, expires: now / 1000 + 600, expired: true }, now)).toBe('expired')
+  expect(expiryWords({ ...link, revoked: true, expired: true }, now)).toBe('withdrawn')
   const later = { ...link, not_before: now / 1000 + 600 }
   expect(expiryWords(later, now)).toMatch(/^opens .*\d\d:\d\d/)
   expect(expiryWords({ ...later, expires: now / 1000 + 7800 }, now)).toMatch(/^opens .*, then good for 2 h$/)
   expect(expiryWords(later, now + 600_000)).toBe('good for this show')
+})
+
+test('what was refused in words, the serious first, and nothing where there is nothing', () => {
+  expect(rejectedRows({})).toEqual([])
+  expect(rejectedRows({ replayed: 9, forged: 2, malformed: 1, malformed_hello: 2, laser_late: 0, of_a_later_version: 1 })).toEqual([
+    { words: 'made no sense', count: 3, serious: true },
+    { words: 'altered or made up on the way', count: 2, serious: true },
+    { words: 'came a second time', count: 9, serious: false },
+    { words: 'of a later version', count: 1, serious: false },
+  ])
 })
 
 test('the rules of a link in words', () => {
@@ -68,5 +81,5 @@ test('a time is the next one', () => {
 
 test('a state without a room is not an operator’s', () => {
   expect(readRoom({ type: 'state' })).toBeNull()
-  expect(readRoom({ type: 'state', room: {} })).toEqual({ code: '', hosts: [], presenters: [], links: [] })
+  expect(readRoom({ type: 'state', room: {} })).toEqual({ code: '', hosts: [], presenters: [], links: [], rejected: {} })
 })

@@ -5,6 +5,7 @@ import type { Bytes } from '../src/client/bytes.ts'
 import { monotonicClock } from '../src/client/clock.ts'
 import { commitment, type Meeting } from '../src/client/handshake.ts'
 import type { Receipt } from '../src/client/presenter.ts'
+import type { Verb } from '../src/client/records.ts'
 import { fit } from '../src/page/fit.ts'
 import { troubleWords } from '../src/page/trouble.ts'
 import { type App, type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } from '../src/presenter/app.ts'
@@ -51,6 +52,10 @@ test.each<[Partial<Receipt>, string, string]>([
 })
 
 test('a refusal says why', () => {
+  const again = (verb: Verb, to: number, blank: 'black' | 'white' | null): string =>
+    receiptWords(receipt({ intent: { verb, argument: 0 }, from: 12, to }), blank).text
+  expect([again('black', 12, 'black'), again('next', 12, 'black'), again('white', 12, 'white')]).toEqual(Array(3).fill('Slide shown again'))
+  expect([again('black', 12, null), again('black', 12, 'white'), again('next', 13, 'black')]).toEqual(['Black: done', 'Black: done', '12 → 13'])
   expect(receiptWords(receipt({ status: 'refused', reason: 'muted' })).detail).toBe('muted by the operator')
   expect(receiptWords(receipt({ status: 'refused', reason: 'at_end' })).detail).toBe('this is the last slide')
 })

@@ -192,7 +192,7 @@ def find(which: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     from slidewire.presenter.terminal import PresentError
 
     found = [row for row in rows if which in (row["id"], row["url"])]
-    found = found or [row for row in rows if row["label"] == which and not row["revoked"]]
+    found = found or [row for row in rows if row["label"] == which and not _is_over(row)]
     if len(found) != 1:
         what = "There is no such link" if not found else f"There are {len(found)} links of that label"
         raise PresentError("link_unknown", f"{what}. `slidewire link list` shows them with their ids.")
@@ -211,9 +211,13 @@ def describe(row: dict[str, Any]) -> str:
         rules.append("one device" + (", which has it" if row["in_use"] else ""))
     if row["by_hand"]:
         rules.append("let in by hand")
-    if row["revoked"]:
-        rules.append("NOT GOOD ANY MORE")
+    if _is_over(row):
+        rules.append("WITHDRAWN" if row["revoked"] else "EXPIRED")
     return " · ".join(rules)
+
+
+def _is_over(row: dict[str, Any]) -> bool:
+    return bool(row["revoked"] or row.get("expired"))
 
 
 def _without_qr(row: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,10 @@ class LinkRule:
         return (self.first is None or slide >= self.first) and (self.last is None or slide <= self.last)
 
     def is_good(self, wall: float) -> bool:
-        return not self.revoked and (self.expires is None or wall < self.expires)
+        return not self.revoked and not self.has_expired(wall)
+
+    def has_expired(self, wall: float) -> bool:
+        return self.expires is not None and wall >= self.expires
 
     def link(self, server: str) -> Link:
         return Link(server, self.page, self.id, self.secret)

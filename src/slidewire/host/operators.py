@@ -75,7 +75,6 @@ def describe_link(rule: LinkRule, server: str) -> dict[str, Any]:
         "one_device": rule.one_device,
         "in_use": rule.device is not None,
         "by_hand": rule.by_hand,
-        "revoked": not rule.is_good(time.time()),
         "qr": segno.make(url, error="m").svg_inline(scale=4, border=2, dark="#000", light="#fff"),
     }
 
@@ -134,13 +133,18 @@ class RoomDescriber:
         for rule in self._room.links.values():
             if rule not in self._drawn:
                 self._drawn[rule] = describe_link(rule, self._server)
-            links.append({**self._drawn[rule], "revoked": not rule.is_good(time.time())})
+            is_over = {"revoked": rule.revoked, "expired": rule.has_expired(time.time())}
+            links.append({**self._drawn[rule], **is_over})
         return {
             "code": self._room.code,
             "hosts": hosts,
             "presenters": [describe_guest(guest) for guest in guests],
             "links": links,
         }
+
+
+NOT_TO_ONESELF = frozenset({"mute", "remove"})
+"""A slip of the hand would leave the show without whoever runs it."""
 
 
 class Commands:
@@ -169,7 +173,10 @@ class Commands:
             return _error("not_allowed", "This link is not an operator's.")
         if not guest.admitted:
             return _error("not_admitted", "Another operator has to let you in first.")
-        action = self._actions.get(str(message.get("name")))
+        name = str(message.get("name"))
+        if name in NOT_TO_ONESELF and message.get("session") == guest.id:
+            return _error("not_yourself", "You cannot do this to yourself. Another operator can.")
+        action = self._actions.get(name)
         if action is None:
             return _error("command_unknown", f"The commands are {', '.join(sorted(self._actions))}.")
         try:

@@ -17,6 +17,9 @@ const BROKEN: { [standing in Standing]?: string } = {
   host_gone: 'Waiting for the host…',
 }
 
+/** The show is over, and that is nothing to tell an audience in words about links. */
+const ENDS = new Set(['room_ended', 'host_closed'])
+
 const canvas = find<HTMLCanvasElement>('picture')
 const dot = find('dot')
 const blank = find('blank')
@@ -65,7 +68,14 @@ function render(): void {
   }
 }
 
+/** What the audience sees from now on. */
+function end(): void {
+  find('end').hidden = false
+  notice.hidden = true
+}
+
 function sayWhatIsBroken(): void {
+  if (!find('end').hidden) return
   const words = BROKEN[standing]
   brokenSince = words ? (brokenSince ?? Date.now()) : null
   notice.hidden = brokenSince === null || Date.now() - brokenSince < SAY_AFTER
@@ -77,6 +87,10 @@ function happened(event: ConnectionEvent): void {
     case 'standing':
       standing = event.standing
       sayWhatIsBroken()
+      break
+    case 'path_silent':
+      pictures.forgetRequests()
+      wantPictures()
       break
     case 'session':
       pictures.forgetRequests()
@@ -96,7 +110,8 @@ function happened(event: ConnectionEvent): void {
       render()
       break
     case 'trouble':
-      if (event.final || !state) showTrouble(event)
+      if (event.final && state && ENDS.has(event.code)) end()
+      else if (event.final || !state) showTrouble(event)
       break
     default: // a deck page asks for nothing that is answered with a receipt
   }

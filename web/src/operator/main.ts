@@ -7,7 +7,7 @@ import { enter, identity, socketUrl } from '../page/enter.ts'
 import { showTrouble } from '../page/error.ts'
 import { readState, type State } from '../page/state.ts'
 import { qrCode } from './qr.ts'
-import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, roleWords, type Room, rulesWords, secondsUntil } from './room.ts'
+import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil } from './room.ts'
 
 const STANDING: { [standing in Standing]: string } = {
   connecting: 'Connecting…',
@@ -100,15 +100,20 @@ function presenterRow(row: PresenterRow & { label: string }): Node[] {
       if (yes) command('remove', { session: row.session }, `${name} was removed.`)
     })
   })
+  const itself = row.session === connection?.meeting?.session.session
+  const doing = row.admitted ? (row.muted ? [element('span', 'bad', 'Muted'), mute] : [mute]) : [element('span', 'bad', 'Waiting'), admit]
   return [
     element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`), element('span', 'words', row.words)),
     element('div', 'how', element('span', answers(row) ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row))),
-    element('div', 'do', ...(row.admitted ? (row.muted ? [element('span', 'bad', 'Muted'), mute] : [mute]) : [element('span', 'bad', 'Waiting'), admit]), remove),
+    element('div', 'do', ...(itself ? [element('span', 'quiet', 'this is you')] : [...doing, remove])),
   ]
 }
 
-function linkRow(row: LinkRow): Node[] {
-  const usable = !row.revoked && (row.expires === null || row.expires * 1000 > Date.now())
+/** Operators' links that are shown: whoever photographs one over a shoulder runs the show. */
+const shownLinks = new Set<string>()
+
+function linkRow(row: LinkRow & { hidden: boolean }): Node[] {
+  const usable = !row.revoked && !row.expired && (row.expires === null || row.expires * 1000 > Date.now())
   const copy = button('Copy', 'copy', () => {
     const copied = navigator.clipboard?.writeText(row.url) ?? Promise.reject(new Error('No clipboard.'))
     copied.then(
@@ -131,16 +136,27 @@ function linkRow(row: LinkRow): Node[] {
   address.value = row.url
   address.setAttribute('aria-label', `Link for ${row.label}`)
   address.addEventListener('focus', () => address.select())
-  const qr = usable ? qrCode(row.qr, `QR code of the link for ${row.label}`) : null
+  const visible = usable && !row.hidden
+  const reveal = button(visible ? 'Hide' : 'Show', 'reveal', () => {
+    if (!shownLinks.delete(row.id)) shownLinks.add(row.id)
+    if (latest) show(...latest)
+  })
+  reveal.setAttribute('aria-expanded', String(visible))
+  reveal.setAttribute('aria-label', `${visible ? 'Hide' : 'Show'} the link for ${row.label}`)
+  const qr = visible ? qrCode(row.qr, `QR code of the link for ${row.label}`) : null
   const words = element('span', usable ? 'quiet' : 'bad', [roleWords(row.role), ...rulesWords(row), expiryWords(row, Date.now())].join(' · '))
   return [
     element('div', 'qr', ...(qr ? [qr] : [])),
-    element('div', 'what', element('strong', '', row.label || 'Link'), words, ...(usable ? [address] : [])),
-    element('div', 'do', ...(usable ? [copy, ...(row.in_use ? [free] : []), revoke] : [])),
+    element('div', 'what', element('strong', '', row.label || 'Link'), words, ...(visible ? [address] : [])),
+    element('div', 'do', ...(usable ? [...(row.role === 'operator' ? [reveal] : []), copy, ...(row.in_use ? [free] : []), revoke] : [])),
   ]
 }
 
-function show({ deck }: State, room: Room | null): void {
+let latest: [State, Room | null] | null = null
+
+function show(state: State, room: Room | null): void {
+  const { deck } = state
+  latest = [state, room]
   setText(find('slide'), deck.slide === null ? '–' : `${deck.slide} / ${deck.count ?? '?'}`)
   setText(find('deck-title'), [deck.title, deck.slide_title].filter(Boolean).join(' · '))
   setText(find('deck-status'), deck.blank ? `The screen is ${deck.blank}` : DECK[deck.status])
@@ -156,7 +172,16 @@ function show({ deck }: State, room: Room | null): void {
   const presenters = room.presenters.map((row) => ({ ...row, label: labels.get(row.link) ?? '' }))
   list(find('presenters'), presenters, (row) => String(row.session), presenterRow)
   find('nobody').hidden = room.presenters.length > 0
-  list(find('links'), room.links, (row) => row.id, linkRow)
+  const links = room.links.map((row) => ({ ...row, hidden: row.role === 'operator' && !shownLinks.has(row.id) }))
+  list(find('links'), links, (row) => row.id, linkRow)
+  const rejected = rejectedRows(room.rejected)
+  find('rejected-section').hidden = rejected.length === 0
+  list(
+    find('rejected'),
+    rejected,
+    ({ words }) => words,
+    ({ words, count, serious }) => [element('span', serious ? 'bad' : 'quiet', `${count} × ${words}`)],
+  )
 }
 
 function replied(message: { [field: string]: unknown }): void {

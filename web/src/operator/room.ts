@@ -34,6 +34,8 @@ export interface LinkRow {
   in_use: boolean
   by_hand: boolean
   revoked: boolean
+  /** By the host's clock. */
+  expired?: boolean
   qr: string
 }
 
@@ -42,12 +44,15 @@ export interface Room {
   hosts: { name?: string; member?: string; away?: boolean; you?: boolean }[]
   presenters: PresenterRow[]
   links: LinkRow[]
+  /** How often something came that the host did not obey, by name. */
+  rejected: { [name: string]: number }
 }
 
 export function readRoom(message: Message): Room | null {
   const room = message['room'] as Partial<Room> | undefined
   if (!room) return null
-  return { code: room.code ?? '', hosts: room.hosts ?? [], presenters: room.presenters ?? [], links: room.links ?? [] }
+  const { code = '', hosts = [], presenters = [], links = [], rejected = {} } = room
+  return { code, hosts, presenters, links, rejected }
 }
 
 const PATHS: { [path: string]: string } = {
@@ -82,8 +87,9 @@ export function lastWords({ last, clicks }: PresenterRow): string {
 }
 
 /** How long a link is good for. `now` is in milliseconds, as a browser's clock. */
-export function expiryWords({ not_before, expires, revoked }: LinkRow, now: number): string {
+export function expiryWords({ not_before, expires, revoked, expired }: LinkRow, now: number): string {
   if (revoked) return 'withdrawn'
+  if (expired) return 'expired'
   if (not_before && not_before * 1000 > now) {
     const opens = new Date(not_before * 1000).toLocaleString([], { weekday: 'short', hour: '2-digit', minute: '2-digit' })
     return expires === null ? `opens ${opens}` : `opens ${opens}, then ${expiryWords({ expires } as LinkRow, not_before * 1000)}`
@@ -92,6 +98,47 @@ export function expiryWords({ not_before, expires, revoked }: LinkRow, now: numb
   const left = expires - now / 1000
   if (left <= 0) return 'expired'
   return left < 5400 ? `good for ${Math.ceil(left / 60)} min` : `good for ${Math.round(left / 3600)} h`
+}
+
+/** What was tried and refused, in words; `serious` where a slow network or a closed page cannot be the reason. */
+const REJECTED: { [name: string]: [words: string, serious?: true] } = {
+  forged: ['altered or made up on the way', true],
+  wrong_secret: ["tried to come in without the link's secret", true],
+  introduction_false: ['did not keep to what they began with', true],
+  not_introduced: ['did not say who they are', true],
+  too_many_hellos: ['came in too often by one link', true],
+  link_full: ['one presenter too many by one link', true],
+  intents_too_fast: ['taps too fast', true],
+  laser_too_fast: ['laser points too fast', true],
+  malformed: ['made no sense', true],
+  malformed_hello: ['made no sense', true],
+  malformed_records: ['made no sense', true],
+  malformed_message: ['made no sense', true],
+  sequence_out_of_range: ['made no sense', true],
+  not_for_a_host: ['made no sense', true],
+  other_session: ['belonged to another session', true],
+  link_not_ours: ['came by a link that is not good, or not any more'],
+  replayed: ['came a second time'],
+  repeated_hello: ['asked again to come in'],
+  session_unknown: ['belonged to a session that is over'],
+  laser_late: ['laser points came late'],
+}
+
+export interface RejectedRow {
+  words: string
+  count: number
+  serious: boolean
+}
+
+export function rejectedRows(rejected: Room['rejected']): RejectedRow[] {
+  const rows = new Map<string, RejectedRow>()
+  for (const [name, count] of Object.entries(rejected)) {
+    if (!(count > 0)) continue
+    const [words, serious = false] = (Object.hasOwn(REJECTED, name) && REJECTED[name]) || [name.replaceAll('_', ' ')]
+    const row = rows.get(words) ?? { words, count: 0, serious }
+    rows.set(words, { ...row, count: row.count + count })
+  }
+  return [...rows.values()].toSorted((a, b) => Number(b.serious) - Number(a.serious) || b.count - a.count)
 }
 
 /** What else a link's rules are. */

@@ -17,10 +17,14 @@ export interface App extends You {
   /** Taps that have no receipt yet. */
   pending: number
   receipt: Receipt | null
+  /** What the screen was when the last tap was made. */
+  blankWhenTapped: Blank
   /** Why the laser is not shown, if it is not. */
   laserRefused: Reason
   trouble: Trouble | null
 }
+
+export type Blank = 'black' | 'white' | null
 
 export type AppEvent = ConnectionEvent | { type: 'tapped' }
 
@@ -34,6 +38,7 @@ export const BEGINNING: App = {
   started: null,
   pending: 0,
   receipt: null,
+  blankWhenTapped: null,
   laserRefused: 'none',
   trouble: null,
 }
@@ -47,7 +52,7 @@ export function reduce(app: App, event: AppEvent): App {
     case 'joined':
       return { ...app, trouble: null }
     case 'tapped':
-      return { ...app, pending: app.pending + 1 }
+      return { ...app, pending: app.pending + 1, blankWhenTapped: app.deck.blank ?? null }
     case 'receipt':
       return { ...app, pending: Math.max(0, app.pending - 1), receipt: event.receipt }
     case 'laser_receipt':

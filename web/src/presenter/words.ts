@@ -3,7 +3,7 @@
 import type { Standing } from '../client/connection.ts'
 import type { Receipt } from '../client/presenter.ts'
 import type { Reason } from '../client/records.ts'
-import { type App, mayClick, mayPoint } from './app.ts'
+import { type App, type Blank, mayClick, mayPoint } from './app.ts'
 
 export type Tone = 'good' | 'step' | 'bad' | 'unsure' | 'idle'
 
@@ -40,7 +40,11 @@ export function standingWords({ standing, roundTrip }: App): string {
   return STANDING[standing] + (roundTrip === null ? '' : ` · ${roundTrip} ms`)
 }
 
-function performed({ intent, from, to, reason }: Receipt): { tone: Tone; text: string } {
+/** `blank` is what the screen was when it was tapped: then the tap brought the slide back. */
+function performed({ intent, from, to, reason }: Receipt, blank: Blank): { tone: Tone; text: string } {
+  if (blank && (blank === intent.verb || (from === to && !['black', 'white'].includes(intent.verb)))) {
+    return { tone: 'good', text: 'Slide shown again' }
+  }
   const moves = !['black', 'white', 'start', 'stop'].includes(intent.verb)
   if (!moves) return { tone: 'good', text: `${intent.verb}: done`.replace(/^./, (first) => first.toUpperCase()) }
   if (to === null) return { tone: 'good', text: reason === 'unseen' ? 'Key sent' : 'Done' }
@@ -49,12 +53,12 @@ function performed({ intent, from, to, reason }: Receipt): { tone: Tone; text: s
 }
 
 /** What became of the last tap: a few large words, and a small line below. */
-export function receiptWords(receipt: Receipt | null): { tone: Tone; text: string; detail: string } {
+export function receiptWords(receipt: Receipt | null, blank: Blank = null): { tone: Tone; text: string; detail: string } {
   if (!receipt) return { tone: 'idle', text: '', detail: '' }
   const why = REASON[receipt.reason]
   switch (receipt.status) {
     case 'performed':
-      return { ...performed(receipt), detail: `${Math.round(receipt.ms)} ms` }
+      return { ...performed(receipt, blank), detail: `${Math.round(receipt.ms)} ms` }
     case 'refused':
       return { tone: 'bad', text: 'Refused', detail: why || 'the host said no' }
     case 'expired':
