@@ -710,7 +710,7 @@ class Test19SlowStreams:
             stage.server.stream_closed(first.five_tuple, stage.now)
             assert stage.server.stream_opened(third, stage.now)
 
-    # Bounded writes and TLS that never gets done: tests/aio/test_stream.py.
+    # Bounded writes: tests/aio/test_stream.py. On real sockets, TLS that gets nowhere too: tests/server/test_turn_abuse.py.
 
 
 class Test20LeftOut:
@@ -774,7 +774,8 @@ class Test22Retransmissions:
 
 
 class Test23Revocation:
-    """No allocation survives its credential. (ICMP errors and file limits: tests/aio and tests/server.)"""
+    """The list's own entry, errors of peers and file limits, is about sockets: tests/server/test_turn_abuse.py. And no
+    allocation survives its credential."""
 
     def test_at_once_and_for_good(self, stage: Stage) -> None:
         client, other = stage.allocated(port=1), stage.client(port=2)
@@ -804,7 +805,7 @@ class Test23Revocation:
 
 
 class Test24MemoryIsFlat:
-    """Fuzzing proper is in test_server.py and tests/stun."""
+    """Fuzzing is in tests/fuzz, a flood of wrong packets in tests/server/test_turn_abuse.py."""
 
     def test_killed_clients_leave_nothing_behind(self, stage: Stage) -> None:
         dice = random.Random(24)
