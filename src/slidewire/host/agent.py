@@ -37,7 +37,7 @@ UNPROVEN_GUESTS = 32
 PRESENTERS_PER_LINK = 128
 """Each has words of its own: who looks for words that suit must not have any number of them at once."""
 GIVES_WAY_AFTER = 10.0
-FORGET_GUEST_AFTER = 60.0
+FORGET_GUEST_AFTER = 600.0
 """Seconds of silence after which a presenter is forgotten. It can always come back with its link."""
 FORGET_AFTER_LEAVING = 2.5
 """… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
@@ -98,6 +98,8 @@ class HostAgent:
         self._stating: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
         self._housekeeper: asyncio.Task[None] | None = None
+        self._reached: dict[int, str] = {}
+        """As which member each guest was reached before the server was lost."""
         self._seen: tuple[object, ...] = ()
         """What operators see and nothing tells of, when it was last looked at."""
         self._closing = Tasks()
@@ -144,8 +146,9 @@ class HostAgent:
     def members_are(self, members: set[str]) -> None:
         """The members the server has now. Guests it does not reach any more lose that path."""
         for guest in self.guests.values():
-            if guest.member is not None and guest.member not in members:
-                guest.reached_by(None)
+            member = guest.member or self._reached.get(guest.id)
+            guest.reached_by(member if member in members else None)
+        self._reached.clear()
 
     def hosts_are(self, hosts: list[dict[str, Any]]) -> None:
         self._hosts = hosts
@@ -160,6 +163,8 @@ class HostAgent:
 
     def lost_server(self) -> None:
         for guest in self.guests.values():
+            if guest.member is not None:
+                self._reached[guest.id] = guest.member
             guest.reached_by(None)
 
     def receive(self, member: str, data: bytes) -> None:
