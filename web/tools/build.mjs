@@ -11,10 +11,12 @@ import { build } from 'vite'
 
 /** Names of our own that are written often. No browser and no message has a property of such a name. */
 const OURS = `acknowledged attempt bestPath checkPaths decryptAndHash encryptAndHash ephemeral firstSent forgetRequests
-  getTimer handleTimer handshakeHash hostClock initialize isLive isMember laserRefused lastPong lastSent mixEphemeral
-  mixHash mixKey mixKeyAndHash nextEffect nextFrame nextHello nextPicture nextTitle noPicture pathDown pathUp receiptDetail
-  receiptText receiveAnswer receiveCandidate receiveFrame receiveText receiveWelcome requestPicture roundTrip
-  sendDuePings sendMessage setEnabled slideNumber socketClosed socketOpened timesSent`
+  getTimer handleTimer handshakeHash heardPong hostClock hostNonce initialize introduction isAnswered isLive
+  isMember isOpen isSilent laserRefused lastPing lastPong lastSent meeting mixEphemeral mixHash mixKey
+  mixKeyAndHash nextEffect nextFrame nextHello nextPicture nextPing nextTitle noPicture offerAgain pathDown pathUp
+  probedSince receiptDetail receiptText receiveAnswer receiveCandidate receiveFrame receiveText receiveWelcome
+  requestPicture roundTrip sendDuePings sendMessage sentIntent setEnabled slideNumber socketClosed socketOpened
+  standing submitted timesSent trouble unheardSince upSince wasLive`
 const SMALLER = {
   ecma: 2022,
   module: true,

@@ -2,13 +2,12 @@
  * page, and is answered while a WebSocket is still being opened. As much of a WebSocket as its owner uses. */
 
 const NAME = 'Slidewire-Socket'
-/** It is for the first moments; whoever is not on a WebSocket by then begins anew. */
-const LASTS = 5000
-const PATIENCE = 2000
+/** It is for the first moments: should a request hang, the WebSocket waits no longer. */
+const LASTS = 3000
 
 export class Posts extends EventTarget {
   readyState = 1
-  #name = ''
+  #headers: HeadersInit = {}
   #unsaid: string[] = []
   #asking = false
 
@@ -31,13 +30,11 @@ export class Posts extends EventTarget {
     if (this.#asking || !this.#unsaid.length || this.readyState !== 1) return
     this.#asking = true
     try {
-      const headers: HeadersInit = this.#name ? { [NAME]: this.#name } : {}
       const body = this.#unsaid.splice(0).join('\n')
-      const answer = await fetch(this.url, { method: 'POST', headers, body, signal: AbortSignal.timeout(PATIENCE) })
-      const said = await answer.text()
-      if (!answer.ok) throw new Error(said)
-      this.#name = answer.headers.get(NAME) ?? ''
-      for (const data of said.split('\n')) if (data) this.#tell(new MessageEvent('message', { data }))
+      const answer = await fetch(this.url, { method: 'POST', headers: this.#headers, body })
+      if (!answer.ok) throw answer
+      this.#headers = { [NAME]: answer.headers.get(NAME) ?? '' }
+      for (const data of (await answer.text()).split('\n')) if (data) this.#tell(new MessageEvent('message', { data }))
       this.#asking = false
       void this.#ask()
     } catch {

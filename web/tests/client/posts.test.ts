@@ -73,7 +73,7 @@ test.each([404, 405, 503])('an answer %i ends it', async (status) => {
 
 test('it does not last, and says so', async () => {
   open()
-  await vi.advanceTimersByTimeAsync(5000)
+  await vi.advanceTimersByTimeAsync(3000)
   expect(heard).toEqual(['open', 'close'])
 })
 
