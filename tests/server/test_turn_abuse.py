@@ -191,7 +191,7 @@ class Test19SlowStreams:
         try:
             for _ in range(520):
                 stream = await asyncio.open_connection("127.0.0.1", victim.udp, local_addr=("127.0.0.3", 0))
-                streams.append(stream)  # noqa: PERF401  those that stand are closed even if the next one fails
+                streams.append(stream)
             async with asyncio.timeout(SECONDS):
                 ended = await asyncio.gather(*(ends(reader) for reader, _ in streams[-8:]))
             assert all(ended) and victim.descriptors() - before <= 512

@@ -710,7 +710,7 @@ class Test19SlowStreams:
             stage.server.stream_closed(first.five_tuple, stage.now)
             assert stage.server.stream_opened(third, stage.now)
 
-    # Bounded writes: tests/aio/test_stream.py. On real sockets, TLS that gets nowhere too: tests/server/test_turn_abuse.py.
+    # Bounded writes: tests/aio/test_stream.py. Real sockets, half-done TLS: tests/server/test_turn_abuse.py.
 
 
 class Test20LeftOut:
