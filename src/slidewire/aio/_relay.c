@@ -294,6 +294,13 @@ static void send_whole(struct path *p, struct flow *f, const struct msghdr *m) {
 }
 
 static void send_messages(struct path *p, const struct endpoint *by, int count) {
+    const struct msghdr *only = &p->out[0].msg_hdr;
+    if (count == 1 && only->msg_iovlen == 1) { /* the kernel copies less of this */
+        if (sendto(by->fd, only->msg_iov->iov_base, only->msg_iov->iov_len, MSG_DONTWAIT, only->msg_name,
+                   only->msg_namelen) < 0)
+            p->unsent++;
+        return;
+    }
     for (int done = 0; done < count;) {
         int n = sendmmsg(by->fd, p->out + done, (unsigned)(count - done), MSG_DONTWAIT);
         if (n > 0) {

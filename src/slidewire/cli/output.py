@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
@@ -26,3 +27,10 @@ def log_to_stderr(verbose: int) -> None:
         # These narrate addresses and packets; they are for hunting a bug in them.
         for noisy in ("aioice", "aiortc", "aiohttp", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING if noisy == "asyncio" else logging.ERROR)
+
+
+def settle_memory() -> None:
+    """What was imported stays for good. The collector need not look at it again: a full pass over it took 18 to 35 ms,
+    in which a tap would have to wait."""
+    gc.collect()
+    gc.freeze()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import webbrowser
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slidewire.aio.websocket_client import client_context
-from slidewire.cli.output import print_qr, say_json
+from slidewire.cli.output import print_qr, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
 from slidewire.host.choose import DRIVERS, has_desktop, make_deck
 from slidewire.host.decks.driver import Deck, DeckError
@@ -137,13 +136,6 @@ async def _run_host(program: HostProgram, stop: asyncio.Future[Any], say: Any) -
     await program.stop(end_room=not failed)
     if program.over.done():
         program.over.result()
-
-
-def settle_memory() -> None:
-    """What was imported stays for good. The collector need not look at it again: a full pass over it took 18 to 35 ms,
-    in which a tap would have to wait."""
-    gc.collect()
-    gc.freeze()
 
 
 def _server_fields(ready: Ready) -> dict[str, Any]:

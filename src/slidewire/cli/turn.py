@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from slidewire.cli.output import log_to_stderr, say_json
+from slidewire.cli.output import log_to_stderr, say_json, settle_memory
 from slidewire.cli.shutdown import reload_requested, stop_requested
 from slidewire.cli.turn_tools import check, export_
 
@@ -41,6 +41,13 @@ def _json(command: Any) -> Any:
 @click.option("--open-relay", is_flag=True, help="Relay to any public address, not only between this server's clients.")
 @click.option("--allow-peer", multiple=True, metavar="CIDR", help="Relay there as well, even if it is private.")
 @click.option("--bandwidth", default=100.0, show_default=True, help="Mbit/s that one allocation may take; 0: no limit.")
+@click.option(
+    "--data-path",
+    type=click.Choice(["auto", "plain", "compiled"]),
+    envvar="SLIDEWIRE_DATA_PATH",
+    default="auto",
+    help="How packets are relayed: in Python, or in C, which is faster.  [default: the faster one there is]",
+)
 @click.option("--metrics", type=click.IntRange(0, 65535), help="Prometheus' numbers on 127.0.0.1:PORT. 0: a free one.")
 @click.option("--metrics-users", is_flag=True, help="… also by user.")
 @click.option(
@@ -92,11 +99,12 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
                 ports["metrics"] = await metrics.start(options["metrics"])
             reload_requested(service.reload)
             if as_json:
-                say_json({"event": "ready", **ports, "realm": ready.realm})
+                say_json({"event": "ready", **ports, "realm": ready.realm, "data_path": ready.data_path})
             else:
                 tls = f", TLS {ready.tls}" if ready.tls else " (no TLS without --tls-cert)"
-                print(f"STUN and TURN on UDP and TCP {ready.udp}{tls}")
+                print(f"STUN and TURN on UDP and TCP {ready.udp}{tls}; data path: {_explained(ready.data_path)}")
                 print("`slidewire credentials` makes a login. Ctrl-C stops it.", flush=True)
+            settle_memory()
             await stop
             if options["drain"]:
                 if as_json:
@@ -143,6 +151,13 @@ def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | 
         print(f"username {made.username}\npassword {made.password}\nttl      {made.ttl}")
 
 
+def _explained(data_path: str) -> str:
+    from slidewire.aio.compiled import why_not
+
+    reason = why_not()
+    return data_path if data_path != "plain" or reason is None else f"plain (no compiled one: {reason})"
+
+
 def _settings(options: dict[str, Any], allow: Any) -> Any:
     from slidewire.server.turn import TurnSettings
     from slidewire.turn.limits import UNLIMITED, Limits, Rate
@@ -161,5 +176,6 @@ def _settings(options: dict[str, Any], allow: Any) -> Any:
         open_relay=options["open_relay"],
         allow=allow,
         limits=limits,
+        data_path=options["data_path"],
     )
     return replace(settings, listen=options["listen"]) if options["listen"] else settings

@@ -7,6 +7,7 @@ one that came from a socket, and a plain tuple of the two finds it in a dictiona
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 IPV4: Final = 0x01
@@ -26,6 +27,7 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@lru_cache(1024)  # one request asks several times, and `ipaddress` takes its time
 def pack_host(host: str) -> bytes:
     """4 or 16 bytes. Raises ValueError for what is no IP address. A scope (`%eth0`) is left out."""
     return ipaddress.ip_address(host).packed
