@@ -154,7 +154,7 @@ def _print(found: Any) -> None:
 def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any) -> None:
     """Write the configuration of coturn or eturnal with the same secret, quotas and forbidden peers as ours."""
     from slidewire.server.config import ServerError
-    from slidewire.server.turn import load_secrets, secret_path
+    from slidewire.server.turn_secrets import load_secrets, read_secrets, secret_path
     from slidewire.turn.export import Engine, Export, export
     from slidewire.turn.policy import networks
 
@@ -186,6 +186,12 @@ def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any)
         _fail(error)
     except ValueError as error:
         raise click.BadParameter(f"{error}; give an address or a network such as 192.0.2.0/24") from None
+    if with_secret and all(secret.since is not None for secret in read_secrets(path, make=False)):
+        click.echo(
+            f"slidewire: The secret in {path} is replaced every week. Write this again when it changes, or give the "
+            "fleet a secret of its own: `openssl rand -hex 32 > fleet-secret`.",
+            err=True,
+        )
     text = export(engine, what)
     if output is None:
         click.echo(text, nl=False)
