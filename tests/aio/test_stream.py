@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from pathlib import Path
 
 import pytest
 
-from slidewire.aio.stream import WRITE_BYTES, StreamConnection, StreamListener
+from slidewire.aio import stream
+from slidewire.aio.stream import CROWDED_BYTES, WRITE_BYTES, StreamConnection, StreamListener
 from tests.server.certificates import make_certificate
 
 
@@ -124,4 +126,37 @@ async def test_a_client_that_does_not_read_costs_a_bounded_amount() -> None:
         pass
     await owner.until_ended()
     writer.close()
+    await listener.close()
+
+
+async def test_all_clients_that_do_not_read_cost_a_bounded_amount_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all of the memory waits for somebody, each gets little; a client that reads what it has gives it back."""
+    monkeypatch.setattr(stream, "ALL_WRITE_BYTES", 3 * WRITE_BYTES)
+    owner = Owner()
+    listener = StreamListener(owner)
+    port = listener.open("127.0.0.1", 0)[1]
+    clients = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(12)]
+    for _, writer in clients:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+    async with asyncio.timeout(5):
+        while len(owner.connections) < len(clients):
+            await asyncio.sleep(0.002)
+    packet = bytes(16_384)
+    for connection in owner.connections:
+        while connection.write(packet, droppable=True):
+            await asyncio.sleep(0)
+    waiting = sorted(each._transport.get_write_buffer_size() for each in owner.connections if each._transport)
+    assert sum(waiting) <= 3 * WRITE_BYTES + WRITE_BYTES + 12 * (CROWDED_BYTES + len(packet))
+    assert waiting[0] <= CROWDED_BYTES + len(packet) and waiting[-1] > WRITE_BYTES
+    assert owner.connections[-1].write(b"an answer", droppable=False), "answers still pass"
+    before = stream._everybody.total
+    for reader, writer in clients:
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(10):
+            with contextlib.suppress(TimeoutError):
+                while await asyncio.wait_for(reader.read(1 << 16), 0.2):
+                    pass
+    assert before > 0 and stream._everybody.total == 0
+    for _, writer in clients:
+        writer.close()
     await listener.close()

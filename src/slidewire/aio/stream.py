@@ -1,16 +1,23 @@
 """TCP and TLS connections that somebody else decides about.
 
-A connection is shown to `opened` before anything is spent on it: TLS begins only if it is wanted. What cannot be
-written soon is dropped like a datagram, because memory for a client that does not read is memory for an attacker.
+A connection is shown to `opened` before anything is spent on it: TLS begins only if it is wanted.
+
+What cannot be written soon is dropped like a datagram, but not too soon: those who send speed up until something is
+lost, and a queue that is shorter than what is under way on a long path loses a whole window of theirs at once, for
+which they stand still. So one client may have as much waiting as a fast long path holds, and all together no more than
+`ALL_WRITE_BYTES`: memory for clients that do not read is memory for an attacker. The kernel is told to keep little of
+what is not sent yet, so that the queue is the one we see.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
 import ssl
+import sys
 from typing import Any, Final, Protocol, cast
 
 from slidewire.aio.tasks import Tasks
@@ -18,8 +25,16 @@ from slidewire.aio.tasks import Tasks
 log = logging.getLogger(__name__)
 
 SocketAddress = tuple[Any, ...]
-WRITE_BYTES: Final = 256 * 1024
-"""What may wait for a client that does not read; as much again for answers to its own requests, then it is cut off."""
+WRITE_BYTES: Final = 1024 * 1024
+"""What may wait for one client: 80 Mbit/s for 100 ms."""
+ANSWER_BYTES: Final = 256 * 1024
+"""… and beyond that for answers to its own requests, then it is cut off."""
+ALL_WRITE_BYTES: Final = 64 * 1024 * 1024
+"""What may wait for all of them."""
+CROWDED_BYTES: Final = 64 * 1024
+"""What may wait for one when there is no more than that."""
+UNSENT_BYTES: Final = 128 * 1024
+"""How much of it the kernel takes before it is on its way."""
 _ACCEPTS: Final = 64
 """Connections accepted before others get a turn."""
 _NO_MORE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -36,9 +51,28 @@ class StreamOwner(Protocol):
         """By the other end or the network; not called after `StreamConnection.close`."""
 
 
+class Backlog:
+    """What waits for all clients together, but for those who have hardly anything waiting."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+
+_everybody: Final = Backlog()
+
+
 class StreamConnection(asyncio.Protocol):
-    def __init__(self, owner: StreamOwner, remote: SocketAddress, local: SocketAddress, is_tls: bool) -> None:
+    def __init__(
+        self,
+        owner: StreamOwner,
+        remote: SocketAddress,
+        local: SocketAddress,
+        is_tls: bool,
+        backlog: Backlog = _everybody,
+    ) -> None:
         self._owner = owner
+        self._backlog = backlog
+        self._counted = 0
         self._transport: asyncio.Transport | None = None
         self._open = True
         self.remote = remote
@@ -48,14 +82,20 @@ class StreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS, if there is any, stands."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=CROWDED_BYTES, low=0)
+        _keep_little_unsent(self._transport.get_extra_info("socket"))
         if not self._open:
             self._transport.abort()
+
+    def resume_writing(self) -> None:
+        self._count(0)
 
     def data_received(self, data: bytes) -> None:
         if self._open:
             self._owner.received(self, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._count(0)
         if self._open:
             self._open = False
             self._owner.closed(self)
@@ -66,19 +106,34 @@ class StreamConnection(asyncio.Protocol):
         if transport is None or not self._open:
             return False
         waiting = transport.get_write_buffer_size()
-        if waiting > WRITE_BYTES and droppable:
-            return False
-        if waiting > 2 * WRITE_BYTES:
-            transport.abort()
-            return False
+        most = WRITE_BYTES if self._backlog.total < ALL_WRITE_BYTES else CROWDED_BYTES
+        if waiting > most:
+            if droppable:
+                return False
+            if waiting > most + ANSWER_BYTES:
+                transport.abort()
+                return False
         transport.write(data)
+        if waiting > CROWDED_BYTES:
+            self._count(waiting + len(data))
         return True
+
+    def _count(self, waiting: int) -> None:
+        self._backlog.total += waiting - self._counted
+        self._counted = waiting
 
     def close(self) -> None:
         """Now, whatever is still to be written."""
         self._open = False
         if self._transport is not None:
             self._transport.abort()
+
+
+def _keep_little_unsent(connection: socket.socket | None) -> None:
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", 25 if sys.platform == "linux" else None)
+    if connection is not None and option is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
 
 
 class StreamListener:
