@@ -576,11 +576,14 @@ PUBLIC int path_route(struct allocation *a, const struct route *routes, unsigned
     for (unsigned i = 0; i < count; i++) {
         const struct route *r = &routes[i];
         struct channel *c = &channels[a->count];
+        struct endpoint *relay = (struct endpoint *)(uintptr_t)r->relay;
         clear_flow(&c->flow);
+        if (relay->allocation && relay->allocation != a)
+            continue; /* a relay is one allocation's: `path_unwatch` looks for its channels nowhere else */
         if (!set_name(&c->flow.to, &c->flow.to_length, &r->peer, r->peer_length))
             continue;
-        c->flow.by = (struct endpoint *)(uintptr_t)r->relay;
-        c->flow.by->allocation = a;
+        c->flow.by = relay;
+        relay->allocation = a;
         c->usable_until = r->usable_until;
         c->live = (const uint8_t *)(uintptr_t)r->live;
         c->number = r->number;
