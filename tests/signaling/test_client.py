@@ -101,6 +101,18 @@ class TestEntering:
         assert bench.effects() == [{"type": "ping"}], "it shows at once that the resume token arrived"
         assert bench.core.inside and bench.core.member == "m1"
 
+    def test_a_presenter_says_its_hello_along_with_join_until_it_is_in(self) -> None:
+        bench = presenter()
+        bench.core.hello = b"hello"
+        bench.core.connected(bench.now)
+        assert [said["type"] for said in bench.effects()] == ["join", "send"]
+        bench.hear(type="error", code="rate_limited", message="", retry_after=1)
+        bench.effects()
+        _, hello = bench.come_back()
+        assert hello == {"type": "send", "data": m.encode_base64url(b"hello")}
+        bench.hear(**JOINED)
+        assert bench.core.hello is None
+
     def test_after_a_loss_it_resumes_from_what_it_saw(self) -> None:
         bench = presenter()
         bench.enter(JOINED)

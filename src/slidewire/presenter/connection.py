@@ -230,18 +230,28 @@ class PresenterConnection:
             self._counts["hint_believed"] += 1
             self._knock()
 
+    def first_hello(self) -> bytes:
+        """What the server is to hand to the first host along with `join`."""
+        self._prepare_handshake()
+        assert self._handshake is not None
+        self._asked = monotonic()
+        self._next_hello = self._asked + REPEAT_HELLO
+        self._hello_alarm.set(self._next_hello)
+        return self._handshake.hello
+
     def _knock(self) -> None:
         """Shake hands (again). The session that stands is used until the new one does."""
         if self._handshake is None:
-            replaces = session_name(self._session.wire) if self._session is not None else ""
-            introduction = Introduction(
-                secrets.token_bytes(NONCE_BYTES), self._name, "terminal", replaces, self._device or ""
-            )
-            self._handshake = PresenterHandshake(
-                self._link.link_id, self._link.psk, secrets.token_bytes(32), introduction
-            )
+            self._prepare_handshake()
             self._asked = max(monotonic(), self._next_hello)
             self._send_hello()
+
+    def _prepare_handshake(self) -> None:
+        replaces = session_name(self._session.wire) if self._session is not None else ""
+        introduction = Introduction(
+            secrets.token_bytes(NONCE_BYTES), self._name, "terminal", replaces, self._device or ""
+        )
+        self._handshake = PresenterHandshake(self._link.link_id, self._link.psk, secrets.token_bytes(32), introduction)
 
     def _send_hello(self) -> None:
         """One each second, also if somebody has it shake hands again and again until the words suit them."""

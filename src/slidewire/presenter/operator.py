@@ -33,6 +33,7 @@ class Operator:
         self._connection = PresenterConnection(link, None, name, events, device_name(link.link_id))
         join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
         client = SignalingClient(join, entropy=secrets.token_bytes)
+        client.hello = self._connection.first_hello()
         self._socket = SignalingSocket(link.server, client, self._receive, ca=ca)
         self._connection.signaling = Sender(self._socket)
         self._connection.check_server = self._socket.check

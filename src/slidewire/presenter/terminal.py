@@ -72,9 +72,9 @@ class TerminalPresenter:
             link, engine, name, events, device_name(link.link_id), relay_only=relay_only
         )
         join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
-        self._socket = SignalingSocket(
-            link.server, SignalingClient(join, entropy=secrets.token_bytes), self._receive, ca=ca
-        )
+        client = SignalingClient(join, entropy=secrets.token_bytes)
+        client.hello = self._connection.first_hello()
+        self._socket = SignalingSocket(link.server, client, self._receive, ca=ca)
         self._connection.signaling = Sender(self._socket)
         self._connection.check_server = self._socket.check
 

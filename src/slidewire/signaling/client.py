@@ -216,6 +216,8 @@ class SignalingClient:
         self._answer_by: float | None = None
         self.room: str | None = None
         self.member: str | None = None
+        self.hello: bytes | None = None
+        """Said along with `join`, to the first host that is there: it costs no round trip of its own."""
 
     # --- what the user calls ------------------------------------------------------------------------------------------
 
@@ -367,6 +369,8 @@ class SignalingClient:
         if isinstance(first, m.OpenRoom):
             first = msgspec.structs.replace(first, room=self.room or first.room, links=list(self._links.values()))
         self._transmit(first)
+        if self.hello is not None:
+            self._transmit(m.SendTo(data=m.encode_base64url(self.hello)))
 
     def _enter(self, message: m.RoomOpened | m.Joined | m.Resumed, now: float) -> None:
         self._state = State.INSIDE
@@ -390,6 +394,7 @@ class SignalingClient:
                     )
                 )
             case m.Joined():
+                self.hello = None
                 self._events.append(Joined(message.room, message.member, message.hosts, message.ice_servers))
             case m.Resumed():
                 self._events.append(
