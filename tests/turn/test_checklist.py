@@ -823,3 +823,76 @@ class Test24MemoryIsFlat:
         assert stage.open == {} and stage.server.allocations == []
         assert held(stage.server) <= before + 4  # the table of clients of one listener, and the relays' host
         assert stage.server.get_timer() is None
+
+
+class TestEveryRefusalIsCounted:
+    """What an operator could not see in the numbers did not happen, as far as an operator can tell."""
+
+    def counted(self, stage: Stage, name: str, act: Any) -> None:
+        before = stage.server.counters[name]
+        act()
+        assert stage.server.counters[name] > before, name
+
+    @pytest.mark.parametrize(
+        ("peer", "why"),
+        [
+            (Address("10.0.0.1", 5000), "private"),
+            (Address("169.254.169.254", 5000), "link-local and metadata"),
+            (Address("198.51.100.1", 5000), "own address"),
+            (Address("8.8.8.8", 22), "low port"),
+        ],
+    )
+    def test_peers(self, stage: Stage, peer: Address, why: str) -> None:
+        client = stage.allocated()
+        self.counted(stage, f"peers refused: {why}", lambda: client.bind(0x4000, peer))
+        self.counted(stage, "refused 403", lambda: client.bind(0x4000, peer))
+        self.counted(stage, "client packets dropped", lambda: client.say(peer, b"x"))
+
+    def test_a_closed_relay(self) -> None:
+        stage = Stage(policy=PeerPolicy())
+        client = stage.allocated()
+        self.counted(stage, "peers refused: closed relay", lambda: client.permit(PEER))
+
+    def test_strangers(self, stage: Stage) -> None:
+        client = stage.client()
+        response = Builder(BINDING, Class.SUCCESS, bytes(12)).encode()
+        self.counted(stage, "garbage", lambda: client.send(b"\0\1\0\0" + bytes(16)))
+        self.counted(stage, "ignored", lambda: client.send(response))
+        self.counted(stage, "client packets dropped", lambda: client.say(PEER, b"x"))
+        self.counted(stage, "client packets dropped", lambda: client.say_on(0x4000, b"x"))
+        self.counted(stage, "rejected 401", client.challenge)
+        client.key = bytes(16)
+        self.counted(stage, "rejected 401", lambda: client.ask(Method.ALLOCATE))
+        for _ in range(20):
+            client.send(vectors.CHROMIUM_BINDING)
+        self.counted(stage, "answers withheld", lambda: client.send(vectors.CHROMIUM_BINDING))
+
+    def test_quotas(self) -> None:
+        stage = Stage(limits=Limits(allocations_per_user=1, permissions=1, channels=1, packets=Rate(1, 1)))
+        client, other = stage.allocated(port=1), stage.client(port=2)
+        self.counted(stage, "refused 486", other.allocate)
+        self.counted(stage, "refused 437", client.allocate)
+        client.bind(0x4000, PEER)
+        self.counted(stage, "refused 508", lambda: client.permit(Address("8.8.8.8", 5000)))
+        self.counted(stage, "refused 508", lambda: client.bind(0x4001, Address(PEER.host, 6000)))
+        for _ in range(3):
+            client.say_on(0x4000, b"x")
+        assert stage.server.allocations[0].meter.dropped == 2
+        client.use("bob")
+        self.counted(stage, "refused 441", client.refresh)
+
+    def test_peers_without_a_permission(self, stage: Stage) -> None:
+        client = stage.allocated()
+        relayed = client.relayed
+        assert relayed is not None
+        self.counted(stage, "peer packets dropped", lambda: stage.from_peer(relayed, b"x", PEER))
+
+    def test_streams(self) -> None:
+        stage = Stage(limits=Limits(streams_per_address=1))
+        client = stage.client(transport=Transport.TCP)
+        second = FiveTuple(Transport.TCP, ("192.0.2.10", 2), SERVER)
+        self.counted(stage, "streams refused", lambda: stage.server.stream_opened(second, stage.now))
+        self.counted(stage, "streams closed for silence", lambda: stage.wait(11))
+        assert stage.closed_streams == [client.five_tuple]
+        third = stage.client(port=3, transport=Transport.TCP)
+        self.counted(stage, "garbage", lambda: third.send(b"GET / HTTP/1.1\r\n"))
