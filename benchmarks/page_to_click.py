@@ -263,8 +263,8 @@ def tables(result: dict[str, Any]) -> str:
         times = [[run[step] - run["script"] for run in cell[kind]] for cell in cells.values()]
         row = " | ".join(f"{quantile(every, 0.5):.0f} / {quantile(every, 0.95):.0f}" for every in times)
         lines.append(f"| {words} | {row} |")
-    trips = f"Round trips: how much longer it takes at {farthest:g} ms than at {nearest:g} ms, by the tenth that was"
-    lines += ["", trips, "fastest, because it waited least for a processor; in brackets what the step adds.", ""]
+    how = f"Round trips: how much longer it takes at {farthest:g} ms than at {nearest:g} ms, by the tenth that was"
+    lines += ["", how, "fastest, because it waited least for a processor; in brackets what the step adds.", ""]
     lines += [here.say(result["where"]).replace("\n", "  \n"), ""]
     return "\n".join(lines)
 
