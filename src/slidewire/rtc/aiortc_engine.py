@@ -17,6 +17,7 @@ What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Coroutine, Sequence
@@ -64,6 +65,8 @@ StunProtocol.request = _request_with_patience  # type: ignore[method-assign]
 
 END_AFTER = 10.0
 """Seconds from the last candidate until ICE may fail for want of one."""
+CLOSES_WITHIN = 2.0
+"""Seconds. A relay that is gone would be told good-bye for a quarter of a minute."""
 ROOM_BYTES = 8192
 """Bulk data is handed over while less than this is queued: more would stand before the next receipt."""
 
@@ -143,7 +146,9 @@ class AiortcPeer:
         for task in list(self._tasks):
             task.cancel()
         await self._gathering.close()
-        await self._connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSES_WITHIN):
+                await self._connection.close()
 
     def _create_channel(self, channel: Channel, ordered: bool, max_retransmits: int | None) -> RTCDataChannel:
         created = self._connection.createDataChannel(
