@@ -64,8 +64,6 @@ const WORDS: { [field: string]: readonly (string | undefined)[] } = {
 }
 /** Fields in which 0 means none. */
 const SLIDES = new Set(['from', 'to'])
-/** Records that end in bytes of any length. */
-const WITH_BYTES = new Set(['part', 'introduction', 'met'])
 
 const LASER_POINTS = 16
 const SCALE = 65535
@@ -105,7 +103,7 @@ function decodeBody({ type, fields }: (typeof LAYOUT)[number], body: Uint8Array)
     if (record[name] === undefined) return null
   }
   if (type === 'intent' && (record['verb'] === 'goto') !== ((record['argument'] as number) > 0)) return null
-  if (WITH_BYTES.has(type)) record['bytes'] = body.subarray(at)
+  if (type === 'part' || fields.length === 0) record['bytes'] = body.subarray(at)
   if (type === 'laser') {
     const count = body[at++]
     if (count === undefined || count > LASER_POINTS || at + 4 * count > body.length) return null

@@ -42,10 +42,8 @@ export function standingWords({ standing, roundTrip }: App): string {
 
 /** `blank` is what the screen was when it was tapped: then the tap brought the slide back. */
 function performed({ intent, from, to, reason }: Receipt, blank: Blank): { tone: Tone; text: string } {
-  if (blank && (blank === intent.verb || (from === to && !['black', 'white'].includes(intent.verb)))) {
-    return { tone: 'good', text: 'Slide shown again' }
-  }
   const moves = !['black', 'white', 'start', 'stop'].includes(intent.verb)
+  if (blank && (blank === intent.verb || (moves && from === to))) return { tone: 'good', text: 'Slide shown again' }
   if (!moves) return { tone: 'good', text: `${intent.verb}: done`.replace(/^./, (first) => first.toUpperCase()) }
   if (to === null) return { tone: 'good', text: reason === 'unseen' ? 'Key sent' : 'Done' }
   if (from === to) return { tone: 'step', text: `Step on ${to}` }
