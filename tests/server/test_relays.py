@@ -238,7 +238,7 @@ class TestOnePort:
 class TestNames:
     def relay(self, tls: bool) -> OwnRelay:
         made = OwnRelay(TurnSettings(), public_host="clicker.example", tls=tls, http_port=lambda: 8080)
-        made._ready = TurnReady(3478, 3479, None, "slidewire")
+        made._ready = TurnReady(udp=3478, tcp=3479, tls=None, realm="slidewire", data_path="plain")
         return made
 
     @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ class RelayShell:
         self._alarm = Alarm(self._time_passed)
         self._listeners: dict[SocketAddress, UdpSocket] = {}
         self._streams: dict[FiveTuple, StreamConnection] = {}
+        self._relays: dict[SocketAddress, UdpSocket] = {}
+        """By where they are bound."""
         self._names: dict[StreamConnection, FiveTuple] = {}
         self._shared = shared
         self._now = monotonic()
@@ -152,6 +154,9 @@ class RelayShell:
             match effect:
                 case SendToClient(client, data):
                     self._send_to_client(client, data)
+                case SendToPeer(relay, data, peer, _) if (beside := self._relays.get(peer)) is not None:
+                    # Another relay of ours: what a stream client sends at once is more than a socket's buffer holds.
+                    self._core.receive_from_peer(beside, data, relay.name[:2], self._now)
                 case SendToPeer(relay, data, peer, False):
                     relay.send(data, peer)
                 case SendToPeer(relay, data, peer, True):
@@ -161,6 +166,7 @@ class RelayShell:
                 case Route(allocation):
                     self._path.route(allocation)
                 case CloseRelay(relay):
+                    self._relays.pop(relay.name[:2], None)
                     self._path.close(relay)
                 case CloseStream(client):
                     connection = self._streams.pop(client)
@@ -211,4 +217,5 @@ class RelayShell:
         except OSError:
             relay.close()
             return None
+        self._relays[relay.name[:2]] = relay
         return Opened(relay, Address(host.bound, port), Address(host.announced, port))
