@@ -1,7 +1,10 @@
 """How long a lone click takes on a bad network, from a tap in Chromium until the page has its answer, beside other ways
 to send one.
 
-    python benchmarks/clicks_under_loss.py --cells 5:50,20:50 --clicks 1000      needs root, for network namespaces
+    python benchmarks/clicks_under_loss.py                             every cell; needs root, for network namespaces
+    python benchmarks/clicks_under_loss.py --cells 5:50,20:50:4        some
+
+What was measured at this commit is not measured again (--again): an interrupted run goes on where it was.
 
 A cell is LOSS:RTT or LOSS:RTT:BURST: loss in percent each way, round trip in milliseconds, mean length of a loss burst
 in packets. Many presenters click at once, each now and then, each over a connection and a room of its own; loss bursts
@@ -24,7 +27,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
@@ -37,12 +40,22 @@ from benchmarks.machine import describe, program_version, versions  # noqa: E402
 from slidewire.testing.network import Weather  # noqa: E402
 from tests.support.lab import TCP, Lab, Machine  # noqa: E402
 
+GRID = ",".join(
+    f"{loss}:{rtt}{burst}"
+    for rtt in (20, 50, 150)
+    for burst in ("", ":4")
+    for loss in (0, 1, 5, 10, 20)
+    if loss or not burst
+)
+"""Loss 0 to 20 %, single and in bursts, at three distances; and those of the goals that are at a fourth."""
+CELLS = f"{GRID},5:100,20:100"
+ATTEMPTS = 2
 TIME_TO_LIVE = 2.0
 PAUSE = (1000, 1500)
 """Milliseconds from one click of a presenter to its next."""
 PATIENCE = 10_000
 """Milliseconds until a click counts as lost."""
-IDLE = 5.0
+IDLE = 8.0
 CHROMIUM = "/usr/bin/chromium"
 FIRST = "echo -18 > /proc/$$/autogroup"
 """Of what runs on this machine meanwhile, the benchmark comes first: it is the network that is to be measured."""
@@ -209,12 +222,19 @@ async def _page(browser: Browser, url: str) -> AsyncIterator[Page]:
         await context.close()
 
 
-def traffic(stage: Stage) -> dict[str, tuple[int, int]]:
-    total: dict[str, tuple[int, int]] = {}
+class Traffic(NamedTuple):
+    packets: int = 0
+    bytes: int = 0
+
+    def since(self, before: Traffic) -> Traffic:
+        return Traffic(self.packets - before.packets, self.bytes - before.bytes)
+
+
+def traffic(stage: Stage) -> dict[str, Traffic]:
+    total = dict.fromkeys(stage.addresses.values(), Traffic())
     for (_, address), count in stage.presenter.link.counts().items():
         if (method := stage.addresses.get(address)) is not None:
-            packets, size = total.get(method, (0, 0))
-            total[method] = (packets + count.packets, size + count.bytes)
+            total[method] = Traffic(total[method].packets + count.packets, total[method].bytes + count.bytes)
     return total
 
 
@@ -229,10 +249,11 @@ async def run_cell(
         await asyncio.sleep(3.0)  # connections have just been made: let what follows that settle
         if without_server:
             link.block(TCP)
-        idle_before = traffic(stage)
+        idle_before, idle_since = traffic(stage), time.monotonic()
         link.set(cell.weather)
         await asyncio.sleep(IDLE)
         before, cpu, start = traffic(stage), stage.hosts.cpu_seconds(), time.monotonic()
+        idled = start - idle_since
         lateness = link.lateness()
         every = await page.evaluate(
             "([each, shortest, longest, first, patience]) => bench.click(each, shortest, longest, first, patience)",
@@ -241,19 +262,24 @@ async def run_cell(
         took = time.monotonic() - start
         after = traffic(stage)
         cost: dict[str, Any] = {
+            "loss": cell.loss,
+            "round_trip": cell.round_trip,
+            "burst": cell.burst,
             "took": took,
             "load": os.getloadavg()[0],
             "host_cpu": (stage.hosts.cpu_seconds() - cpu) / took,
             "lateness": [b - a for a, b in zip(lateness, link.lateness(), strict=True)],
         }
-        for method, (packets, size) in after.items():
+        for method in after:
             count = sum(click["method"] == method for click in every)
             if count and not without_server:  # else there is TCP that knocks in vain, and more of it as time passes
-                resting = took / IDLE
-                (p0, s0), (p1, s1) = idle_before.get(method, (0, 0)), before.get(method, (0, 0))
+                idle, busy = before[method].since(idle_before[method]), after[method].since(before[method])
+                resting = took / idled
                 cost[method] = {
-                    "packets": (packets - p1 - (p1 - p0) * resting) / count,
-                    "bytes": (size - s1 - (s1 - s0) * resting) / count,
+                    "packets": (busy.packets - idle.packets * resting) / count,
+                    "bytes": (busy.bytes - idle.bytes * resting) / count,
+                    "idle_packets": idle.packets / idled / stage.presenters,
+                    "idle_bytes": idle.bytes / idled / stage.presenters,
                 }
         link.set(cell.calm)
     link.block()
@@ -268,48 +294,81 @@ async def run_cell(
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", default="5:50,20:50", help="LOSS:RTT[:BURST],…")
+    parser.add_argument("--cells", default=CELLS, help="LOSS:RTT[:BURST],…")
     parser.add_argument("--clicks", type=int, default=1000, help="per cell and method, at least")
     parser.add_argument("--methods", default="slidewire,channel,peerjs,relay")
     parser.add_argument("--presenters", type=int, default=16, help="at once, of each method")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without-server", action="store_true", help="the direct path alone: TCP is cut once it is up")
-    parser.add_argument("--append", action="store_true", help="add to the results of earlier runs")
+    parser.add_argument("--again", action="store_true", help="measure also what was measured at this commit")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/clicks_under_loss.jsonl")
     options = parser.parse_args()
-    methods = options.methods.split(",")
     options.out.parent.mkdir(exist_ok=True)
-    first = 1
-    async with Stage(options.presenters, options.seed) as stage:
-        with options.out.open("a" if options.append else "w") as out:
-            libraries = versions("aiortc", "aioice")
-            measured = describe(
-                chromium=program_version(CHROMIUM, "--version"),
-                libraries=", ".join(f"{name} {number}" for name, number in libraries.items()),
-                peerjs=json.loads((ROOT / "benchmarks/clicks/package.json").read_text())["dependencies"]["peerjs"],
-            )
-            out.write(json.dumps({"measured": measured}) + "\n")
-            for cell in map(Cell.parse, options.cells.split(",")):
-                try:
-                    every, cost = await run_cell(stage, cell, methods, options.clicks, first, options.without_server)
-                except PlaywrightError as error:
-                    print(f"{cell}: not measured: {error.message.splitlines()[0]}", flush=True)
-                    continue
-                first += -(-options.clicks // options.presenters)
-                for click in every:
-                    out.write(json.dumps({"cell": str(cell), **click}) + "\n")
-                out.write(json.dumps({"cell": str(cell), "cost": cost}) + "\n")
-                out.flush()
-                for method in sorted({click["method"] for click in every}):
-                    row = report.summary([click for click in every if click["method"] == method])
-                    print(f"{cell!s:32} {method:12} {row} {cost.get(method)}")
-                paths = Counter(click.get("path") for click in every if click["method"] == "slidewire")
-                print(
-                    f"    {cost['took']:.0f} s, load {cost['load']:.1f}, host CPU {cost['host_cpu']:.2f}, "
-                    f"forwarder lateness {cost['lateness']}, receipts by {dict(paths)}",
-                    flush=True,
-                )
+    commit = commit_of(ROOT)
+    known = report.read(options.out) if options.out.exists() else {}
+    done = {name for name, cell in known.items() if cell.commit == commit and not options.again}
+    waiting = [cell for cell in map(Cell.parse, options.cells.split(",")) if named(cell, options) not in done]
+    attempts: Counter[str] = Counter()
+    while waiting:
+        try:
+            async with Stage(options.presenters, options.seed) as stage:
+                first = 1
+                while waiting:
+                    cell = waiting[0]
+                    attempts[str(cell)] += 1
+                    every, cost = await run_cell(
+                        stage, cell, options.methods.split(","), options.clicks, first, options.without_server
+                    )
+                    first += -(-options.clicks // options.presenters)
+                    keep(options.out, named(cell, options), commit, every, cost)
+                    tell(cell, every, cost)
+                    waiting.pop(0)
+        except (PlaywrightError, RuntimeError, OSError, TimeoutError) as error:
+            # One end of one of the ways has died: everything is set up anew.
+            print(f"{waiting[0]}: {type(error).__name__}: {str(error).splitlines()[:1]}", flush=True)
+            if attempts[str(waiting[0])] >= ATTEMPTS:
+                print(f"{waiting.pop(0)}: not measured", flush=True)
     report.write(options.out)
+
+
+def named(cell: Cell, options: argparse.Namespace) -> str:
+    return f"{cell}, direct path alone" if options.without_server else str(cell)
+
+
+def commit_of(root: Path) -> str:
+    """Results belong to a commit; one with changes on top of it counts as another."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "src", "web/src", "benchmarks", ":!benchmarks/results")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+
+
+def keep(path: Path, name: str, commit: str, every: list[dict[str, Any]], cost: dict[str, Any]) -> None:
+    """All of a cell at once: what says what it cost stands last, and makes it whole."""
+    libraries = versions("aiortc", "aioice")
+    measured = describe(
+        chromium=program_version(CHROMIUM, "--version"),
+        libraries=", ".join(f"{name} {number}" for name, number in libraries.items()),
+        peerjs=json.loads((ROOT / "benchmarks/clicks/package.json").read_text())["dependencies"]["peerjs"],
+    )
+    lines: list[dict[str, Any]] = [{"cell": name, **click} for click in every]
+    lines.append({"cell": name, "commit": commit, "cost": cost, "measured": measured})
+    with path.open("a") as out:
+        out.write("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def tell(cell: Cell, every: list[dict[str, Any]], cost: dict[str, Any]) -> None:
+    for method in sorted({click["method"] for click in every}):
+        row = report.summary([click for click in every if click["method"] == method])
+        print(f"{cell!s:32} {method:12} {row} {cost.get(method)}")
+    paths = Counter(click.get("path") for click in every if click["method"] == "slidewire")
+    print(
+        f"    {cost['took']:.0f} s, load {cost['load']:.1f}, host CPU {cost['host_cpu']:.2f}, "
+        f"forwarder lateness {cost['lateness']}, receipts by {dict(paths)}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
