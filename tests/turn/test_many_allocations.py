@@ -1,0 +1,46 @@
+"""Ten thousand allocations, with time in the test's hands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from slidewire.stun.message import Class
+from slidewire.turn import attributes as t
+from slidewire.turn.attributes import Method
+from slidewire.turn.limits import Limits, Rate
+from tests.turn.stage import PEER, Stage, held
+
+COUNT = 10_000
+LIMITS = replace(Limits(), answers_total=Rate(1e6, 1e6), allocations=COUNT, allocations_per_user=COUNT)
+
+
+def test_held_refreshed_and_expired_to_the_second() -> None:
+    stage = Stage(limits=LIMITS)
+    clients = [stage.client(f"8.{number >> 8}.{number & 0xFF}.8") for number in range(COUNT)]
+    stage.wait(1)
+    empty = held(stage.server)
+    for number, client in enumerate(clients):
+        assert client.allocate((t.LIFETIME, 600 + number % 4 * 600)).class_ is Class.SUCCESS
+        if number % 100 == 0:
+            stage.wait(0.01)  # one second for all
+    began = stage.now
+    assert len(stage.server.allocations) == len(stage.open) == COUNT
+    one_more = stage.client("9.9.9.9")
+    assert one_more.allocate().code == t.TurnError.ALLOCATION_QUOTA_REACHED
+
+    for number in (1, 5, 9):
+        assert clients[number].ask(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 0x4000), (t.XOR_PEER_ADDRESS, PEER))
+    stage.wait(598 - (stage.now - began))
+    assert len(stage.server.allocations) == COUNT, "nobody before its time"
+    stage.wait(began + 601 - stage.now)
+    assert len(stage.server.allocations) == COUNT * 3 // 4, "every fourth had ten minutes"
+    for client in clients[1::4]:
+        assert client.ask(Method.REFRESH, (t.LIFETIME, 3600)).class_ is Class.SUCCESS
+    stage.wait(began + 1201 - stage.now)
+    assert len(stage.server.allocations) == COUNT * 3 // 4, "those were refreshed"
+    stage.wait(began + 2401 - stage.now)
+    assert len(stage.server.allocations) == COUNT // 4
+    assert {each.client for each in stage.server.allocations} == {client.five_tuple for client in clients[1::4]}
+    stage.wait(began + 601 + 3601 - stage.now)
+    assert stage.server.allocations == [] and stage.open == {}
+    assert held(stage.server) <= empty + 20, "counters, and a table of ports for each relay host"
