@@ -29,8 +29,8 @@ COLUMNS = (
 )
 EXPLAINED = """\
 Milliseconds from tap to receipt. The machine's load meanwhile: {:.0f} to {:.0f}. Packets and bytes are those of IP,
-both ways, of one click; what a connection costs while nobody clicks is told beside it. The last column: p99 of the reliable
-channel (a) divided by ours, and where that is less than ten, the most it could be: what it would be if a click took the
+both ways, of one click; what a connection costs while nobody clicks is told beside it. The last column: p99 of the
+reliable channel (a) divided by ours, and where that is less than ten, the most it could be: if a click took the
 round trip and nothing more."""
 
 
