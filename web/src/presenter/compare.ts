@@ -1,6 +1,6 @@
 /* Verification words (control.md §2) in a dialog of their own. */
 
-import { type Bytes, concat, utf8 } from '../client/bytes.ts'
+import type { Bytes } from '../client/bytes.ts'
 import { commitment, type Meeting } from '../client/handshake.ts'
 
 // prettier-ignore
@@ -8,10 +8,12 @@ const ALPHABET = ['alfa', 'bravo', 'charlie', 'delta', 'echo', 'foxtrot', 'golf'
   'lima', 'mike', 'november', 'oscar', 'papa', 'quebec', 'romeo', 'sierra', 'tango', 'uniform', 'victor', 'whiskey',
   'xray', 'yankee', 'zulu']
 
+const bytes = (text: string): Bytes => new TextEncoder().encode(text)
+
 export async function verificationWords(hash: Bytes, ourNonce: Bytes, hostNonce: Bytes): Promise<string> {
-  const material = concat(hash, ourNonce, hostNonce)
+  const material = Uint8Array.of(...hash, ...ourNonce, ...hostNonce)
   const key = await crypto.subtle.importKey('raw', material, 'HKDF', false, ['deriveBits'])
-  const parameters = { name: 'HKDF', hash: 'SHA-256', salt: utf8('slidewire/1'), info: utf8('words') }
+  const parameters = { name: 'HKDF', hash: 'SHA-256', salt: bytes('slidewire/1'), info: bytes('words') }
   const derived = new DataView(await crypto.subtle.deriveBits(parameters, key, 160))
   return [0, 4, 8, 12, 16].map((at) => ALPHABET[derived.getUint32(at) % ALPHABET.length]).join(' ')
 }

@@ -33,7 +33,7 @@ const REASON: { [reason in Reason]: string } = {
   unseen: '',
   not_admitted: 'not let in yet',
   slide_unknown: 'the slide is not known',
-  rate: 'too many taps at once – wait a second',
+  rate: 'too many taps – wait a second',
 }
 
 export function standingWords({ standing, roundTrip }: App): string {
