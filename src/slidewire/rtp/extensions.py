@@ -50,7 +50,7 @@ def parse(extension: Extension | None) -> tuple[Element, ...]:
 
 
 def build(elements: Sequence[Element]) -> Extension | None:
-    """With one-byte headers where they all fit (§4.1.2), with two-byte headers otherwise. None for no element at all."""
+    """With one-byte headers where all fit (§4.1.2), with two-byte headers otherwise. None for no element at all."""
     if not elements:
         return None
     if all(1 <= id_ < _STOP and 1 <= len(data) <= 16 for id_, data in elements):
