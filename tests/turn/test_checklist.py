@@ -596,6 +596,15 @@ class Test18Quotas:
         peers = [Address("8.8.8.8", 5000 + n) for n in range(3)]
         assert [client.bind(0x4000 + n, peer).code for n, peer in enumerate(peers)] == [0, 0, 508]
 
+    def test_a_channel_that_is_renewed_brings_back_no_permission_beyond_them(self) -> None:
+        """Its permission ended before it did, and others took its place. Found by tests/fuzz."""
+        stage = Stage(limits=Limits(permissions=2))
+        client = stage.allocated()
+        client.bind(0x4000, PEER)
+        stage.wait(301)
+        assert client.permit(Address("8.8.8.8", 5000), Address("8.8.8.9", 5000)).code == 0
+        assert client.bind(0x4000, PEER).code == 508 and len(stage.server.allocations[0].permissions) == 2
+
     def test_new_peers_per_second(self) -> None:
         stage = Stage(limits=Limits(new_peers=Rate(5, 10), permissions=1000))
         client = stage.allocated()

@@ -534,8 +534,8 @@ class TurnServer:
             self._refuse(asked, TurnError.PEER_ADDRESS_FAMILY_MISMATCH)
         elif why := self._refusal(asked.who.username, peer):
             self._forbid(asked, why)
-        elif number not in allocation.channels and (
-            len(allocation.channels) >= limits.channels or not self._has_room(allocation, (peer.host,), now)
+        elif (number not in allocation.channels and len(allocation.channels) >= limits.channels) or not self._has_room(
+            allocation, (peer.host,), now
         ):
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
         else:
