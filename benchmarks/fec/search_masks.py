@@ -53,9 +53,9 @@ class Judge:
 
     def __init__(self, k: int, m: int, patterns: int = PATTERNS, seed: int = 1) -> None:
         self.k, self.m, self.seed = k, m, seed
-        self.patterns = 4 * patterns if k + m <= 24 else patterns
+        self.patterns = 4 * patterns if k <= 12 else patterns
         self.most = k + m if k + m <= 24 else heaviest(k + m, max(LOSSES), 2e-3)
-        self.margin = 0.003 if k > 12 else 0.0
+        self.margin = 0.0 if k + m <= 16 else 0.006 if k <= 12 else 0.015
         """What is no better than that on these patterns may be worse on others."""
         theirs = self._spectrum(libwebrtc_masks.rows(k, m))
         self.theirs = {loss: residual(theirs, k, m, loss) for loss in LOSSES}
@@ -160,7 +160,7 @@ def search(task: tuple[str, float, list[int] | None, bool]) -> tuple[str, float,
     if m == 1:
         return name, 0.0, [1] * k
     dice = random.Random(f"{name} {known}")
-    judges = [Judge(k, m)] if k <= OWN else [Judge(each, m) for each in (k - 7, k - 4, k) if each >= m]
+    judges = [Judge(k, m)] if k <= OWN else [Judge(each, m) for each in (k - 7, k - 4, k - 2, k) if each >= m]
     if known is None or afresh:
         first = [circulant(judges[0])] if 3 <= k == m <= OWN else []
         first += [starts(dice, k, m, at) for at in range(3)]
