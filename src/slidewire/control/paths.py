@@ -155,9 +155,9 @@ class PathTable:
         return min((path.round_trip for path in self.control(now) if path.round_trip is not None), default=None)
 
     def loses(self, now: float) -> bool:
-        """Whether all paths that can lose something lose much."""
-        losing = [path.loss > MUCH for path in self.control(now) if not path.kind.is_stream]
-        return bool(losing) and all(losing)
+        """Whether all paths that can lose something lose much; also where streams are all there is: the sooner
+        something follows, the sooner TCP sees what it lost."""
+        return all(path.loss > MUCH for path in self.control(now) if not path.kind.is_stream)
 
     def answer(self, name: str, now: float) -> list[Path]:
         """Where an answer goes to what came by this path: back the same way, and by the best other."""

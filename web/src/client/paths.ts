@@ -102,10 +102,10 @@ export class PathTable {
     return Math.min(...this.control(now).map((path) => path.roundTrip ?? Infinity))
   }
 
-  /** Whether all paths that can lose something lose much. */
+  /** Whether all paths that can lose something lose much; also where streams are all there is: the sooner something
+   * follows, the sooner TCP sees what it lost. */
   loses(now: number): boolean {
-    const losing = this.control(now).filter((path) => !isStream(path))
-    return losing.length > 0 && losing.every((path) => path.loss > MUCH)
+    return this.control(now).every((path) => isStream(path) || path.loss > MUCH)
   }
 
   /** Where a message goes: the bulk channel if it is live, else signaling. */

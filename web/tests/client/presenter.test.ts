@@ -189,7 +189,7 @@ test('more intents than a frame carries share as few frames as do, in order, eac
   world.pathUp('signaling', 'signaling', { loss: 1 })
   for (let count = 0; count < 40; count++) tap(world)
   const before = world.sent.length
-  world.run(20)
+  world.run(15)
   const repeated = world.sent.slice(before).map(({ records }) => records)
   expect(repeated.map((records) => records.map(({ type }) => type))).toEqual([
     ['floor', ...Array<string>(32).fill('intent')],
