@@ -39,6 +39,8 @@ NO_WEBRTC = "delete window.RTCPeerConnection"
 """A script for a page that shall reach its host through the server alone."""
 SOCKET_FAILS = r"WebSocket connection to '[^']*' failed"
 """What Chromium itself writes on the console when there is no server."""
+GIVEN_UP = r"WebSocket connection to '[^']*' failed: WebSocket is closed before the connection is established"
+"""… and when a page closes one that it does not need any more."""
 
 expect.set_options(timeout=PATIENCE)
 
@@ -62,7 +64,7 @@ class Visitors:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._contexts: list[BrowserContext] = []
-        self._tolerated: list[str] = []
+        self._tolerated = [GIVEN_UP]
         self.complaints: list[str] = []
 
     async def open(self, link: str, screen: dict[str, Any] = PHONE, script: str | None = None) -> Page:
