@@ -20,11 +20,11 @@ from typing import Any, Protocol
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import RELAY, REPEAT_HELLO, PresenterHandshake, session_name
+from slidewire.control.handshake import RELAY, REPEAT_HELLO, PresenterHandshake, Welcome, session_name
 from slidewire.control.intents import Intent, Point
 from slidewire.control.introduction import NONCE_BYTES, Introduction
 from slidewire.control.links import Link
-from slidewire.control.paths import LIVE_FOR, Path, PathKind
+from slidewire.control.paths import LIVE_FOR, SILENCE, UNKNOWN_ROUND_TRIP, Path, PathKind
 from slidewire.control.presenter import (
     Effect,
     LaserAnswered,
@@ -108,6 +108,8 @@ class PresenterConnection:
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reported: str | None = None
         self._silent_since: float | None = None
+        self._in_doubt = False
+        """It shakes hands because the session is silent, not because somebody said that it is over."""
         self._alarm = Alarm(self._timer_fired)
         self._hello_alarm = Alarm(self._send_hello)
         self._working = Tasks()
@@ -228,6 +230,7 @@ class PresenterConnection:
             self._counts["hint_contradicted"] += 1
         else:
             self._counts["hint_believed"] += 1
+            self._in_doubt = False
             self._knock()
 
     def first_hello(self) -> bytes:
@@ -267,7 +270,27 @@ class PresenterConnection:
         if attempt is None or (welcome := attempt.read_welcome(data)) is None:
             self._counts["welcome_not_ours"] += 1
             return
-        self._handshake = None
+        if self._session is None or not self._in_doubt:
+            self._adopt(attempt, welcome)
+            return
+        # A host that slept answers what came first, our hello: what it says to the old session comes right behind.
+        self._session.check_paths(now)
+        through_server = self._session.wire.paths.get(SIGNALING)
+        wait = 2 * (through_server.expected if through_server is not None else UNKNOWN_ROUND_TRIP) + SILENCE
+        asyncio.get_running_loop().call_later(wait, self._adopt_unless_answered, attempt, welcome)
+        self._drain()
+
+    def _adopt_unless_answered(self, attempt: PresenterHandshake, welcome: Welcome) -> None:
+        if self._handshake is not attempt or self._closed:
+            return
+        if self._session is not None and self._session.wire.paths.best(monotonic()) is not None:
+            self._handshake, self._in_doubt = None, False
+        else:
+            self._adopt(attempt, welcome)
+
+    def _adopt(self, attempt: PresenterHandshake, welcome: Welcome) -> None:
+        now = monotonic()
+        self._handshake, self._in_doubt = None, False
         if self._session is not None:
             self._session.abandon(monotonic())
             self._drain()
@@ -385,6 +408,7 @@ class PresenterConnection:
             self.check_server()
         if self._silent_since is not None and now - self._silent_since > SILENT_AFTER and self._host is not None:
             self._silent_since = now
+            self._in_doubt = self._in_doubt or self._handshake is None
             self._knock()
         self._replace_dead_peer(now)
         if self._next_offer is not None and now >= self._next_offer:

@@ -66,7 +66,7 @@ export class Connection {
   /** The first attempt, whose hello is said along with `join`. */
   #first: { attempt: Handshake; since: number } | null = null
   #session: PresenterSession | null = null
-  #handshake: { host: string; attempt: Handshake | null; since: number } | null = null
+  #handshake: { host: string; attempt: Handshake | null; since: number; isDoubt?: boolean } | null = null
   /** One each second, also if somebody has us shake hands again and again until the words suit them. */
   #nextHello = -Infinity
   #inbox: Promise<void> = Promise.resolve()
@@ -389,7 +389,7 @@ export class Connection {
     } else if (!this.#signaling?.isMember || !this.#target) {
       this.#handshake = null
     } else if (!this.#handshake) {
-      if (!lives) this.#shakeHands(now)
+      if (!lives) this.#shakeHands(now, true)
     } else if (this.#handshake.attempt && now >= this.#nextHello) {
       this.#nextHello = now + REPEAT_HELLO
       this.#signaling.send(this.#target, this.#handshake.attempt.hello)
@@ -403,7 +403,8 @@ export class Connection {
     return Math.max(...heard) > now - LIVE_FOR
   }
 
-  #shakeHands(now: number): void {
+  /** `isDoubt`: nobody says that the session is over, it is only silent. */
+  #shakeHands(now: number, isDoubt = false): void {
     if (!this.#target || !this.#signaling?.isMember) return
     const first = this.#first
     this.#first = this.#signaling.hello = null
@@ -412,7 +413,7 @@ export class Connection {
       this.#nextHello = now + REPEAT_HELLO
       return
     }
-    const mine = { host: this.#target, attempt: null as Handshake | null, since: now }
+    const mine = { host: this.#target, attempt: null as Handshake | null, since: now, isDoubt }
     this.#handshake = mine
     // The host is silent, or the socket is dead and nobody has said so: find out which.
     if (this.#session) this.#signaling.probe(now, this.#roundTrip(SIGNALING))
@@ -430,7 +431,8 @@ export class Connection {
     else if (frameSession(data) === this.#session?.session) {
       const now = this.now()
       if (data[0] !== SESSION_UNKNOWN) this.#session.receiveFrame(data, path, now)
-      else if (!this.#handshake && !this.#dataPathFresh(now)) this.#shakeHands(now)
+      else if (this.#handshake) this.#handshake.isDoubt = false
+      else if (!this.#dataPathFresh(now)) this.#shakeHands(now)
     }
     this.#pump()
   }
@@ -439,6 +441,21 @@ export class Connection {
     const waiting = this.#handshake
     const made = await waiting?.attempt?.receiveWelcome(data, this.now(), waiting.since)
     if (!made || this.#handshake !== waiting || waiting?.host !== from) return
+    if (!this.#session || !waiting.isDoubt) {
+      this.#adopt(made)
+      return
+    }
+    // A host that slept answers what came first, our hello: what it says to the old session comes right behind.
+    this.#session.checkPaths(this.now())
+    setTimeout(() => {
+      if (this.#handshake !== waiting) return
+      if (this.#answers(this.now())) this.#handshake = null
+      else this.#adopt(made)
+      this.#pump()
+    }, answersWithin(this.#roundTrip(SIGNALING)))
+  }
+
+  #adopt(made: Meeting): void {
     const now = this.now()
     this.#handshake = null
     this.#session?.abandon(now)

@@ -23,6 +23,7 @@ declare global {
 
 let app = BEGINNING
 let connection: Connection | null = null
+let module: typeof import('./rest.ts') | null = null
 let rest: Rest | null = null
 let loading = 0
 
@@ -34,12 +35,14 @@ const controls = {
 function render(): void {
   show(app, controls)
   rest?.show(app)
+  module?.showTrouble(app.trouble)
 }
 
 function happened(event: AppEvent): void {
   app = reduce(app, event)
   if (event.type === 'receipt') vibrate(event.receipt.status)
-  if (event.type === 'session' && !loading) setTimeout(load) // the first tap goes first
+  // The first tap goes first; where there can be none, the words that say why not.
+  if ((event.type === 'session' || event.type === 'trouble') && !loading) setTimeout(load)
   if (event.type !== 'tapped') rest?.happened(event, app)
   render()
 }
@@ -48,8 +51,8 @@ async function load(): Promise<void> {
   // Browsers keep in mind that a module could not be loaded, and by which address: every attempt has one of its own.
   globalThis.importQuery = loading++ ? `?${loading}` : ''
   try {
-    const { Rest } = await import('./rest.ts')
-    rest = new Rest(connection as Connection, app, submit)
+    module = await import('./rest.ts')
+    rest = connection && new module.Rest(connection, app, submit)
     render()
   } catch {
     setTimeout(load, LOAD_AGAIN)

@@ -4,6 +4,7 @@
 import type { Connection, ConnectionEvent } from '../client/connection.ts'
 import type { Intent } from '../client/records.ts'
 import { find, setAttribute, setText } from '../page/dom.ts'
+import { showTrouble } from '../page/error.ts'
 import { draw, Pictures } from '../page/pictures.ts'
 import { type App, can, mayClick, mayPoint } from './app.ts'
 import { showWords } from './compare.ts'
@@ -31,6 +32,8 @@ function pictureWidth(): number {
   const width = place.pad.clientWidth * Math.min(devicePixelRatio, 2)
   return Math.min(1600, Math.max(320, Math.ceil(width / 320) * 320))
 }
+
+export { showTrouble }
 
 export class Rest {
   readonly #pictures: Pictures

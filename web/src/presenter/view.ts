@@ -1,7 +1,6 @@
 /* What a tap needs of the app on the page: each piece of it to its element. Nothing is decided here. */
 
 import { find, setAttribute, setText } from '../page/dom.ts'
-import { showTrouble } from '../page/error.ts'
 import { type App, mayClick } from './app.ts'
 import type { TapButton } from './buttons.ts'
 import { notice, receiptWords, slideNumber, standingWords } from './words.ts'
@@ -35,5 +34,4 @@ export function show(app: App, controls: Controls): void {
   const clicks = mayClick(app)
   controls.next.setEnabled(clicks)
   controls.previous.setEnabled(clicks)
-  showTrouble(app.trouble)
 }
