@@ -213,6 +213,52 @@ async def test_candidates_right_behind_the_offer_find_their_peer(carrier: Carrie
     await presenter.until(lambda: bool(engine.peers) and engine.peers[0].candidates == [None])
 
 
+async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: Carrier) -> None:
+    """The answer may have got lost with the path that it took."""
+    engine = NotingEngine()
+    agent_of(carrier).engine = engine
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    await presenter.until(lambda: bool(presenter.states))
+    (guest,) = agent_of(carrier).guests.values()
+    said: list[dict[str, Any]] = []
+    send = guest.send_message
+
+    def noting(message: dict[str, Any]) -> bool:
+        if message["type"] != "state":
+            said.append(message)
+        return send(message)
+
+    guest.send_message = noting  # type: ignore[method-assign]
+    session = presenter.connection._session
+    assert session is not None
+    for _ in range(2):
+        for message in ({"type": "offer", "sdp": "o"}, {"type": "candidate", "candidate": {"candidate": "c"}}):
+            session.send_message({**message, "generation": 1}, monotonic())
+        presenter.connection._drain()
+        answered = len(said) + 1
+        await presenter.until(lambda answered=answered: len(said) >= answered)  # type: ignore[misc]
+    assert said == 2 * [{"type": "answer", "generation": 1, "sdp": "answer"}]
+    assert [peer.candidates for peer in engine.peers] == [[{"candidate": "c"}]], "one peer, told once"
+
+
+async def test_a_message_by_way_of_the_server_is_answered_the_same_way(carrier: Carrier) -> None:
+    """The presenter would have used its channel if that carried anything."""
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1")
+    await presenter.until(lambda: presenter.paths[-1:] == ["direct"])
+    (guest,) = agent_of(carrier).guests.values()
+    messages = guest.session.wire.paths.messages
+    await presenter.until(lambda: (path := messages(monotonic())) is not None and path.name.startswith("bulk"))
+    session = presenter.connection._session
+    assert session is not None
+    for name in ("bulk/1", "direct/1"):
+        session.path_down(name)
+    session.send_message({"type": "get_state"}, monotonic())
+    told = len(presenter.states)
+    presenter.connection._drain()
+    await presenter.until(lambda: len(presenter.states) > told)
+    assert (path := messages(monotonic())) is not None and path.name == "signaling"
+
+
 async def test_a_member_under_a_new_name_is_known_by_its_seal(carrier: Carrier) -> None:
     """After a server restart the same session comes back as another member."""
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)

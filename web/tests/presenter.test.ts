@@ -141,7 +141,7 @@ test('trouble covers the page unless the host is on the line, and goes when we a
   expect(after(connected, { ...unknown, code: 'link_revoked', final: true }).trouble?.code).toBe('link_revoked')
 })
 
-test.each(['insecure', 'browser_old', 'link_incomplete', 'link_unknown', 'link_wrong', 'link_revoked', 'link_expired', 'room_ended', 'removed', 'replaced'])(
+test.each(['insecure', 'browser_old', 'link_incomplete', 'link_unknown', 'link_wrong', 'link_revoked', 'link_expired', 'room_ended', 'removed'])(
   '%s has words of its own',
   (code) => {
     const [title, advice] = troubleWords({ code, message: 'from the server', final: true })

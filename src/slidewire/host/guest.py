@@ -77,8 +77,8 @@ class Guest:
         self._around = around
         self._peers: dict[int, Peer] = {}
         self._generation = 0
-        self._answered: str | None = None
-        """The answer to the newest offer."""
+        self._answered: list[dict[str, Any]] = []
+        """What was said to the newest offer: an answer, and candidates."""
         self._candidates: set[str] = set()
         self._heard_by = SIGNALING
         self._alarm = Alarm(self._timer_fired)
@@ -240,11 +240,12 @@ class Guest:
     def _receive_offer(self, generation: int, sdp: str, relay_only: bool) -> None:
         """Not a step of this waits, so that the candidates which come right behind the offer find their peer. It goes
         through a relay if either end wants that."""
-        if generation == self._generation and self._answered is not None:
-            self.send_message({"type": "answer", "generation": generation, "sdp": self._answered})
         if generation <= self._generation:
-            return  # an offer repeated, because the answer to it may have got lost, or overtaken by a newer one
-        self._generation, self._answered, self._candidates = generation, None, set()
+            # Repeated, because the answer to it may have got lost; or overtaken by a newer one.
+            for message in self._answered if generation == self._generation else ():
+                self.send_message(message)
+            return
+        self._generation, self._answered, self._candidates = generation, [], set()
         self._drop_oldest_peers()
         peer: Peer | None = None
         opened: list[str] = []
@@ -269,7 +270,7 @@ class Guest:
             self._drop_peer(generation)
 
         def candidate_found(candidate: dict[str, Any] | None) -> None:
-            self.send_message({"type": "candidate", "generation": generation, "candidate": candidate})
+            self._say({"type": "candidate", "generation": generation, "candidate": candidate})
 
         peer = self._around.engine.create_peer(
             self._around.ice_servers(),
@@ -286,9 +287,12 @@ class Guest:
             self._drop_peer(generation)
             self.send_message({"type": "error", "code": "offer_unusable", "message": str(error)})
             return
-        if generation == self._generation:
-            self._answered = answer
-        self.send_message({"type": "answer", "generation": generation, "sdp": answer})
+        self._say({"type": "answer", "generation": generation, "sdp": answer})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if message["generation"] == self._generation:
+            self._answered.append(message)
+        self.send_message(message)
 
     def _receive_candidate(self, generation: int, candidate: object) -> None:
         """They are repeated with the offer; a library that is told one twice checks it twice."""

@@ -35,7 +35,6 @@ const WORDS: { [code: string]: [title: string, advice: string] } = {
   link_expired: ['This link has expired', AGAIN],
   room_ended: ['The show has ended', 'There is nothing left to control with this link.'],
   removed: ['You were removed from the show', AGAIN],
-  replaced: ['The show is open in another window', 'Go on there, or reload this page to take over here.'],
 }
 
 export function troubleWords({ code, message }: Trouble): [title: string, advice: string] {
