@@ -39,7 +39,9 @@ from slidewire.server.app import Server
 from slidewire.server.config import ServerSettings
 from slidewire.signaling.limits import Limits, Rate
 free = Rate(1e9, 1e9)
-limits = Limits(messages=free, bytes=free, connections=free, failed_joins=free, new_rooms=free)
+limits = Limits(messages=free, bytes=free, connections=free, failed_joins=free, new_rooms=free, knocks=free,
+                requests=free, room_messages=free, room_bytes=free, link_joins=free, held=10**6,
+                held_per_address=10**6, members=10**6, presenters_per_room=64)
 async def main():
     settings = ServerSettings(listen="127.0.0.1", port=0, state_dir=Path(sys.argv[1]), http=sys.argv[2] == "http",
                               limits=limits)

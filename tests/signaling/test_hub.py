@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slidewire.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS, ROOM_SECONDS, TOMBSTONE_SECONDS
-from slidewire.signaling.limits import Limits, Rate
+from slidewire.signaling.limits import Limits
 from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, link
 
 JOIN = {"v": 1, "link": LINK, "token": m.encode_base64url(JOIN_TOKEN)}
@@ -586,9 +587,10 @@ class TestRates:
                 "link_wrong"
             ]
         guesser = stage.connect("198.51.100.9")
-        (error,) = guesser.say("join", **JOIN)
+        (error,) = guesser.say("join", **{**JOIN, "token": OPEN["token"]})
         assert error["code"] == "rate_limited" and 5 < error["retry_after"] <= 6 and guesser.is_open
-        stage.presenter()  # others are not held up
+        neighbour = stage.connect("198.51.100.9")
+        assert neighbour.say("join", **JOIN)[0]["type"] == "joined", "who has the link is not locked out by a guesser"
 
     def test_rooms_are_not_made_without_end(self, stage: Stage) -> None:
         for _ in range(60):
@@ -600,8 +602,8 @@ class TestRates:
     def test_a_bucket_holds_its_burst_and_then_its_rate(self) -> None:
         rate, state, taken = Rate(10, 5), 0.0, 0
         for step in range(1000):
-            state, wait = rate.take(state, step / 100)
-            taken += wait == 0
+            after = rate.take(state, step / 100)
+            state, taken = (state, taken) if after is None else (after, taken + 1)
         assert taken == pytest.approx(5 + 10 * 10, abs=1)
 
 
@@ -645,3 +647,100 @@ def test_whatever_is_said_the_hub_stands(data: st.DataObject) -> None:
                 elif "n" in message:
                     assert message["n"] > last.get(each.number, 0)
                     last[each.number] = message["n"]
+
+
+class TestFloods:
+    def test_a_flood_is_closed_and_its_address_blocked(self, stage: Stage) -> None:
+        host = stage.host(link())
+        presenter = stage.presenter()
+        heard, said = [], 0
+        while presenter.is_open:
+            heard += presenter.say("send", to=host.member, data="")
+            said += 1
+        assert said == 200 + 1000, "and the one that joined"
+        assert presenter.closed == (4429, "rate_limited") and codes(heard) == ["rate_limited"] * 2
+        assert heard[-1]["retry_after"] == pytest.approx(10)
+        (block,) = stage.hub.gate.blocks(stage.now)
+        assert (block.key, block.why) == ("192.0.2.7", "a flood of messages")
+        assert host.is_open, "who is in stays in, also from there"
+        assert not stage.hub.gate.knock("192.0.2.7", stage.now) and stage.hub.gate.knock("192.0.2.8", stage.now)
+        stage.pass_time(10)
+        assert stage.hub.gate.knock("192.0.2.7", stage.now)
+
+    def test_guessing_goes_on_until_the_address_is_blocked(self, stage: Stage) -> None:
+        stage.host(link(), room="K7QM42")
+        gate, guesses = stage.hub.gate, 0
+        while not gate.blocked_for("198.51.100.9", stage.now):
+            guess = {**OPEN, "room": "K7QM42", "token": m.encode_base64url(bytes(16))}
+            (answer,) = stage.connect("198.51.100.9").say("open_room", **guess)
+            assert answer["code"] in ("room_taken", "rate_limited")
+            guesses += 1
+        assert guesses == 20 + 50 + 1, "20 of them were looked at"
+        assert stage.hub.counts["failed proofs"] == guesses
+
+    def test_all_presenters_of_a_room_have_a_rate_together(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), room_messages=Rate(10, 30)))
+        host = stage.host(link())
+        presenters = [stage.presenter() for _ in range(4)]
+        host.heard()
+        for presenter in presenters * 20:
+            presenter.say("send", to=host.member, data="")
+        assert len(data_of(host.heard())) == 30
+        assert all(presenter.is_open for presenter in presenters)
+
+    def test_joins_by_one_link_have_a_rate(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), link_joins=Rate(1, 2)))
+        stage.host(link())
+        for _ in range(2):
+            stage.presenter().lose_socket()
+        (answer,) = stage.connect().say("join", **JOIN)
+        assert answer["code"] == "rate_limited" and 0 < answer["retry_after"] <= 1
+
+    def test_where_there_are_too_many_rooms_the_one_idle_longest_gives_way(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), rooms=3))
+        hosts = [stage.host(token=bytes([n]) * 16) for n in range(3)]
+        (answer,) = stage.connect().say("open_room", **OPEN)
+        assert answer["code"] == "rate_limited" and answer["retry_after"] == 60
+        for gone in (hosts[1], hosts[0]):
+            gone.lose_socket()
+            stage.pass_time(25)
+            hosts[2].say("ping")
+        stage.host(token=b"x" * 16)
+        assert stage.hub.room_count == len(stage.rooms) == 3
+        stage.host(token=b"y" * 16)
+        assert hosts[2].is_open and stage.hub.room_count == 3
+
+    def test_rooms_of_one_maker_have_a_limit_of_their_own(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), rooms_per_address=2))
+        stage.host(token=b"1" * 16)
+        stage.host(token=b"2" * 16)
+        assert codes(stage.connect().say("open_room", **OPEN)) == ["rate_limited"]
+        assert stage.connect("192.0.2.99").say("open_room", **OPEN)[0]["type"] == "room_opened"
+
+    def test_there_is_an_end_to_members(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), members=2))
+        stage.host(link())
+        stage.presenter()
+        assert codes(stage.connect().say("join", **JOIN)) == ["rate_limited"]
+        assert stage.hub.member_count == 2
+
+    def test_what_is_kept_for_those_away_is_bounded_for_all_together(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), kept_bytes=100_000))
+        host = stage.host(link())
+        presenters = [stage.presenter() for _ in range(20)]
+        for presenter in presenters:
+            presenter.lose_socket()
+            for _ in range(40):
+                host.say("send", to=presenter.member, data="A" * 1000)
+        assert stage.hub.kept_bytes <= 100_000 + 20 * 8 * 1024
+        stage.pass_time(25)
+        assert stage.hub.member_count == 1 and stage.hub.kept_bytes <= 128 * 1024
+
+    def test_there_is_an_end_to_tombstones(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), tombstones=5))
+        names = [f"abcdefgh2{letter}" for letter in "abcdefg"]
+        host = stage.host(*(link(name) for name in names))
+        for name in names:
+            host.say("revoke_link", link=name)
+        answers = [codes(stage.connect().say("join", **{**JOIN, "link": name}))[0] for name in names]
+        assert answers == ["link_unknown"] * 2 + ["link_revoked"] * 5

@@ -215,6 +215,8 @@ class SignalingClient:
         self._next_ping = 0.0
         self._answer_by: float | None = None
         self.room: str | None = None
+        self.network = ""
+        """Where the server says that we are; empty if it does not."""
         self.member: str | None = None
         self.hello: bytes | None = None
         """Said along with `join`, to the first host that is there: it costs no round trip of its own."""
@@ -377,6 +379,7 @@ class SignalingClient:
         self._was_inside = True
         self._since = now
         self.room, self.member, self._resume = message.room, message.member, message.resume
+        self.network = message.network
         self._heartbeat = max(1.0, message.heartbeat)
         self._ping(now)  # it also tells the server that the new resume token arrived
         match message:

@@ -14,15 +14,17 @@ import hashlib
 import heapq
 import hmac
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from slidewire.rates import Buckets, address_key, plain_address
 from slidewire.signaling import messages as m
 from slidewire.signaling.effects import (
     BAD_MESSAGE,
     CLOSES,
+    FULL,
     NORMAL,
     OVER,
     SILENT,
@@ -34,9 +36,10 @@ from slidewire.signaling.effects import (
     SaveTombstone,
     Send,
 )
-from slidewire.signaling.limits import Buckets, Limits, address_key, plain_address
+from slidewire.signaling.gate import FLOOD, Gate
+from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
-from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
+from slidewire.signaling.room import ConnectionId, Mailbox, Member, Role, Room, Space, StoredRoom, Tombstone
 
 AWAY_SECONDS: Final = 20.0
 ROOM_SECONDS: Final = 12 * 3600.0
@@ -73,6 +76,7 @@ class _Connection:
     offences: deque[float] = field(default_factory=deque)
     messages_full_at: float = 0.0
     bytes_full_at: float = 0.0
+    flood_full_at: float = 0.0
     complained: float = float("-inf")
 
 
@@ -99,7 +103,9 @@ class Hub:
         wall: Callable[[], float],
         ice_servers: IceServersOf = lambda room, member, reached_by: [],
         ice_seconds: float = ICE_SECONDS,
+        network: Callable[[str], str] = lambda address: "",
         limits: Limits | None = None,
+        gate: Gate | None = None,
         heartbeat: float = HEARTBEAT_SECONDS,
         rooms: Iterable[StoredRoom] = (),
         tombstones: Iterable[Tombstone] = (),
@@ -108,7 +114,12 @@ class Hub:
         self._wall = wall
         self._ice_servers = ice_servers
         self._ice_seconds = ice_seconds
+        self._network = network
         self._limits = limits or Limits()
+        self.gate = gate or Gate(self._limits, b"")
+        self.counts: Counter[str] = Counter()
+        """Messages heard and sent on, and what was refused, by code."""
+        self._space = Space(self._limits.kept_bytes)
         self._heartbeat = heartbeat
         self._connections: dict[ConnectionId, _Connection] = {}
         self._rooms: dict[str, Room] = {}
@@ -122,6 +133,8 @@ class Hub:
         self._new_connections: Buckets[str] = Buckets(self._limits.connections)
         self._failed_joins: Buckets[str] = Buckets(self._limits.failed_joins)
         self._new_rooms: Buckets[str] = Buckets(self._limits.new_rooms)
+        host_factor = self._limits.host_factor
+        self._host_rates = self._limits.messages.times(host_factor), self._limits.bytes.times(host_factor)
         self._sweeping = False
         for stored in rooms:
             self._restore(stored)
@@ -131,7 +144,15 @@ class Hub:
     def admit(self, address: str, now: float) -> float:
         """Before a socket is accepted: 0 if this address may have one more, else the seconds it should wait."""
         self._start_sweeping(now)
-        return self._new_connections.take(address_key(address), now)
+        wait = self._new_connections.take(address_key(address), now)
+        if wait > 0:
+            self.counts["sockets over the rate"] += 1
+            self.gate.offend(address, "too many sockets", now)
+        return wait
+
+    def sockets_left(self, address: str, now: float) -> int:
+        """How many more it may open at once."""
+        return self._new_connections.left(address_key(address), now)
 
     def connect(self, connection: ConnectionId, address: str, now: float, reached_by: str = "") -> None:
         """`reached_by`: the server's name and port as this client knows them (its `Host` header)."""
@@ -145,11 +166,12 @@ class Hub:
         if record is None:
             return  # it was closed while this was on its way
         record.heard = now
+        self.counts["messages"] += 1
         if record.member is not None:
             self._spend_spare_key(record.member)
         wait = self._take(record, len(data), now)
         if wait > 0:
-            self._complain(record, wait, now)
+            self._over_rate(record, wait, now)
             return
         message = m.decode_client(data)
         if isinstance(message, m.Garbage | m.Wrong):
@@ -231,6 +253,14 @@ class Hub:
     def connection_count(self) -> int:
         return len(self._connections)
 
+    @property
+    def member_count(self) -> int:
+        return len(self._members)
+
+    @property
+    def kept_bytes(self) -> int:
+        return self._space.used
+
     # --- first messages -----------------------------------------------------------------------------------------------
 
     def _open_room(self, record: _Connection, message: m.OpenRoom, now: float) -> None:
@@ -240,9 +270,13 @@ class Hub:
             wait = self._new_rooms.take(record.address, now)
             if wait > 0:
                 text = "Too many new rooms from this address. Try again later."
+                self.gate.offend(record.source, "too many new rooms", now)
                 raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
-            room = Room(message.room.upper() if message.room else self._new_code(), token_hash)
+            self._make_space(record, now)
+            code = message.room.upper() if message.room else self._new_code()
+            room = Room(code, token_hash, maker=record.address)
         elif not hmac.compare_digest(room.token_hash, token_hash):
+            self._count_failed_proof(record, now)
             text = "Another host has a room with this code. Open one without a code to get a new one."
             raise _Refusal(Code.ROOM_TAKEN, text)
         if len(room.hosts()) >= self._limits.hosts_per_room:
@@ -266,6 +300,7 @@ class Hub:
                 members=room.member_entries(),
                 ice_servers=self._ice_servers_for(member, now),
                 heartbeat=self._heartbeat,
+                network=self._network(member.address),
                 refused_links=refused,
             ),
         )
@@ -274,27 +309,24 @@ class Hub:
                 self._deliver(other, m.HostJoined, now, member=member.id, name=member.name)
 
     def _join(self, record: _Connection, message: m.Join, now: float) -> None:
-        wait = self._failed_joins.peek(record.address, now)
-        if wait > 0:
-            text = "Too many links that do not work came from this address. Wait a little, then try again."
-            raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
         stone = self._tombstones.get(message.link)
         if stone is not None:
             raise _Refusal(stone.code, _OVER_TEXT[stone.code])
         room = self._links.get(message.link)
         if room is None:
-            self._failed_joins.take(record.address, now)
+            self._count_failed_proof(record, now)
             text = "No host has announced this link. Check that it is whole, and that the host is running."
             raise _Refusal(Code.LINK_UNKNOWN, text)
         link = room.links[message.link]
         commit = m.encode_base64url(_sha256(m.decode_base64url(message.token)))
         if not hmac.compare_digest(commit, link.commit):
-            self._failed_joins.take(record.address, now)
+            self._count_failed_proof(record, now)
             text = "This link was cut off or altered when it was copied. Copy the whole of it."
             raise _Refusal(Code.LINK_WRONG, text)
         if link.expires is not None and self._wall() >= link.expires:
             text = "This link has expired. Ask the host for a new one."
             raise _Refusal(Code.LINK_EXPIRED, text)
+        self._take_join(room, link.id, now)
         if len(room.presenters()) >= self._limits.presenters_per_room:
             text = f"This room is full: {self._limits.presenters_per_room} presenters are in it."
             raise _Refusal(Code.ROOM_FULL, text)
@@ -309,6 +341,7 @@ class Hub:
                 hosts=room.host_entries(but=member),
                 ice_servers=self._ice_servers_for(member, now),
                 heartbeat=self._heartbeat,
+                network=self._network(member.address),
             ),
         )
         for host in room.hosts():
@@ -339,6 +372,7 @@ class Hub:
                 members=member.room.member_entries() if member.role is Role.HOST else None,
                 ice_servers=self._ice_servers_for(member, now),
                 heartbeat=self._heartbeat,
+                network=self._network(member.address),
             ),
         )
         for data in member.mailbox.after(message.last, now):
@@ -358,6 +392,7 @@ class Hub:
             raise _Refusal(Code.MEMBER_UNKNOWN, "That member has left the room.")
         if sender.role is Role.PRESENTER and receiver.role is not Role.HOST:
             raise _Refusal(Code.NOT_ALLOWED, "A presenter writes to hosts only.")
+        self.counts["sent on"] += 1
         self._deliver(receiver, m.Message, now, sender=sender.id, data=message.data)
 
     def _ping(self, record: _Connection, message: m.Ping, now: float) -> None:
@@ -383,6 +418,7 @@ class Hub:
         stone = self._tombstones.get(message.link)
         if room.links.pop(message.link, None) is not None:
             del self._links[message.link]
+            room.joins_full_at.pop(message.link, None)
             self._bury(message.link, room, Code.LINK_REVOKED)
             self._save(room)
         elif stone is None or stone.room != room.code:
@@ -412,7 +448,10 @@ class Hub:
     # --- rooms, links, members ----------------------------------------------------------------------------------------
 
     def _enter(self, record: _Connection, room: Room, role: Role, name: str, link: str) -> Member:
-        member = Member(self._new_member_id(), room, role, name, link, None)
+        if len(self._members) >= self._limits.members:
+            text = "This server has as many people as it can take. Try again in a minute."
+            raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
+        member = Member(self._new_member_id(), room, role, name, link, None, mailbox=Mailbox(self._space))
         self._connects(member, record)
         room.members[member.id] = self._members[member.id] = member
         return member
@@ -433,6 +472,7 @@ class Hub:
     def _remove(self, member: Member, now: float) -> None:
         """It has left for good."""
         self._effects.append(MemberGone())
+        member.mailbox.clear()
         room = member.room
         room.members.pop(member.id, None)
         self._members.pop(member.id, None)
@@ -478,6 +518,38 @@ class Hub:
                 self._links[link.id] = room
         return refused
 
+    def _make_space(self, record: _Connection, now: float) -> None:
+        """For one more room: where there are too many, that of the same maker that has been idle longest gives way, or
+        else the one of all. Its host can open it again."""
+        limits, rooms = self._limits, list(self._rooms.values())
+        own = [room for room in rooms if room.maker == record.address]
+        for found, most in ((own, limits.rooms_per_address), (rooms, limits.rooms)):
+            if len(found) < most:
+                continue
+            idle = [room for room in found if room.idle_until is not None and not room.members]
+            if not idle:
+                text = "There are as many rooms as there may be. Try again when others have ended."
+                raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
+            self._end(min(idle, key=lambda room: room.idle_until or 0.0), now)
+
+    def _count_failed_proof(self, record: _Connection, now: float) -> None:
+        """Whoever has the right token comes in all the same: nobody is locked out by a guesser at the same address."""
+        wait = self._failed_joins.take(record.address, now)
+        self.counts["failed proofs"] += 1
+        if wait == 0:
+            return
+        self.gate.offend(record.source, "too many failed proofs", now)
+        text = "Too many links that do not work came from this address. Wait a little, then try again."
+        raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
+
+    def _take_join(self, room: Room, link: str, now: float) -> None:
+        rate, full_at = self._limits.link_joins, room.joins_full_at.get(link, now)
+        after = rate.take(full_at, now)
+        if after is None:
+            text = "Too many joined by this link just now. Wait a little, then try again."
+            raise _Refusal(Code.RATE_LIMITED, text, retry_after=rate.wait(full_at, now))
+        room.joins_full_at[link] = after
+
     def _has_space_for(self, room: Room, links: Iterable[m.Link]) -> bool:
         return len(room.links.keys() | {link.id for link in links}) <= self._limits.links_per_room
 
@@ -487,6 +559,8 @@ class Hub:
     def _bury(self, link: str, room: Room, code: Code) -> None:
         stone = Tombstone(link, room.code, code, self._wall() + TOMBSTONE_SECONDS)
         self._tombstones[link] = stone
+        if len(self._tombstones) > self._limits.tombstones:
+            del self._tombstones[next(iter(self._tombstones))]
         self._effects.append(SaveTombstone(stone))
 
     def _restore(self, stored: StoredRoom) -> None:
@@ -567,6 +641,7 @@ class Hub:
         retry_after: float | None = None, close: bool = True,
     ) -> None:  # fmt: skip
         """Answer with an error, and close if it is one of those that do."""
+        self.counts[f"refused: {code}"] += 1
         self._error(record, code, text, ref, retry_after)
         if close and code in CLOSES:
             self._drop(record, CLOSES[code], code, now)
@@ -584,17 +659,48 @@ class Hub:
             while now - record.offences[0] > self._limits.offence_window:
                 record.offences.popleft()
             if len(record.offences) >= self._limits.offences:
+                self.gate.offend(record.source, "messages that are none", now, self._limits.offences)
                 self._drop(record, BAD_MESSAGE, wrong.code, now)
 
     def _take(self, record: _Connection, size: int, now: float) -> float:
-        factor = self._limits.host_factor if record.member is not None and record.member.role is Role.HOST else 1
-        record.messages_full_at, wait = self._limits.messages.times(factor).take(record.messages_full_at, now)
-        if wait == 0:
-            record.bytes_full_at, wait = self._limits.bytes.times(factor).take(record.bytes_full_at, now, size)
-        return wait
+        """0, or the seconds to wait. What it takes of one bucket it has taken, also if another has not enough."""
+        limits, room = self._limits, None
+        messages, octets = limits.messages, limits.bytes
+        if record.member is not None and record.member.role is Role.HOST:
+            messages, octets = self._host_rates
+        elif record.member is not None:
+            room = record.member.room
+        after = messages.take(record.messages_full_at, now)
+        if after is None:
+            return messages.wait(record.messages_full_at, now)
+        record.messages_full_at = after
+        after = octets.take(record.bytes_full_at, now, size)
+        if after is None:
+            return octets.wait(record.bytes_full_at, now, size)
+        record.bytes_full_at = after
+        if room is not None:
+            after = limits.room_messages.take(room.messages_full_at, now)
+            if after is None:
+                return limits.room_messages.wait(room.messages_full_at, now)
+            room.messages_full_at = after
+            after = limits.room_bytes.take(room.bytes_full_at, now, size)
+            if after is None:
+                return limits.room_bytes.wait(room.bytes_full_at, now, size)
+            room.bytes_full_at = after
+        return 0.0
 
-    def _complain(self, record: _Connection, wait: float, now: float) -> None:
-        """Say so at most once a second: an answer to each would double the flood."""
+    def _over_rate(self, record: _Connection, wait: float, now: float) -> None:
+        """Say so at most once a second: an answer to each would double the flood. Who goes on and on is closed, and its
+        address blocked."""
+        self.counts["messages dropped"] += 1
+        after = self._limits.flood.take(record.flood_full_at, now)
+        if after is None:
+            text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
+            self.gate.offend(record.source, "a flood of messages", now, FLOOD)
+            self._error(record, Code.RATE_LIMITED, text, retry_after=self.gate.blocked_for(record.source, now))
+            self._drop(record, FULL, Code.RATE_LIMITED, now)
+            return
+        record.flood_full_at = after
         if now - record.complained >= 1.0:
             record.complained = now
             text = "Too many messages: this one and any until then were dropped."
@@ -655,7 +761,7 @@ class Hub:
 
     def _sweep(self, _: None, now: float) -> float:
         """Once a minute, forget what is over."""
-        for buckets in (self._new_connections, self._failed_joins, self._new_rooms):
+        for buckets in (self._new_connections, self._failed_joins, self._new_rooms, self.gate):
             buckets.prune(now)
         wall = self._wall()
         for link in [link for link, stone in self._tombstones.items() if stone.until <= wall]:

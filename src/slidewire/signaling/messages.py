@@ -32,6 +32,8 @@ Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
 """16 random bytes: tokens and resume tokens."""
 Commit = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 """A SHA-256."""
+Network = Annotated[str, Meta(max_length=22)]
+"""Where a member is, as a word that means something to this server only. Members with the same are at one place."""
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _DATA_ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*")
 
@@ -177,6 +179,7 @@ class RoomOpened(_Answer, frozen=True, tag="room_opened", kw_only=True):
     members: list[MemberEntry]
     ice_servers: list[dict[str, Any]]
     heartbeat: float
+    network: Network = ""
     refused_links: list[RefusedLink] = []
 
 
@@ -187,6 +190,7 @@ class Joined(_Answer, frozen=True, tag="joined", kw_only=True):
     hosts: list[HostEntry]
     ice_servers: list[dict[str, Any]]
     heartbeat: float
+    network: Network = ""
 
 
 class Resumed(_Answer, frozen=True, tag="resumed", kw_only=True):
@@ -197,6 +201,7 @@ class Resumed(_Answer, frozen=True, tag="resumed", kw_only=True):
     members: list[MemberEntry] | None = None
     ice_servers: list[dict[str, Any]]
     heartbeat: float
+    network: Network = ""
 
 
 class Pong(_Answer, frozen=True, tag="pong"):

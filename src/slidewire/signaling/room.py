@@ -17,6 +17,8 @@ from slidewire.signaling.messages import Code, HostEntry, Link, MemberEntry
 KEEP_MESSAGES: Final = 64
 KEEP_BYTES: Final = 128 * 1024
 KEEP_SECONDS: Final = 10.0
+CROWDED_BYTES: Final = 8 * 1024
+"""What one member may have kept when there is no more space for all of them."""
 
 ConnectionId = int
 """A socket, as its shell numbers it. Never used twice."""
@@ -35,9 +37,18 @@ class Kept:
 
 
 @dataclass(slots=True)
+class Space:
+    """What all mailboxes of a server keep together, and how much that may be."""
+
+    most: float = float("inf")
+    used: int = 0
+
+
+@dataclass(slots=True)
 class Mailbox:
     """Numbers a member's messages and keeps the last of them until it says it has them. The oldest are lost first."""
 
+    space: Space = field(default_factory=Space)
     last: int = 0
     kept: deque[Kept] = field(default_factory=deque)
     size: int = 0
@@ -50,12 +61,18 @@ class Mailbox:
         """Keep the message that was numbered last."""
         self.kept.append(Kept(self.last, now, data))
         self.size += len(data)
-        while len(self.kept) > KEEP_MESSAGES or self.size > KEEP_BYTES:
+        self.space.used += len(data)
+        most = KEEP_BYTES if self.space.used <= self.space.most else CROWDED_BYTES
+        while len(self.kept) > KEEP_MESSAGES or self.size > most:
             self._drop()
         self._forget_old(now)
 
     def forget(self, last: int) -> None:
         while self.kept and self.kept[0].n <= last:
+            self._drop()
+
+    def clear(self) -> None:
+        while self.kept:
             self._drop()
 
     def after(self, last: int, now: float) -> Iterator[bytes]:
@@ -68,7 +85,9 @@ class Mailbox:
             self._drop()
 
     def _drop(self) -> None:
-        self.size -= len(self.kept.popleft().data)
+        size = len(self.kept.popleft().data)
+        self.size -= size
+        self.space.used -= size
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +127,13 @@ class Room:
     members: dict[str, Member] = field(default_factory=dict)
     idle_until: float | None = None
     """Wall clock: when a room without a host is forgotten. None while it has one."""
+    maker: str = ""
+    """Whom it counts for."""
+    messages_full_at: float = 0.0
+    bytes_full_at: float = 0.0
+    """What its presenters say, all together."""
+    joins_full_at: dict[str, float] = field(default_factory=dict)
+    """Joins, by link."""
 
     def hosts(self, but: Member | None = None) -> list[Member]:
         return [m for m in self.members.values() if m.role is Role.HOST and m is not but]

@@ -1,51 +1,13 @@
-"""How much is too much: rates, a sieve that needs no memory per source, and every number in one place.
-
-A bucket is one number, the moment at which it would be full again (the generic cell rate algorithm, ITU-T I.371).
-"""
+"""How much is too much: every number of the relay in one place."""
 
 from __future__ import annotations
 
-import hashlib
-from array import array
 from dataclasses import dataclass
 from typing import Final
 
+from slidewire.rates import Rate, Sieve
 from slidewire.stun.address import pack_host
 from slidewire.turn.attributes import LAST_CHANNEL_RFC5766
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`per_second` in the long run, `burst` at once."""
-
-    per_second: float
-    burst: float
-
-    def take(self, full_at: float, now: float, cost: float = 1.0) -> float | None:
-        """The bucket after taking `cost` from it, or None if there is not enough in it."""
-        after = max(full_at, now) + cost / self.per_second
-        return after if after <= now + self.burst / self.per_second + 1e-9 else None
-
-
-class Sieve:
-    """A rate per source without remembering sources: each falls, by a keyed hash, into one of a fixed set of buckets.
-
-    Strangers who share a bucket share its rate. Without the key nobody can choose whom to share with.
-    """
-
-    def __init__(self, rate: Rate, key: bytes, buckets: int = 1 << 16) -> None:
-        self._rate = rate
-        self._key = key
-        self._full_at = array("d", bytes(8 * buckets))
-
-    def take(self, source: bytes, now: float) -> bool:
-        digest = hashlib.blake2b(source, digest_size=8, key=self._key).digest()
-        index = int.from_bytes(digest, "big") % len(self._full_at)
-        after = self._rate.take(self._full_at[index], now)
-        if after is None:
-            return False
-        self._full_at[index] = after
-        return True
 
 
 def prefix_of(host: str) -> bytes:
@@ -101,3 +63,5 @@ class Limits:
 
 
 UNLIMITED: Final = Limits(packets=None, bandwidth=None)
+
+__all__ = ["UNLIMITED", "Limits", "Rate", "Sieve", "prefix_of"]
