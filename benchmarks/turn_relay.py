@@ -1,13 +1,13 @@
 """What a relayed packet costs, beside coturn: packets per CPU-second, added latency, allocations, memory.
 
-    python -m benchmarks.turn_relay [--coturn PATH] [--rounds 5] [--seconds 0.8] [--only NAME,…] [--quick]
+    python -m benchmarks.turn_relay [--coturn PATH] [--rounds 5] [--seconds 0.6] [--only NAME,…] [--write]
 
-Slidewire with each of its data paths, Debian's coturn, and every coturn given by `--coturn` (with its default settings,
-and with `--multiplex-peer --udp-gso` if it has them) relay between the same clients and peers on loopback, in turn and
-several times over. Servers run on one processor and the load on another; what counts is packets that arrived, per second
-of the server's processor time. The load is C (`turn_relay_load.c`) and is compiled first.
+Slidewire with each of its data paths, Debian's coturn, and every coturn given by `--coturn` (with its default
+settings, and with `--multiplex-peer --udp-gso` if it has them) relay between the same clients and peers on loopback, in
+turn and several times over. Servers run on one processor and the load on another; what counts is packets that arrived,
+per second of the server's processor time. The load is C (`turn_relay_load.c`) and is compiled first.
 
-- bursts: one flow, 16 datagrams at a time, as fast as it goes
+- bursts: one flow, 16 datagrams at a time (in one send, so that they are there at once), as fast as it goes
 - spread: 200 flows, one datagram each in turn, as fast as it goes
 - paced: 200 flows, one datagram each in turn, 10,000 a second together
 - latency: from a client through the relay to an echo and back, one at a time, less the same without a relay
@@ -19,7 +19,6 @@ import argparse
 import base64
 import contextlib
 import ctypes
-import hashlib
 import hmac
 import json
 import os
@@ -52,6 +51,7 @@ REALM = "bench"
 SERVER_CPU, LOAD_CPU = 0, 1
 FLOWS = 200
 PACED = 10_000.0
+TOGETHER = 16
 IDLE = 2000
 """Allocations for the memory of one. They come from as many addresses as Slidewire's rations ask for."""
 
@@ -144,23 +144,37 @@ class Turn:
         self.nonce: bytes | None = None
         self.relayed = Address("", 0)
 
+    def send(self, method: int, *fields: tuple[a.Attribute[Any], Any]) -> None:
+        request = Builder(method, Class.REQUEST, os.urandom(12))
+        for attribute, value in fields:
+            request.add(attribute, value)
+        if self.nonce is not None:
+            request.add(a.USERNAME, self.username).add(a.REALM, REALM).add(a.NONCE, self.nonce).sign(self.key)
+        self.socket.send(request.encode())
+
+    def hear(self) -> Message | None:
+        """None for a challenge, which the next request will meet."""
+        answer = parse(self.socket.recv(2048))
+        assert answer is not None
+        if answer.class_ is Class.SUCCESS:
+            return answer
+        if self.nonce is not None:
+            raise SystemExit(f"the server says no: {answer}")
+        self.nonce = answer.get(a.NONCE)
+        return None
+
     def ask(self, method: int, *fields: tuple[a.Attribute[Any], Any]) -> Message:
-        for _ in range(3):
-            request = Builder(method, Class.REQUEST, os.urandom(12))
-            for attribute, value in fields:
-                request.add(attribute, value)
-            if self.nonce is not None:
-                request.add(a.USERNAME, self.username).add(a.REALM, REALM).add(a.NONCE, self.nonce).sign(self.key)
-            self.socket.send(request.encode())
-            answer = parse(self.socket.recv(2048))
-            assert answer is not None
-            if answer.class_ is Class.SUCCESS:
-                return answer
-            self.nonce = answer.get(a.NONCE)
-        raise SystemExit(f"the server says no: {answer}")
+        answer = None
+        while answer is None:
+            self.send(method, *fields)
+            answer = self.hear()
+        return answer
 
     def allocate(self) -> None:
-        answer = self.ask(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP))
+        self.allocated(self.ask(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP)))
+
+    def allocated(self, answer: Message | None) -> None:
+        assert answer is not None
         relayed = answer.get(t.XOR_RELAYED_ADDRESS)
         assert relayed is not None
         self.relayed = relayed
@@ -215,9 +229,9 @@ class Server:
 class Load:
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
+        pointer, number = ctypes.c_void_p, ctypes.c_int
         self._library.blast.argtypes = [
-            ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_int, ctypes.c_double,
-            ctypes.c_void_p, ctypes.c_void_p,
+            pointer, number, ctypes.c_char_p, number, number, ctypes.c_double, pointer, pointer
         ]  # fmt: skip
 
     @staticmethod
@@ -243,14 +257,6 @@ class Load:
         return list(times[:done])
 
 
-def _names(addresses: list[Address]) -> Any:
-    packed = b"".join(
-        socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + socket.inet_aton(host) + bytes(8)
-        for host, port in addresses
-    )
-    return ctypes.create_string_buffer(packed, len(packed))
-
-
 class Round:
     """One contender, once."""
 
@@ -267,6 +273,7 @@ class Round:
             client.allocate()
             client.bind(Address(*peer.getsockname()))
             client.socket.settimeout(None)
+            peer.connect(client.relayed)
             self.clients.append(client)
 
     def close(self) -> None:
@@ -281,49 +288,66 @@ class Round:
         peers = self.peers[: cell.flows]
         payload = b"\x80" + os.urandom(cell.size - 1)
         if cell.direction == "up":
-            senders, receivers, targets = clients, peers, None
+            senders, receivers = clients, peers
             payload = b"\x40\x00" + cell.size.to_bytes(2, "big") + payload
         else:
             senders, receivers = peers, clients
-            targets = _names([client.relayed for client in self.clients[: cell.flows]])
         load, sending, receiving = self._load, self._load.sockets(senders), self._load.sockets(receivers)
         with (
-            load.running("receive", receiving, len(receivers), 0) as received,
-            load.running("blast", sending, targets, len(senders), payload, len(payload), cell.burst, cell.rate),
+            load.running("receive", receiving, len(receivers)) as received,
+            load.running("blast", sending, len(senders), payload * cell.burst, len(payload), cell.burst, cell.rate),
         ):
             time.sleep(0.25)
             before, cpu, start = received.value, self._server.cpu(), time.monotonic()
             time.sleep(self._seconds)
+            while self._server.cpu() == cpu:
+                time.sleep(0.05)
             count, spent = received.value - before, self._server.cpu() - cpu
             elapsed = time.monotonic() - start
-        time.sleep(0.05)
+        self.settle()
         return count / spent, spent / elapsed
+
+    def settle(self) -> None:
+        """Wait until what was too much has gone through, and forget it."""
+        deadline, cpu = time.monotonic() + 10, -1.0
+        while time.monotonic() < deadline and (now := self._server.cpu()) - cpu > 0.001:
+            cpu = now
+            time.sleep(0.05)
+        for end in (*self.peers, *(client.socket for client in self.clients)):
+            with contextlib.suppress(BlockingIOError):
+                while end.recv(2048, socket.MSG_DONTWAIT):
+                    pass
 
     def latency(self, background: float) -> list[float]:
         payload = b"\x80" + os.urandom(159)
         data = b"\x40\x00\x00\xa0" + payload
         load, peers = self._load, self._load.sockets(self.peers)
-        with load.running("receive", peers, len(self.peers), 1):
+        with load.running("echo", peers, len(self.peers)):
             if not background:
                 return load.ping(self.clients[0].socket, data, 600)
             others = load.sockets([client.socket for client in self.clients[1:]])
             with (
-                load.running("receive", others, FLOWS - 1, 0),
-                load.running("blast", others, None, FLOWS - 1, data, len(data), 1, background),
+                load.running("receive", others, FLOWS - 1),
+                load.running("blast", others, FLOWS - 1, data, len(data), 1, background),
             ):
                 time.sleep(0.1)
                 return load.ping(self.clients[0].socket, data, 600)
 
     def direct(self) -> list[float]:
         """The same without a relay."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
-            end.connect(self.peers[0].getsockname())
-            with self._load.running("receive", self._load.sockets(self.peers[:1]), 1, 1):
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+        ):
+            peer.bind(("127.0.0.1", 0))
+            end.connect(peer.getsockname())
+            with self._load.running("echo", self._load.sockets([peer]), 1):
                 return self._load.ping(end, bytes(164), 600)
 
 
 def allocations(contender: Contender, port: int, count: int) -> tuple[float, float]:
-    """Allocations per CPU-second (both requests of each, 401 and success), and bytes for each one that stands."""
+    """Allocations per CPU-second (both requests of each, 401 and success; as many clients at once as arrive in a busy
+    moment), and bytes for each one that stands."""
     server = Server(contender, port)
     clients = []
     try:
@@ -332,8 +356,13 @@ def allocations(contender: Contender, port: int, count: int) -> tuple[float, flo
             client.allocate()
         clients = [Turn(server.address, n, f"127.0.{4 + n // 1600}.{1 + n % 1600 // 8}") for n in range(count)]
         memory, cpu = server.memory(), server.cpu()
-        for client in clients:
-            client.allocate()
+        for first in range(0, count, TOGETHER):
+            some = clients[first : first + TOGETHER]
+            for hear in (Turn.hear, lambda client: client.allocated(client.hear())):
+                for client in some:
+                    client.send(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP))
+                for client in some:
+                    hear(client)
         spent = server.cpu() - cpu
         time.sleep(0.2)
         used = server.memory() - memory
@@ -348,10 +377,8 @@ def allocations(contender: Contender, port: int, count: int) -> tuple[float, flo
 
 def compile_load(scratch: Path) -> Path:
     target = scratch / "load.so"
-    subprocess.run(
-        ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(target), str(HERE / "turn_relay_load.c")],
-        check=True,
-    )  # fmt: skip
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, "-o", str(target), str(HERE / "turn_relay_load.c")], check=True)
     return target
 
 
@@ -371,7 +398,9 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[list[Contender]
     found = [shutil.which("turnserver")] if shutil.which("turnserver") else []
     competitors = contenders([*filter(None, found), *options.coturn], port, scratch)
     if options.only:
-        competitors = [each for each in competitors if any(each.name.startswith(name) for name in options.only.split(","))]
+        competitors = [
+            each for each in competitors if any(each.name.startswith(name) for name in options.only.split(","))
+        ]
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for number in range(options.rounds):
         for contender in competitors:
@@ -401,26 +430,90 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[list[Contender]
     return competitors, figures
 
 
+UNITS = {
+    "latency": "µs added, nothing else going on",
+    "latency 5k": "µs added, beside 5,000 packets a second",
+    "allocations": "allocations per CPU-second",
+    "memory": "bytes per idle allocation",
+}
+
+
+def both_ways(figures: dict[str, dict[str, list[float]]]) -> None:
+    """As much up as down, as in a conversation: a CPU-second then carries the harmonic mean."""
+    for mine in figures.values():
+        for name in [name for name in mine if " up " in name and not name.endswith("busy")]:
+            pairs = zip(mine[name], mine[name.replace(" up ", " down ")], strict=True)
+            mine[name.replace(" up ", " both ways ")] = [2 / (1 / up + 1 / down) for up, down in pairs]
+
+
+def table(figures: dict[str, dict[str, list[float]]], names: list[str], against: str) -> list[str]:
+    """Medians, and how many times that of `against`; then the lowest and the highest, so that nobody has to believe a
+    median."""
+    contenders_ = list(figures)
+    lines = ["| | " + " | ".join(contenders_) + " |", "|---" * (len(contenders_) + 1) + "|"]
+    for name in names:
+        cells = []
+        for contender in contenders_:
+            values = figures[contender].get(name)
+            if not values:
+                cells.append("–")
+                continue
+            middle = statistics.median(values)
+            times = middle / statistics.median(figures[against][name])
+            spread = f"{min(values):,.0f}–{max(values):,.0f}"
+            cells.append(f"{middle:,.0f} (**{times:.2f}×**) <sub>{spread}</sub>")
+        lines.append(f"| {name}{f', {UNITS[name]}' if name in UNITS else ''} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def report(competitors: list[Contender], figures: dict[str, dict[str, list[float]]], command: str) -> str:
+    both_ways(figures)
+    newest = [each.name for each in competitors if each.name.startswith("coturn") and not each.name.endswith("gso")]
+    against = newest[-1] if newest else competitors[0].name
+    names = list(dict.fromkeys(name for mine in figures.values() for name in mine if not name.endswith("busy")))
+    packets = sorted(name for name in names if name not in UNITS)
+    return "\n".join([
+        "# turn_relay: results", "",
+        "    " + command, "",
+        f"Medians; in bold how many times that of {against} in the same run; small, the lowest and the highest round.",
+        "What is measured, and how, is in [the benchmarks' README](../README.md#turn_relay).", "",
+        "## Packets per CPU-second", "",
+        *table(figures, packets, against), "",
+        "## The rest", "",
+        *table(figures, [name for name in names if name in UNITS], against), "",
+        "How busy the servers' processor was with them, at the median: "
+        + ", ".join(f"{name} {_busy(mine):.0%}" for name, mine in figures.items()) + ".", "",
+        "## Where", "",
+        *(f"- {line}" for line in machine.say(machine.describe()).splitlines()),
+    ]) + "\n"  # fmt: skip
+
+
+def _busy(mine: dict[str, list[float]]) -> float:
+    shares = [value for name, values in mine.items() if name.endswith("busy") for value in values]
+    return statistics.median(shares) if shares else 0.0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--coturn", action="append", default=[], metavar="PATH", help="another turnserver to compare with")
+    parser.add_argument("--coturn", action="append", default=[], metavar="PATH", help="another turnserver, newest last")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.8, help="for each cell")
+    parser.add_argument("--seconds", type=float, default=0.6, help="for each cell")
     parser.add_argument("--idle", type=int, default=IDLE, help="allocations for the memory of one")
     parser.add_argument("--only", default="", help="contenders whose names start like this")
     parser.add_argument("--cells", default="", help="cells whose names start like this")
     parser.add_argument("--json", type=Path, help="write every figure there")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/results/turn_relay.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         competitors, figures = measure(options, Path(scratch))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
-    for name in next(iter(figures.values())):
-        row = "  ".join(
-            f"{each.name} {statistics.median(figures[each.name][name]):,.0f}" for each in competitors if figures[each.name][name]
-        )
-        print(f"{name:22} {row}")
-    print(machine.say(machine.describe()))
+    paths = " ".join(f"--coturn {Path(path).name}" for path in options.coturn)
+    command = f"python -m benchmarks.turn_relay {paths} --rounds {options.rounds} --seconds {options.seconds} --write"
+    said = report(competitors, figures, command)
+    print(said)
+    if options.write:
+        (HERE / "results" / "turn_relay.md").write_text(said)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,6 +12,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
 
 enum { BATCH = 64, EVENTS = 256, SIZE = 2048 };
 
@@ -20,66 +25,82 @@ static uint64_t nanoseconds(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Bursts of `burst` (up to 64) datagrams from each socket in turn, as fast as it goes or `rate` datagrams a second. */
-void blast(const int *sockets, const struct sockaddr_in *targets, int count, uint8_t *datagram, int size, int burst,
-           double rate, volatile uint64_t *sent, volatile int *stop) {
-    struct mmsghdr messages[BATCH];
-    struct iovec vector = {datagram, (size_t)size};
+/* `burst` datagrams (one send: the kernel makes `burst` of it) from each connected socket in turn, as fast as it goes or
+ * `rate` datagrams a second. `bytes` is the datagram, `burst` times. */
+void blast(const int *sockets, int count, const uint8_t *bytes, int size, int burst, double rate,
+           volatile uint64_t *sent, volatile int *stop) {
     uint64_t start = nanoseconds(), done = 0;
-    memset(messages, 0, sizeof messages);
-    for (int i = 0; i < BATCH; i++)
-        messages[i].msg_hdr = (struct msghdr){.msg_iov = &vector, .msg_iovlen = 1};
+    int segment = burst > 1 ? size : 0;
+    for (int i = 0; i < count; i++)
+        setsockopt(sockets[i], IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment);
     for (int at = 0; !*stop; at = (at + 1) % count) {
         if (rate > 0)
             while (!*stop && (double)done >= (double)(nanoseconds() - start) * 1e-9 * rate) {
                 struct timespec pause = {0, 50000};
                 nanosleep(&pause, NULL);
             }
-        for (int i = 0; i < burst; i++) {
-            messages[i].msg_hdr.msg_name = targets ? (void *)&targets[at] : NULL;
-            messages[i].msg_hdr.msg_namelen = targets ? sizeof targets[at] : 0;
+        if (send(sockets[at], bytes, (size_t)size * (size_t)burst, 0) > 0)
+            *sent = done += (uint64_t)burst;
+    }
+    segment = 0;
+    for (int i = 0; i < count; i++)
+        setsockopt(sockets[i], IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment);
+}
+
+/* Count what arrives. It looks at every socket a few thousand times a second: whoever waits for a datagram lets its
+ * sender pay for being told. */
+void receive(const int *sockets, int count, volatile uint64_t *received, volatile int *stop) {
+    static __thread uint8_t bytes[BATCH][16];
+    struct mmsghdr messages[BATCH];
+    struct iovec vectors[BATCH];
+    uint64_t done = 0;
+    memset(messages, 0, sizeof messages);
+    for (int i = 0; i < BATCH; i++) {
+        vectors[i] = (struct iovec){bytes[i], sizeof bytes[i]};
+        messages[i].msg_hdr = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1};
+    }
+    while (!*stop) {
+        struct timespec pause = {0, 300000};
+        for (int i = 0; i < count; i++) {
+            int got;
+            while ((got = recvmmsg(sockets[i], messages, BATCH, MSG_DONTWAIT, NULL)) > 0) {
+                *received = done += (uint64_t)got;
+                if (got < BATCH)
+                    break;
+            }
         }
-        int n = sendmmsg(sockets[at], messages, (unsigned)burst, 0);
-        done += n > 0 ? (uint64_t)n : 0;
-        *sent = done;
+        nanosleep(&pause, NULL);
     }
 }
 
-/* Count what arrives; with `back`, send it back as well, at once. Without, look five thousand times a second: whoever
- * sleeps until a datagram comes lets its sender pay for being woken. */
-void receive(const int *sockets, int count, int back, volatile uint64_t *received, volatile int *stop) {
+/* Send back what arrives, at once. */
+void echo(const int *sockets, int count, volatile uint64_t *done, volatile int *stop) {
     static __thread uint8_t bytes[BATCH][SIZE];
     struct mmsghdr messages[BATCH];
     struct iovec vectors[BATCH];
     struct sockaddr_in names[BATCH];
     struct epoll_event events[EVENTS];
-    uint64_t done = 0;
     int epoll = epoll_create1(0);
+    memset(messages, 0, sizeof messages);
     for (int i = 0; i < count; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.fd = sockets[i]};
         epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[i], &event);
     }
     while (!*stop) {
-        int n = epoll_wait(epoll, events, EVENTS, back ? 20 : 0);
-        if (n == 0 && !back) {
-            struct timespec pause = {0, 200000};
-            nanosleep(&pause, NULL);
-        }
+        int n = epoll_wait(epoll, events, EVENTS, 20);
         for (int e = 0; e < n; e++) {
             for (int i = 0; i < BATCH; i++) {
-                vectors[i] = (struct iovec){bytes[i], back ? SIZE : 16};
-                messages[i].msg_hdr = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1,
-                    .msg_name = back ? &names[i] : NULL, .msg_namelen = back ? sizeof names[i] : 0};
+                vectors[i] = (struct iovec){bytes[i], SIZE};
+                messages[i].msg_hdr = (struct msghdr){
+                    .msg_iov = &vectors[i], .msg_iovlen = 1, .msg_name = &names[i], .msg_namelen = sizeof names[i]};
             }
             int got = recvmmsg(events[e].data.fd, messages, BATCH, MSG_DONTWAIT, NULL);
             if (got <= 0)
                 continue;
-            for (int i = 0; back && i < got; i++)
+            for (int i = 0; i < got; i++)
                 vectors[i].iov_len = messages[i].msg_len;
-            if (back)
-                sendmmsg(events[e].data.fd, messages, (unsigned)got, MSG_DONTWAIT);
-            done += (uint64_t)got;
-            *received = done;
+            sendmmsg(events[e].data.fd, messages, (unsigned)got, MSG_DONTWAIT);
+            *done = *done + (uint64_t)got;
         }
     }
     close(epoll);

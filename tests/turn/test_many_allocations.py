@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from slidewire.stun.message import Class
 from slidewire.turn import attributes as t
-from slidewire.turn.attributes import Method
 from slidewire.turn.limits import Limits, Rate
 from tests.turn.stage import PEER, Stage, held
 
@@ -29,13 +28,13 @@ def test_held_refreshed_and_expired_to_the_second() -> None:
     assert one_more.allocate().code == t.TurnError.ALLOCATION_QUOTA_REACHED
 
     for number in (1, 5, 9):
-        assert clients[number].ask(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 0x4000), (t.XOR_PEER_ADDRESS, PEER))
+        assert clients[number].bind(0x4000, PEER).class_ is Class.SUCCESS
     stage.wait(598 - (stage.now - began))
     assert len(stage.server.allocations) == COUNT, "nobody before its time"
     stage.wait(began + 601 - stage.now)
     assert len(stage.server.allocations) == COUNT * 3 // 4, "every fourth had ten minutes"
     for client in clients[1::4]:
-        assert client.ask(Method.REFRESH, (t.LIFETIME, 3600)).class_ is Class.SUCCESS
+        assert client.refresh(3600).class_ is Class.SUCCESS
     stage.wait(began + 1201 - stage.now)
     assert len(stage.server.allocations) == COUNT * 3 // 4, "those were refreshed"
     stage.wait(began + 2401 - stage.now)

@@ -90,7 +90,6 @@ struct allocation {
 struct endpoint {
     int fd;
     int is_listener;
-    int want; /* how many datagrams to ask for at once: what there were last time, or more if there may be more */
     uint64_t cookie;
     struct allocation *allocation;
 };
@@ -430,12 +429,10 @@ static int from_peer(struct path *p, struct endpoint *e, uint8_t *data, uint32_t
 
 /* A batch from one socket into the slots that are left, of which there is at least one. Returns how many came. */
 static int receive(struct path *p, struct endpoint *e, double at) {
-    int room = BATCH - p->used, want = e->want < room ? e->want : room, first = p->used;
-    int n = recvmmsg(e->fd, p->in + first, (unsigned)want, MSG_DONTWAIT, NULL);
+    int first = p->used;
+    int n = recvmmsg(e->fd, p->in + first, (unsigned)(BATCH - first), MSG_DONTWAIT, NULL);
     if (n <= 0)
         return 0; /* nothing, or an ICMP error about something sent earlier: the socket is as good as before */
-    if (!e->is_listener)
-        e->want = n == want ? (want < BATCH / 2 ? 2 * want : BATCH) : n;
     p->used += n;
     for (int i = first; i < first + n; i++) {
         struct msghdr *m = &p->in[i].msg_hdr;
@@ -531,7 +528,7 @@ PUBLIC struct endpoint *path_watch(struct path *p, int fd, int is_listener, uint
     struct endpoint *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
-    *e = (struct endpoint){.fd = fd, .is_listener = is_listener, .want = is_listener ? BATCH : 1, .cookie = cookie};
+    *e = (struct endpoint){.fd = fd, .is_listener = is_listener, .cookie = cookie};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
     if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
         free(e);

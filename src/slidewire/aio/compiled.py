@@ -94,7 +94,7 @@ class CompiledMeter:
             raise MemoryError
         self.address: int = address
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # nobody else knows when the last one to read it has gone
         self._library.meter_free(self.address)
 
     @property

@@ -116,7 +116,7 @@ class PlainPath:
     def _drain_listener(self, listener: UdpSocket, clients: Clients, now: float) -> None:
         receive, head = listener.receive_into, _HEAD.unpack_from
         run: list[memoryview] = []
-        run_channel, run_length, run_room = None, 0, 0
+        run_channel, run_length, run_room, room = None, 0, 0, 0
         for slot in self._slots:
             try:
                 size, source = receive(slot.payload)
@@ -140,8 +140,17 @@ class PlainPath:
                 run.append(data)
                 continue
             if run_channel is not None:
-                self._send(run_channel.relay, run, run_length, run_channel.target)
-            run, run_channel, run_length, run_room = [data], channel, length, self._room(length)
+                if len(run) == 1:  # `_send`, without the way there
+                    try:
+                        run_channel.relay.sendto(run[0], run_channel.target)
+                    except OSError:
+                        pass
+                else:
+                    self._send(run_channel.relay, run, run_length, run_channel.target)
+            run, run_channel = [data], channel
+            if length != run_length:
+                run_length, room = length, self._room(length)
+            run_room = room
         if run_channel is not None:
             self._send(run_channel.relay, run, run_length, run_channel.target)
 

@@ -102,11 +102,10 @@ def bind_udp(host: str, port: int, *, listener: bool = False, shared: bool = Fal
         if listener:
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 bound.setsockopt(socket.SOL_SOCKET, option, _LISTENER_BYTES)
-        with contextlib.suppress(OSError):  # RFC 8656 §14: without the Don't Fragment bit unless asked for
-            if ipv6:
-                bound.setsockopt(socket.IPPROTO_IPV6, 23, 0)
-            else:
-                bound.setsockopt(socket.IPPROTO_IP, 10, 0)
+        try:  # RFC 8656 §14: without the Don't Fragment bit unless asked for
+            bound.setsockopt(*((socket.IPPROTO_IPV6, 23) if ipv6 else (socket.IPPROTO_IP, 10)), 0)
+        except OSError:
+            pass
         bound.bind((host, port))
     except BaseException:
         bound.close()

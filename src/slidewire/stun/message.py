@@ -54,6 +54,9 @@ class Class(IntEnum):
     ERROR = 3
 
 
+_CLASSES: Final = tuple(Class)
+
+
 class Raw(NamedTuple):
     """An attribute as it stands in the message, without its padding."""
 
@@ -69,7 +72,7 @@ def message_type(method: int, class_: Class) -> int:
 def split_type(type_: int) -> tuple[int, Class]:
     """The opposite of `message_type`, for types below 0x4000."""
     method = type_ >> 2 & 0xF80 | type_ >> 1 & 0x70 | type_ & 0xF
-    return method, Class(type_ >> 7 & 2 | type_ >> 4 & 1)
+    return method, _CLASSES[type_ >> 7 & 2 | type_ >> 4 & 1]
 
 
 class Message(NamedTuple):
@@ -79,6 +82,8 @@ class Message(NamedTuple):
     class_: Class
     transaction: bytes
     attributes: tuple[Raw, ...]
+    first: dict[int, bytes]
+    """The first value of each type."""
     data: bytes
     integrity_at: int | None = None
     integrity_sha256_at: int | None = None
@@ -86,11 +91,8 @@ class Message(NamedTuple):
 
     def get(self, attribute: Attribute[T]) -> T | None:
         """The first one's value (§14: later ones may be ignored); ValueError if it is malformed."""
-        wanted = attribute.type
-        for type_, value in self.attributes:
-            if type_ == wanted:
-                return attribute.unpack(value, self.transaction)
-        return None
+        value = self.first.get(attribute.type)
+        return None if value is None else attribute.unpack(value, self.transaction)
 
     def get_all(self, attribute: Attribute[T]) -> list[T]:
         """For attributes that may come several times. ValueError if any is malformed."""
@@ -98,12 +100,11 @@ class Message(NamedTuple):
         return [attribute.unpack(value, self.transaction) for type_, value in self.attributes if type_ == wanted]
 
     def has(self, attribute: Attribute[T]) -> bool:
-        wanted = attribute.type
-        return any(type_ == wanted for type_, _ in self.attributes)
+        return attribute.type in self.first
 
     def unknown(self, known: frozenset[int]) -> tuple[int, ...]:
         """Types that would have to be understood (§14) and are not among `known`, each once, in their order."""
-        return tuple(dict.fromkeys(type_ for type_, _ in self.attributes if type_ < 0x8000 and type_ not in known))
+        return tuple([type_ for type_ in self.first if type_ < 0x8000 and type_ not in known])
 
     def integrity_holds(self, key: bytes) -> bool:
         """§14.5. False as well if there is no MESSAGE-INTEGRITY."""
@@ -148,6 +149,7 @@ def parse(data: bytes) -> Message | None:
     if type_ & 0xC000 or cookie != MAGIC_COOKIE or length & 3 or length != size - HEADER_BYTES:
         return None
     attributes: list[Raw] = []
+    first: dict[int, bytes] = {}
     ends: list[int | None] = [None, None, None, None]
     stage = at = count = 0
     at = HEADER_BYTES
@@ -160,7 +162,9 @@ def parse(data: bytes) -> Message | None:
             return None
         rank = _LAST.get(kind, 0)
         if rank > stage or stage == 0:
-            attributes.append(Raw(kind, data[start : start + value_length]))
+            value = data[start : start + value_length]
+            attributes.append(Raw(kind, value))
+            first.setdefault(kind, value)
             if rank:
                 stage = rank
                 ends[rank] = at
@@ -168,7 +172,7 @@ def parse(data: bytes) -> Message | None:
     if ends[3] is not None and ends[3] != size - _FINGERPRINT_BYTES:
         ends[3] = None  # §14.7: it is the last attribute, or it is not one
     method, class_ = split_type(type_)
-    return Message(method, class_, transaction, tuple(attributes), data, ends[1], ends[2], ends[3])
+    return Message(method, class_, transaction, tuple(attributes), first, data, ends[1], ends[2], ends[3])
 
 
 class Builder:

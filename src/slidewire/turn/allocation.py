@@ -6,7 +6,7 @@ packet, are `to_peer` and `from_peer`: one look-up each, and no rule outside of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -103,7 +103,7 @@ class Relays:
         self._live[relay.announced.host][relay.announced.port] = 0
 
     @property
-    def hosts(self) -> Iterable[str]:
+    def hosts(self) -> Collection[str]:
         """As the world knows them."""
         return self._live
 
@@ -173,9 +173,12 @@ class Allocation:
     def to_peer(self, number: int, size: int, now: float) -> Channel | None:
         """The channel that a client's ChannelData of `size` bytes goes out on, or None to drop it."""
         channel = self.channels.get(number)
-        if channel is None or channel.usable_until <= now or not self.admit(size, now):
+        if channel is None or channel.usable_until <= now:
             return None
-        return channel if self.all_relays.may_be_peer(channel.peer) else None
+        relays = self.all_relays
+        if channel.peer[0] in relays.guarded and not relays.is_live(channel.peer):
+            return None
+        return channel if self.meter.admit(size, now) and self.total.admit(size, now) else None
 
     def from_peer(self, source: Address, size: int, now: float) -> int | None:
         """The channel number for what came from there, NO_CHANNEL, or None to drop it. A plain tuple will do."""

@@ -64,7 +64,8 @@ class Book:
 
     def too_many(self, client: FiveTuple, username: str) -> bool:
         """Whether the user, the client's address, or everybody together has all they may have."""
-        return any(self._held[holder] >= most for holder, most in self._holders(client, username))
+        held = self._held
+        return any(held.get(holder, 0) >= most for holder, most in self._holders(client, username))
 
     def hold(self, client: FiveTuple, username: str) -> None:
         for holder, _ in self._holders(client, username):

@@ -24,6 +24,8 @@ class Transport(Enum):
     TCP = "tcp"
     TLS = "tls"
 
+    __hash__ = object.__hash__  # it is part of many keys, and Enum's own is slow
+
     @property
     def is_stream(self) -> bool:
         return self is not Transport.UDP

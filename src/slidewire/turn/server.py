@@ -130,6 +130,7 @@ class TurnServer:
         self._tell = report
         self.total = make_meter(None, limits.total_bandwidth)
         self._make_meter = make_meter
+        self._hosts_guarded = 0
         self._policy = policy
         self._entropy = entropy
         self._wall = wall
@@ -468,7 +469,8 @@ class TurnServer:
         )
         self._deleted.pop(asked.client, None)
         self._book.add(allocation)
-        self._guard()
+        if len(self._book.relays.hosts) != self._hosts_guarded:
+            self._guard()
         look = min(allocation.expires, now + self.limits.permission_lifetime)
         self._timers.arm(look, self._check_allocation, allocation)
         self._count("allocations made")
@@ -596,6 +598,7 @@ class TurnServer:
 
     def _guard(self) -> None:
         relays = self._book.relays
+        self._hosts_guarded = len(relays.hosts)
         guarded = {host for host in relays.hosts if not self._policy.names(host)}
         if guarded != relays.guarded:
             relays.guarded = guarded
