@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from slidewire.aio.accept import SocketAddress
 from slidewire.aio.compiled import LIBRARY, CompiledPath
 from slidewire.aio.datapath import DataPath
 from slidewire.aio.plain import PlainPath
 from slidewire.aio.relay import RelayHost, RelayShell
-from slidewire.aio.stream import SocketAddress, StreamListener
+from slidewire.aio.stream import StreamListener
 from slidewire.aio.udp import UdpSocket, bind_udp
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV4, IPV6, Address

@@ -3,6 +3,8 @@
 A STUN message begins with two zero bits and, as all its methods are below 0x80, with 0x00 or 0x01 (RFC 8489 §5; RFC
 7983 shares ports alike); HTTP begins with a letter. TURN's other frames, ChannelData, look like letters, but nobody can
 send one before a STUN message. Nothing is relayed between the two: the connection is handed over whole.
+
+Who asks for HTTP is counted as here until it has gone; TURN counts its own.
 """
 
 from __future__ import annotations
@@ -11,39 +13,51 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
+from slidewire.aio.accept import SocketAddress
 from slidewire.aio.stream import StreamConnection, StreamOwner
 
 STUN: Final = (0, 1)
 
 
 class SharedPort:
-    """A protocol factory for `create_server`. `http` makes protocols for what is not STUN, `streams` owns what is."""
+    """Makes the protocols of one port. `http` makes those for what is not STUN, `streams` owns what is."""
 
     def __init__(
-        self, http: Callable[[], asyncio.Protocol], streams: StreamOwner, *, is_tls: bool, seconds: float
+        self,
+        http: Callable[[], asyncio.Protocol],
+        streams: StreamOwner | None,
+        *,
+        is_tls: bool,
+        seconds: float,
+        left: Callable[[SocketAddress], None] = lambda remote: None,
     ) -> None:
-        """`seconds`: how long the first byte may take."""
+        """`seconds`: how long the first byte may take. `left` hears of each connection once, when it has gone or is
+        TURN's."""
         self.http = http
         self.streams = streams
         self.is_tls = is_tls
         self.seconds = seconds
-        self.silent: set[Undecided] = set()
+        self.left = left
+        self.silent: set[Visitor] = set()
 
-    def __call__(self) -> asyncio.Protocol:
-        return Undecided(self)
+    def __call__(self, remote: SocketAddress) -> Visitor:
+        return Visitor(self, remote)
 
     def close(self) -> None:
         """Cut off those who have not said anything yet."""
-        for connection in list(self.silent):
-            connection.abort()
+        for visitor in list(self.silent):
+            visitor.abort()
 
 
-class Undecided(asyncio.Protocol):
-    """A connection that has not said anything yet."""
+class Visitor(asyncio.Protocol):
+    """A connection: until it says something nobody's, and then HTTP's (through here) or TURN's (without us)."""
 
-    def __init__(self, port: SharedPort) -> None:
+    def __init__(self, port: SharedPort, remote: SocketAddress) -> None:
         self._port = port
+        self._remote = remote
+        self._here = True
         self._transport: asyncio.Transport | None = None
+        self._http: asyncio.Protocol | None = None
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,33 +67,56 @@ class Undecided(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._decided()
+        self.leave()
+        if self._http is not None:
+            self._http.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._http is not None:
+            self._http.data_received(data)
+            return
         transport = self._transport
         if transport is None or not data:
             return
         self._decided()
-        if data[0] not in STUN:
-            self._become(self._port.http(), transport, data)
+        if data[0] not in STUN or self._port.streams is None:
+            self._http = self._port.http()
+            self._http.connection_made(transport)
+            self._http.data_received(data)
             return
-        remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        connection = StreamConnection(self._port.streams, remote, local, self._port.is_tls)
+        self.leave()
+        connection = StreamConnection(
+            self._port.streams, self._remote, transport.get_extra_info("sockname"), self._port.is_tls
+        )
         if self._port.streams.opened(connection):
-            self._become(connection, transport, data)
+            transport.set_protocol(connection)
+            connection.connection_made(transport)
+            connection.data_received(data)
         else:
             transport.abort()
+
+    def eof_received(self) -> bool | None:
+        return self._http.eof_received() if self._http is not None else None
+
+    def pause_writing(self) -> None:
+        if self._http is not None:
+            self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._http is not None:
+            self._http.resume_writing()
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
+    def leave(self) -> None:
+        """It does not count as here any more."""
+        if self._here:
+            self._here = False
+            self._port.left(self._remote)
+
     def _decided(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
         self._port.silent.discard(self)
-
-    @staticmethod
-    def _become(protocol: asyncio.Protocol, transport: asyncio.Transport, data: bytes) -> None:
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        protocol.data_received(data)

@@ -39,6 +39,9 @@ REVALIDATE: Final = "no-cache"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
+_KEPT: Final = frozenset({"Retry-After", "X-RateLimit-Remaining", "Allow"})
+
+
 def error_response(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
     body = {"statusCode": status, "message": message, "code": code}
     return web.json_response(body, status=status, headers={"Cache-Control": NO_STORE, **(headers or {})})
@@ -55,7 +58,7 @@ async def one_shape_of_errors(request: web.Request, handler: Handler) -> web.Str
         phrase = HTTPStatus(error.status).phrase
         plain = not error.text or error.text.startswith(f"{error.status}:")
         message = f"{phrase}." if plain else str(error.text)
-        kept = {name: value for name, value in error.headers.items() if name in ("Retry-After", "Allow")}
+        kept = {name: value for name, value in error.headers.items() if name in _KEPT}
         return error_response(error.status, phrase.lower().replace(" ", "_"), message, kept)
     except Exception:
         log.exception("a request failed")  # without its path: the path of a page names a link

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from slidewire.aio.accept import SocketAddress
 from slidewire.aio.clock import monotonic
 from slidewire.aio.datapath import DataPath
 from slidewire.aio.loop import Alarm
 from slidewire.aio.plain import PlainPath
-from slidewire.aio.stream import SocketAddress, StreamConnection
+from slidewire.aio.stream import StreamConnection
 from slidewire.aio.udp import UdpSocket, bind_udp
 from slidewire.stun.address import Address
 from slidewire.turn.effects import (

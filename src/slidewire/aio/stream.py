@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 import ssl
 import sys
+from collections.abc import Coroutine
 from typing import Any, Final, Protocol, cast
 
-from slidewire.aio.tasks import Tasks
+from slidewire.aio.accept import Acceptor, SocketAddress
 
 log = logging.getLogger(__name__)
 
-SocketAddress = tuple[Any, ...]
 WRITE_BYTES: Final = 1024 * 1024
 """What may wait for one client: 80 Mbit/s for 100 ms."""
 ANSWER_BYTES: Final = 256 * 1024
@@ -35,10 +34,6 @@ CROWDED_BYTES: Final = 64 * 1024
 """What may wait for one when there is no more than that."""
 UNSENT_BYTES: Final = 128 * 1024
 """How much of it the kernel takes before it is on its way."""
-_ACCEPTS: Final = 64
-"""Connections accepted before others get a turn."""
-_NO_MORE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_REST_SECONDS: Final = 1.0
 
 
 class StreamOwner(Protocol):
@@ -143,50 +138,19 @@ class StreamListener:
         self._owner = owner
         self._context = context
         self._handshake = handshake if context is not None else None
-        self._tasks = Tasks()
-        self._socket: socket.socket | None = None
+        self._acceptor = Acceptor(self._accepted)
 
     def open(self, host: str, port: int) -> SocketAddress:
         """Where it listens. Raises OSError."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=1024)
-        self._socket.setblocking(False)
-        self._listen()
-        address: SocketAddress = self._socket.getsockname()
-        return address
+        return self._acceptor.open(host, port)
 
     async def close(self) -> None:
         """Stop accepting, and end what has not got through TLS yet."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-        await self._tasks.cancel()
+        await self._acceptor.close()
 
-    def _listen(self) -> None:
-        if self._socket is not None:
-            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept, self._socket)
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_ACCEPTS):
-            try:
-                accepted, remote = listening.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _NO_MORE:
-                    raise
-                log.warning("No more connections for a moment: %s", error.strerror)
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(listening.fileno())
-                loop.call_later(_REST_SECONDS, self._listen)
-                return
-            accepted.setblocking(False)
-            connection = StreamConnection(self._owner, remote, accepted.getsockname(), is_tls=self._context is not None)
-            if self._owner.opened(connection):
-                self._tasks.start(self._begin(connection, accepted))
-            else:
-                accepted.close()
+    def _accepted(self, accepted: socket.socket, remote: SocketAddress) -> Coroutine[Any, Any, None] | None:
+        connection = StreamConnection(self._owner, remote, accepted.getsockname(), is_tls=self._context is not None)
+        return self._begin(connection, accepted) if self._owner.opened(connection) else None
 
     async def _begin(self, connection: StreamConnection, accepted: socket.socket) -> None:
         try:

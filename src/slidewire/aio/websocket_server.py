@@ -31,6 +31,10 @@ MAX_FRAME: Final = 4 * MAX_MESSAGE
 """Past the protocol's own limit, which is answered in words, up to here; beyond, WebSocket's 1009 closes."""
 OUTBOX_MESSAGES: Final = 512
 OUTBOX_BYTES: Final = 1024 * 1024
+ALL_OUTBOX_BYTES: Final = 64 * 1024 * 1024
+"""What may wait for all sockets together …"""
+CROWDED_BYTES: Final = 64 * 1024
+"""… and for one when there is no more than that."""
 CLOSE_SECONDS: Final = 3.0
 TURN_MESSAGES: Final = 16
 """So many messages of one socket in a row before the others get their turn."""
@@ -46,11 +50,19 @@ POST_SECONDS: Final = 5.0
 log = logging.getLogger(__name__)
 
 
+class _Waiting:
+    """Bytes that wait for all sockets together."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+
 class _Outbox:
     """What waits to be written to one socket, and how it ends."""
 
-    def __init__(self, transport: asyncio.Transport | None) -> None:
+    def __init__(self, transport: asyncio.Transport | None, waiting: _Waiting) -> None:
         self.close: Close | None = None
+        self._waiting = waiting
         self._transport = transport
         self._messages: deque[bytes] = deque()
         self._size = 0
@@ -60,10 +72,11 @@ class _Outbox:
     def put(self, data: bytes) -> bool:
         """False: it is full. After the end everything is silently dropped."""
         if self.close is None:
-            if len(self._messages) >= OUTBOX_MESSAGES or self._size + len(data) > OUTBOX_BYTES:
+            most = OUTBOX_BYTES if self._waiting.total < ALL_OUTBOX_BYTES else CROWDED_BYTES
+            if len(self._messages) >= OUTBOX_MESSAGES or self._size + len(data) > most:
                 return False
             self._messages.append(data)
-            self._size += len(data)
+            self._count(len(data))
             self._wake.set()
         return True
 
@@ -71,8 +84,17 @@ class _Outbox:
         if not self._messages:
             return None
         data = self._messages.popleft()
-        self._size -= len(data)
+        self._count(-len(data))
         return data
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        self._waiting.total += size
+
+    def forget(self) -> None:
+        """What waits will not be written."""
+        self._messages.clear()
+        self._count(-self._size)
 
     def end(self, close: Close, *, discard: bool = False) -> None:
         """Close after what is in here, or at once, discarding it. Cut the line if the peer does not even read that."""
@@ -80,13 +102,14 @@ class _Outbox:
             return
         self.close = close
         if discard:
-            self._messages.clear()
+            self.forget()
         if self._transport is not None:
             loop = asyncio.get_running_loop()
             self._last_resort = loop.call_later(2 * CLOSE_SECONDS, self._transport.abort)
         self._wake.set()
 
     def done(self) -> None:
+        self.forget()
         if self._last_resort is not None:
             self._last_resort.cancel()
 
@@ -119,6 +142,7 @@ class HubSockets:
         self._save = save
         self._member_gone = member_gone
         self._origins = origins
+        self._waiting = _Waiting()
         self._outboxes: dict[int, _Outbox] = {}
         self._posted: dict[str, tuple[int, asyncio.TimerHandle]] = {}
         """Sockets made of requests, by name: the hub's number, and what ends them."""
@@ -135,7 +159,7 @@ class HubSockets:
             compress=False, max_msg_size=MAX_FRAME, timeout=CLOSE_SECONDS, writer_limit=64 * 1024, decode_text=False
         )
         await socket.prepare(request)
-        number, outbox = next(self._numbers), _Outbox(request.transport)
+        number, outbox = next(self._numbers), _Outbox(request.transport, self._waiting)
         self._outboxes[number] = outbox
         self._idle.clear()
         self._hub.connect(number, address, monotonic(), request.host)
@@ -171,12 +195,12 @@ class HubSockets:
                 self._hub.receive_message(number, line, monotonic())
             self._pump()
             await outbox.news()
+            said = b"\n".join(iter(outbox.take, None))
         finally:
             ends = asyncio.get_running_loop().call_later(POST_SECONDS, self._close_posted, name)
             self._posted[name] = number, ends
             if outbox.close is not None:
                 self._close_posted(name)
-        said = b"\n".join(iter(outbox.take, None))
         return web.Response(body=said, headers={POST_HEADER: name})
 
     @staticmethod
@@ -194,7 +218,7 @@ class HubSockets:
         name, number = secrets.token_urlsafe(16), next(self._numbers)
         ends = asyncio.get_running_loop().call_later(POST_SECONDS, self._close_posted, name)
         self._posted[name] = number, ends
-        self._outboxes[number] = _Outbox(None)
+        self._outboxes[number] = _Outbox(None, self._waiting)
         self._idle.clear()
         self._hub.connect(number, address, monotonic(), reached_by)
         return name
@@ -203,11 +227,17 @@ class HubSockets:
         number, ends = self._posted.pop(name, (0, None))
         if ends is not None:
             ends.cancel()
-            self._outboxes.pop(number, None)
+            if (outbox := self._outboxes.pop(number, None)) is not None:
+                outbox.done()
             self._hub.disconnect(number, monotonic())
             self._pump()
             if not self._outboxes:
                 self._idle.set()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits to be written, to all of them together."""
+        return self._waiting.total
 
     async def stop(self, retry_after: float) -> None:
         """Tell everybody to come back later, and wait a moment until they are gone."""
@@ -234,7 +264,8 @@ class HubSockets:
         self._pump()
         if wait > 0:
             text = "Too many connections from this address. Wait a little, then try again."
-            raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": str(max(1, round(wait)))})
+            headers = {"Retry-After": str(max(1, round(wait))), "X-RateLimit-Remaining": "0"}
+            raise web.HTTPTooManyRequests(text=text, headers=headers)
         return address
 
     def _is_welcome(self, request: web.Request) -> bool:

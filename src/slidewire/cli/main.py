@@ -50,6 +50,13 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--tls-key", type=FILE, help="Its private key (PEM)."),
             click.option("--http", is_flag=True, help="Plain HTTP, behind a proxy: on loopback addresses only."),
             click.option("--http-anywhere", is_flag=True, help="… and on any address. Phones will not seal there."),
+            click.option(
+                "--trusted-proxy",
+                "trusted_proxies",
+                multiple=True,
+                metavar="CIDR",
+                help="A proxy in front of this server: it is believed when it says who came to it.",
+            ),
             click.option("--state-dir", type=FILE, help="Where keys and rooms are kept."),
             click.option("--turn/--no-turn", default=True, help="Relay what cannot go directly (STUN, TURN)."),
             click.option(
@@ -199,6 +206,7 @@ def _settings(options: dict[str, Any]) -> Any:
     return ServerSettings(
         relay_ips=options["relay_ip"],
         external_ips=options["external_ip"],
+        trusted_proxies=options["trusted_proxies"],
         turn_uris=options.get("turn_uri", ()),
         turn_secret_file=options.get("turn_secret_file"),
         **given,

@@ -12,27 +12,30 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 from slidewire.aio import clock
-from slidewire.aio.first_byte import SharedPort
 from slidewire.aio.http import Pages, add_security_headers, one_shape_of_errors
+from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
 from slidewire.server.addresses import listen_addresses, names_of, public_host, public_url
 from slidewire.server.api import TOKEN_FILE, TurnCredentials, load_token
 from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError, ServerSettings
 from slidewire.server.fleet import Fleet
+from slidewire.server.front import FrontDoor, guard, tell_block
+from slidewire.server.numbers import Numbers
 from slidewire.server.relays import OwnRelay, ice_servers
 from slidewire.server.store import RoomStore
 from slidewire.server.trust import TrustPages, welcome
 from slidewire.server.turn import TurnReady, TurnSettings
 from slidewire.server.turn_secrets import SECRET_FILE
+from slidewire.signaling.gate import Gate
 from slidewire.signaling.hub import Hub
+from slidewire.turn.server import TurnServer
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +68,14 @@ class Server:
         self._store: RoomStore | None = None
         self._sockets: HubSockets | None = None
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
+        self._door: FrontDoor | None = None
+        self._proxies = TrustedProxies(settings.trusted_proxies)
         self._relay: OwnRelay | None = None
         self._fleet: Fleet | None = None
-        self._shared: SharedPort | None = None
         self._port = settings.port
         self._watcher: asyncio.Task[None] | None = None
         self.hub: Hub | None = None
+        self.gate = Gate(settings.limits, os.urandom(32), tell_block)
 
     async def start(self) -> Ready:
         """Raises ServerError, with the remedy; nothing is left behind then."""
@@ -87,12 +91,9 @@ class Server:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        if self._shared is not None:
-            self._shared.close()
-            self._shared = None
+        if self._door is not None:
+            await self._door.close()
+            self._door = None
         if self._sockets is not None:
             await self._sockets.stop(RESTART_SECONDS)
             self._sockets = None
@@ -119,6 +120,7 @@ class Server:
             wall=clock.wall,
             ice_servers=ice_servers(relays) if relays is not None else lambda room, member, reached_by: [],
             limits=settings.limits,
+            gate=self.gate,
             heartbeat=settings.heartbeat,
             rooms=rooms,
             tombstones=tombstones,
@@ -133,6 +135,9 @@ class Server:
         if relays is not None:
             credentials = TurnCredentials(relays, self.hub, load_token(settings.state_dir / TOKEN_FILE))
             app.router.add_get("/api/turn-credentials", credentials.get)
+        token = load_token(settings.state_dir / TOKEN_FILE)
+        numbers = Numbers(self.gate, self.hub, self._sockets, self._turn_core, token)
+        app.router.add_get("/metrics", numbers.get)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -172,6 +177,9 @@ class Server:
             self._relay = OwnRelay(turn, public_host=host, tls=not settings.http, http_port=lambda: self._port)
         return self._fleet or self._relay
 
+    def _turn_core(self) -> TurnServer | None:
+        return self._relay.core if self._relay is not None else None
+
     def _make_state_dir(self) -> None:
         folder = self._settings.state_dir
         try:
@@ -206,7 +214,7 @@ class Server:
     def _make_app(self, sockets: HubSockets) -> web.Application:
         pages = Pages(self._settings.pages_dir)
         trust = TrustPages(self._certificates)
-        app = web.Application(middlewares=[one_shape_of_errors])
+        app = web.Application(middlewares=[guard(self.gate, self._proxies), one_shape_of_errors])
         app.on_response_prepare.append(add_security_headers)
         app.add_routes(
             [
@@ -229,26 +237,20 @@ class Server:
         settings = self._settings
         context = self._context.context if self._context is not None else None
         assert runner.server is not None
-        protocols: Callable[[], asyncio.Protocol] = runner.server
-        if self._relay is not None:
-            seconds = settings.keepalive_seconds
-            self._shared = SharedPort(runner.server, self._relay.streams, is_tls=context is not None, seconds=seconds)
-            protocols = self._shared
         if context is not None:
             context.set_alpn_protocols(["http/1.1", "stun.turn"])  # RFC 7443
+        self._door = FrontDoor(
+            self.gate,
+            self._proxies,
+            http=runner.server,
+            streams=self._relay.streams if self._relay is not None else None,
+            context=context,
+            seconds=settings.keepalive_seconds,
+        )
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                protocols,
-                settings.listen or None,
-                settings.port,
-                ssl=context,
-                ssl_handshake_timeout=settings.keepalive_seconds if context is not None else None,
-                backlog=1024,
-                reuse_address=True,
-            )
+            return self._door.open(listen_addresses(settings), settings.port)
         except OSError as error:
             raise ServerError(self._explain(error)) from None
-        return int(self._listener.sockets[0].getsockname()[1])
 
     def _explain(self, error: OSError) -> str:
         listen, port = self._settings.listen, self._settings.port

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_client import state_directory
 from slidewire.signaling.limits import Limits
 
@@ -44,6 +45,8 @@ class ServerSettings:
     pages_dir: Path = Path(__file__).parent / "pages"
     limits: Limits = field(default_factory=Limits)
     heartbeat: float = 15.0
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies that are believed when they say who came to them."""
     keepalive_seconds: float = 15.0
     """How long a connection may take over its request's headers, and idle between requests."""
     watch_seconds: float = 2.0
@@ -54,6 +57,10 @@ class ServerSettings:
             raise ServerError("Give both --tls-cert and --tls-key, or neither.")
         if bool(self.turn_uris) != (self.turn_secret_file is not None):
             raise ServerError("Give --turn-uri and --turn-secret-file together: relays, and the secret they know.")
+        try:
+            TrustedProxies(self.trusted_proxies)
+        except ValueError as error:
+            raise ServerError(f"--trusted-proxy: {error}; give a network such as 192.0.2.0/24.") from None
         if self.http and self.tls_cert is not None:
             raise ServerError("--http and --tls-cert contradict one another: give one of them.")
         if self.http and not self.http_anywhere and not self.is_loopback:

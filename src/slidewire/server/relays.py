@@ -20,6 +20,7 @@ from slidewire.aio.stream import StreamOwner
 from slidewire.server.turn import TurnReady, TurnService, TurnSettings
 from slidewire.signaling.hub import Hub
 from slidewire.turn.credentials import Credential
+from slidewire.turn.server import TurnServer
 
 SETTLE_SECONDS: Final = 0.05
 """A room that ends is many members that go: what they allocated is looked through once."""
@@ -91,6 +92,10 @@ class OwnRelay:
         if self._service is not None:
             await self._service.stop()
             self._service = None
+
+    @property
+    def core(self) -> TurnServer | None:
+        return self._service.core if self._service is not None else None
 
     @property
     def streams(self) -> StreamOwner:

@@ -29,8 +29,12 @@ class Metric(NamedTuple):
 
 def exposition(server: TurnServer, *, users: bool = False) -> str:
     """`users`: with a line for each user who has something now."""
+    return write((*_metrics(server), *(_by_user(server) if users else ())))
+
+
+def write(metrics: Iterable[Metric]) -> str:
     lines: list[str] = []
-    for metric in (*_metrics(server), *(_by_user(server) if users else ())):
+    for metric in metrics:
         lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}"]
         lines += [f"{metric.name}{_labels(labels)} {_number(value)}" for labels, value in metric.samples]
     return "\n".join(lines) + "\n"

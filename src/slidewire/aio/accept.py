@@ -1,0 +1,90 @@
+"""Listening sockets whose connections are shown to somebody before anything is spent on them.
+
+asyncio's own servers begin with TLS as soon as a connection is there. Here whoever decides sees the address first: who
+is not wanted costs two system calls, and hears a reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from slidewire.aio.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+SocketAddress = tuple[Any, ...]
+Begin = Callable[[socket.socket, SocketAddress], Coroutine[Any, Any, None] | None]
+"""What to do with a connection; None: it is not wanted."""
+
+_AT_ONCE: Final = 64
+"""Connections accepted before others get a turn."""
+_NO_MORE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_REST_SECONDS: Final = 1.0
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class Acceptor:
+    """Any number of listening sockets, and one who decides."""
+
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
+        self._tasks = Tasks()
+        self._listening: list[socket.socket] = []
+
+    def open(self, host: str, port: int) -> SocketAddress:
+        """Where it listens. Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        made = socket.create_server((host, port), family=family, backlog=1024)
+        made.setblocking(False)
+        self._listening.append(made)
+        self._listen(made)
+        address: SocketAddress = made.getsockname()
+        return address
+
+    async def close(self) -> None:
+        """Stop accepting, and end what has not begun yet."""
+        loop = asyncio.get_running_loop()
+        for listening in self._listening:
+            loop.remove_reader(listening.fileno())
+            listening.close()
+        self._listening.clear()
+        await self._tasks.cancel()
+
+    def _listen(self, listening: socket.socket) -> None:
+        if listening in self._listening:
+            asyncio.get_running_loop().add_reader(listening.fileno(), self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                accepted, remote = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _NO_MORE:
+                    raise
+                log.warning("No more connections for a moment: %s", error.strerror)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening.fileno())
+                loop.call_later(_REST_SECONDS, self._listen, listening)
+                return
+            accepted.setblocking(False)
+            beginning = self._begin(accepted, remote)
+            if beginning is None:
+                reset(accepted)
+            else:
+                self._tasks.start(beginning)
+
+
+def reset(connection: socket.socket) -> None:
+    """Close it so that the kernel remembers nothing of it either."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    connection.close()

@@ -1,0 +1,121 @@
+"""The server's front door: the listening sockets of the web's port, and the gate that each connection and each request
+passes.
+
+A connection of an address that is blocked is reset before TLS begins. Behind a proxy the address is known only once
+there is a request; there the same gate answers 429.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from slidewire.aio.accept import Acceptor, SocketAddress
+from slidewire.aio.clock import monotonic
+from slidewire.aio.first_byte import SharedPort, Visitor
+from slidewire.aio.http import Handler, error_response
+from slidewire.aio.proxies import TrustedProxies
+from slidewire.aio.stream import StreamOwner
+from slidewire.rates import Block
+from slidewire.signaling.gate import Gate
+
+log = logging.getLogger(__name__)
+
+_NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+
+
+def tell_block(block: Block[str]) -> None:
+    """Into the log: the one place where somebody's address is written down, because of what it did."""
+    log.warning("%s is blocked for %.0f s: %s.", block.key, block.seconds, block.why)
+
+
+class FrontDoor:
+    def __init__(
+        self,
+        gate: Gate,
+        proxies: TrustedProxies,
+        *,
+        http: Callable[[], asyncio.Protocol],
+        streams: StreamOwner | None,
+        context: ssl.SSLContext | None,
+        seconds: float,
+    ) -> None:
+        """`seconds`: how long TLS, and after it the first byte, may take."""
+        self._gate = gate
+        self._proxies = proxies
+        self._context = context
+        self._seconds = seconds
+        self._port = SharedPort(http, streams, is_tls=context is not None, seconds=seconds, left=self._left)
+        self._acceptor = Acceptor(self._accepted)
+
+    def open(self, hosts: tuple[str, ...], port: int) -> int:
+        """The same port of every address. Raises OSError."""
+        for host in hosts:
+            try:
+                port = self._acceptor.open(host, port)[1]
+            except OSError as error:
+                if len(hosts) == 1 or host != "::" or error.errno not in _NO_IPV6:
+                    raise
+        return port
+
+    async def close(self) -> None:
+        """Accept nobody any more, and cut off those who have not said anything yet."""
+        await self._acceptor.close()
+        self._port.close()
+
+    def _accepted(self, accepted: socket.socket, remote: SocketAddress) -> Coroutine[Any, Any, None] | None:
+        address = str(remote[0])
+        if address not in self._proxies and not self._gate.knock(address, monotonic()):
+            return None
+        return self._begin(self._port(remote), accepted)
+
+    async def _begin(self, visitor: Visitor, accepted: socket.socket) -> None:
+        handshake = self._seconds if self._context is not None else None
+        try:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: visitor, accepted, ssl=self._context, ssl_handshake_timeout=handshake
+            )
+        except OSError as error:  # ssl.SSLError is one
+            log.debug("a client did not get through TLS: %s", error)
+            visitor.leave()
+
+    def _left(self, remote: SocketAddress) -> None:
+        address = str(remote[0])
+        if address not in self._proxies:
+            self._gate.left(address)
+
+
+def guard(gate: Gate, proxies: TrustedProxies) -> Middleware:
+    """A middleware: from here on `request.remote` is where the client is, and who asks too much is answered 429."""
+    hints: set[str] = set()
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        peer = request.remote or "?"
+        headers = request.headers
+        if peer in proxies:
+            said = headers.getall("Forwarded", ()), headers.getall("X-Forwarded-For", ())
+            request = request.clone(remote=proxies.client(peer, *said))
+        elif not hints and ("Forwarded" in headers or "X-Forwarded-For" in headers) and peer in _LOOPBACK:
+            hints.add(peer)
+            log.warning("A proxy on this machine speaks for others. With --trusted-proxy %s it is believed.", peer)
+        address, now = request.remote or "?", monotonic()
+        wait = gate.ask(address, now)
+        if wait > 0:
+            after = {"Retry-After": str(max(1, round(wait))), "X-RateLimit-Remaining": "0"}
+            return error_response(429, "rate_limited", "Too many requests. Wait a little, then ask again.", after)
+        return await handler(request)
+
+    return guarded
+
+
+_LOOPBACK: Final = TrustedProxies(["127.0.0.0/8", "::1/128"])
