@@ -412,6 +412,13 @@ class TestChoice:
         with pytest.raises(datapath.NoSuchPath):
             CompiledPath(tmp_path / "none.so")
 
+    def test_with_one_of_another_version(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        if reason := compiled.why_not():
+            pytest.skip(f"there is no compiled data path here: {reason}")
+        (tmp_path / "_relay.c").write_text("newer")
+        monkeypatch.setattr(compiled, "SOURCE", tmp_path / "_relay.c")
+        assert "another version" in str(compiled.why_not())
+
 
 def test_addresses_cross_as_they_are() -> None:
     addresses: list[tuple[Any, ...]] = [("192.0.2.1", 1), ("2001:db8::1", 65535, 0, 0), ("fe80::1", 80, 0, 3)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import hashlib
 import secrets
 import socket
 import struct
@@ -24,7 +25,8 @@ from slidewire.turn.effects import Transport
 from slidewire.turn.limits import Rate
 from slidewire.turn.server import TurnServer
 
-LIBRARY: Final = Path(__file__).with_name("_relay.so")
+SOURCE: Final = Path(__file__).with_name("_relay.c")
+LIBRARY: Final = SOURCE.with_suffix(".so")
 _UP: Final = struct.Struct("=QIIHH28s8x")
 _ROUTE: Final = struct.Struct("=dQQHH28s")
 _NAME4: Final = struct.Struct("!H4s")
@@ -76,9 +78,11 @@ def why_not(library: Path = LIBRARY) -> str | None:
     if not library.exists():
         return "it was not compiled, because there was no C compiler when Slidewire was installed"
     try:
-        load(library)
+        made_from = load(library).path_source()
     except (OSError, AttributeError) as error:
         return f"it cannot be loaded ({error})"
+    if SOURCE.exists() and made_from != hashlib.sha256(SOURCE.read_bytes()).hexdigest().encode():
+        return "it was compiled from another version of _relay.c (`python tools/compiled.py` does it again)"
     return None
 
 
