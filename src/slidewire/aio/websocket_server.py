@@ -17,7 +17,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import ClientConnectionError, WSMsgType, web
 
@@ -46,6 +46,8 @@ TOGETHER_SECONDS: Final = 0.001
 """… and for the rest, once something has come: what belongs together comes at once."""
 POST_SECONDS: Final = 5.0
 """A socket made of requests is closed so long after the last one."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -238,6 +240,12 @@ class HubSockets:
     def waiting_bytes(self) -> int:
         """What waits to be written, to all of them together."""
         return self._waiting.total
+
+    def operate(self, work: Callable[[Hub, float], T]) -> T:
+        """Do something with the hub, and carry out what comes of it."""
+        done = work(self._hub, monotonic())
+        self._pump()
+        return done
 
     async def stop(self, retry_after: float) -> None:
         """Tell everybody to come back later, and wait a moment until they are gone."""

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from slidewire import __version__
+from slidewire.cli.account import account
 from slidewire.cli.link import link
 from slidewire.cli.output import log_to_stderr
 from slidewire.cli.turn import credentials, turn
@@ -107,6 +108,7 @@ def main() -> None:
     """The self-hosted internet clicker: drive the slides on somebody else's computer from any browser."""
 
 
+main.add_command(account)
 main.add_command(link)
 main.add_command(turn)
 main.add_command(credentials)
@@ -146,7 +148,7 @@ def serve(as_json: bool, verbose: int, **options: Any) -> None:
     log_to_stderr(verbose)
 
     async def work() -> None:
-        await serving.serve(_settings(options), as_json)
+        await serving.serve(replace(_settings(options), accounts=True), as_json)
 
     _run(work)
 

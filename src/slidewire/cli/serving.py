@@ -44,11 +44,13 @@ async def serve(settings: ServerSettings, as_json: bool) -> None:
     ready = await server.start()
     try:
         if as_json:
-            say_json({"event": "ready", **_server_fields(ready)})
+            say_json({"event": "ready", **_server_fields(ready), "account_link": ready.account_link})
         else:
             print(f"Slidewire serves at {ready.url}")
             _say_turn(ready)
             _say_trust(ready)
+            if ready.account_link is not None:
+                print(f"Make the first account, within a day and in this one place:\n  {ready.account_link}")
             print("Ctrl-C stops it.", flush=True)
         settle_memory()
         await stop

@@ -1,31 +1,206 @@
-"""`GET /api/turn-credentials`: draft-uberti-behave-turn-rest-00, for members of a room and holders of the API token.
+"""What the server answers to operators and their programs: the table of the API, and a handler for each row.
 
-Who asks shows a bearer token (RFC 6750) in a header, never in the address, where logs would keep it. A member's is its
-newest resume token, which is not used up by this; the API token is in a file that only the server's user can read.
+Signing in and out, API keys, who is here and what an operator of the *server* may do about it, credentials for the
+relays. What happens in a room is its host's business, and sealed: there is nothing here that could click.
 """
 
 from __future__ import annotations
 
-import hmac
+import ipaddress
+import logging
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Any, Final
 
+import msgspec
 from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from slidewire.aio.clock import monotonic
-from slidewire.aio.http import error_response
+from slidewire.aio.clock import wall
+from slidewire.server import openapi
+from slidewire.server.accounts import Accounts, ApiKey, Busy, Denied, Scope, Session
+from slidewire.server.auth import Cookies, Doorkeeper
 from slidewire.server.config import ServerError
 from slidewire.server.relays import Relays, member_user
+from slidewire.server.rest import CROSS_SITE, INVALID, Call, Endpoint, Fault, Refused, Rest, answer, too_often
 from slidewire.signaling.hub import Hub
-from slidewire.signaling.limits import Buckets, Rate, address_key
+from slidewire.signaling.limits import Rate
+from slidewire.signaling.room import Room
+
+log = logging.getLogger(__name__)
 
 TOKEN_FILE: Final = "api-token"  # noqa: S105  a name
-ASKED: Final = Rate(1, 10)
-"""Per address."""
-FAILED: Final = Rate(10 / 60, 20)
-_MOST_ADDRESSES: Final = 10_000
+CREDENTIALS_RATE: Final = Rate(1, 10)
+DAY: Final = 86_400
+MOST_NETWORKS: Final = 32
+
+Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,39}$", description="Of an account.")]
+Password = Annotated[str, Meta(min_length=15, max_length=256, description="Four or five words make a good one.")]
+Token = Annotated[str, Meta(min_length=1, max_length=100)]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+RoomCode = Annotated[str, Meta(pattern="^[A-Z0-9]{4,12}$")]
+MemberName = Annotated[str, Meta(pattern="^m[0-9a-f]{10}$")]
+KeyName = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$")]
+Network = Annotated[
+    str, Meta(pattern="^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$", description="192.0.2.7, 192.0.2.0/24, 2001:db8::/48")
+]
+Seconds = Annotated[int, Meta(ge=0)]
+UnixTime = Annotated[int, Meta(description="Seconds since 1970, UTC.")]
+
+
+class SignIn(Struct, forbid_unknown_fields=True):
+    name: Name
+    password: Annotated[str, Meta(min_length=1, max_length=256)]
+    cookies: bool = False
+    """For the server's own pages: the tokens go into cookies that scripts cannot read, and not into the answer."""
+
+
+class Accept(Struct, forbid_unknown_fields=True):
+    invitation: Token
+    name: Name
+    password: Password
+    cookies: bool = False
+
+
+class Refresh(Struct, forbid_unknown_fields=True):
+    refresh_token: Token | UnsetType = UNSET
+    """Without it: the one in the cookie, and the next one goes there, too."""
+
+
+class Revoke(Struct, forbid_unknown_fields=True):
+    token: Token | UnsetType = UNSET
+    """Either token of a session. Without it: that of the cookie."""
+    everywhere: bool = False
+    """All sessions of this account."""
+
+
+class Tokens(Struct, omit_defaults=True):
+    account: str
+    expires_in: Seconds
+    refresh_expires_in: Seconds
+    access_token: str | UnsetType = UNSET
+    refresh_token: str | UnsetType = UNSET
+
+
+class SignedIn(Struct):
+    account: str
+    scopes: list[Scope]
+    expires: UnixTime
+
+
+class NewKey(Struct, forbid_unknown_fields=True):
+    name: KeyName
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
+    expires_in: Annotated[int, Meta(ge=60, le=730 * DAY)] = 90 * DAY
+    addresses: Annotated[list[Network], Meta(max_length=MOST_NETWORKS)] = []
+    """Networks it may be used from; without any, from everywhere."""
+    per_minute: Annotated[int, Meta(ge=1, le=6000)] = 60
+    """Requests: on average, and at once."""
+
+
+class Key(Struct):
+    id: str
+    name: str
+    scopes: list[Scope]
+    expires: UnixTime
+    addresses: list[str]
+    per_minute: int
+    made_by: str
+    created: UnixTime
+
+
+class MadeKey(Struct):
+    key: Key
+    token: str
+    """Shown here, and never again."""
+
+
+class Keys(Struct):
+    keys: list[Key]
+
+
+class KeyPath(Struct):
+    id: KeyId
+
+
+class Present(Struct):
+    """A member of a room. Its address is nobody's business."""
+
+    id: str
+    role: str
+    name: str
+    away: bool
+    link: str
+    """The id of the presenter link it came by; empty for hosts."""
+
+
+class RoomNow(Struct):
+    room: str
+    links: int
+    members: list[Present]
+
+
+class Active(Struct):
+    rooms: list[RoomNow]
+    connections: Annotated[int, Meta(ge=0, description="Sockets, also of who is not in a room yet.")]
+
+
+class MemberPath(Struct):
+    id: MemberName
+
+
+class RoomPath(Struct):
+    room: RoomCode
+
+
+class Kick(Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")] = ""
+
+
+class Broadcast(Struct, forbid_unknown_fields=True):
+    text: Text
+
+
+class Told(Struct):
+    members: Annotated[int, Meta(ge=0)]
+
+
+class CredentialQuery(Struct):
+    service: Annotated[str, Meta(max_length=40)] = "turn"
+    """As in draft-uberti-behave-turn-rest-00; there is no other."""
+    username: Annotated[str, Meta(max_length=180, pattern=r"^[^\u0000-\u001f\u007f]*$")] = ""
+    """Whom the credentials are for: a word for the relay's log."""
+
+
+class Credentials(Struct):
+    username: str
+    password: str
+    ttl: Seconds
+    uris: list[str]
+
+
+SIGN_IN_WRONG = Fault(401, "sign_in_wrong", "No account has this name and this password.")
+TOKEN_INVALID = Fault(401, "token_invalid", "This token is used up, revoked or expired. Sign in again.")
+TOKEN_REUSED = Fault(
+    401, "token_reused", "This token was used before: somebody else may have it, so its session has ended. Sign in."
+)
+INVITATION_UNKNOWN = Fault(
+    403, "invitation_unknown", "This link was used or has expired. On the server, slidewire account invite makes one."
+)
+ACCOUNT_TAKEN = Fault(409, "account_taken", "There is an account of this name. Choose another.")
+TOO_MANY_KEYS = Fault(409, "too_many_keys", "There are as many keys as there may be. Revoke some first.")
+NO_KEY = Fault(404, "key_unknown", "There is no such key (any more).")
+NO_MEMBER = Fault(404, "member_unknown", "That member has left.")
+NO_ROOM = Fault(404, "room_unknown", "There is no such room (any more).")
+BEYOND_OWN = Fault(403, "beyond_own_scopes", "A key can make keys only for what it may do itself.")
+BUSY = Fault(503, "busy", "Too many are signing in right now. Try again.")
+_DENIALS: Final = {
+    fault.code: fault
+    for fault in (SIGN_IN_WRONG, TOKEN_INVALID, TOKEN_REUSED, INVITATION_UNKNOWN, ACCOUNT_TAKEN, TOO_MANY_KEYS)
+}
 
 
 def load_token(path: Path) -> str:
@@ -46,49 +221,289 @@ def load_token(path: Path) -> str:
     return token
 
 
-class TurnCredentials:
-    def __init__(self, relays: Relays, hub: Hub, token: str) -> None:
-        self._relays = relays
-        self._hub = hub
-        self._token = token.encode()
-        self._asked: Buckets[str] = Buckets(ASKED)
-        self._failed: Buckets[str] = Buckets(FAILED)
+class Api:
+    """`operate` does something with the hub, and carries out what comes of it."""
 
-    async def get(self, request: web.Request) -> web.Response:
-        now, address = monotonic(), address_key(request.remote or "?")
-        self._forget(now)
-        wait = self._failed.peek(address, now) or self._asked.take(address, now)
+    def __init__(
+        self,
+        doorkeeper: Doorkeeper,
+        hub: Hub,
+        operate: Callable[[Callable[[Hub, float], Any]], Any],
+        relays: Relays | None,
+    ) -> None:
+        self._door = doorkeeper
+        self._hub = hub
+        self._operate = operate
+        self._relays = relays
+        self._table = self._make_table()
+        self._document = msgspec.json.encode(openapi.document(self._table, doorkeeper.cookies.access))
+
+    def routes(self) -> list[web.RouteDef]:
+        return Rest(self._door, self._table).routes()
+
+    def _make_table(self) -> list[Endpoint]:
+        """Without accounts nobody could be asked who he is, so what needs one is not there."""
+        table = [
+            Endpoint("GET", "/api/openapi.json", "This document.", self.describe, answer=dict[str, Any]),
+        ]
+        if self._relays is not None:
+            table.append(
+                Endpoint(
+                    "GET", "/api/turn-credentials", "Credentials for STUN and TURN, good for a day.", self.credentials,
+                    Scope.TURN, members=True, query=CredentialQuery, answer=Credentials, rate=CREDENTIALS_RATE,
+                )
+            )  # fmt: skip
+        if self._door.accounts is not None:
+            table += [*self._sign_in_rows(), *self._key_rows(), *self._connection_rows()]
+        return table
+
+    def _sign_in_rows(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "POST", "/api/auth/token", "Sign in.", self.sign_in,
+                body=SignIn, answer=Tokens, faults=(SIGN_IN_WRONG, BUSY),
+            ),
+            Endpoint(
+                "POST", "/api/auth/accept", "Take up an invitation: make an account, or set another password.",
+                self.accept, body=Accept, answer=Tokens, status=201, faults=(INVITATION_UNKNOWN, ACCOUNT_TAKEN, BUSY),
+            ),
+            Endpoint(
+                "POST", "/api/auth/refresh", "Another access and another refresh token, for a refresh token.",
+                self.refresh, body=Refresh, answer=Tokens, faults=(TOKEN_INVALID, TOKEN_REUSED),
+            ),
+            Endpoint("POST", "/api/auth/revoke", "Sign out: end the session of a token.", self.revoke, body=Revoke),
+            Endpoint(
+                "GET", "/api/auth/session", "Who has signed in.", self.session, signed_in=True, answer=SignedIn,
+            ),
+        ]  # fmt: skip
+
+    def _key_rows(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "GET", "/api/admin/api-keys", "The API keys that are good.", self.list_keys, Scope.ADMIN, answer=Keys
+            ),
+            Endpoint(
+                "POST", "/api/admin/api-keys", "Make an API key.", self.make_key, Scope.ADMIN,
+                body=NewKey, answer=MadeKey, status=201, faults=(TOO_MANY_KEYS, BEYOND_OWN),
+            ),
+            Endpoint(
+                "DELETE", "/api/admin/api-keys/{id}", "Revoke an API key.", self.revoke_key, Scope.ADMIN,
+                params=KeyPath, faults=(NO_KEY,),
+            ),
+        ]  # fmt: skip
+
+    def _connection_rows(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "GET", "/api/connections/active", "The rooms, and who is in them.", self.active, Scope.READ,
+                answer=Active,
+            ),
+            Endpoint(
+                "GET", "/api/connections/rooms/{room}", "One room, and who is in it.", self.room, Scope.READ,
+                params=RoomPath, answer=RoomNow, faults=(NO_ROOM,),
+            ),
+            Endpoint(
+                "POST", "/api/connections/{id}/kick", "Remove a member from its room.", self.kick, Scope.CONTROL,
+                params=MemberPath, body=Kick, faults=(NO_MEMBER,),
+            ),
+            Endpoint(
+                "POST", "/api/connections/rooms/{room}/broadcast", "Tell everybody in a room something.",
+                self.broadcast, Scope.CONTROL, params=RoomPath, body=Broadcast, answer=Told, faults=(NO_ROOM,),
+            ),
+            Endpoint(
+                "POST", "/api/connections/rooms/{room}/close", "Close a room: its links are over.", self.close,
+                Scope.CONTROL, params=RoomPath, faults=(NO_ROOM,),
+            ),
+        ]  # fmt: skip
+
+    # --- signing in ---------------------------------------------------------------------------------------------------
+
+    async def sign_in(self, call: Call) -> Any:
+        body: SignIn = call.body
+        self._check_failures(call, body.name)
+        try:
+            session = await self._accounts.sign_in(body.name, body.password)
+        except Denied as denied:
+            self._door.failed(call.address, body.name)
+            raise Refused(_DENIALS[denied.code]) from None
+        except Busy:
+            raise Refused(BUSY, Retry_After="1") from None
+        return self._tokens(session, body.cookies, 200)
+
+    async def accept(self, call: Call) -> Any:
+        body: Accept = call.body
+        self._check_failures(call)
+        try:
+            # Before a tenth of a second is spent on the password.
+            await self._accounts.ask(lambda book: book.invited(body.invitation, wall()))
+            hashed = await self._accounts.hash(body.password)
+            session = await self._accounts.ask(lambda book: book.accept(body.invitation, body.name, hashed, wall()))
+        except Denied as denied:
+            if denied.code == INVITATION_UNKNOWN.code:
+                self._door.failed(call.address)
+            raise Refused(_DENIALS[denied.code]) from None
+        except Busy:
+            raise Refused(BUSY, Retry_After="1") from None
+        log.warning("The account %s was made, or has another password.", session.account)
+        return self._tokens(session, body.cookies, 201)
+
+    async def refresh(self, call: Call) -> Any:
+        self._check_failures(call)
+        given: str | UnsetType = call.body.refresh_token
+        token = self._cookie(call, self._cookies.refresh) if isinstance(given, UnsetType) else given
+        try:
+            if token is None:
+                raise Denied(TOKEN_INVALID.code)
+            session = await self._accounts.ask(lambda book: book.refresh(token, wall()))
+        except Denied as denied:
+            self._door.failed(call.address)
+            if denied.code == TOKEN_REUSED.code:
+                log.warning("A refresh token was used twice: it may have been stolen, so its session has ended.")
+            raise Refused(_DENIALS[denied.code]) from None
+        return self._tokens(session, isinstance(given, UnsetType), 200)
+
+    async def revoke(self, call: Call) -> Any:
+        """Whoever has a token may end its session; whether there was one is not said (RFC 7009 §2.2)."""
+        self._check_failures(call)
+        body: Revoke = call.body
+        response = answer(None)
+        if isinstance(body.token, UnsetType):
+            token = self._cookie(call, self._cookies.refresh) or self._cookie(call, self._cookies.access)
+            self._cookies.take_back(response)
+        else:
+            token = body.token
+        if token is not None:
+            known = await self._accounts.ask(lambda book: book.revoke(token, everywhere=body.everywhere))
+            if not known:
+                self._door.failed(call.address)
+        return response
+
+    async def session(self, call: Call) -> SignedIn:
+        caller = call.known
+        return SignedIn(caller.name, sorted(caller.scopes), int(caller.expires or 0))
+
+    def _tokens(self, session: Session, cookies: bool, status: int) -> web.Response:
+        now = wall()
+        told = Tokens(session.account, int(session.expires - now), int(session.refresh_expires - now))
+        if not cookies:
+            told.access_token, told.refresh_token = session.access, session.refresh
+        response = answer(told, status)
+        if cookies:
+            self._cookies.give(response, session, now)
+        return response
+
+    def _cookie(self, call: Call, name: str) -> str | None:
+        token = call.request.cookies.get(name)
+        if token is not None and not self._door.is_vouched_for(call.request):
+            raise Refused(CROSS_SITE, "A cookie alone is not enough: the browser did not say which page is asking.")
+        return token
+
+    def _check_failures(self, call: Call, name: str | None = None) -> None:
+        wait = self._door.failures_wait(call.address, name)
         if wait > 0:
-            after = {"Retry-After": str(max(1, round(wait))), "X-RateLimit-Remaining": "0"}
-            return error_response(429, "rate_limited", "Too many requests. Wait a little, then ask again.", after)
-        user = self._who(request)
-        if user is None:
-            self._failed.take(address, now)
-            text = "Show a member's resume token or the API token, as Authorization: Bearer TOKEN."
-            return error_response(401, "unauthorized", text, {"WWW-Authenticate": "Bearer"})
+            raise too_often(wait, "Too many wrong tokens or passwords. Wait a little, then try again.")
+
+    # --- API keys -----------------------------------------------------------------------------------------------------
+
+    async def list_keys(self, call: Call) -> Keys:
+        return Keys([_key(key) for key in await self._accounts.ask(lambda book: book.keys(wall()))])
+
+    async def make_key(self, call: Call) -> MadeKey:
+        body: NewKey = call.body
+        caller = call.known
+        if not caller.scopes.issuperset(body.scopes):
+            raise Refused(BEYOND_OWN)
+        networks = [_network(text) for text in body.addresses]
+        made_by = caller.account or (caller.key.made_by if caller.key is not None else "")
+        now = wall()
+        try:
+            key, token = await self._accounts.ask(
+                lambda book: book.make_key(
+                    body.name, body.scopes, now + body.expires_in, networks, body.per_minute, made_by, now
+                )
+            )
+        except Denied as denied:
+            raise Refused(_DENIALS[denied.code]) from None
+        log.info("API key %s was made by %s.", key.id, caller.name)
+        return MadeKey(_key(key), token)
+
+    async def revoke_key(self, call: Call) -> None:
+        path: KeyPath = call.path
+        if not await self._accounts.ask(lambda book: book.revoke_key(path.id)):
+            raise Refused(NO_KEY)
+        log.info("API key %s was revoked by %s.", path.id, call.known.name)
+
+    # --- who is here --------------------------------------------------------------------------------------------------
+
+    async def active(self, call: Call) -> Active:
+        return Active([_room(room) for room in self._hub.rooms()], self._hub.connection_count)
+
+    async def room(self, call: Call) -> RoomNow:
+        for room in self._hub.rooms():
+            if room.code == call.path.room:
+                return _room(room)
+        raise Refused(NO_ROOM)
+
+    async def kick(self, call: Call) -> None:
+        if not self._operate(lambda hub, now: hub.kick(call.path.id, call.body.reason, now)):
+            raise Refused(NO_MEMBER)
+        log.info("A member was removed by %s.", call.known.name)
+
+    async def broadcast(self, call: Call) -> Told:
+        told = self._operate(lambda hub, now: hub.broadcast(call.path.room, call.body.text, now))
+        if told is None:
+            raise Refused(NO_ROOM)
+        return Told(told)
+
+    async def close(self, call: Call) -> None:
+        if not self._operate(lambda hub, now: hub.close_room(call.path.room, now)):
+            raise Refused(NO_ROOM)
+        log.info("A room was closed by %s.", call.known.name)
+
+    # --- the rest -----------------------------------------------------------------------------------------------------
+
+    async def credentials(self, call: Call) -> Credentials:
+        assert self._relays is not None
+        caller = call.known
+        name = call.query.username
+        user = member_user(*caller.member) if caller.member else f"api/{name}" if name else "api"
         try:
             made = self._relays.credential(user)
         except ValueError:
-            return error_response(400, "bad_request", "A username is up to 190 characters.")
-        uris = self._relays.uris(request.host)
-        left = {"X-RateLimit-Remaining": str(self._remaining(address, now))}
-        told = {"username": made.username, "password": made.password, "ttl": made.ttl, "uris": uris}
-        return web.json_response(told, headers=left)
+            raise Refused(
+                INVALID, "This username is too long, or has a character that a relay would not take."
+            ) from None
+        return Credentials(made.username, made.password, made.ttl, self._relays.uris(call.request.host))
 
-    def _who(self, request: web.Request) -> str | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        if hmac.compare_digest(token.encode(errors="replace"), self._token):
-            name = request.query.get("username", "")
-            return f"api/{name}" if name else "api"
-        member = self._hub.whose(token)
-        return None if member is None else member_user(*member)
+    async def describe(self, call: Call) -> web.Response:
+        return web.Response(body=self._document, content_type="application/json")
 
-    def _remaining(self, address: str, now: float) -> int:
-        return int(ASKED.burst - (self._asked.full_at.get(address, now) - now) * ASKED.per_second)
+    @property
+    def _accounts(self) -> Accounts:
+        assert self._door.accounts is not None  # the row would not be in the table
+        return self._door.accounts
 
-    def _forget(self, now: float) -> None:
-        for buckets in (self._asked, self._failed):
-            if len(buckets.full_at) >= _MOST_ADDRESSES:
-                buckets.prune(now)
+    @property
+    def _cookies(self) -> Cookies:
+        return self._door.cookies
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise Refused(INVALID, f"{text} is no network. Write it as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/48.") from None
+
+
+def _key(key: ApiKey) -> Key:
+    return Key(
+        key.id, key.name, sorted(key.scopes), int(key.expires), list(key.addresses), key.per_minute, key.made_by,
+        int(key.created),
+    )  # fmt: skip
+
+
+def _room(room: Room) -> RoomNow:
+    members = [
+        Present(member.id, member.role.value, member.name, member.away, member.link) for member in room.members.values()
+    ]
+    return RoomNow(room.code, len(room.links), members)

@@ -21,8 +21,10 @@ from slidewire.aio import clock
 from slidewire.aio.http import Pages, add_security_headers, one_shape_of_errors
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
+from slidewire.server.accounts import Accounts
 from slidewire.server.addresses import listen_addresses, names_of, public_host, public_url
-from slidewire.server.api import TOKEN_FILE, TurnCredentials, load_token
+from slidewire.server.api import TOKEN_FILE, Api, load_token
+from slidewire.server.auth import Cookies, Doorkeeper
 from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError, ServerSettings
 from slidewire.server.fleet import Fleet
@@ -56,6 +58,8 @@ class Ready:
     """The authority to trust, if the certificate is of our own making."""
     fingerprint: str | None
     """SHA-256 of that authority."""
+    account_link: str | None
+    """Makes the first account. It is a secret, and good once."""
     turn: dict[str, int | None]
     """The ports of our own relay: "udp", "tcp", and "tls", which is the web's."""
 
@@ -66,6 +70,7 @@ class Server:
         self._certificates: LocalCertificates | None = None
         self._context: WatchedContext | None = None
         self._store: RoomStore | None = None
+        self._accounts: Accounts | None = None
         self._sockets: HubSockets | None = None
         self._runner: web.AppRunner | None = None
         self._door: FrontDoor | None = None
@@ -104,6 +109,9 @@ class Server:
             if relays is not None:
                 await relays.stop()
         self._relay = self._fleet = None
+        if self._accounts is not None:
+            await self._accounts.close()
+            self._accounts = None
         if self._store is not None:
             await self._store.close()
             self._store = None
@@ -132,9 +140,7 @@ class Server:
         if self._fleet is not None:
             await self._fleet.start()
         app = self._make_app(self._sockets)
-        if relays is not None:
-            credentials = TurnCredentials(relays, self.hub, load_token(settings.state_dir / TOKEN_FILE))
-            app.router.add_get("/api/turn-credentials", credentials.get)
+        app.add_routes(self._make_api(self.hub, self._sockets, relays, origins).routes())
         token = load_token(settings.state_dir / TOKEN_FILE)
         numbers = Numbers(self.gate, self.hub, self._sockets, self._turn_core, token)
         app.router.add_get("/metrics", numbers.get)
@@ -144,19 +150,47 @@ class Server:
             keepalive_timeout=settings.keepalive_seconds,
             lingering_time=2.0,
             shutdown_timeout=2.0,
+            auto_decompress=False,  # nobody here takes compressed bodies, so nobody is made to unpack one
         )
         await self._runner.setup()
         port = self._port = await self._listen(self._runner)
         self._watcher = asyncio.create_task(self._watch(), name="certificate watch")
         certificates = self._certificates
+        url = public_url(settings, port)
         return Ready(
-            url=public_url(settings, port),
+            url=url,
             local_url=self._local_url(port),
             port=port,
             ca=certificates.authority_path if certificates else None,
             fingerprint=certificates.authority.fingerprint if certificates else None,
+            account_link=await self._invitation(url),
             turn=_turn_ports(turn, port if self._context is not None else None),
         )
+
+    def _make_api(
+        self, hub: Hub, sockets: HubSockets, relays: OwnRelay | Fleet | None, origins: frozenset[str]
+    ) -> Api:
+        settings = self._settings
+        secure = not settings.http or (settings.url or "").startswith("https://")
+        doorkeeper = Doorkeeper(
+            hub,
+            self._accounts,
+            load_token(settings.state_dir / TOKEN_FILE),
+            Cookies(secure=secure),
+            origins,
+            secure,
+        )
+        return Api(doorkeeper, hub, sockets.operate, relays)
+
+    async def _invitation(self, url: str) -> str | None:
+        """The link that makes the first account, until there is one: there is no default password to know."""
+        if self._accounts is None:
+            return None
+        names = await self._accounts.ask(lambda book: book.names())
+        if names:
+            return None
+        token = await self._accounts.ask(lambda book: book.invite(None, clock.wall()))
+        return f"{url}/account#{token}"
 
     def _make_relays(self) -> OwnRelay | Fleet | None:
         settings = self._settings
@@ -205,7 +239,10 @@ class Server:
     def _open_store(self) -> RoomStore:
         path = self._settings.state_dir / "rooms.sqlite3"
         try:
-            return RoomStore(path)
+            store = RoomStore(path)
+            if self._settings.accounts:
+                self._accounts = Accounts(path)
+            return store
         except sqlite3.Error as error:
             raise ServerError(
                 f"{path} cannot be used ({error}). Make its folder writable, or delete the file."
@@ -224,6 +261,7 @@ class Server:
                 web.get("/p/{link_id}", pages.page("presenter")),
                 web.get("/operator", pages.page("operator")),
                 web.get("/deck", pages.page("deck")),
+                *([web.get("/account", pages.page("account"))] if self._settings.accounts else []),
                 web.get("/assets/{name}", pages.asset),
                 web.get("/healthz", _healthy),
                 web.get("/readyz", _healthy),

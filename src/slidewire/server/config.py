@@ -28,6 +28,8 @@ class ServerSettings:
     """Plain HTTP, for behind a proxy: on loopback addresses only."""
     http_anywhere: bool = False
     """… and on any address. Phones refuse the app's sealing there: browsers want a secure context."""
+    accounts: bool = False
+    """Operators of the server sign in: for one that stands somewhere. `up` is run by whoever sits before it."""
     turn: bool = True
     """STUN and TURN as well, for the rooms of this server."""
     turn_port: int = 3478

@@ -149,7 +149,16 @@ class Refused:
     retry_after: float | None = None
 
 
-Event = Opened | Joined | Resumed | IceServers | Received | Presence | LinksAdded | LinkRevoked | Lost | Refused
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The server's operator says something to everybody in the room. Nobody sealed it."""
+
+    text: str
+
+
+Event = (
+    Opened | Joined | Resumed | IceServers | Received | Presence | LinksAdded | LinkRevoked | Lost | Refused | Notice
+)
 
 
 class State(Enum):
@@ -423,6 +432,8 @@ class SignalingClient:
             case m.LinkRevoked():
                 self._links.pop(message.link, None)
                 self._events.append(LinkRevoked(message.link))
+            case m.Notice():
+                self._events.append(Notice(message.text))
             case _:
                 is_host, change = _PRESENCE[type(message)]
                 name = getattr(message, "name", "")

@@ -245,6 +245,39 @@ class Hub:
             return None
         return None if member is None else (member.room.code, member.id)
 
+    def rooms(self) -> list[Room]:
+        return list(self._rooms.values())
+
+    # --- what the server's operators may do ---------------------------------------------------------------------------
+
+    def kick(self, member: str, reason: str, now: float) -> bool:
+        """False: there is no such member."""
+        found = self._members.get(member)
+        if found is None:
+            return False
+        text = "The server's operator removed you"
+        self._expel(found, Code.REMOVED, f"{text}: {reason}" if reason else f"{text} from the room.", now)
+        return True
+
+    def broadcast(self, room: str, text: str, now: float) -> int | None:
+        """How many members it goes to; None: there is no such room."""
+        found = self._rooms.get(room)
+        if found is None:
+            return None
+        for member in found.members.values():
+            self._deliver(member, m.Notice, now, text=text)
+        return len(found.members)
+
+    def close_room(self, room: str, now: float) -> bool:
+        """As its host would. False: there is no such room."""
+        found = self._rooms.get(room)
+        if found is None:
+            return False
+        for link in found.links:
+            self._bury(link, found, Code.ROOM_ENDED)
+        self._end(found, now)
+        return True
+
     @property
     def room_count(self) -> int:
         return len(self._rooms)
@@ -440,10 +473,7 @@ class Hub:
         self._expel(member, Code.REMOVED, text, now)
 
     def _close_room(self, record: _Connection, message: m.CloseRoom, now: float) -> None:
-        room = _member(record).room
-        for link in room.links:
-            self._bury(link, room, Code.ROOM_ENDED)
-        self._end(room, now)
+        self.close_room(_member(record).room.code, now)
 
     # --- rooms, links, members ----------------------------------------------------------------------------------------
 

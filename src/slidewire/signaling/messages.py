@@ -273,6 +273,12 @@ class RoomEnded(_Numbered, frozen=True, tag="room_ended"):
     pass
 
 
+class Notice(_Numbered, frozen=True, tag="notice", kw_only=True):
+    """What the server's operator says to everybody in the room. It is not sealed."""
+
+    text: str
+
+
 class Error(_Answer, frozen=True, tag="error", kw_only=True):
     code: str
     message: str
@@ -292,6 +298,7 @@ NumberedMessage = (
     | HostLeft
     | RoomEnded
     | LinkRevoked
+    | Notice
 )
 ServerMessage = RoomOpened | Joined | Resumed | Pong | IceServers | LinksAdded | Error | NumberedMessage
 

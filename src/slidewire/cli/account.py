@@ -1,0 +1,91 @@
+"""`slidewire account`: who may run the server, for whoever has its state directory. It works on the file, whether the
+server runs or not, and never sees a password: an invitation is a link, and the page behind it asks for one."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from slidewire.cli.output import say_json
+
+if TYPE_CHECKING:
+    from slidewire.server.accounts import AccountBook
+
+_state_dir = click.option("--state-dir", type=click.Path(path_type=Path), help="Where the server keeps its rooms.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")
+
+
+@click.group()
+def account() -> None:
+    """Accounts of a server's operators: invite, list, remove."""
+
+
+@account.command()
+@click.argument("name", required=False)
+@click.option("--url", help="The server's address, for the link: https://SERVER.")
+@_state_dir
+@_json
+def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: bool) -> None:
+    """A link that makes an account, or gives the account NAME another password and ends its sessions."""
+    from slidewire.aio.clock import wall
+    from slidewire.server.accounts import Denied
+
+    with _opened(state_dir) as book:
+        try:
+            token = book.invite(name, wall())
+        except Denied:
+            _fail(f"There is no account {name}. Without a name, the link makes a new one.")
+    link = f"{(url or 'https://SERVER').rstrip('/')}/account#{token}"
+    if as_json:
+        say_json({"account": name, "link": link})
+    else:
+        click.echo(f"Good once, for a day:\n  {link}")
+
+
+@account.command("list")
+@_state_dir
+@_json
+def list_accounts(state_dir: Path | None, as_json: bool) -> None:
+    """The accounts there are."""
+    with _opened(state_dir) as book:
+        for name in book.names():
+            if as_json:
+                say_json({"account": name})
+            else:
+                click.echo(name)
+
+
+@account.command()
+@click.argument("name")
+@_state_dir
+def remove(name: str, state_dir: Path | None) -> None:
+    """Remove an account, its sessions and the API keys it made."""
+    with _opened(state_dir) as book:
+        if not book.remove(name):
+            _fail(f"There is no account {name}. slidewire account list shows those there are.")
+
+
+@contextlib.contextmanager
+def _opened(state_dir: Path | None) -> Iterator[AccountBook]:
+    from slidewire.aio.websocket_client import state_directory
+    from slidewire.server.accounts import AccountBook
+
+    path = (state_dir or state_directory()) / "rooms.sqlite3"
+    if not path.is_file():
+        _fail(f"No server has kept anything in {path.parent}. Give its --state-dir.")
+    try:
+        with contextlib.closing(AccountBook(path)) as book:
+            yield book
+    except sqlite3.Error as error:
+        _fail(f"{path} cannot be used: {error}.")
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(f"slidewire: {text}", err=True)
+    sys.exit(1)
