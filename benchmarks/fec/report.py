@@ -113,8 +113,16 @@ def picture(parts: Parts, path: Path) -> None:
     ):
         for name, points in curves.items():
             shown = [(100 * at, value) for at, value in points if at <= 1 and value > 0]
-            style = {"marker": "o", "linestyle": "none"} if name.startswith(("2-D", "RED")) else {"linewidth": 1.7}
-            axis.plot(*zip(*shown, strict=True), label=name, color=COLOURS[name], markersize=4, **style)
+            points_only = name.startswith(("2-D", "RED"))
+            axis.plot(
+                *zip(*shown, strict=True),
+                label=name,
+                color=COLOURS[name],
+                linewidth=1.7,
+                linestyle="none" if points_only else "--" if name == "interleaved" else "-",
+                marker="o" if points_only else None,
+                markersize=4,
+            )
         axis.set_yscale("log")
         axis.set_ylim(1e-6, 0.05)
         axis.set_xlim(0, 100)
