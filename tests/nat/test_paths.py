@@ -42,6 +42,9 @@ PICTURE_FOLLOWS = 2.0
 DIRECT_AGAIN = 3.0
 """Seconds from a path for messages to a direct path: an offer and its answer, ICE, DTLS and SCTP are some ten round
 trips, and an offer is not made more often than once a second."""
+CARRIES_AGAIN = JUDGED + 1.0 + NEW_SOCKET + ROUND_TRIP + 2 * BUSY
+"""Where nothing went through when the second socket was opened: TCP says SYN again after a second. SCTP and the first
+socket, which have been losing for longer, may take longer than that to try again."""
 TIME_TO_LIVE = 2.0
 PATIENCE = 40
 SLIDES = 250
@@ -299,8 +302,8 @@ async def test_nothing_goes_through_for_two_seconds(show: Show) -> None:
     await asyncio.sleep(start + 2.0 - time.monotonic())
     show.link(Weather(delay=ROUND_TRIP / 2))
     landed = await in_the_dark
-    keep(show, "two seconds of nothing: the tap after the first", landed.seconds - 1.0)
-    assert landed.text == "2 → 3" and landed.seconds < 1.0 + AT_ONCE + 0.1, landed
+    keep(show, "two seconds of nothing: from their end to the receipt", landed.seconds - 1.0)
+    assert landed.text == "2 → 3" and landed.seconds < CARRIES_AGAIN, landed
     landed = await show.speaker.tap()
     assert landed.text == "3 → 4" and landed.seconds < AT_ONCE, landed
     await show.speaker.look("after-the-blackout")

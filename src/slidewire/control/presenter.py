@@ -248,7 +248,11 @@ class PresenterSession:
         records = self.wire.open(data)
         if records is None:
             return
+        by = self.wire.paths.get(path)
+        was_dead = by is not None and not by.is_live(now)
         self.wire.hear(records, path, now)
+        if was_dead and by is not None and by.is_live(now):
+            self._send_intents(now)  # it carries again: what it swallowed need not wait for its repetition
         for record in records:
             match record:
                 case Met(nonce) if self.wire.introduction is not None:

@@ -91,6 +91,7 @@ export class Connection {
   #early: { intent: Intent; at: number }[] = []
   #fatal: { code: string; message: string } | null = null
   #over = false
+  #lived = true
   #reported = ''
   #wasConnected = false
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -211,6 +212,9 @@ export class Connection {
       this.#pumping = false
     }
     const now = this.now()
+    const lived = this.#lived
+    this.#lived = this.#session?.isLive(now) === true
+    if (this.#lived && !lived) this.#sayAgain(now)
     this.#report(now)
     clearTimeout(this.#timer)
     if (this.#over) return

@@ -198,7 +198,11 @@ export class PresenterSession {
   }
 
   receiveFrame(data: Uint8Array, path: string, now: number): void {
-    for (const record of this.#wire.receive(data, path, now)) {
+    const by = this.#wire.paths.get(path)
+    const wasDead = by && !isLive(by, now)
+    const records = this.#wire.receive(data, path, now)
+    if (wasDead && isLive(by, now)) this.#sendIntents(now) // what it swallowed need not wait for its repetition
+    for (const record of records) {
       switch (record.type) {
         case 'pong':
           this.#hostClock.learn(record.clock, record.stamp, now)
