@@ -43,6 +43,12 @@ def test_a_sieve_remembers_nobody() -> None:
     assert sieve.take(b"one", 100.0)
 
 
+def test_a_sieve_can_queue_instead_of_refusing() -> None:
+    sieve = Sieve(Rate(10, 2), b"key")
+    assert [sieve.queue(b"one", 5.0) for _ in range(5)] == pytest.approx([0, 0, 0.1, 0.2, 0.3])
+    assert sieve.queue(b"one", 6.0) == 0
+
+
 class TestBlocks:
     def blocks(self, **more: int) -> Blocks[str]:
         return Blocks(Rate(1, 3), first=10.0, longest=60.0, forgiven=100.0, **more)

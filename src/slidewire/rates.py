@@ -94,9 +94,19 @@ class Sieve:
         self._key = key
         self._full_at = array("d", bytes(8 * buckets))
 
-    def take(self, source: bytes, now: float) -> bool:
+    def _index(self, source: bytes) -> int:
         digest = hashlib.blake2b(source, digest_size=8, key=self._key).digest()
-        index = int.from_bytes(digest, "big") % len(self._full_at)
+        return int.from_bytes(digest, "big") % len(self._full_at)
+
+    def queue(self, source: bytes, now: float) -> float:
+        """Take in any case; answers how long to wait before using it, so that the rate is kept."""
+        index = self._index(source)
+        wait = self._rate.wait(self._full_at[index], now)
+        self._full_at[index] = max(self._full_at[index], now) + 1.0 / self._rate.per_second
+        return wait
+
+    def take(self, source: bytes, now: float) -> bool:
+        index = self._index(source)
         after = self._rate.take(self._full_at[index], now)
         if after is None:
             return False
@@ -195,6 +205,8 @@ class Blocks(Generic[K]):
 
 def plain_address(address: str) -> str:
     """Without the name of an interface, and IPv4 as such."""
+    if ":" not in address:
+        return address
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

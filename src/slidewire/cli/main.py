@@ -13,6 +13,7 @@ import click
 
 from slidewire import __version__
 from slidewire.cli.account import account
+from slidewire.cli.audit import audit
 from slidewire.cli.link import link
 from slidewire.cli.output import log_to_stderr
 from slidewire.cli.turn import credentials, turn
@@ -109,6 +110,7 @@ def main() -> None:
 
 
 main.add_command(account)
+main.add_command(audit)
 main.add_command(link)
 main.add_command(turn)
 main.add_command(credentials)

@@ -20,9 +20,10 @@ from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import Admission, Door, hello_link, session_name
 from slidewire.control.intents import Role
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
+from slidewire.host import happened
 from slidewire.host.decks.driver import DeckState, DeckStatus
 from slidewire.host.entry import Refusal, enter, is_let_in, let_in, send_away
-from slidewire.host.guest import Guest
+from slidewire.host.guest import Guest, LastClick
 from slidewire.host.limits import NOT_FOR_RANGES
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.operators import CommandError, Commands, RoomDescriber, describe_you, read_new_link
@@ -74,6 +75,8 @@ class HostAgent:
         self.signaling: Signaling | None = None
         self.ended = asyncio.Event()
         """An operator ended the show."""
+        self.audit: happened.Audit = happened.nobody
+        """Hears who did what."""
         self.guests: dict[int, Guest] = {}
         self._door = Door(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
@@ -89,7 +92,8 @@ class HostAgent:
                 "free_link": self._free_link,
                 "admit": self._admit_guest,
                 "end_show": self._end_show,
-            }
+            },
+            lambda guest, command: happened.command(self.audit, guest, self.guests, command),
         )
         self._ice_servers: list[IceServer] = []
         self._hosts: list[dict[str, Any]] = []
@@ -186,6 +190,7 @@ class HostAgent:
         admitted = self._door.receive_hello(data, monotonic())
         if admitted is None:
             log.info("a knock on link %s led nowhere: %s", hello_link(data), dict(self._door.counts))
+            self.audit("refused", what="a knock", link=hello_link(data))
             return
         if admitted.session is not None:
             guest = Guest(admitted.session, self.room.links[admitted.link_id], self)
@@ -220,14 +225,17 @@ class HostAgent:
         if not self._has_room(guest.link):
             self._counts["link_full"] += 1
             text = f"There are {PRESENTERS_PER_LINK} presenters by this link already. Ask the operator for another one."
+            happened.turned_away(self.audit, guest, "link_full")
             self._dismiss(guest, "link_full", text)
             return
         rule = enter(self.room.links[guest.link.id], guest.who.device, time.time())
         if isinstance(rule, Refusal):
+            happened.turned_away(self.audit, guest, rule.code)
             self._dismiss(guest, rule.code, rule.reason)
             return
         self._change_rule(rule)
         guest.admitted = is_let_in(rule, guest.who.device)
+        happened.joined(self.audit, guest)
         self._send_state(guest)
         self._announce_soon(_is_operator)
 
@@ -253,6 +261,9 @@ class HostAgent:
                 guest.follow(old)
                 old.session.withdraw()
                 self._forget(old)
+
+    def guest_clicked(self, guest: Guest, click: LastClick) -> None:
+        happened.clicked(self.audit, guest, click)
 
     def guest_changed(self, guest: Guest) -> None:
         self._announce_soon(_is_operator)
@@ -414,6 +425,7 @@ class HostAgent:
         """The show is over for good: its links end with it."""
         self.room.ended = True
         self.room.save()
+        self.audit("show_ended", room=self.room.code)
         for guest in self.guests.values():
             guest.say_goodbye("room_ended", "The host ended the show.")
         if self.signaling is not None:
@@ -432,6 +444,7 @@ class HostAgent:
 
     def _no_longer_here(self, guest: Guest) -> None:
         if self.guests.pop(guest.id, None) is not None:
+            happened.left(self.audit, guest)
             self._counts += guest.session.wire.counts
         self._pictures.forget(guest)
 

@@ -54,6 +54,7 @@ class Surroundings(Protocol):
     def guest_changed(self, guest: Guest) -> None:
         """Something an operator sees of this guest is different now."""
 
+    def guest_clicked(self, guest: Guest, click: LastClick) -> None: ...
     def guest_established(self, guest: Guest) -> None: ...
     def guest_pretended(self, guest: Guest) -> None: ...
 
@@ -152,6 +153,7 @@ class Guest:
             self.session.settle(sequence, outcome, monotonic())
         self.clicks += outcome.status is Status.PERFORMED
         self.last = LastClick(intent, outcome)
+        self._around.guest_clicked(self, self.last)
         self.drain()
         self._around.guest_changed(self)
 

@@ -152,8 +152,14 @@ class Commands:
 
     REMEMBERED = 64
 
-    def __init__(self, actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+    def __init__(
+        self,
+        actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]],
+        watch: Callable[[Guest, dict[str, Any]], Callable[[dict[str, Any]], None]] = lambda guest, command: _nothing,
+    ) -> None:
+        """`watch` hears of each command once, before it is done; what it returns hears the reply."""
         self._actions = actions
+        self._watch = watch
         self._replies: dict[tuple[int, int], dict[str, Any]] = {}
 
     def receive(self, guest: Guest, message: dict[str, Any]) -> dict[str, Any]:
@@ -163,9 +169,11 @@ class Commands:
             return {"type": "error", "code": "malformed", "message": "A command needs a number as its id."}
         key = (guest.id, id_)
         if key not in self._replies:
+            replied = self._watch(guest, message)
             self._replies[key] = {"type": "reply", "id": id_, **self._do(guest, message)}
             if len(self._replies) > self.REMEMBERED:
                 del self._replies[next(iter(self._replies))]
+            replied(self._replies[key])
         return self._replies[key]
 
     def _do(self, guest: Guest, message: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +193,10 @@ class Commands:
             return _error(error.code, str(error))
         except TooManyLinks as error:
             return _error("too_many_links", str(error))
+
+
+def _nothing(reply: dict[str, Any]) -> None:
+    pass
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

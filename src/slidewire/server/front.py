@@ -75,17 +75,21 @@ class FrontDoor:
         address = str(remote[0])
         if address not in self._proxies and not self._gate.knock(address, monotonic()):
             return None
-        return self._begin(self._port(remote), accepted)
+        wait = self._gate.turn_in(address, monotonic()) if self._context is not None else 0.0
+        return self._begin(self._port(remote), accepted, wait)
 
-    async def _begin(self, visitor: Visitor, accepted: socket.socket) -> None:
+    async def _begin(self, visitor: Visitor, accepted: socket.socket, wait: float) -> None:
         handshake = self._seconds if self._context is not None else None
         try:
+            if wait > 0:
+                await asyncio.sleep(wait)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: visitor, accepted, ssl=self._context, ssl_handshake_timeout=handshake
             )
         except OSError as error:  # ssl.SSLError is one
             log.debug("a client did not get through TLS: %s", error)
+            accepted.close()
             visitor.leave()
 
     def _left(self, remote: SocketAddress) -> None:

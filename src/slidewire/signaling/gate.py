@@ -28,6 +28,7 @@ class Gate:
         self._limits = limits
         self._told = told
         self._knocks = Sieve(limits.knocks, sieve_key)
+        self._handshakes = Sieve(limits.handshakes, sieve_key)
         self._requests: Buckets[str] = Buckets(limits.requests)
         self._blocks: Blocks[str] = Blocks(
             limits.tolerance,
@@ -59,6 +60,10 @@ class Gate:
         if not self._held[key]:
             del self._held[key]
         return False
+
+    def turn_in(self, address: str, now: float) -> float:
+        """Seconds that a connection which may stay should wait before TLS is begun with it."""
+        return self._handshakes.queue(address_key(address).encode(), now)
 
     def left(self, address: str) -> None:
         key = address_key(address)

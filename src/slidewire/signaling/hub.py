@@ -724,6 +724,8 @@ class Hub:
         address blocked."""
         self.counts["messages dropped"] += 1
         after = self._limits.flood.take(record.flood_full_at, now)
+        if self.gate.blocked_for(record.source, now):
+            after = None  # others of this address are flooding: it has had its tolerance
         if after is None:
             text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
             self.gate.offend(record.source, "a flood of messages", now, FLOOD)

@@ -28,6 +28,8 @@ class Limits:
 
     knocks: Rate = Rate(50, 500)
     """Connections of one address, before anything is known about them."""
+    handshakes: Rate = Rate(50, 50)
+    """… and how fast TLS is begun with them: a signature is dear. The others wait for their turn."""
     requests: Rate = Rate(100, 1000)
     """Requests of one address."""
     connections: Rate = Rate(20, 100)

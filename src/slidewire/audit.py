@@ -1,0 +1,292 @@
+"""Who did what: a log of one JSON object a line, each line bound to the one before it by its SHA-256.
+
+A line holds the hash of its predecessor (`prev`) and ends with its own (`hash`), made of every byte before that. So
+whoever changes, removes, inserts or reorders a line has to write every later line anew, and its last hash, the *head*,
+becomes another. That is all a chain can show: whoever can write the file can also write a new chain, or cut off its
+end. Against that helps a head that was noted elsewhere (`verify(…, head=…)` looks for it).
+
+A chain is a folder with one file a day. Old days are deleted on schedule, which the chain says, with the hash that the
+next line goes on from. A process that dies in the middle of a line leaves it torn: it is cut off when the log is opened
+again, and the chain says that, too. A line is handed to the system at once and to the disk when it likes: a program
+that crashes loses nothing, a computer that loses its power may lose the last seconds.
+
+Written are names, links' ids and labels, what was asked and what came of it; no secret, no slide's content, no address.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from slidewire.rates import Rate
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+START: Final = "0" * 64
+"""What the first line of all goes on from."""
+DAYS: Final = 30
+LINES: Final = Rate(50, 500)
+"""Who may click can make us write; what is more is counted (`unsaid`)."""
+_TAIL: Final = len(',"hash":""}') + 64
+_FIRST: Final = ("n", "time", "event")
+_LAST: Final = ("prev", "hash")
+_OWN: Final = frozenset((*_FIRST, *_LAST))
+
+
+class AuditError(Exception):
+    """The log cannot be written or read. One sentence, with the remedy."""
+
+
+def chained(number: int, time: str, event: str, fields: dict[str, Any], prev: str) -> tuple[bytes, str]:
+    """A line without its newline, and its hash."""
+    assert not _OWN & fields.keys()
+    body = _dump({"n": number, "time": time, "event": event, **fields, "prev": prev})
+    digest = hashlib.sha256(body).hexdigest()
+    return body[:-1] + f',"hash":"{digest}"}}'.encode(), digest
+
+
+def read_line(line: bytes) -> dict[str, Any] | None:
+    """None: it is no line of a chain, or not the one that was written."""
+    body, tail = line[:-_TAIL] + b"}", line[-_TAIL:]
+    if tail != f',"hash":"{hashlib.sha256(body).hexdigest()}"}}'.encode():
+        return None
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("n"), int) else None
+
+
+class AuditLog:
+    """Writes one chain of `folder`: the first that no other process is writing to."""
+
+    def __init__(self, folder: Path, wall: Callable[[], float], *, days: int = DAYS) -> None:
+        """Raises AuditError."""
+        self._wall = wall
+        self._days = days
+        self._file: IO[bytes] | None = None
+        self._day = ""
+        self._number, self._head = 0, START
+        self._full_at = 0.0
+        self._unsaid = 0
+        self._lock: IO[bytes] | None = None
+        try:
+            self.folder = self._take(folder)
+            self._recover()
+            self._delete_old()
+        except OSError as error:
+            raise AuditError(
+                f"The log of who did what cannot be written to {folder} ({error.strerror}). Make it writable, or start "
+                "with --audit-days 0 to have none."
+            ) from None
+
+    @property
+    def head(self) -> str:
+        return self._head
+
+    def write(self, event: str, /, **fields: Any) -> None:
+        """Raises OSError if the disk does not take it."""
+        now = self._wall()
+        full_at = LINES.take(self._full_at, now)
+        if full_at is None and event in _MANY:
+            self._unsaid += 1
+            return
+        self._full_at = self._full_at if full_at is None else full_at
+        if self._unsaid:
+            fields["unsaid"], self._unsaid = self._unsaid, 0
+        self._append(now, event, fields)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _append(self, now: float, event: str, fields: dict[str, Any]) -> None:
+        moment = datetime.fromtimestamp(now, UTC)
+        day = f"{moment:%Y-%m-%d}"
+        if day > self._day or self._file is None:
+            self._turn_page(max(day, self._day))
+        assert self._file is not None
+        stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line, head = chained(self._number + 1, stamp, event, fields, self._head)
+        self._file.write(line + b"\n")
+        self._file.flush()
+        self._number, self._head = self._number + 1, head
+
+    def _turn_page(self, day: str) -> None:
+        if self._file is not None:
+            self._file.close()
+        fresh = day != self._day
+        self._day = day
+        path = self.folder / f"{day}.jsonl"
+        path.touch(mode=0o600)
+        self._file = path.open("ab")
+        if fresh:
+            self._delete_old()
+
+    def _take(self, folder: Path) -> Path:
+        for number in range(1000):
+            chain = folder / str(number)
+            chain.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (chain / "lock").open("wb")
+            if fcntl is not None:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    lock.close()
+                    continue
+            self._lock = lock
+            return chain
+        raise AuditError(f"A thousand programs are writing to {folder} already.")
+
+    def _recover(self) -> None:
+        """Go on where the chain ends, and say what had to be cut off to do so."""
+        for path in reversed(_files(self.folder)):
+            data = path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            torn = data[whole:]
+            while whole and (last := read_line(data[data.rfind(b"\n", 0, whole - 1) + 1 : whole - 1])) is None:
+                # Not torn but wrong: it stays as it is, for `verify` to find, and the chain goes on from the last good.
+                whole = data.rfind(b"\n", 0, whole - 1) + 1
+            if torn:
+                with path.open("r+b") as file:
+                    file.truncate(len(data) - len(torn))
+            if whole:
+                assert last is not None
+                self._number, self._head, self._day = last["n"], last["hash"], path.stem
+            if torn:
+                facts = {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest()}
+                self._append(self._wall(), "torn_line_cut_off", facts)
+            if whole:
+                return
+
+    def _delete_old(self) -> None:
+        """What is older than it may be. The chain says from which hash the kept lines go on."""
+        oldest = datetime.fromtimestamp(self._wall() - self._days * 86_400, UTC)
+        for path in _files(self.folder):
+            if path.stem >= f"{oldest:%Y-%m-%d}" or path.stem == self._day:
+                continue
+            last = next((found for line in reversed(_lines(path)) if (found := read_line(line)) is not None), None)
+            path.unlink()
+            if last is not None:
+                self._append(self._wall(), "deleted_on_schedule", {"up_to": last["n"], "head": last["hash"]})
+
+
+_MANY: Final = frozenset({"clicked", "refused"})
+"""Events that somebody outside can cause at will."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a chain shows."""
+
+    lines: int = 0
+    first: int = 0
+    """The number of the first line there is."""
+    head: str = START
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What is no fault, but should be known."""
+    found_head: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+
+def verify(chain: Path, head: str | None = None) -> Verdict:
+    """`head`: one that was noted earlier; it must be the hash of one of these lines. Raises OSError."""
+    verdict, deleted, expected = Verdict(), set[str](), None
+    last: dict[str, Any] = {}
+    begins_with = START
+    for path in _files(chain):
+        data = path.read_bytes()
+        for at, line in enumerate(data.split(b"\n")[:-1], 1):
+            where = f"{path.name}, line {at}"
+            found = read_line(line)
+            if found is None:
+                verdict.faults.append(f"{where}: not as it was written")
+                expected = None
+                continue
+            if not verdict.lines:
+                verdict.first, begins_with = found["n"], found["prev"]
+            elif (found["prev"], found["n"]) != expected:
+                verdict.faults.append(f"{where}: does not follow the line before it")
+            if found["event"] == "deleted_on_schedule":
+                deleted.add(str(found.get("head")))
+            if found["event"] == "torn_line_cut_off":
+                verdict.notes.append(f"{where}: the program had died in the middle of a line")
+            verdict.lines += 1
+            verdict.head, last, expected = found["hash"], found, (found["hash"], found["n"] + 1)
+            verdict.found_head |= found["hash"] == head
+        if not data.endswith(b"\n") and data:
+            verdict.notes.append(f"{path.name}: its last line is torn; it is cut off when the log is written again")
+    if verdict.lines and begins_with != START and begins_with not in deleted:
+        verdict.faults.append(f"the beginning is missing: the first line is number {verdict.first}")
+    if head is not None and not verdict.found_head:
+        verdict.faults.append("the head that was noted is not in it: its end was cut off, or it was written anew")
+    if last and last["event"] != "log_closed":
+        verdict.notes.append("it does not end with an end: the program runs, has crashed, or lines were cut off")
+    return verdict
+
+
+def chains(folder: Path) -> list[Path]:
+    """All there are."""
+    return sorted((path for path in folder.glob("*") if path.is_dir() and _files(path)), key=lambda path: path.name)
+
+
+def records(chain: Path) -> Iterator[dict[str, Any]]:
+    """Every line that is as it was written."""
+    for path in _files(chain):
+        for line in _lines(path):
+            if (found := read_line(line)) is not None:
+                yield found
+
+
+def write_json(found: Iterable[dict[str, Any]], to: IO[str]) -> int:
+    count = 0
+    for record in found:
+        to.write(_dump(record).decode() + "\n")
+        count += 1
+    return count
+
+
+def write_csv(found: Iterable[dict[str, Any]], to: IO[str]) -> int:
+    """A column for each field that occurs. What a spreadsheet would run as a formula is made a text."""
+    rows = list(found)
+    between = dict.fromkeys(name for row in rows for name in row if name not in _OWN)
+    table = csv.DictWriter(to, [*_FIRST, *between, *_LAST], lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: _cell(value) for name, value in row.items()})
+    return len(rows)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _files(chain: Path) -> list[Path]:
+    return sorted(chain.glob("????-??-??.jsonl"))
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().split(b"\n")[:-1]
+
+
+def _dump(said: dict[str, Any]) -> bytes:
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
