@@ -12,9 +12,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 log = logging.getLogger(__name__)
+below = logging.getLogger(f"{__name__}.below")
+"""What the HTTP library says of what never became a request."""
+below.addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], http_exceptions.HttpProcessingError))
+)  # what a client got wrong is no error of ours: no traceback, and no address, in the log
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

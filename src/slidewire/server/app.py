@@ -18,7 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from slidewire.aio import clock
-from slidewire.aio.http import Pages, add_security_headers, one_shape_of_errors
+from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_errors
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
 from slidewire.server.accounts import Accounts
@@ -150,6 +150,7 @@ class Server:
             keepalive_timeout=settings.keepalive_seconds,
             lingering_time=2.0,
             shutdown_timeout=2.0,
+            logger=below,
             auto_decompress=False,  # nobody here takes compressed bodies, so nobody is made to unpack one
         )
         await self._runner.setup()

@@ -110,7 +110,8 @@ class Endpoint:
     status: int = 200
     faults: Sequence[Fault] = ()
     """Beyond those that its other columns bring with them."""
-    rate: Rate = ORDINARY
+    rate: Rate | None = None
+    """None: `ORDINARY`."""
 
     @property
     def guarded(self) -> bool:
@@ -139,7 +140,9 @@ class Rest:
     _keys: dict[int, Buckets[str]] = field(default_factory=dict)
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.route(row.method, row.path, self._handler(row)) for row in self.table]
+        # HEAD is not in the table.
+        head = {"GET": {"allow_head": False}}
+        return [web.route(row.method, row.path, self._handler(row), **head.get(row.method, {})) for row in self.table]
 
     def _handler(self, row: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -182,7 +185,8 @@ class Rest:
             buckets = self._keys.setdefault(key.per_minute, Buckets(Rate(key.per_minute / 60, key.per_minute)))
             who = key.id
         else:
-            buckets, who = self._asked.setdefault(row.rate, Buckets(row.rate)), address_key(address)
+            rate = row.rate or ORDINARY
+            buckets, who = self._asked.setdefault(rate, Buckets(rate)), address_key(address)
         wait = buckets.take(who, now)
         left["X-RateLimit-Remaining"] = str(buckets.left(who, now))
         if wait > 0:
