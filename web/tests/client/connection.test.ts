@@ -146,6 +146,8 @@ let connection: Connection
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: 1_700_000_000_000 })
   vi.stubGlobal('WebSocket', FakeSocket)
+  // This server takes no POST: what comes of one is in posts.test.ts, and a real one would take real time.
+  vi.stubGlobal('fetch', () => Promise.reject(new TypeError('There is no POST here.')))
   vi.stubGlobal('crypto', { subtle: counted, getRandomValues: crypto.getRandomValues.bind(crypto) })
   vi.stubGlobal('document', new EventTarget())
   vi.stubGlobal('navigator', {})
