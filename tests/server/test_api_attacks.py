@@ -307,7 +307,7 @@ class TestBodies:
 
     async def test_without_a_content_type(self, here: Office) -> None:
         for kind in (None, "application/octet-stream", "application/json; charset=utf-16", "text/json"):
-            headers = {} if kind is None else {"Content-Type": kind}
+            headers: dict[str, str] = {} if kind is None else {"Content-Type": kind}
             status, _, said = await raw(here, "POST", KEYS, json.dumps(NEW_KEY).encode(), headers)
             assert (status, json.loads(said)["code"]) == (415, "unsupported_media_type")
 

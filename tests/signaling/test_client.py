@@ -195,6 +195,13 @@ class TestRefusals:
         (lost,) = bench.hear(type="error", code="replaced", message="")
         assert isinstance(lost, c.Lost) and bench.core.state is c.State.WAITING
 
+    def test_what_the_servers_operator_says_cannot_draw_on_a_terminal(self) -> None:
+        bench = Bench(c.join(LINK, JOIN_TOKEN))
+        bench.enter(JOINED)
+        (notice,) = bench.hear(type="notice", n=1, text="At six \u2013 \u001b[2Jsee\nyou" + "!" * 500)
+        assert isinstance(notice, c.Notice) and notice.text.startswith("At six \u2013 \ufffd[2Jsee\ufffdyou!")
+        assert len(notice.text) == 200
+
     def test_the_end_of_the_show(self) -> None:
         bench = presenter()
         bench.enter(JOINED)

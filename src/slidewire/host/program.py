@@ -30,6 +30,7 @@ from slidewire.signaling.client import (
     LinkRevoked,
     LinksAdded,
     Lost,
+    Notice,
     Opened,
     Presence,
     Received,
@@ -178,6 +179,8 @@ class HostProgram:
                 )
             case Refused(code, message, final):
                 self._refused(code, message, final)
+            case Notice(text):
+                log.warning("the server's operator says: %s", text)
 
     def _inside(
         self,

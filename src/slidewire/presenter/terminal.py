@@ -27,7 +27,7 @@ from slidewire.presenter.lines import Line, LineError, read_line
 from slidewire.presenter.room import Sender, tell
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
-from slidewire.signaling.client import Event, Lost, Refused, SignalingClient
+from slidewire.signaling.client import Event, Lost, Notice, Refused, SignalingClient
 
 GIVE_UP_WAITING = 5.0
 """Seconds after the input's end within which every receipt has come, or was declared unknown."""
@@ -211,6 +211,8 @@ class TerminalPresenter:
                 print(f"{reason} Trying again in {retry_in:.1f} s.", file=sys.stderr)
             case Refused(code, message, True):
                 self._closed(code, message)
+            case Notice(text):
+                self._tell({"event": "notice", "text": text}, f"· The server's operator: {text}")
             case _:
                 pass
 

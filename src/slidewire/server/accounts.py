@@ -339,7 +339,7 @@ class Busy(Exception):
 
 
 class Accounts:
-    """The book in its thread; passwords in another, one at a time: a sign-in costs 64 MiB and a tenth of a second."""
+    """The book in its thread; passwords in another, one at a time: a sign-in costs 64 MiB and a part of a second."""
 
     def __init__(self, path: Path) -> None:
         self._book = AccountBook(path)

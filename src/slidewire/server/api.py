@@ -334,7 +334,7 @@ class Api:
         body: Accept = call.body
         self._check_failures(call)
         try:
-            # Before a tenth of a second is spent on the password.
+            # Before any work is spent on the password.
             await self._accounts.ask(lambda book: book.invited(body.invitation, wall()))
             hashed = await self._accounts.hash(body.password)
             session = await self._accounts.ask(lambda book: book.accept(body.invitation, body.name, hashed, wall()))

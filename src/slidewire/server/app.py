@@ -168,9 +168,7 @@ class Server:
             turn=_turn_ports(turn, port if self._context is not None else None),
         )
 
-    def _make_api(
-        self, hub: Hub, sockets: HubSockets, relays: OwnRelay | Fleet | None, origins: frozenset[str]
-    ) -> Api:
+    def _make_api(self, hub: Hub, sockets: HubSockets, relays: OwnRelay | Fleet | None, origins: frozenset[str]) -> Api:
         settings = self._settings
         secure = not settings.http or (settings.url or "").startswith("https://")
         doorkeeper = Doorkeeper(
@@ -254,6 +252,8 @@ class Server:
         trust = TrustPages(self._certificates)
         app = web.Application(middlewares=[guard(self.gate, self._proxies), one_shape_of_errors])
         app.on_response_prepare.append(add_security_headers)
+        if self._settings.tls_cert is not None:
+            app.on_response_prepare.append(_keep_to_tls)
         app.add_routes(
             [
                 web.get("/", welcome),
@@ -330,6 +330,11 @@ def _turn_ports(turn: TurnReady | None, tls: int | None) -> dict[str, int | None
     if turn is None:
         return {"udp": None, "tcp": None, "tls": None}
     return {"udp": turn.udp, "tcp": turn.tcp, "tls": tls}
+
+
+async def _keep_to_tls(request: web.Request, response: web.StreamResponse) -> None:
+    """RFC 6797. Not with a certificate of our own making: whoever has to click a warning away could not any more."""
+    response.headers["Strict-Transport-Security"] = "max-age=2592000"
 
 
 async def _healthy(request: web.Request) -> web.Response:

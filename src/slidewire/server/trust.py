@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
 from importlib.resources import files
+from typing import Final
 
 from aiohttp import web
 
 from slidewire.server.certificates import LocalCertificates
 
+_STYLE: Final = (files("slidewire.server") / "slidewire.css").read_bytes()
+_STYLE_INTEGRITY: Final = f"sha384-{base64.b64encode(hashlib.sha384(_STYLE).digest()).decode()}"
+
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><link rel="stylesheet" href="/slidewire.css"></head><body><main>
+<title>{title}</title><link rel="stylesheet" href="/slidewire.css" integrity="{integrity}"></head><body><main>
 """
 _FOOT = "</main></body></html>\n"
 
@@ -66,7 +72,7 @@ browser warns about it, tell the server's operator.</p>
 
 
 def _page(title: str, body: str, status: int = 200) -> web.Response:
-    text = _HEAD.format(title=escape(title)) + body + _FOOT
+    text = _HEAD.format(title=escape(title), integrity=_STYLE_INTEGRITY) + body + _FOOT
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
 
@@ -107,5 +113,4 @@ class TrustPages:
 
 
 async def _style(request: web.Request) -> web.Response:
-    text = (files("slidewire.server") / "slidewire.css").read_text()
-    return web.Response(text=text, content_type="text/css", charset="utf-8")
+    return web.Response(body=_STYLE, content_type="text/css", charset="utf-8")

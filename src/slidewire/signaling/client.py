@@ -161,6 +161,11 @@ Event = (
 )
 
 
+def _printable(text: str) -> str:
+    """What ends up in terminals and logs, and nobody sealed: no line of its own, no escape sequence."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:200])
+
+
 class State(Enum):
     IDLE = auto()
     WAITING = auto()
@@ -433,7 +438,7 @@ class SignalingClient:
                 self._links.pop(message.link, None)
                 self._events.append(LinkRevoked(message.link))
             case m.Notice():
-                self._events.append(Notice(message.text))
+                self._events.append(Notice(_printable(message.text)))
             case _:
                 is_host, change = _PRESENCE[type(message)]
                 name = getattr(message, "name", "")
