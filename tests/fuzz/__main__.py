@@ -1,7 +1,9 @@
-"""Hunt for inputs that the STUN and TURN code does not survive.
+"""Hunt for inputs that our readers and the minds behind them do not survive.
 
     python -m tests.fuzz codec --seconds 3600
     python -m tests.fuzz core --seconds 3600 --seed 12345
+    python -m tests.fuzz signaling --seconds 3600
+    python -m tests.fuzz control --seconds 3600
 
 Every input comes from a seed, which is said when something goes wrong; the same seed makes the same play again
 (`--plays 1`). Exit code 1 if anything was found.
@@ -18,9 +20,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import codec, core
+from tests.fuzz import codec, control, core, signaling
 
-TARGETS: Final[dict[str, Callable[[int], int]]] = {"codec": codec.run, "core": core.run}
+TARGETS: Final[dict[str, Callable[[int], int]]] = {
+    "codec": codec.run,
+    "core": core.run,
+    "signaling": signaling.run,
+    "control": control.run,
+}
 _WARM_SECONDS: Final = 5.0
 _GROWTH: Final = 16 << 20
 """How much larger the process may be at the end than when it was warm."""

@@ -110,3 +110,28 @@ async def test_a_repeated_command_is_written_down_once(log: AuditLog) -> None:
     await server.close()
     log.close()
     assert [record["event"] for record in records(log.folder)].count("link_made") == 1
+
+
+async def test_half_a_character_in_what_somebody_says_stops_nobody(log: AuditLog) -> None:
+    """JSON can name half a character, UTF-8 cannot: what is repeated of it must not fail where it is sent."""
+    server, agent = await a_show(log)
+    click, run = agent.room.first("p"), agent.room.first("operator")
+    eve, boss = server.add_presenter("m1", click, direct=False), server.add_presenter("m2", run, direct=False)
+    await eve.ready()
+    await boss.ready()
+    session = eve.connection._session
+    assert session is not None
+    for said in (
+        {"type": "picture", "id": "\ud800"},
+        {"type": "\udfff"},
+        {"type": "command", "id": 1, "name": "\ud800"},
+    ):
+        guest = next(guest for guest in agent.guests.values() if guest.link.id == click.id)
+        agent.message_arrived(guest, said)
+    await command(boss, name="make_link", label="\ud800Guest")
+    await boss.until(lambda: len(agent.room.links) == 4)
+    assert list(agent.room.links.values())[-1].label in ("Guest", "?Guest")
+    assert (await eve.tap(NEXT)).status is Status.PERFORMED
+    await server.close()
+    log.close()
+    assert verify(log.folder).ok

@@ -31,8 +31,8 @@ class SharedPort:
         seconds: float,
         left: Callable[[SocketAddress], None] = lambda remote: None,
     ) -> None:
-        """`seconds`: how long the first byte may take. `left` hears of each connection once, when it has gone or is
-        TURN's."""
+        """`seconds`: how long the first byte may take, and, twice that, until something is read that was written. `left`
+        hears of each connection once, when it has gone or is TURN's."""
         self.http = http
         self.streams = streams
         self.is_tls = is_tls
@@ -99,11 +99,14 @@ class Visitor(asyncio.Protocol):
         return self._http.eof_received() if self._http is not None else None
 
     def pause_writing(self) -> None:
+        """It does not read. For a while that is its network; then it only holds what it does not take."""
         if self._http is not None:
             self._http.pause_writing()
+            self._patience = asyncio.get_running_loop().call_later(2 * self._port.seconds, self.abort)
 
     def resume_writing(self) -> None:
         if self._http is not None:
+            self._decided()
             self._http.resume_writing()
 
     def abort(self) -> None:

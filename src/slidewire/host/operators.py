@@ -38,7 +38,7 @@ def read_new_link(command: dict[str, Any], wall: float) -> dict[str, Any]:
     label = command.get("label", "")
     if not isinstance(label, str):
         raise CommandError("malformed", "A link's label is a text.")
-    rule: dict[str, Any] = {"role": role, "label": label.strip()[:60]}
+    rule: dict[str, Any] = {"role": role, "label": _printable(label)}
     for name, field in (("opens_in", "not_before"), ("expires_in", "expires")):
         seconds = command.get(name)
         if seconds is not None and not (type(seconds) in (int, float) and 0 < seconds <= LONGEST):
@@ -58,6 +58,10 @@ def read_new_link(command: dict[str, Any], wall: float) -> dict[str, Any]:
         if not isinstance(rule[name], bool):
             raise CommandError("malformed", f"{name} is true or false.")
     return rule
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable()).strip()[:60]
 
 
 def describe_link(rule: LinkRule, server: str) -> dict[str, Any]:

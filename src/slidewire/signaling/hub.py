@@ -317,6 +317,7 @@ class Hub:
             raise _Refusal(Code.ROOM_FULL, text)
         if not self._has_space_for(room, message.links):
             raise _Refusal(Code.ROOM_FULL, self._links_full())
+        self._refuse_if_full()
         self._rooms[room.code] = room
         room.idle_until = None
         refused = self._add_to(room, message.links)
@@ -359,6 +360,7 @@ class Hub:
         if link.expires is not None and self._wall() >= link.expires:
             text = "This link has expired. Ask the host for a new one."
             raise _Refusal(Code.LINK_EXPIRED, text)
+        self._refuse_if_full()
         self._take_join(room, link.id, now)
         if len(room.presenters()) >= self._limits.presenters_per_room:
             text = f"This room is full: {self._limits.presenters_per_room} presenters are in it."
@@ -478,9 +480,6 @@ class Hub:
     # --- rooms, links, members ----------------------------------------------------------------------------------------
 
     def _enter(self, record: _Connection, room: Room, role: Role, name: str, link: str) -> Member:
-        if len(self._members) >= self._limits.members:
-            text = "This server has as many people as it can take. Try again in a minute."
-            raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
         member = Member(self._new_member_id(), room, role, name, link, None, mailbox=Mailbox(self._space))
         self._connects(member, record)
         room.members[member.id] = self._members[member.id] = member
@@ -571,6 +570,11 @@ class Hub:
         self.gate.offend(record.source, "too many failed proofs", now)
         text = "Too many links that do not work came from this address. Wait a little, then try again."
         raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
+
+    def _refuse_if_full(self) -> None:
+        if len(self._members) >= self._limits.members:
+            text = "This server has as many people as it can take. Try again in a minute."
+            raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
 
     def _take_join(self, room: Room, link: str, now: float) -> None:
         rate, full_at = self._limits.link_joins, room.joins_full_at.get(link, now)
