@@ -31,8 +31,8 @@ class SharedPort:
         seconds: float,
         left: Callable[[SocketAddress], None] = lambda remote: None,
     ) -> None:
-        """`seconds`: how long the first byte may take, and, twice that, until something is read that was written. `left`
-        hears of each connection once, when it has gone or is TURN's."""
+        """`seconds`: how long the first byte may take, and, twice that, until something is read that was written.
+        `left` hears of each connection once, when it has gone or is TURN's."""
         self.http = http
         self.streams = streams
         self.is_tls = is_tls

@@ -254,7 +254,7 @@ test('a new session names the one it replaces, so that the host lets no late tap
   next()
   await until(() => sessions() === 2)
   expect(main.meetings.map((twin) => twin.introduced?.replaces)).toEqual([undefined, main.names[0]])
-  expect(main.heard.map((said) => Object.keys(said).sort())).toEqual([['commit', 'v'], ['commit', 'v']])
+  expect(main.heard.map((said) => Object.keys(said).toSorted())).toEqual([['commit', 'v'], ['commit', 'v']])
   expect(main.names[0]).toHaveLength(22)
 })
 
