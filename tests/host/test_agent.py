@@ -10,6 +10,7 @@ import pytest
 from slidewire.aio.clock import monotonic
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
+from slidewire.control.privacy import Privacy
 from slidewire.host.agent import HostAgent
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
@@ -21,6 +22,13 @@ from slidewire.testing.deck import MemoryDeck
 NEXT = Intent(Verb.NEXT)
 COMMAND_IDS = itertools.count(1)
 SERVER = "https://clicker.example"
+OWN = "clicker.example"
+CANDIDATE = "candidate:1 1 udp 1 198.51.100.7 50000 typ host"
+DESCRIPTION = (
+    "a=candidate:1 1 udp 1 192.168.1.7 50000 typ host\r\n"
+    "a=candidate:2 1 udp 1 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 9\r\n"
+    "a=candidate:3 1 udp 1 203.0.113.1 50000 typ relay raddr 198.51.100.7 rport 9\r\n"
+)
 
 
 class Carrier:
@@ -198,9 +206,7 @@ class NotingEngine:
     def __init__(self) -> None:
         self.peers: list[NotingPeer] = []
 
-    def create_peer(
-        self, ice_servers: Sequence[IceServer], events: PeerEvents, *, relay_only: bool = False
-    ) -> NotingPeer:
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> NotingPeer:
         self.peers.append(NotingPeer(events))
         return self.peers[-1]
 
@@ -232,13 +238,72 @@ async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: C
     session = presenter.connection._session
     assert session is not None
     for _ in range(2):
-        for message in ({"type": "offer", "sdp": "o"}, {"type": "candidate", "candidate": {"candidate": "c"}}):
+        for message in ({"type": "offer", "sdp": "o"}, {"type": "candidate", "candidate": {"candidate": CANDIDATE}}):
             session.send_message({**message, "generation": 1}, monotonic())
         presenter.connection._drain()
         answered = len(said) + 1
         await presenter.until(lambda answered=answered: len(said) >= answered)  # type: ignore[misc]
     assert said == 2 * [{"type": "answer", "generation": 1, "sdp": "answer"}]
-    assert [peer.candidates for peer in engine.peers] == [[{"candidate": "c"}]], "one peer, told once"
+    assert [peer.candidates for peer in engine.peers] == [[{"candidate": CANDIDATE}]], "one peer, told once"
+
+
+class Talker(NotingPeer):
+    """It says where it is as soon as it is asked."""
+
+    async def offer(self) -> str:
+        return DESCRIPTION
+
+    async def answer(self, sdp: str) -> str:
+        self.described = sdp
+        return DESCRIPTION
+
+    async def accept_answer(self, sdp: str) -> None:
+        self.described = sdp
+
+
+class TalkingEngine(NotingEngine):
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> Talker:
+        self.privacy, self.servers = privacy, ice_servers
+        self.peers.append(Talker(events))
+        return self.peers[-1]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("room", list(Privacy))
+@pytest.mark.parametrize("wanted", list(Privacy))
+@pytest.mark.parametrize("places", [("", ""), ("here", "here"), ("here", "there"), ("", "there")])
+async def test_the_stricter_end_decides_and_one_network_is_what_the_server_says(
+    carrier: Carrier, room: Privacy, wanted: Privacy, places: tuple[str, str]
+) -> None:
+    ours, theirs = TalkingEngine(), TalkingEngine()
+    agent = agent_of(carrier)
+    agent.engine, agent.privacy, agent.network = ours, room, places[0]
+    presenter = Presenter(carrier, agent.room.first("p"), "m1", engine=theirs)
+    presenter.connection._privacy_wanted = wanted
+    presenter.connection.joined([{"member": "h1", "name": "host"}], [], places[1])
+    await presenter.until(lambda: bool(theirs.peers) and hasattr(theirs.peers[-1], "described"))
+    policy = max(room, wanted, key=list(Privacy).index)
+    assert ours.privacy is theirs.privacy is policy
+    near = places == ("here", "here")
+    for end, said_near in ((ours, False), (theirs, near)):
+        told = end.peers[-1].described  # type: ignore[attr-defined]
+        # A presenter offers before it knows who is near: its local addresses stay with it.
+        assert ("192.168.1.7" in told) == (policy is Privacy.OPEN or (policy is Privacy.BALANCED and said_near))
+        assert ("198.51.100.7" in told) == (policy is not Privacy.PRIVATE)
+        assert "203.0.113.1" in told
+
+
+async def test_only_servers_that_the_host_knows_are_used_at_either_end(carrier: Carrier) -> None:
+    ours, theirs = TalkingEngine(), TalkingEngine()
+    agent = agent_of(carrier)
+    agent.engine, agent._ice_hosts, agent._hosts_allowed = ours, ("turn.example",), frozenset({OWN, "turn.example"})
+    told = [{"urls": [f"stun:{host}:3478"]} for host in (OWN, "turn.example", "evil.example")]
+    agent.opened("ROOM22", told, [])
+    presenter = Presenter(carrier, agent.room.first("p"), "m1", engine=theirs)
+    presenter.connection.joined([{"member": "h1", "name": "host"}], told)
+    await presenter.until(lambda: bool(ours.peers))
+    for end in (ours, theirs):
+        assert [server.urls for server in end.servers] == [(f"stun:{OWN}:3478",), ("stun:turn.example:3478",)]
+    assert agent.counts["ice_server_refused"] == presenter.connection.counts["ice_server_refused"] == 1
 
 
 async def test_a_message_by_way_of_the_server_is_answered_the_same_way(carrier: Carrier) -> None:

@@ -1,6 +1,6 @@
 """Through our own relay and nothing else, between real programs: over UDP, over TCP, and over TLS on the web's port.
 
-Host and speaker are told to use a relay only (`--ice-policy relay`), so that every byte of their data channels crosses
+Host and speaker are told to use a relay only (`--privacy private`), so that every byte of their data channels crosses
 the server's relay, twice: each end has an allocation of its own.
 """
 
@@ -73,7 +73,7 @@ class Show:
         served = await self.start(self.server, "serve", "--listen", self.server.address)
         ready = await served.ready()
         assert ready["turn"] == {"udp": 3478, "tcp": 3478, "tls": ready["port"]}
-        host = await self.start(self.host, "host", str(deck), "--ice-policy", "relay", "--server", ready["https"])
+        host = await self.start(self.host, "host", str(deck), "--privacy", "private", "--server", ready["https"])
         return str((await host.ready())["presenter_link"])
 
     async def start(self, machine: Machine, *arguments: str) -> Program:

@@ -8,6 +8,7 @@ import aioice.stun
 import pytest
 from aioice.ice import StunProtocol
 
+from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Peer, PeerEvents
 
@@ -19,7 +20,7 @@ class End:
         self.opened = asyncio.Event()
         self.closed = False
         self.peer: Peer = AiortcEngine().create_peer(
-            [], PeerEvents(opened=self._opened, received=lambda channel, data: None, closed=self._closed)
+            [], PeerEvents(opened=self._opened, received=lambda channel, data: None, closed=self._closed), Privacy.OPEN
         )
 
     def _opened(self, channel: Channel) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from slidewire.aio import clock
+from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerEvents
 from slidewire.rtc.gathering import HEAD_START, read_servers
@@ -32,7 +33,9 @@ class End:
         self.gathered = asyncio.Event()
         self.other: End | None = None
         events = PeerEvents(self.opened.add, self._received, lambda: None, self._candidate)
-        self.peer: Peer = AiortcEngine(tls).create_peer(servers, events, relay_only=relay_only)
+        self.peer: Peer = AiortcEngine(tls).create_peer(
+            servers, events, Privacy.PRIVATE if relay_only else Privacy.OPEN
+        )
 
     def _received(self, channel: Channel, data: bytes) -> None:
         self.received.put_nowait((channel, data))

@@ -694,8 +694,8 @@ async def test_frames_under_another_members_name_stay_whose_they_are(server: Dis
     assert {guest.id: guest.clicks for guest in agent.guests.values()} == clicks
 
 
-async def test_ice_servers_of_the_servers_own_choice_carry_only_what_is_sealed(server: DishonestServer) -> None:
-    """It may say which relays to use: then it sees lengths and times there as well, and nothing is performed by it."""
+async def test_ice_servers_of_the_servers_own_choice_are_not_used(server: DishonestServer) -> None:
+    """It would see lengths and times there as well, and have packets sent to where it likes."""
     agent = server.hosts["h1"]
     evil = [
         {"urls": "turn:127.0.0.1:9?transport=udp", "username": "u", "credential": "c"},
@@ -706,6 +706,9 @@ async def test_ice_servers_of_the_servers_own_choice_carry_only_what_is_sealed(s
     speaker.connection.joined([{"member": "h1", "name": "host"}], evil)
     assert (await speaker.tap(NEXT)).status is Status.PERFORMED
     assert performed(agent) == [NEXT]
+    assert agent.ice_servers() == []
+    assert agent.counts["ice_server_refused"] == 2
+    assert speaker.connection.counts["ice_server_refused"] >= 2
 
 
 # Afterwards

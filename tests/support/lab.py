@@ -190,9 +190,16 @@ class Lab:
         self._open.callback(self._stop_forwarder)
 
     def machine(
-        self, name: str, weather: Weather | None = None, *, nat: Nat | None = None, address: str | None = None
+        self,
+        name: str,
+        weather: Weather | None = None,
+        *,
+        nat: Nat | None = None,
+        address: str | None = None,
+        inside: str = "198.51.100",
     ) -> Machine:
-        """A machine on the bridge, or behind a NAT of its own. Without weather it has a plain cable."""
+        """A machine on the bridge, or behind a NAT of its own, with a part of the net `inside`. Without weather it has
+        a plain cable."""
         number = len(self.machines) + 1
         address = address or f"203.0.113.{number * 10}"
         edge = self._namespace()
@@ -200,7 +207,7 @@ class Lab:
         edge.ip(f"addr add {address}/24 dev eth0", "link set eth0 up", f"route add default via {GATEWAY}")
         namespace = edge
         if nat is not None:
-            namespace, address = self._behind(edge, number, nat)
+            namespace, address = self._behind(edge, number, nat, inside)
         machine = Machine(name, namespace, address, link, self._folder)
         self.machines.append(machine)
         return machine
@@ -245,9 +252,9 @@ class Lab:
         link.set(weather)
         return link
 
-    def _behind(self, nat: Namespace, number: int, kind: Nat) -> tuple[Namespace, str]:
-        inside, net = self._namespace(), f"198.51.100.{number * 16}"
-        gateway, address = (f"{net.rpartition('.')[0]}.{number * 16 + host}" for host in (1, 2))
+    def _behind(self, nat: Namespace, number: int, kind: Nat, net: str) -> tuple[Namespace, str]:
+        inside = self._namespace()
+        gateway, address = (f"{net}.{number * 16 + host}" for host in (1, 2))
         nat.ip(
             f"link add lan0 type veth peer name eth0 netns {inside.pid}",
             f"addr add {gateway}/28 dev lan0",

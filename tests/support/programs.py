@@ -31,8 +31,9 @@ class Program:
         environment: Mapping[str, str] | None = None,
         name: str = "program",
         within: Sequence[str] = (),
+        module: str = "slidewire.cli.main",
     ) -> Self:
-        """`within`: a command that runs the words behind it, on another machine perhaps."""
+        """`within`: a command that runs the words behind it, on another machine perhaps. `module`: another program."""
         errors = home / f"{name}.{os.urandom(3).hex()}.err"
         home.mkdir(parents=True, exist_ok=True)
         with errors.open("wb") as sink:
@@ -40,7 +41,7 @@ class Program:
                 *within,
                 sys.executable,
                 "-m",
-                "slidewire.cli.main",
+                module,
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -135,10 +136,17 @@ class Programs:
         environment: Mapping[str, str] | None = None,
         json: bool = True,
         within: Sequence[str] = (),
+        module: str = "slidewire.cli.main",
     ) -> Program:
         flags = ["--json"] if json else []
         program = await Program.start(
-            *arguments, *flags, home=self.home, environment=environment, name=arguments[0], within=within
+            *arguments,
+            *flags,
+            home=self.home,
+            environment=environment,
+            name=arguments[0],
+            within=within,
+            module=module,
         )
         self._running.append(program)
         return program

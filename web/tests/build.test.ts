@@ -25,23 +25,28 @@ test('the presenter page is one script of at most 15 KB and one style sheet of a
   expect(size(styles)).toBeLessThanOrEqual(5 * 1024)
 })
 
-test('what the presenter page loads once it is connected is one module of at most 4 KB more', () => {
-  const pages = ['presenter', 'operator', 'deck'].map(page).join()
+test('what comes behind it: the direct connection in at most 3 KB, and the rest of the page in at most 4 KB', () => {
+  const pages = ['presenter', 'operator', 'deck', 'leaktest'].map(page).join()
   const later = files.filter(({ name }) => name.endsWith('.js') && !pages.includes(name))
-  expect(later.map(({ name }) => name.replace(/-[^-]*$/, ''))).toEqual(['assets/rest'])
-  expect(size(later)).toBeLessThanOrEqual(4 * 1024)
+  const named = (what: string): typeof later => later.filter(({ name }) => name.startsWith(`assets/${what}-`))
+  expect(later.length).toBe(named('peer').length + named('rest').length)
+  for (const { compressed } of named('peer')) expect(compressed).toBeLessThanOrEqual(3 * 1024)
+  expect(size(named('rest'))).toBeLessThanOrEqual(4 * 1024)
   const [first] = assets('presenter', '.js')
-  // Asked for again after a failure it needs another address, because browsers remember failures by it.
-  expect(readFileSync(join(dist, first?.name ?? ''), 'utf8')).toMatch(/import\(["'`]\.\/rest-[\w-]+\.js["'`]\+importQuery\)/)
+  // Asked for again after a failure they need another address, because browsers remember failures by it.
+  for (const what of ['peer', 'rest']) {
+    const asked = new RegExp(`import\\(["'\`]\\./${what}-[\\w-]+\\.js["'\`]\\+importQuery\\)`)
+    expect(readFileSync(join(dist, first?.name ?? ''), 'utf8')).toMatch(asked)
+  }
 })
 
-test.each(['presenter', 'operator', 'deck'])('the %s page asks for its script first, and runs it when all of it is there', (name) => {
+test.each(['presenter', 'operator', 'deck', 'leaktest'])('the %s page asks for its script first, and runs it when all of it is there', (name) => {
   const [, first] = /<link [^>]*href="([^"]*\.(?:js|css))"/.exec(page(name)) ?? []
   expect(first).toMatch(/\.js$/)
   expect(page(name)).toMatch(new RegExp(`<script async type="module" crossorigin src="${first}"></script></body>\\s*</html>\\s*$`))
 })
 
-test.each(['presenter', 'operator', 'deck'])('the %s page has nothing inline and asks nobody else for anything', (name) => {
+test.each(['presenter', 'operator', 'deck', 'leaktest'])('the %s page has nothing inline and asks nobody else for anything', (name) => {
   expect(assets(name, '.js').length).toBe(1)
   expect(page(name)).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:|data:/i)
   expect([...page(name).matchAll(/(?:src|href)="([^"]*)"/g)].every(([, url]) => /^\/assets\/[\w.-]+$/.test(url ?? ''))).toBe(true)

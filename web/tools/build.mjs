@@ -1,4 +1,4 @@
-/* Builds the three pages into dist/, each on its own: nobody opens two of them on one phone, and a page in one piece is
+/* Builds the pages into dist/, each on its own: nobody opens two of them on one phone, and a page in one piece is
  * smaller than two pieces that fit together. No source maps, nothing inlined (the pages run under a strict content
  * security policy), and a .gz beside everything a browser asks for, so that the server only has to pick a file. */
 
@@ -55,7 +55,7 @@ const withQuery = (code) => code.replace(/\bimport\((["'`])(\.\/[^"'`]+)\1\)/g, 
 /** Builds into `dist`, which is emptied first. Says what is there, and how large it is for who downloads it. */
 export async function buildPages(dist) {
   rmSync(dist, { recursive: true, force: true })
-  for (const page of ['presenter', 'operator', 'deck']) {
+  for (const page of ['presenter', 'operator', 'deck', 'leaktest']) {
     await build({
       root,
       base: '/',

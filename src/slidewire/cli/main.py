@@ -14,6 +14,7 @@ import click
 from slidewire import __version__
 from slidewire.cli.account import account
 from slidewire.cli.audit import audit
+from slidewire.cli.leaktest import leaktest
 from slidewire.cli.link import link
 from slidewire.cli.output import log_to_stderr
 from slidewire.cli.turn import credentials, turn
@@ -72,13 +73,15 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_ice_policy = click.option(
-    "--ice-policy",
-    type=click.Choice(["all", "relay"]),
-    default="all",
-    show_default=True,
-    help="relay: through a relay only, so that nobody learns where the other is.",
-)
+PRIVACY = click.Choice(["open", "balanced", "private"])
+"""See control/privacy.py, which is not imported before it is needed."""
+
+
+def _ice_host(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if "/" in value or value.startswith(("stun:", "turn:", "stuns:", "turns:")):
+            raise click.BadParameter(f"{value} is not HOST or HOST:PORT, such as turn.example or turn.example:3478")
+    return values
 
 
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,7 +94,27 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--window", help="keys: the deck's window, as a pattern of its title."),
             click.option("--raise-window", is_flag=True, help="keys: bring the deck to the front instead of refusing."),
             click.option("--room", help="Open this room again, or join it as a further host."),
-            _ice_policy,
+            click.option(
+                "--privacy",
+                type=PRIVACY,
+                default="balanced",
+                show_default=True,
+                help="Who learns where somebody is. private: nobody, everything goes through a relay.",
+            ),
+            click.option(
+                "--ice-server",
+                multiple=True,
+                metavar="HOST[:PORT]",
+                callback=_ice_host,
+                help="A STUN or TURN server that may be used besides the server's own.",
+            ),
+            click.option(
+                "--audit-days",
+                default=30,
+                show_default=True,
+                type=click.IntRange(0, 3650),
+                help="How long the log of who did what is kept. 0: there is none.",
+            ),
         ]
     ):
         command = option(command)
@@ -112,6 +135,7 @@ def main() -> None:
 main.add_command(account)
 main.add_command(audit)
 main.add_command(link)
+main.add_command(leaktest)
 main.add_command(turn)
 main.add_command(credentials)
 
@@ -176,14 +200,15 @@ def host(deck: Path | None, server: str, ca: Path | None, as_json: bool, verbose
 @click.option("--ca", type=FILE, help="Trust this authority as well (PEM).")
 @click.option("--name", default="", help="Shown to the operator.")
 @click.option("--no-direct", is_flag=True, help="Stay on the path through the server.")
-@_ice_policy
+@click.option("--privacy", type=PRIVACY, help="Stricter than the room's own, if that shall be.")
 @_common
 def present(
-    link: str, ca: Path | None, name: str, no_direct: bool, ice_policy: str, as_json: bool, verbose: int
+    link: str, ca: Path | None, name: str, no_direct: bool, privacy: str | None, as_json: bool, verbose: int
 ) -> None:
     """A presenter in the terminal: reads one intent per line, such as next, goto 12 or laser 0.5 0.5."""
     from slidewire.aio.websocket_client import client_context
     from slidewire.control.links import parse_link
+    from slidewire.control.privacy import Privacy
     from slidewire.presenter.terminal import TerminalPresenter, read_stdin
     from slidewire.rtc.aiortc_engine import AiortcEngine
 
@@ -191,9 +216,9 @@ def present(
 
     async def work() -> None:
         engine = None if no_direct else AiortcEngine(client_context(ca))
-        relay_only = ice_policy == "relay"
+        wanted = Privacy(privacy or "open")
         presenter = TerminalPresenter(
-            parse_link(link), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout, relay_only=relay_only
+            parse_link(link), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout, privacy=wanted
         )
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         read_stdin(lines)
@@ -219,6 +244,7 @@ def _settings(options: dict[str, Any]) -> Any:
 
 def _host(deck: Path | None, options: dict[str, Any]) -> Any:
     from slidewire.cli.serving import HostOptions
+    from slidewire.control.privacy import Privacy
 
     return HostOptions(
         deck,
@@ -227,7 +253,9 @@ def _host(deck: Path | None, options: dict[str, Any]) -> Any:
         options["raise_window"],
         options["room"],
         options["state_dir"],
-        options["ice_policy"] == "relay",
+        Privacy(options["privacy"]),
+        options["ice_server"],
+        options["audit_days"],
     )
 
 

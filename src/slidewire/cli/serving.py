@@ -13,6 +13,7 @@ from typing import Any
 from slidewire.aio.websocket_client import client_context
 from slidewire.cli.output import print_qr, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
+from slidewire.control.privacy import Privacy
 from slidewire.host.choose import DRIVERS, has_desktop, make_deck
 from slidewire.host.decks.driver import Deck, DeckError
 from slidewire.host.program import HostProgram, HostReady
@@ -34,7 +35,9 @@ class HostOptions:
     raise_window: bool = False
     room: str | None = None
     state: Path | None = None
-    relay_only: bool = False
+    privacy: Privacy = Privacy.BALANCED
+    ice_hosts: tuple[str, ...] = ()
+    audit_days: int = 30
 
 
 async def serve(settings: ServerSettings, as_json: bool) -> None:
@@ -70,6 +73,11 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
     stop = stop_requested()
     if options.deck is None and options.driver == "auto":
         options = replace(options, driver="web")  # the demo deck: something to click on at once
+    if options.privacy is Privacy.PRIVATE:
+        log.warning(
+            "This computer is the server as well, and whoever has the link sees where that is. To keep the "
+            "host's address from presenters, run `slidewire serve` elsewhere and `slidewire host` here."
+        )
     server = Server(settings)
     started = await server.start()
     try:
@@ -101,7 +109,9 @@ def _program(server: str, options: HostOptions, ca: Path | None = None, connect_
         ca=ca,
         connect_to=connect_to,
         state=options.state,
-        relay_only=options.relay_only,
+        privacy=options.privacy,
+        ice_hosts=options.ice_hosts,
+        audit_days=options.audit_days,
     )
 
 

@@ -17,6 +17,7 @@ from slidewire.control.introduction import NONCE_BYTES, Introduction, commitment
 from slidewire.control.links import decode_base64url, encode_base64url
 from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
 from slidewire.control.presenter import PresenterSession
+from slidewire.control.privacy import Privacy, read_privacy
 from slidewire.control.rate import Bucket
 from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.wire import Wire
@@ -28,8 +29,6 @@ HELLOS_AT_ONCE = 100
 """New hellos by one link that a host answers. Every presenter of a hall comes back at once when a host restarts; who
 tries handshake after handshake until the words suit it comes no further than this."""
 _REMEMBERED_HELLOS = 256
-RELAY = "relay"
-"""What either end says in `ice` to have it the stricter way."""
 
 
 def prologue(link_id: str) -> bytes:
@@ -61,8 +60,10 @@ class Welcome:
     role: Role
     committed: bytes
     """The hash of the host's nonce."""
-    relay_only: bool
-    """Peer connections of this session go through a relay, and nothing is told of where either end is."""
+    privacy: Privacy
+    """The room's."""
+    ice_hosts: tuple[str, ...]
+    """Whose STUN and TURN servers may be used besides those of the signaling server's own host."""
     keys: TransportKeys = field(repr=False)
 
 
@@ -99,9 +100,14 @@ class PresenterHandshake:
             payload, keys = self._initiator.fork().read_message_2(data[1:])
             welcome = json.loads(payload)
             committed = decode_base64url(welcome["commit"])
-            relay_only = welcome.get("ice") == RELAY
             read = Welcome(
-                int(welcome["session"]), int(welcome["clock"]), Role(welcome["role"]), committed, relay_only, keys
+                int(welcome["session"]),
+                int(welcome["clock"]),
+                Role(welcome["role"]),
+                committed,
+                read_privacy(welcome.get("privacy"), absent=Privacy.BALANCED),
+                tuple(host for host in welcome.get("ice_hosts", ()) if isinstance(host, str)),
+                keys,
             )
         except (HandshakeError, ValueError, KeyError, TypeError):
             return None
@@ -115,7 +121,8 @@ class Admission:
 
     psk: bytes
     role: Role
-    relay_only: bool = False
+    privacy: Privacy = Privacy.BALANCED
+    ice_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +161,12 @@ class Door:
             return None
         responder = Responder(admission.psk, prologue(link_id), self._entropy(32))
         session_id, nonce = int.from_bytes(self._entropy(4), "big"), self._entropy(NONCE_BYTES)
-        answer = {"session": session_id, "clock": 0, "v": 1, "role": str(admission.role)}
+        answer: dict[str, object] = {"session": session_id, "clock": 0, "v": 1, "role": str(admission.role)}
         answer["commit"] = encode_base64url(commitment(nonce))
-        if admission.relay_only:
-            answer["ice"] = RELAY
+        if admission.privacy is not Privacy.BALANCED:
+            answer["privacy"] = str(admission.privacy)
+        if admission.ice_hosts:
+            answer["ice_hosts"] = admission.ice_hosts
         try:
             hello = read_object(responder.read_message_1(data[2 + len(link_id) :]))
             if not self._buckets.setdefault(link_id, Bucket(HELLOS_PER_SECOND, HELLOS_AT_ONCE)).take(now):

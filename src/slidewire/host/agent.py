@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from slidewire.aio.clock import monotonic
 from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import Admission, Door, hello_link, session_name
 from slidewire.control.intents import Role
+from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
 from slidewire.host import happened
 from slidewire.host.decks.driver import DeckState, DeckStatus
@@ -63,11 +64,24 @@ class Signaling(Protocol):
 
 class HostAgent:
     def __init__(
-        self, room: Room, server: str, stage: Stage, engine: Engine, name: str, *, relay_only: bool = False
+        self,
+        room: Room,
+        server: str,
+        stage: Stage,
+        engine: Engine,
+        name: str,
+        *,
+        privacy: Privacy = Privacy.BALANCED,
+        own_hosts: Collection[str] = (),
+        ice_hosts: Sequence[str] = (),
     ) -> None:
+        """`own_hosts`: the names of the server's own host. `ice_hosts`: whose STUN and TURN servers may be used besides
+        those there."""
         self.room = room
-        self.relay_only = relay_only
-        """Peer connections go through a relay at both ends: presenters are told so before they make one."""
+        self.privacy = privacy
+        """Presenters are told before they make a peer connection."""
+        self.network = ""
+        """Where we are, in the server's word for it: who says the same is there, too."""
         self.server = server
         self.stage = stage
         self.engine = engine
@@ -96,6 +110,9 @@ class HostAgent:
             lambda guest, command: happened.command(self.audit, guest, self.guests, command),
         )
         self._ice_servers: list[IceServer] = []
+        self._ice_hosts = tuple(ice_hosts)
+        self._hosts_allowed = frozenset((*own_hosts, *ice_hosts))
+        self._hosts_refused: set[str] = set()
         self._hosts: list[dict[str, Any]] = []
         self._version = 0
         self._started: float | None = None
@@ -140,12 +157,21 @@ class HostAgent:
         if self.room.code != room:
             self.room.code = room
             self.room.save()
-        self._ice_servers = read_ice_servers(ice_servers)
+        self.ice_servers_are(ice_servers)
         self._hosts = hosts
 
     def ice_servers_are(self, ice_servers: list[dict[str, Any]]) -> None:
         """For the next peers: a credential's end does not end what was allocated with it."""
-        self._ice_servers = read_ice_servers(ice_servers)
+        permitted, refused = permit_servers(ice_servers, self._hosts_allowed)
+        self._ice_servers = read_ice_servers(permitted)
+        self._counts["ice_server_refused"] += len(refused)
+        for host in set(refused) - self._hosts_refused:
+            self._hosts_refused.add(host)
+            log.warning(
+                "the server names %s for STUN or TURN, which is not its own host: it is not used. If you know it, "
+                "start this host with --ice-server %s.",
+                *(host, host),
+            )
 
     def members_are(self, members: set[str]) -> None:
         """The members the server has now. Guests it does not reach any more lose that path."""
@@ -208,9 +234,12 @@ class HostAgent:
         rule = self.room.links.get(link_id)
         if rule is None or not rule.is_good(time.time()):
             return None
-        return Admission(rule.link("").psk, rule.role, self.relay_only)
+        return Admission(rule.link("").psk, rule.role, self.privacy, self._ice_hosts)
 
     # What guests need
+
+    def count(self, what: str, times: int) -> None:
+        self._counts[what] += times
 
     def ice_servers(self) -> list[IceServer]:
         return self._ice_servers

@@ -14,16 +14,17 @@ from typing import Any, Protocol
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import RELAY
 from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed, Pretended
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
+from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.host.limits import permit_intent, permit_laser
 from slidewire.host.links import LinkRule
 from slidewire.host.stage import Stage
-from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents
+from slidewire.rtc.engine import Channel, Engine, IceServer, PeerError, PeerEvents
+from slidewire.rtc.guarded import GuardedPeer
 
 SIGNALING = "signaling"
 PEERS = 3
@@ -46,8 +47,10 @@ class Surroundings(Protocol):
     stage: Stage
     engine: Engine
 
-    relay_only: bool
+    privacy: Privacy
+    network: str
 
+    def count(self, what: str, times: int) -> None: ...
     def ice_servers(self) -> list[IceServer]: ...
     def send_signaling(self, member: str, data: bytes) -> None: ...
     def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None: ...
@@ -76,7 +79,7 @@ class Guest:
         self.has_left = False
         """It said so: the page was closed, and will not come back as this session."""
         self._around = around
-        self._peers: dict[int, Peer] = {}
+        self._peers: dict[int, GuardedPeer] = {}
         self._generation = 0
         self._answered: list[dict[str, Any]] = []
         """What was said to the newest offer: an answer, and candidates."""
@@ -229,7 +232,8 @@ class Guest:
             case "offer" if not self.admitted:
                 pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
             case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
-                self._receive_offer(generation, message["sdp"], message.get("ice") == RELAY)
+                wanted = read_privacy(message.get("privacy"), absent=Privacy.OPEN)
+                self._receive_offer(generation, message["sdp"], wanted, message.get("network"))
             case "candidate" if isinstance(generation, int):
                 self._receive_candidate(generation, message.get("candidate"))
             case "offer" | "candidate":
@@ -239,9 +243,9 @@ class Guest:
             case _:
                 self._around.message_arrived(self, message)
 
-    def _receive_offer(self, generation: int, sdp: str, relay_only: bool) -> None:
-        """Not a step of this waits, so that the candidates which come right behind the offer find their peer. It goes
-        through a relay if either end wants that."""
+    def _receive_offer(self, generation: int, sdp: str, wanted: Privacy, network: object) -> None:
+        """Not a step of this waits, so that the candidates which come right behind the offer find their peer. The
+        stricter end's privacy holds. Who names our network is on it: it cannot be guessed."""
         if generation <= self._generation:
             # Repeated, because the answer to it may have got lost; or overtaken by a newer one.
             for message in self._answered if generation == self._generation else ():
@@ -249,7 +253,7 @@ class Guest:
             return
         self._generation, self._answered, self._candidates = generation, [], set()
         self._drop_oldest_peers()
-        peer: Peer | None = None
+        peer: GuardedPeer | None = None
         opened: list[str] = []
 
         def channel_opened(channel: Channel) -> None:
@@ -274,22 +278,26 @@ class Guest:
         def candidate_found(candidate: dict[str, Any] | None) -> None:
             self._say({"type": "candidate", "generation": generation, "candidate": candidate})
 
-        peer = self._around.engine.create_peer(
+        peer = GuardedPeer(
+            self._around.engine,
             self._around.ice_servers(),
             PeerEvents(opened=channel_opened, received=received, closed=closed, candidate=candidate_found),
-            relay_only=relay_only or self._around.relay_only,
+            stricter(wanted, self._around.privacy),
+            lambda times: self._around.count("candidate_refused", times),
         )
+        peer.is_near = self._around.network != "" and network == self._around.network
         self._peers[generation] = peer
         self._working.start(self._answer(peer, generation, sdp))
 
-    async def _answer(self, peer: Peer, generation: int, sdp: str) -> None:
+    async def _answer(self, peer: GuardedPeer, generation: int, sdp: str) -> None:
         try:
             answer = await peer.answer(sdp)
         except PeerError as error:
             self._drop_peer(generation)
             self.send_message({"type": "error", "code": "offer_unusable", "message": str(error)})
             return
-        self._say({"type": "answer", "generation": generation, "sdp": answer})
+        here = {"network": self._around.network} if peer.is_near else {}
+        self._say({"type": "answer", "generation": generation, "sdp": answer, **here})
 
     def _say(self, message: dict[str, Any]) -> None:
         if message["generation"] == self._generation:

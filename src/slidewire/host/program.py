@@ -9,15 +9,19 @@ import asyncio
 import logging
 import secrets
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from slidewire.aio.clock import wall
 from slidewire.aio.websocket_client import SignalingSocket, state_directory
+from slidewire.audit import DAYS, AuditError, AuditLog
 from slidewire.control.links import encode_base64url
+from slidewire.control.privacy import Privacy
 from slidewire.host.agent import HostAgent
 from slidewire.host.decks.driver import Deck
 from slidewire.host.links import Room, RoomBook
@@ -98,14 +102,31 @@ class HostProgram:
         ca: Path | None = None,
         connect_to: str | None = None,
         state: Path | None = None,
-        relay_only: bool = False,
+        privacy: Privacy = Privacy.BALANCED,
+        ice_hosts: Sequence[str] = (),
+        audit_days: int = DAYS,
     ) -> None:
-        """`connect_to`: how this process reaches the server, if not at the address presenters are given."""
+        """`connect_to`: how this process reaches the server, if not at the address presenters are given. `ice_hosts`:
+        whose STUN and TURN servers may be used besides those on the server's own host."""
         self._room: Room = RoomBook((state or state_directory()) / "rooms").open(server, deck_name, room)
+        self._audit: AuditLog | None = None
+        if audit_days:
+            try:
+                self._audit = AuditLog((state or state_directory()) / "audit", wall, days=audit_days)
+            except AuditError as error:
+                raise HostError(str(error)) from None
         self._server = server
         self._agent = HostAgent(
-            self._room, server, Stage(deck, overlay), engine, socket.gethostname(), relay_only=relay_only
+            self._room,
+            server,
+            Stage(deck, overlay),
+            engine,
+            socket.gethostname(),
+            privacy=privacy,
+            own_hosts={urlsplit(url).hostname or "" for url in (server, connect_to or server)},
+            ice_hosts=ice_hosts,
         )
+        self._agent.audit = self._write_down
         first = messages.OpenRoom(
             v=messages.VERSION,
             room=self._room.code,
@@ -148,6 +169,22 @@ class HostProgram:
             self._agent.end_room()
         await self._agent.close()
         await self._socket.stop()
+        if self._audit is not None:
+            self._write_down("log_closed")
+            audit, self._audit = self._audit, None
+            if audit is not None:
+                audit.close()
+
+    def _write_down(self, event: str, /, **fields: Any) -> None:
+        """A full disk does not stop a show; that the log ends here is said."""
+        if self._audit is None:
+            return
+        try:
+            self._audit.write(event, **fields)
+        except OSError as error:
+            log.error("the log of who did what ends here: %s. Make space, and start again.", error.strerror)
+            self._audit.close()
+            self._audit = None
 
     def _receive(self, event: Event) -> None:
         match event:
@@ -156,6 +193,8 @@ class HostProgram:
                 self._say_refused(refused)
                 if not self._opened.done():
                     self._opened.set_result(None)
+                    good = ", ".join(f"{rule.id} ({rule.role})" for rule in self._room.good_links(wall()))
+                    self._write_down("show_started", room=room, deck=self._agent.stage.deck.driver, links=good)
                 log.info("room %s is open", room)
             case Resumed(room, member, hosts, members, ice_servers):
                 self._inside(room, member, hosts, members or [], ice_servers)
@@ -193,6 +232,7 @@ class HostProgram:
         self._hosts = {member: {"member": member, "name": self._agent.name, "away": False, "this": True}}
         for host in hosts:
             self._hosts[host.member] = {"member": host.member, "name": host.name, "away": host.away, "this": False}
+        self._agent.network = self._socket.client.network
         self._agent.opened(room, ice_servers, list(self._hosts.values()))
         self._agent.members_are({entry.member for entry in members if not entry.away})
 

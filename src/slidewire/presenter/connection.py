@@ -16,11 +16,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import RELAY, REPEAT_HELLO, PresenterHandshake, Welcome, session_name
+from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake, Welcome, session_name
 from slidewire.control.intents import Intent, Point
 from slidewire.control.introduction import NONCE_BYTES, Introduction
 from slidewire.control.links import Link
@@ -33,9 +34,11 @@ from slidewire.control.presenter import (
     ReceiptArrived,
     StateVersion,
 )
+from slidewire.control.privacy import Privacy, permit_servers, stricter
 from slidewire.control.seal import NO_SESSION, SEALED, WELCOME, peek_session
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
-from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents, read_ice_servers
+from slidewire.rtc.engine import Channel, Engine, PeerError, PeerEvents, read_ice_servers
+from slidewire.rtc.guarded import GuardedPeer
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,12 @@ SILENT_AFTER = 3.0
 """Seconds without any live path after which the presenter shakes hands anew."""
 SERVER_SILENT_AFTER = 1.5
 """Seconds without a PONG through the server after which its socket is looked at: it may have died without a word."""
+
+
+_REFUSED = {
+    "ice_server_refused": "the server names STUN or TURN servers that are neither its own nor the host's: not used",
+    "candidate_refused": "the host says addresses that the room's privacy forbids: they are not used",
+}
 
 
 @dataclass(slots=True)
@@ -77,27 +86,32 @@ class PresenterConnection:
         events: PresenterEvents,
         device: str | None = None,
         *,
-        relay_only: bool = False,
+        privacy: Privacy = Privacy.OPEN,
     ) -> None:
         """`engine` None: never a peer connection, signaling only. `device`: what this device calls itself to hosts.
-        `relay_only`: peer connections through a relay only, whatever the host says."""
+        `privacy`: what we want at least; the room's own may be stricter."""
         self.signaling: Signaling | None = None
         self.check_server: Callable[[], None] = lambda: None
         """Find out whether the socket to the server lives; asked again and again while nothing comes through it."""
         self._link = link
+        self._own_host = urlsplit(link.server).hostname or ""
         self._engine = engine
         self._name = name
         self._device = device
         self._events = events
         self._host: str | None = None
-        self._ice_servers: list[IceServer] = []
-        self._relay_wanted, self._relay_only = relay_only, relay_only
+        self._ice_servers: list[dict[str, Any]] = []
+        self._ice_hosts: tuple[str, ...] = ()
+        """Whose servers may be used besides those of the signaling server's own host, as the host says."""
+        self._network = ""
+        """Where we are, in the server's word for it."""
+        self._privacy_wanted, self._privacy = privacy, privacy
         self._handshake: PresenterHandshake | None = None
         self._asked = 0.0
         """When the first hello of this handshake was due."""
         self._next_hello = float("-inf")
         self._session: PresenterSession | None = None
-        self._peers: dict[int, Peer] = {}
+        self._peers: dict[int, GuardedPeer] = {}
         self._generation = 0
         self._offers = 0
         self._next_offer: float | None = None
@@ -173,9 +187,9 @@ class PresenterConnection:
 
     # From the server
 
-    def joined(self, hosts: list[dict[str, Any]], ice_servers: list[dict[str, Any]]) -> None:
+    def joined(self, hosts: list[dict[str, Any]], ice_servers: list[dict[str, Any]], network: str = "") -> None:
         """In the room (again). Talk to the first host that is there."""
-        self._ice_servers = read_ice_servers(ice_servers)
+        self._ice_servers, self._network = ice_servers, network
         present = [host for host in hosts if not host.get("away")]
         self._host_is(str(present[0]["member"]) if present else None)
         if not self._has_direct_path(monotonic()):
@@ -183,7 +197,7 @@ class PresenterConnection:
 
     def ice_servers_are(self, ice_servers: list[dict[str, Any]]) -> None:
         """For the next peer: a credential's end does not end what was allocated with it."""
-        self._ice_servers = read_ice_servers(ice_servers)
+        self._ice_servers = ice_servers
 
     def host_here(self, member: str) -> None:
         if self._host is None or self._host == member:
@@ -298,7 +312,8 @@ class PresenterConnection:
                 self._drop_peer(generation)
             self._counts += self._session.wire.counts
         self._session = attempt.session(welcome, now, self._asked)
-        self._relay_only = self._relay_wanted or welcome.relay_only
+        self._privacy = stricter(self._privacy_wanted, welcome.privacy)
+        self._ice_hosts = welcome.ice_hosts
         self._state_version = None
         self._silent_since = None
         self._session.path_up(SIGNALING, PathKind.SIGNALING, monotonic())
@@ -359,6 +374,7 @@ class PresenterConnection:
                 self._events.state(message)
             case "answer" if generation == self._generation and isinstance(message.get("sdp"), str):
                 if (peer := self._peers.get(self._generation)) is not None:
+                    peer.is_near = self._network != "" and message.get("network") == self._network
                     self._working.start(self._accept(peer, message["sdp"]))
             case "candidate" if isinstance(generation, int) and (peer := self._peers.get(generation)) is not None:
                 candidate = message.get("candidate")
@@ -427,7 +443,7 @@ class PresenterConnection:
         self._offered = monotonic()
         generation, session = self._generation, self._session
         opened: list[str] = []
-        peer: Peer | None = None
+        peer: GuardedPeer | None = None
 
         def channel_opened(channel: Channel) -> None:
             assert peer is not None
@@ -459,17 +475,30 @@ class PresenterConnection:
             self._drain()
 
         events = PeerEvents(channel_opened, received, closed, candidate_found)
-        peer = self._engine.create_peer(self._ice_servers, events, relay_only=self._relay_only)
+        permitted, refused = permit_servers(self._ice_servers, (self._own_host, *self._ice_hosts))
+        self._count("ice_server_refused", len(refused))
+        servers = read_ice_servers(permitted)
+        peer = GuardedPeer(self._engine, servers, events, self._privacy, self._candidates_refused)
         self._peers[generation] = peer
         self._next_offer = monotonic() + wait
         sdp = await peer.offer()
         offer: dict[str, Any] = {"type": "offer", "generation": generation, "sdp": sdp}
-        if self._relay_wanted:
-            offer["ice"] = RELAY
+        if self._privacy_wanted is not Privacy.OPEN:
+            offer["privacy"] = str(self._privacy_wanted)
+        if self._network:
+            offer["network"] = self._network
         session.send_message(offer, monotonic())
         self._drain()
 
-    async def _accept(self, peer: Peer, sdp: str) -> None:
+    def _candidates_refused(self, times: int) -> None:
+        self._count("candidate_refused", times)
+
+    def _count(self, what: str, times: int) -> None:
+        if times and not self._counts[what]:
+            log.warning(_REFUSED[what])
+        self._counts[what] += times
+
+    async def _accept(self, peer: GuardedPeer, sdp: str) -> None:
         try:
             await peer.accept_answer(sdp)
         except PeerError as error:

@@ -111,7 +111,7 @@ class Operator:
             self._over.set_exception(PresentError(code, reason))
 
     def _receive(self, event: Event) -> None:
-        tell(self._connection, event)
+        tell(self._connection, event, self._socket.client.network)
         match event:
             case Lost(reason):
                 self._trouble = reason

@@ -17,11 +17,11 @@ class Sender:
         self._socket.send(to, data)
 
 
-def tell(connection: PresenterConnection, event: Event) -> None:
-    """Tell the connection what it needs to know of what happened at the server."""
+def tell(connection: PresenterConnection, event: Event, network: str) -> None:
+    """Tell the connection what it needs to know of what happened at the server. `network`: where we are."""
     match event:
         case Joined(_, _, hosts, ice_servers) | Resumed(_, _, hosts, _, ice_servers):
-            connection.joined([{"member": host.member, "away": host.away} for host in hosts], ice_servers)
+            connection.joined([{"member": host.member, "away": host.away} for host in hosts], ice_servers, network)
         case IceServers(ice_servers):
             connection.ice_servers_are(ice_servers)
         case Received(sender, data):

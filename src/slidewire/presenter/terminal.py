@@ -21,6 +21,7 @@ from slidewire.aio.websocket_client import SignalingSocket
 from slidewire.control.intents import Intent, Reason, Status
 from slidewire.control.links import Link, encode_base64url
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
+from slidewire.control.privacy import Privacy
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.presenter.device import device_name
 from slidewire.presenter.lines import Line, LineError, read_line
@@ -53,7 +54,7 @@ class TerminalPresenter:
         as_json: bool,
         ca: Path | None,
         out: TextIO,
-        relay_only: bool = False,
+        privacy: Privacy = Privacy.OPEN,
     ) -> None:
         self._json = as_json
         self._out = out
@@ -68,9 +69,7 @@ class TerminalPresenter:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._path: str | None = None
         events = PresenterEvents(self._path_changed, self._receipt, self._laser, self._state, self._closed)
-        self._connection = PresenterConnection(
-            link, engine, name, events, device_name(link.link_id), relay_only=relay_only
-        )
+        self._connection = PresenterConnection(link, engine, name, events, device_name(link.link_id), privacy=privacy)
         join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
         client = SignalingClient(join, entropy=secrets.token_bytes)
         client.hello = self._connection.first_hello()
@@ -205,7 +204,7 @@ class TerminalPresenter:
     # Signaling
 
     def _receive(self, event: Event) -> None:
-        tell(self._connection, event)
+        tell(self._connection, event, self._socket.client.network)
         match event:
             case Lost(reason, retry_in):
                 print(f"{reason} Trying again in {retry_in:.1f} s.", file=sys.stderr)

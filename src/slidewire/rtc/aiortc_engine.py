@@ -37,6 +37,7 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcicetransport import candidate_from_aioice
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
+from slidewire.control.privacy import Privacy
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 from slidewire.rtc.gathering import Gathering
 
@@ -76,8 +77,8 @@ class AiortcEngine:
         """`tls` says whom to trust as a `turns:` server; without it, whom the system does."""
         self._tls = tls
 
-    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, *, relay_only: bool = False) -> Peer:
-        return AiortcPeer(ice_servers, events, relay_only=relay_only, tls=self._tls)
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> Peer:
+        return AiortcPeer(ice_servers, events, privacy, tls=self._tls)
 
 
 class AiortcPeer:
@@ -85,11 +86,11 @@ class AiortcPeer:
         self,
         ice_servers: Sequence[IceServer],
         events: PeerEvents,
+        privacy: Privacy,
         *,
-        relay_only: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
+        policy = RTCIceTransportPolicy.RELAY if privacy.is_relay_only else RTCIceTransportPolicy.ALL
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], iceTransportPolicy=policy))
         self._events = events
         self._finished = False
@@ -101,7 +102,7 @@ class AiortcPeer:
             Channel.BULK: self._create_channel(Channel.BULK, ordered=True, max_retransmits=None),
         }
         self._connection.on("connectionstatechange", self._connection_state_changed)
-        self._gathering = Gathering(self._ice, ice_servers, self._candidate_found, tls=tls)
+        self._gathering = Gathering(self._ice, ice_servers, self._candidate_found, privacy, tls=tls)
 
     async def offer(self) -> str:
         await self._connection.setLocalDescription(await self._connection.createOffer())

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from slidewire.control.privacy import Privacy
+
 
 class Channel(StrEnum):
     CONTROL = "control"
@@ -75,9 +77,10 @@ class Peer(Protocol):
 
 
 class Engine(Protocol):
-    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, *, relay_only: bool = False) -> Peer:
-        """A new peer that uses these servers and no others; none means host candidates only. `relay_only`: nothing is
-        sent but through a relay, and no address of this machine is told."""
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> Peer:
+        """A new peer that uses these servers and no others; none means host candidates only. How it is reached is up to
+        `privacy`: through a relay only, by the default route's addresses, or by every address of this machine. What it
+        says is not filtered (that is `guarded`'s work)."""
 
 
 def read_ice_servers(values: Sequence[dict[str, Any]]) -> list[IceServer]:

@@ -9,8 +9,10 @@ head start over the next, and the first that gives a relay is used (after RFC 83
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from aioice.ice import (
     server_reflexive_candidate,
 )
 
+from slidewire.control.privacy import Privacy
 from slidewire.rtc.engine import IceServer
 
 HEAD_START: Final = 0.4
@@ -57,6 +60,7 @@ class Gathering:
         connection: Connection,
         servers: Sequence[IceServer],
         found: Callable[[Candidate | None], None],
+        privacy: Privacy,
         *,
         tls: ssl.SSLContext | None,
     ) -> None:
@@ -64,6 +68,7 @@ class Gathering:
         self._connection = connection
         self._stun, self._turn = read_servers(servers)
         self._found = found
+        self._privacy = privacy
         self._tls = tls or True
         self._work: asyncio.Task[None] | None = None
         connection.gather_candidates = self.gather  # type: ignore[method-assign]
@@ -75,6 +80,8 @@ class Gathering:
         connection._local_candidates_start = True
         if not self._is_relay_only:
             addresses = get_host_addresses(use_ipv4=True, use_ipv6=True)
+            if self._privacy is not Privacy.OPEN:
+                addresses = of_default_route(addresses)
             connection._local_candidates += await connection.get_component_candidates(1, addresses)
         connection._local_candidates_end = True
         self._work = asyncio.create_task(self._ask_servers(), name="ICE servers")
@@ -160,6 +167,16 @@ class Gathering:
             turn_ssl=self._tls if server.secure else False,  # type: ignore[arg-type]  # it is handed on to asyncio
             turn_transport=server.transport,
         )
+
+
+def of_default_route(addresses: list[str]) -> list[str]:
+    """Those of them that the system sends from to the rest of the world (RFC 8828 §6.1); all if it has no way there."""
+    used = set()
+    for family, anywhere in ((socket.AF_INET, "192.0.0.9"), (socket.AF_INET6, "2001:1::1")):  # RFC 7723's, for anybody
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((anywhere, 9))  # nothing is sent
+            used.add(probe.getsockname()[0])
+    return [address for address in addresses if address in used] or addresses
 
 
 def read_servers(servers: Sequence[IceServer]) -> tuple[Server | None, list[Server]]:

@@ -29,6 +29,8 @@ from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError, ServerSettings
 from slidewire.server.fleet import Fleet
 from slidewire.server.front import FrontDoor, guard, tell_block
+from slidewire.server.leaktest import LeakTest
+from slidewire.server.networks import make_networks
 from slidewire.server.numbers import Numbers
 from slidewire.server.relays import OwnRelay, ice_servers
 from slidewire.server.store import RoomStore
@@ -130,6 +132,7 @@ class Server:
             limits=settings.limits,
             gate=self.gate,
             heartbeat=settings.heartbeat,
+            network=make_networks(private_members=settings.private_members),
             rooms=rooms,
             tombstones=tombstones,
         )
@@ -262,6 +265,8 @@ class Server:
                 web.get("/p/{link_id}", pages.page("presenter")),
                 web.get("/operator", pages.page("operator")),
                 web.get("/deck", pages.page("deck")),
+                web.get("/leaktest", pages.page("leaktest")),
+                web.get("/leaktest/seen", LeakTest(self._fleet or self._relay).seen),
                 *([web.get("/account", pages.page("account"))] if self._settings.accounts else []),
                 web.get("/assets/{name}", pages.asset),
                 web.get("/healthz", _healthy),

@@ -13,7 +13,7 @@ import { monotonicClock } from './clock.ts'
 import { Handshake, type Identity, type Meeting, REPEAT_HELLO, type Role } from './handshake.ts'
 import { joinToken, type Link } from './link.ts'
 import { isLive, LIVE_FOR } from './paths.ts'
-import { type ChannelName, Peer } from './peer.ts'
+import type { ChannelName, Peer } from './peer.ts'
 import { Posts } from './posts.ts'
 import type { PresenterSession, Receipt } from './presenter.ts'
 import type { Intent, Point, Reason, Status } from './records.ts'
@@ -36,6 +36,8 @@ export type ConnectionEvent =
   /** We cannot get in. Unless `final` it is tried again, and `joined` says that it worked. */
   | { type: 'trouble'; code: string; message: string; final: boolean }
   | { type: 'joined' }
+  /** The server's operator says something to everybody in the room. */
+  | { type: 'notice'; text: string }
 
 /** How often the state of things is looked at when nothing happens. */
 const HOUSEKEEPING = 500
@@ -53,6 +55,8 @@ const PEER_BACKOFF_LAST = 30_000
 const SLEPT = 3000
 /** A "session unknown" is not believed while a data channel answered within this time. */
 const FRESH = 1500
+/** How long before what could not be loaded is asked for again. */
+export const LOAD_AGAIN = 3000
 const SIGNALING = 'signaling'
 
 const pathName = (peer: Peer, channel: ChannelName): string => `${channel}-${peer.generation}`
@@ -61,6 +65,8 @@ export class Connection {
   readonly now = monotonicClock()
   /** Of the session that stands: what verification words are made of, and what the next session calls it by. */
   meeting: Meeting | undefined
+  /** How much came that may not be used: see peer.ts. */
+  readonly refused = { ice_servers: 0, candidates: 0 }
   #signaling: SignalingClient | null = null
   readonly #sockets = new Map<number, WebSocket | Posts>()
   /** The first attempt, whose hello is said along with `join`. */
@@ -75,6 +81,9 @@ export class Connection {
   #hostTurn = 0
   #iceServers: RTCIceServer[] = []
   #peers: Peer[] = []
+  /** Its code comes behind what the first tap needs. */
+  #module: typeof import('./peer.ts') | null = null
+  #loading = 0
   /** Made while the first hello is on its way, so that its offer goes with the first taps. */
   #spare: Peer | null = null
   #generation = 0
@@ -126,7 +135,7 @@ export class Connection {
     const network = (navigator as { connection?: EventTarget }).connection
     network?.addEventListener('change', () => this.#networkChanged())
     this.#tick()
-    this.#spare = this.#makePeer()
+    void this.#loadPeer()
   }
 
   // What the page does
@@ -272,6 +281,9 @@ export class Connection {
         break
       case 'hosts':
         this.#ensureSession(this.now())
+        break
+      case 'notice':
+        this.emit(effect)
         break
       case 'lost':
         this.#session?.pathDown(SIGNALING)
@@ -496,7 +508,7 @@ export class Connection {
     const peer = this.#peers.find(({ generation }) => generation === message['generation'])
     switch (message.type) {
       case 'answer':
-        if (typeof message['sdp'] === 'string') peer?.receiveAnswer(message['sdp'])
+        if (typeof message['sdp'] === 'string') peer?.receiveAnswer(message['sdp'], message['network'])
         break
       case 'candidate':
         peer?.receiveCandidate(message['candidate'] as RTCIceCandidateInit | null)
@@ -552,15 +564,31 @@ export class Connection {
     this.#nextOffer = now + OFFER_AGAIN
     this.#peers.push(peer)
     for (const old of this.#peers.splice(0, this.#peers.length - 2)) this.#discard(old)
-    void peer.offer({ iceServers: this.#iceServers, iceTransportPolicy: this.meeting?.ice === 'relay' ? 'relay' : 'all' })
+    const ownHost = new URL(this.url).hostname
+    void peer.offer({ ...this.meeting, iceServers: this.#iceServers, ownHost, network: this.#signaling?.network ?? '' })
+  }
+
+  async #loadPeer(): Promise<void> {
+    if (typeof RTCPeerConnection === 'undefined') return
+    globalThis.importQuery = this.#loading++ ? `?${this.#loading}` : ''
+    try {
+      this.#module = await import('./peer.ts')
+      if (this.#session) this.#ensurePeer(this.now())
+      else this.#spare = this.#makePeer()
+    } catch {
+      setTimeout(() => void this.#loadPeer(), LOAD_AGAIN)
+    }
   }
 
   #makePeer(): Peer | null {
-    if (typeof RTCPeerConnection === 'undefined') return null
-    return new Peer(++this.#generation, {
+    if (!this.#module) return null
+    return new this.#module.Peer(++this.#generation, {
       signal: (message) => void this.send(message),
       opened: (opened, channel, kind) => this.#channelOpened(opened, channel, kind),
       frame: (sender, channel, data) => void this.#receive(data, pathName(sender, channel), null),
+      refused: (what, times) => {
+        this.refused[what] += times
+      },
       failed: (failed) => this.#peerFailed(failed),
     })
   }

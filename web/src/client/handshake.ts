@@ -23,8 +23,9 @@ export interface Meeting {
   hash: Bytes
   nonce: Bytes
   commit: string
-  /** `relay`: through a relay only, so that neither end learns where the other is. */
-  ice?: unknown
+  /** Which addresses may be told, and whose servers used: see `Rules` in peer.ts. */
+  privacy?: unknown
+  ice_hosts?: unknown
 }
 
 /** What settles a nonce before it is shown. */
@@ -56,11 +57,11 @@ export class Handshake {
     if (data[0] !== WELCOME) return null
     try {
       const { payload, keys } = await this.initiator.finish(data.slice(1))
-      const { clock, commit, ice, role, session: id } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
+      const { clock, commit, role, session: id, privacy, ice_hosts } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
       if (!ROLES.includes(role)) return null // of a later version
       const { nonce } = this
       const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said), asked)
-      return { session, role, hash: keys.handshakeHash, nonce, commit, ice }
+      return { session, role, hash: keys.handshakeHash, nonce, commit, privacy, ice_hosts }
     } catch {
       return null
     }

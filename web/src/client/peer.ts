@@ -2,6 +2,7 @@
  * retransmissions) and `bulk` (reliable). It is never repaired: whoever owns it makes the next generation. */
 
 import type { Bytes } from './bytes.ts'
+import { Filter, permitServers, readPrivacy } from './privacy.ts'
 
 export type ChannelName = 'control' | 'bulk'
 
@@ -10,8 +11,22 @@ export interface PeerOwner {
   signal(message: { type: string; generation: number; [field: string]: unknown }): void
   opened(peer: Peer, channel: ChannelName, kind: 'direct' | 'relayed'): void
   frame(peer: Peer, channel: ChannelName, data: Bytes): void
+  /** What came and may not be used: servers that are neither the server's own nor the host's, addresses that the room's
+   * privacy forbids. */
+  refused(what: 'ice_servers' | 'candidates', times: number): void
   /** It will not carry anything any more. */
   failed(peer: Peer): void
+}
+
+/** What a peer may use and say. Of the session's welcome: `privacy` (the room's policy), `ice_hosts` (whose STUN and TURN
+ * servers may be used besides those of the signaling server's own host). */
+export interface Rules {
+  iceServers: readonly unknown[]
+  ownHost: string
+  /** Where we are, in the server's word for it. Who knows it is there, too. */
+  network: string
+  privacy?: unknown
+  ice_hosts?: unknown
 }
 
 export class Peer {
@@ -24,6 +39,9 @@ export class Peer {
   #early: (RTCIceCandidateInit | null)[] | null = []
   /** What was said so far. It may have got lost with the path that it took. */
   readonly #said: Parameters<PeerOwner['signal']>[0][] = []
+  /** What we say passes one, what we are told the other. */
+  #filters = [new Filter('private'), new Filter('private')] as const
+  #network = ''
 
   constructor(
     readonly generation: number,
@@ -36,7 +54,9 @@ export class Peer {
     }
     this.#connection.addEventListener('icecandidate', ({ candidate }) => {
       // An empty candidate ends one component; null ends them all, and is the only end the host needs.
-      if (candidate?.candidate !== '') this.#signal({ type: 'candidate', candidate: candidate?.toJSON() ?? null })
+      if (candidate?.candidate === '') return
+      const passed = candidate && this.#through(0, candidate.toJSON())
+      if (passed !== undefined) this.#signal({ type: 'candidate', candidate: passed })
     })
     this.#connection.addEventListener('connectionstatechange', () => {
       if (this.#connection.connectionState === 'failed') this.#fail()
@@ -44,11 +64,18 @@ export class Peer {
     this.#offer = this.#connection.createOffer().catch(() => ({ type: 'offer' }))
   }
 
-  async offer(configuration: RTCConfiguration): Promise<void> {
+  async offer({ iceServers, ownHost, network, privacy, ice_hosts: hosts }: Rules): Promise<void> {
+    const policy = readPrivacy(privacy, 'balanced')
+    const listed = Array.isArray(hosts) ? hosts.filter((host) => typeof host === 'string') : []
+    const { permitted, refused } = permitServers(iceServers, [ownHost, ...listed])
+    this.owner.refused('ice_servers', refused.length)
+    this.#filters = [new Filter(policy), new Filter(policy)]
+    this.#network = network
     try {
-      this.#connection.setConfiguration(configuration)
+      this.#connection.setConfiguration({ iceServers: permitted, iceTransportPolicy: policy === 'private' ? 'relay' : 'all' })
       const offer = await this.#offer
-      this.#signal({ type: 'offer', sdp: offer.sdp }) // its candidates follow
+      // Its candidates follow.
+      this.#signal({ type: 'offer', sdp: this.#filters[0].description(offer.sdp ?? ''), ...(network && { network }) })
       await this.#connection.setLocalDescription(offer)
     } catch {
       this.#fail()
@@ -64,10 +91,13 @@ export class Peer {
     for (const message of this.#said) this.owner.signal(message)
   }
 
-  receiveAnswer(sdp: string): void {
+  receiveAnswer(sdp: string, network: unknown): void {
     this.#inNextTurn(async () => {
       if (this.isAnswered) return
-      await this.#connection.setRemoteDescription({ type: 'answer', sdp })
+      const said = this.#filters[1]
+      for (const filter of this.#filters) filter.isNear = this.#network !== '' && network === this.#network
+      await this.#connection.setRemoteDescription({ type: 'answer', sdp: said.description(sdp) })
+      this.owner.refused('candidates', said.stopped)
       const candidates = this.#early ?? []
       this.#early = null
       for (const candidate of candidates) await this.#addCandidate(candidate)
@@ -126,7 +156,18 @@ export class Peer {
     this.owner.signal(ours)
   }
 
-  async #addCandidate(candidate: RTCIceCandidateInit | null): Promise<void> {
+  /** A candidate as it may pass; the end of them always may. */
+  #through(direction: 0 | 1, candidate: RTCIceCandidateInit): RTCIceCandidateInit | undefined {
+    const text = this.#filters[direction].candidate(String(candidate.candidate))
+    return text === null ? undefined : { ...candidate, candidate: text }
+  }
+
+  async #addCandidate(told: RTCIceCandidateInit | null): Promise<void> {
+    const candidate = told?.candidate ? this.#through(1, told) : null
+    if (candidate === undefined) {
+      this.owner.refused('candidates', 1)
+      return
+    }
     // One candidate that cannot be used is no reason to give up the others.
     await this.#connection.addIceCandidate(candidate ?? undefined).catch(() => undefined)
   }

@@ -40,6 +40,8 @@ export type SignalingEffect =
   | { type: 'joined'; fresh: boolean; iceServers: RTCIceServer[] }
   /** In place of those before. */
   | { type: 'ice_servers'; iceServers: RTCIceServer[] }
+  /** The server's operator says something. Nobody sealed it. */
+  | { type: 'notice'; text: string }
   | { type: 'message'; from: string; data: Bytes }
   | { type: 'hosts' }
   /** The socket is gone; it will be tried again. */
@@ -59,6 +61,8 @@ const iceServersIn = ({ ice_servers: servers }: FromServer): RTCIceServer[] =>
 
 export class SignalingClient {
   hosts: Host[] = []
+  /** Where the server says that we are. */
+  network = ''
   /** Said along with `join`, to the first host that is there. Set before the first socket, it asks for the quick one. */
   hello: Bytes | null = null
   #sockets = 0
@@ -254,6 +258,9 @@ export class SignalingClient {
       case 'ice_servers':
         this.#effects.push({ type: 'ice_servers', iceServers: iceServersIn(message) })
         break
+      case 'notice':
+        this.#effects.push({ type: 'notice', text: text(message['text']) })
+        break
       case 'host_joined':
         this.hosts = this.hosts.filter((host) => host.member !== message['member'])
         this.hosts.push({ member: text(message['member']), name: text(message['name']), away: false })
@@ -292,6 +299,7 @@ export class SignalingClient {
     this.#answerBy = Infinity
     if (fresh) this.#last = 0
     this.#resume = text(message['resume'])
+    this.network = text(message['network'])
     const seconds = message['heartbeat']
     this.#heartbeat = typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : this.#heartbeat
     this.#nextPing = now + this.#heartbeat

@@ -13,6 +13,7 @@ import { buildWords, elapsed } from './slidewords.ts'
 import { keepScreenOn } from './wakelock.ts'
 
 const place = {
+  connection: find('connection'),
   pad: find('pad'),
   picture: find<HTMLCanvasElement>('picture'),
   noPicture: find('no-picture'),
@@ -88,6 +89,9 @@ export class Rest {
     const { started } = this.#app
     const clock = this.connection.hostClock()
     setText(place.elapsed, elapsed(started === null || clock === null ? null : (clock - started) | 0))
+    const { ice_servers: servers, candidates } = this.connection.refused
+    const said = servers + candidates > 0 ? `Refused: ${servers} ICE servers, ${candidates} addresses` : ''
+    setAttribute(place.connection, 'title', said)
     this.#wantPictures()
   }
 

@@ -1,0 +1,138 @@
+"""Two engines, each behind its filters: what they tell each other, and what an end that does not keep to it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from slidewire.control.privacy import Privacy
+from slidewire.rtc.aiortc_engine import AiortcEngine
+from slidewire.rtc.engine import Channel, IceServer, Peer, PeerEvents
+from slidewire.rtc.guarded import GuardedPeer
+
+LOCAL = "candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host"
+PUBLIC = "candidate:5c1b2f 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 50000"
+RELAY = "candidate:0a77 1 udp 16777215 203.0.113.1 50001 typ relay raddr 198.51.100.7 rport 50000"
+HEAD = "v=0\r\no=- 1 2 IN IP4 192.168.1.7\r\nm=application 50000 UDP/DTLS/SCTP x\r\nc=IN IP4 192.168.1.7\r\n"
+
+
+def text_of(candidate: dict[str, Any] | None) -> str | None:
+    return None if candidate is None else str(candidate["candidate"])
+
+
+class Scripted:
+    """An engine whose peer says everything it knows, and notes what reaches it."""
+
+    is_relayed = False
+
+    def __init__(self) -> None:
+        self.descriptions: list[str] = []
+        self.candidates: list[str | None] = []
+        self.privacy: Privacy | None = None
+
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> Peer:
+        self.privacy, self.events = privacy, events
+        return self
+
+    async def offer(self) -> str:
+        return HEAD + "".join(f"a={text}\r\n" for text in (LOCAL, PUBLIC, RELAY))
+
+    async def answer(self, sdp: str) -> str:
+        self.descriptions.append(sdp)
+        return await self.offer()
+
+    async def accept_answer(self, sdp: str) -> None:
+        self.descriptions.append(sdp)
+
+    def add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        self.candidates.append(text_of(candidate))
+
+    def send(self, channel: Channel, data: bytes) -> bool:
+        return False
+
+    async def wait_for_room(self, channel: Channel) -> bool:
+        return False
+
+    async def close(self) -> None:
+        pass
+
+
+def guarded(policy: Privacy) -> tuple[Scripted, GuardedPeer, list[str | None], list[int]]:
+    engine = Scripted()
+    told: list[str | None] = []
+    refused: list[int] = []
+    events = PeerEvents(
+        lambda channel: None,
+        lambda channel, data: None,
+        lambda: None,
+        lambda candidate: told.append(text_of(candidate)),
+    )
+    return engine, GuardedPeer(engine, [], events, policy, refused.append), told, refused
+
+
+@pytest.mark.parametrize(
+    ("policy", "near", "expected"),
+    [
+        (Privacy.OPEN, False, [LOCAL, PUBLIC, RELAY]),
+        (Privacy.BALANCED, True, ["192.168.1.7 50000 typ host", "198.51.100.7", "203.0.113.1"]),
+        (Privacy.BALANCED, False, ["198.51.100.7 50000 typ srflx raddr 0.0.0.0 rport 9", "203.0.113.1"]),
+        (Privacy.PRIVATE, True, ["203.0.113.1 50001 typ relay raddr 0.0.0.0 rport 9"]),
+    ],
+)
+async def test_what_is_said_and_what_is_heard_pass_the_same_table(
+    policy: Privacy, near: bool, expected: list[str]
+) -> None:
+    engine, peer, told, refused = guarded(policy)
+    peer.is_near = near
+    peer.add_candidate({"candidate": LOCAL})  # before the description: it waits
+    answer = await peer.answer(await engine.offer())
+    for text in (LOCAL, PUBLIC, RELAY):
+        peer.add_candidate({"candidate": text})
+        engine.events.candidate({"candidate": text})
+    peer.add_candidate(None)
+    engine.events.candidate(None)
+
+    for passed in (
+        answer,
+        engine.descriptions[0],
+        "\n".join(filter(None, told)),
+        "\n".join(filter(None, engine.candidates)),
+    ):
+        assert all(part in passed for part in expected)
+        if policy is not Privacy.OPEN and not near:
+            assert "192.168.1.7" not in passed and "5c1b2f" not in passed
+        if policy is Privacy.PRIVATE:
+            assert "192.168.1.7" not in passed and "198.51.100.7" not in passed
+    assert told[-1] is engine.candidates[-1] is None and engine.privacy is policy
+    assert len(told) - 1 == len(expected)
+    # In the description, before it, and after it.
+    assert sum(refused) == {3: 0, 2: 3, 1: 5}[len(expected)]
+
+
+async def test_relay_only_engines_ignore_whoever_says_where_it_is() -> None:
+    """The real engine: it opens no socket of its own, and a host candidate of the other end reaches nobody."""
+    opened = asyncio.Event()
+    refused: list[int] = []
+    events = PeerEvents(lambda channel: opened.set(), lambda channel, data: None, lambda: None)
+    ours = GuardedPeer(AiortcEngine(), [], events, Privacy.PRIVATE, refused.append)
+    attacker = AiortcEngine().create_peer(
+        [], PeerEvents(lambda channel: None, lambda channel, data: None, lambda: None), Privacy.OPEN
+    )
+    try:
+        offer = await attacker.offer()
+        assert "typ host" in offer
+        answer = await ours.answer(offer)
+        assert "a=candidate" not in answer and sum(refused) == offer.count("a=candidate")
+        await attacker.accept_answer(answer)
+        for line in offer.split("\r\n"):
+            if line.startswith("a=candidate"):
+                ours.add_candidate({"candidate": line[2:], "sdpMid": "0", "sdpMLineIndex": 0})
+        ice: Any = ours._peer._ice  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+        assert not ice._remote_candidates and not ice._protocols and not opened.is_set()
+    finally:
+        await ours.close()
+        await attacker.close()

@@ -1,0 +1,187 @@
+"""Writes protocol/vectors/privacy.json from the Python side: what passes under which policy, for the browser twin to
+agree with. What is expected in the main is written out in tests/control/test_privacy.py. Run it after
+control/privacy.py changed, and read the diff."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from slidewire.control.privacy import Filter, Privacy, kind_of, permit_servers, read_privacy, stricter
+
+TARGET = Path(__file__).parent.parent / "protocol" / "vectors" / "privacy.json"
+
+ADDRESSES = (
+    "198.51.100.7",
+    "8.8.8.8",
+    "0.0.0.0",  # noqa: S104
+    "10.1.2.3",
+    "127.0.0.1",
+    "169.254.169.254",
+    "172.15.0.1",
+    "172.16.0.1",
+    "172.31.255.255",
+    "172.32.0.1",
+    "192.168.1.7",
+    "192.167.1.7",
+    "100.63.0.1",
+    "100.64.0.1",
+    "100.127.0.1",
+    "100.128.0.1",
+    "192.0.0.1",
+    "192.0.1.1",
+    "224.0.0.1",
+    "255.255.255.255",
+    "010.0.0.1",
+    "0x0a.0.0.1",
+    "10.1",
+    "167772161",
+    "1.2.3.4.5",
+    "256.1.1.1",
+    "2600::1",
+    "2a00:1450:4001:810::200e",
+    "3fff::1",
+    "::1",
+    "::",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fd00::2",
+    "fc00::2",
+    "ff02::1",
+    "::ffff:10.0.0.1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::a00:1",
+    "2002:a00:1::1",
+    "2001:0:a00:1::1",
+    "2001::1",
+    "2001:1::1",
+    "2001:db8::7",
+    "2001:db80:0:0:0:0:0:1",
+    "2001:DB8::7",
+    "4000::1",
+    "0:0:0:0:0:0:0:1",
+    "1::2::3",
+    "[2600::1]",
+    "00000::1",
+    "6ba7b810-9dad-11d1-80b4-00c04fd430c8.local",
+    "printer.local",
+    "a.b.local",
+    ".local",
+    "local",
+    "clicker.example",
+)
+
+CANDIDATES = (
+    "candidate:1 1 udp 2113937151 10.1.2.3 50000 typ host",
+    "candidate:1 1 udp 2113937151 6ba7b810-9dad-11d1-80b4-00c04fd430c8.local 50000 typ host ufrag Ab1+ network-cost 9",
+    "candidate:2 1 UDP 2113937151 198.51.100.7 50000 typ host generation 0 network-id 1 network-cost 10",
+    "candidate:2 1 tcp 1518280447 198.51.100.7 9 typ host tcptype active generation 0",
+    "candidate:9 1 udp 2113939711 2600::1 50001 typ host",
+    "candidate:9 1 udp 2113939711 fd00::2 50001 typ host",
+    "candidate:1f0a9 1 udp 1677729535 198.51.100.9 50002 typ srflx raddr 10.1.2.3 rport 50000 generation 0",
+    "candidate:1f0a9 1 udp 1677729535 192.168.1.9 50002 typ srflx raddr 10.1.2.3 rport 50000",
+    "candidate:3 1 udp 1677729535 198.51.100.9 50002 typ prflx raddr 10.1.2.3 rport 50000",
+    "candidate:3 1 udp 1677729535 192.168.1.9 50002 typ prflx",
+    "candidate:4 1 udp 33562367 203.0.113.1 50003 typ relay raddr 198.51.100.9 rport 50002 generation 0 network-id 1",
+    "candidate:4 1 udp 33562367 192.168.1.1 50003 typ relay raddr 198.51.100.9 rport 50002",
+    "candidate:5 1 udp 33562367 2600::9 50003 typ relay raddr 2600::1 rport 50002",
+    "candidate:4 1 udp 33562367 turn.example 50003 typ relay raddr 198.51.100.9 rport 50002",
+    "candidate:4 1 udp 33562367 a.local 50003 typ relay raddr 198.51.100.9 rport 50002",
+    "candidate:6 1 udp 2113937151 clicker.example 50000 typ host",
+    "candidate:6 1 udp 2113937151 010.0.0.1 50000 typ host",
+    "candidate:7 1 udp 2113937151 198.51.100.7 50000 typ host x-where 10.1.2.3",
+    "candidate:7 1 udp 2113937151 198.51.100.7 50000 typ relayed",
+    "candidate:7 1 udp 2113937151 198.51.100.7 50000 typ host raddr",
+    "candidate:7 1 udp 2113937151  198.51.100.7 50000 typ host",
+    "a=candidate:7 1 udp 2113937151 198.51.100.7 50000 typ host",
+    "candidate:",
+)
+
+DESCRIPTION_LINES = (
+    "v=0",
+    "o=ada 4611731400430051336 2 IN IP4 10.1.2.3",
+    "s=-",
+    "t=0 0",
+    "a=group:BUNDLE 0",
+    "m=application 50002 UDP/DTLS/SCTP webrtc-datachannel",
+    "c=IN IP4 198.51.100.9",
+    "a=rtcp:50002 IN IP4 198.51.100.9",
+    "a=candidate:1 1 udp 2113937151 10.1.2.3 50000 typ host",
+    "a=candidate:1f0a9 1 udp 1677729535 198.51.100.9 50002 typ srflx raddr 10.1.2.3 rport 50000",
+    "a=candidate:4 1 udp 33562367 203.0.113.1 50003 typ relay raddr 198.51.100.9 rport 50002",
+    "a=remote-candidates:1 10.1.2.9 50000",
+    "a=ice-ufrag:Ab1+",
+    "a=mid:0",
+    "m=audio 0 UDP/TLS/RTP/SAVPF 0",
+    "c=IN IP6 2600::1",
+    "",
+)
+DESCRIPTION = "\r\n".join(DESCRIPTION_LINES)
+
+SERVERS = [
+    {
+        "servers": [
+            {"urls": ["stun:clicker.example:3478", "stun:stun.example:19302"]},
+            {"urls": "turn:TURN.example:3478?transport=udp", "username": "a", "credential": "b"},
+            {
+                "urls": ["turns:[2600::1]:443?transport=tcp", "turn:evil.example@clicker.example"],
+                "username": "a",
+                "credential": "b",
+            },
+            {"urls": "stun:other.example:3478"},
+            {"urls": 5},
+            "stun:clicker.example",
+        ],
+        "hosts": hosts,
+    }
+    for hosts in (
+        ["clicker.example"],
+        ["clicker.example", "turn.example:3478", "2600::1"],
+        ["turn.example:3479", "[2600::1]", "Clicker.Example"],
+        ["other.example:3478"],
+        [],
+    )
+]
+
+
+def passed(policy: Privacy, near: bool, what: str) -> str | None:
+    filter_ = Filter(policy)
+    filter_.is_near = near
+    return filter_.candidate(what)
+
+
+def described(policy: Privacy, near: bool) -> dict[str, object]:
+    filter_ = Filter(policy)
+    filter_.is_near = near
+    return {"policy": policy, "near": near, "passes": filter_.description(DESCRIPTION), "stopped": filter_.stopped}
+
+
+def vectors() -> dict[str, object]:
+    cases = [(policy, near) for policy in Privacy for near in (False, True)]
+    return {
+        "stricter": [{"one": a, "other": b, "is": stricter(a, b)} for a in Privacy for b in Privacy],
+        "read": [
+            {"word": word, "is": read_privacy(word, Privacy.BALANCED)}
+            for word in (None, "open", "balanced", "private", "public", "", 3, ["open"])
+        ],
+        "kinds": [{"address": address, "is": kind_of(address)} for address in ADDRESSES],
+        "candidates": [
+            {"candidate": text, "passes": [passed(policy, near, text) for policy, near in cases]} for text in CANDIDATES
+        ],
+        "cases": [{"policy": policy, "near": near} for policy, near in cases],
+        "description": DESCRIPTION,
+        "descriptions": [described(policy, near) for policy, near in cases],
+        "servers": [
+            {**case, "permitted": permitted, "refused": refused}
+            for case in SERVERS
+            for permitted, refused in [permit_servers(case["servers"], case["hosts"])]  # type: ignore[arg-type]
+        ],
+    }
+
+
+def main() -> None:
+    TARGET.write_text(json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

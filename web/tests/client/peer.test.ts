@@ -1,0 +1,103 @@
+/* A peer between its filters: what it says, what reaches the browser, and by which way it may connect. */
+
+import { afterEach, expect, test, vi } from 'vitest'
+import { Peer, type Rules } from '../../src/client/peer.ts'
+
+const LOCAL = 'candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host'
+const OUTSIDE = 'candidate:5c1b 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 50000'
+const RELAY = 'candidate:0a77 1 udp 16777215 203.0.113.1 50001 typ relay raddr 198.51.100.7 rport 50000'
+const ALL = [LOCAL, OUTSIDE, RELAY]
+const SDP = ['o=- 1 2 IN IP4 192.168.1.7', 'c=IN IP4 198.51.100.7', ...ALL.map((text) => `a=${text}`), ''].join('\r\n')
+
+/** As much of a browser's as a peer uses. */
+class Fake extends EventTarget {
+  static made: Fake
+  configuration: RTCConfiguration = {}
+  remote = ''
+  added: (string | undefined)[] = []
+  connectionState = 'new'
+  constructor(given: RTCConfiguration) {
+    super()
+    this.configuration = given
+    Fake.made = this
+  }
+  createDataChannel = (): EventTarget => new EventTarget()
+  setConfiguration = (given: RTCConfiguration): void => void (this.configuration = given)
+  createOffer = async (): Promise<RTCSessionDescriptionInit> => ({ type: 'offer', sdp: SDP })
+  setLocalDescription = async (): Promise<void> => {
+    for (const text of [...ALL, '', null]) {
+      const candidate = text === null ? null : { candidate: text, toJSON: () => ({ candidate: text, sdpMid: '0' }) }
+      this.dispatchEvent(Object.assign(new Event('icecandidate'), { candidate }))
+    }
+  }
+  setRemoteDescription = async ({ sdp }: { sdp: string }): Promise<void> => void (this.remote = sdp)
+  addIceCandidate = async (candidate?: RTCIceCandidateInit): Promise<void> => void this.added.push(candidate?.candidate)
+  close = (): void => undefined
+}
+
+afterEach(() => vi.unstubAllGlobals())
+
+type Said = { type: string; [field: string]: unknown }
+const counted = { candidates: 0, ice_servers: 0 }
+const OWN = { iceServers: [{ urls: 'stun:clicker.example:3478' }], ownHost: 'clicker.example', network: '' }
+
+const nothing = (): void => undefined
+
+async function meet(rules: Rules, network?: string): Promise<{ said: Said[]; fake: Fake; texts: string }> {
+  vi.stubGlobal('RTCPeerConnection', Fake)
+  Object.assign(counted, { candidates: 0, ice_servers: 0 })
+  const said: Said[] = []
+  const refused = (what: keyof typeof counted, times: number): void => void (counted[what] += times)
+  const peer = new Peer(1, { signal: (message) => void said.push(message), opened: nothing, frame: nothing, failed: nothing, refused })
+  await peer.offer(rules)
+  peer.receiveCandidate({ candidate: LOCAL }) // overtakes the answer
+  peer.receiveAnswer(SDP, network)
+  for (const candidate of [LOCAL, OUTSIDE, RELAY]) peer.receiveCandidate({ candidate })
+  peer.receiveCandidate(null)
+  await vi.waitFor(() => expect(Fake.made.added.at(-1)).toBeUndefined())
+  await vi.waitFor(() => expect(Fake.made.added.length).toBeGreaterThan(1))
+  return { said, fake: Fake.made, texts: JSON.stringify(said) }
+}
+
+test('a private room: relays only, whoever says what', async () => {
+  const { fake, texts, said } = await meet({ ...OWN, privacy: 'private', network: 'here' }, 'here')
+  expect(fake.configuration.iceTransportPolicy).toBe('relay')
+  for (const text of [texts, fake.remote, fake.added.join()]) {
+    expect(text).not.toMatch(/192\.168|198\.51/)
+    expect(text).toContain('203.0.113.1')
+  }
+  expect(said.map(({ type }) => type)).toEqual(['offer', 'candidate', 'candidate'])
+  expect(said.at(-1)?.['candidate']).toBeNull()
+  expect(counted).toEqual({ candidates: 5, ice_servers: 0 })
+})
+
+test('by default no local address passes, unless the host is at the same place', async () => {
+  const far = await meet({ ...OWN, network: 'here' }, 'there')
+  expect(far.fake.configuration.iceTransportPolicy).toBe('all')
+  for (const text of [far.texts, far.fake.remote, far.fake.added.join()]) {
+    expect(text).not.toContain('192.168')
+    expect(text).toContain('198.51.100.7')
+  }
+  expect(counted.candidates).toBe(3)
+  expect(far.said[0]).toMatchObject({ type: 'offer', network: 'here' })
+
+  const near = await meet({ ...OWN, network: 'here' }, 'here')
+  expect(near.fake.remote).toContain('192.168.1.7')
+  expect(near.fake.added.join()).toContain('192.168.1.7')
+  expect(counted.candidates).toBe(0)
+  expect((await meet(OWN, '')).fake.remote).not.toContain('192.168')
+})
+
+test('an open room tells all, and the word of a later version nothing', async () => {
+  const open = await meet({ ...OWN, privacy: 'open' })
+  expect(open.fake.remote).toBe(SDP)
+  expect(open.texts).toContain('192.168.1.7')
+  expect((await meet({ ...OWN, privacy: 'sealed' })).fake.configuration.iceTransportPolicy).toBe('relay')
+})
+
+test('servers of somebody else are not used', async () => {
+  const iceServers = ['clicker.example', 'turn.example', 'evil.example'].map((host) => ({ urls: [`stun:${host}:3478`] }))
+  const { fake } = await meet({ ...OWN, iceServers, ice_hosts: ['turn.example', 7] })
+  expect(fake.configuration.iceServers?.map(({ urls }) => urls)).toEqual([['stun:clicker.example:3478'], ['stun:turn.example:3478']])
+  expect(counted.ice_servers).toBe(1)
+})
