@@ -49,7 +49,7 @@ class Show:
         served = await self.start(self.server, "serve", "--listen", self.server.address)
         url = (await served.ready())["https"]
         host = await self.start(
-            self.host, "host", "--driver", "web", "--privacy", privacy, "--server", url, "-vv", module=module
+            self.host, "host", "--driver", "web", "--privacy", privacy, "--server", url, "-vvv", module=module
         )
         return host, str((await host.ready())["presenter_link"])
 
@@ -149,7 +149,7 @@ async def test_a_presenter_that_keeps_to_nothing_does_not_find_out_where_the_hos
 async def test_a_host_that_keeps_to_nothing_does_not_find_out_where_the_presenter_is(show: Show) -> None:
     """The room is open, as far as the host says; the presenter wants it private."""
     host, link = await show.begin("open", module=NOSY)
-    speaker = await show.start(show.speaker, "present", link, "--privacy", "private", "-vv")
+    speaker = await show.start(show.speaker, "present", link, "--privacy", "private", "-vvv")
     await speaker.wait_for(event="connected", seconds=30)
     await speaker.say("next")
     assert (await speaker.receipts(1))[0]["status"] == "performed"

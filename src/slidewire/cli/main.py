@@ -16,7 +16,7 @@ from slidewire.cli.account import account
 from slidewire.cli.audit import audit
 from slidewire.cli.leaktest import leaktest
 from slidewire.cli.link import link
-from slidewire.cli.output import log_to_stderr
+from slidewire.cli.output import keep_addresses_out_of_the_log, log_to_stderr
 from slidewire.cli.turn import credentials, turn
 
 FILE = click.Path(path_type=Path)
@@ -217,6 +217,8 @@ def present(
     async def work() -> None:
         engine = None if no_direct else AiortcEngine(client_context(ca))
         wanted = Privacy(privacy or "open")
+        if wanted is not Privacy.OPEN:
+            keep_addresses_out_of_the_log()
         presenter = TerminalPresenter(
             parse_link(link), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout, privacy=wanted
         )

@@ -29,6 +29,12 @@ def log_to_stderr(verbose: int) -> None:
             logging.getLogger(noisy).setLevel(logging.WARNING if noisy == "asyncio" else logging.ERROR)
 
 
+def keep_addresses_out_of_the_log() -> None:
+    """However much a user wants to hear: the WebRTC library says every address it sees, the other end's too."""
+    for name in ("aioice", "aiortc"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def settle_memory() -> None:
     """What was imported stays for good. The collector need not look at it again: a full pass over it took 18 to 35 ms,
     in which a tap would have to wait."""

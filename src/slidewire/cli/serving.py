@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slidewire.aio.websocket_client import client_context
-from slidewire.cli.output import print_qr, say_json, settle_memory
+from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
 from slidewire.control.privacy import Privacy
 from slidewire.host.choose import DRIVERS, has_desktop, make_deck
@@ -98,6 +98,8 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
 
 
 def _program(server: str, options: HostOptions, ca: Path | None = None, connect_to: str | None = None) -> HostProgram:
+    if options.privacy is not Privacy.OPEN:
+        keep_addresses_out_of_the_log()
     deck = make_deck(options.driver, options.deck, options.window, options.raise_window)
     return HostProgram(
         server,
