@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import ssl
@@ -22,6 +23,7 @@ from slidewire.server.turn_log import LINES, TurnLog
 from slidewire.stun.address import Address
 from slidewire.turn.credentials import Credential, mint
 from slidewire.turn.effects import FiveTuple, Report, Transport
+from slidewire.turn.metrics import Metric
 from slidewire.turn.policy import networks
 from tests.server.certificates import make_certificate
 from tests.support.programs import Program, Programs, programs
@@ -161,7 +163,10 @@ class TestNumbersAndLog:
             await asyncio.to_thread(fetch, f"http://127.0.0.1:{ready['metrics']}/metrics")
 
     async def test_a_taken_port(self) -> None:
-        one, two = MetricsListener(str), MetricsListener(str)
+        async def nothing() -> list[Metric]:
+            return []
+
+        one, two = MetricsListener(nothing), MetricsListener(nothing)
         port = await one.start(0)
         with pytest.raises(ServerError, match="--metrics"):
             await two.start(port)
@@ -206,10 +211,13 @@ def fetch(url: str) -> tuple[str, str]:
 
 
 class TestCheck:
-    async def run(self, *arguments: str, given: str = "") -> tuple[int, list[dict[str, Any]], str]:
+    async def run(
+        self, *arguments: str, given: str = "", home: Path | None = None
+    ) -> tuple[int, list[dict[str, Any]], str]:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "slidewire.cli.main", "turn", "check", *arguments, "--json",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **({"XDG_DATA_HOME": str(home)} if home is not None else {})},
         )  # fmt: skip
         async with asyncio.timeout(60):
             out, errors = await process.communicate(given.encode())
@@ -246,6 +254,29 @@ class TestCheck:
             assert "--secret-file" in found[0]["problem"] and "--ca" in found[1]["problem"]
             assert "firewall" in found[2]["problem"]
             assert await turn.stop() == 0
+
+    async def test_tls_of_our_own_making(self, tmp_path: Path) -> None:
+        """Without --tls-cert. Programs of this user trust it, others are told to, and the rest do not."""
+        async with programs(tmp_path / "home") as started:
+            turn, ready = await start(started, tmp_path, "--realm", "relay.example", "--external-ip", "127.0.0.1")
+            authority = Path(ready["ca"])
+            assert authority == tmp_path / "home" / "slidewire" / "turn" / "authority.pem"
+            secret = ("--secret-file", str(tmp_path / "secret"))
+            uri = f"turns:127.0.0.1:{ready['tls']}?transport=tcp"
+            code, found, _ = await self.run(*secret, uri, home=tmp_path / "home")
+            assert code == 0 and found[0]["echoed"] == 20 and found[0]["certificate_days"] > 300
+            code, found, _ = await self.run(*secret, uri, home=tmp_path / "elsewhere")
+            assert code == 1 and "--ca" in found[0]["problem"]
+            code, found, _ = await self.run(*secret, "--ca", str(authority), uri, home=tmp_path / "elsewhere")
+            assert code == 0 and found[0]["works"]
+            trust = ssl.create_default_context(cafile=str(authority))
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", ready["tls"], ssl=trust, server_hostname="relay.example"
+            )
+            writer.close()
+            assert await turn.stop() == 0 and "Traceback" not in turn.errors
+            again, ready = await start(started, tmp_path)
+            assert Path(ready["ca"]).read_bytes() == authority.read_bytes() and await again.stop() == 0
 
     async def test_a_server_that_reaches_too_much_is_told_on(self, tmp_path: Path) -> None:
         async with programs(tmp_path / "home") as started:

@@ -40,12 +40,14 @@ class Acceptor:
 
     def open(self, host: str, port: int) -> SocketAddress:
         """Where it listens. Raises OSError."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = socket.create_server((host, port), family=family, backlog=1024)
-        made.setblocking(False)
-        self._listening.append(made)
-        self._listen(made)
-        address: SocketAddress = made.getsockname()
+        return self.adopt(listen_tcp(host, port))
+
+    def adopt(self, listening: socket.socket) -> SocketAddress:
+        """Accept what comes to a socket that listens already. It is ours to close."""
+        listening.setblocking(False)
+        self._listening.append(listening)
+        self._listen(listening)
+        address: SocketAddress = listening.getsockname()
         return address
 
     async def close(self) -> None:
@@ -81,6 +83,13 @@ class Acceptor:
                 reset(accepted)
             else:
                 self._tasks.start(beginning)
+
+
+def listen_tcp(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket of the host's family (IPv6 alone, not both). Raises OSError. `shared`: with others, among whom
+    the kernel divides the connections."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024, reuse_port=shared)
 
 
 def reset(connection: socket.socket) -> None:

@@ -7,6 +7,7 @@ The core decides. ChannelData of UDP clients does not come by here: it goes out,
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -48,7 +49,7 @@ class RelayHost:
 class RelayShell:
     """Also the owner of stream connections: give it to a `StreamListener`.
 
-    The core has to count with the path's meters. `shared`: other processes listen on the same addresses.
+    The core has to count with the path's meters. `ports`: those for relays, first and last.
     """
 
     def __init__(
@@ -57,7 +58,6 @@ class RelayShell:
         hosts: Mapping[int, RelayHost],
         ports: tuple[int, int] = (FIRST_PORT, LAST_PORT),
         path: DataPath | None = None,
-        shared: bool = False,
     ) -> None:
         self._core = core
         self._hosts = hosts
@@ -68,7 +68,6 @@ class RelayShell:
         self._relays: dict[SocketAddress, UdpSocket] = {}
         """By where they are bound."""
         self._names: dict[StreamConnection, FiveTuple] = {}
-        self._shared = shared
         self._now = monotonic()
         self._path = path or PlainPath()
         self._path.start(self, core)
@@ -77,7 +76,11 @@ class RelayShell:
 
     def listen(self, host: str, port: int) -> SocketAddress:
         """Serve UDP clients here. Raises OSError."""
-        listener = UdpSocket(bind_udp(host, port, listener=True, shared=self._shared))
+        return self.adopt(bind_udp(host, port, listener=True))
+
+    def adopt(self, bound: socket.socket) -> SocketAddress:
+        """The same with a socket that is bound already. It is ours to close."""
+        listener = UdpSocket(bound)
         server = listener.name
         self._core.listens_on(Address(server[0], server[1]))
         self._listeners[server] = listener

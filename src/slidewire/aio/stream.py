@@ -144,6 +144,10 @@ class StreamListener:
         """Where it listens. Raises OSError."""
         return self._acceptor.open(host, port)
 
+    def adopt(self, listening: socket.socket) -> SocketAddress:
+        """The same with a socket that listens already."""
+        return self._acceptor.adopt(listening)
+
     async def close(self) -> None:
         """Stop accepting, and end what has not got through TLS yet."""
         await self._acceptor.close()

@@ -90,8 +90,8 @@ def segments() -> int:
 
 
 def bind_udp(host: str, port: int, *, listener: bool = False, shared: bool = False) -> socket.socket:
-    """A bound socket of the host's family (IPv6 alone, not both). Raises OSError. `shared`: with other processes, among
-    whom the kernel divides the clients by their address."""
+    """A bound socket of the host's family (IPv6 alone, not both). Raises OSError. `shared`: with others, among whom the
+    kernel divides the clients by their address."""
     ipv6 = ":" in host
     bound = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def _json(command: Any) -> Any:
     "--port", default=3478, show_default=True, type=click.IntRange(0, 65535), help="UDP and TCP. 0: free one."
 )
 @click.option("--tls-port", default=5349, show_default=True, type=click.IntRange(0, 65535), help="TLS. 0: a free one.")
-@click.option("--tls-cert", type=FILE, help="Certificate chain (PEM); without it there is no TLS.")
+@click.option("--tls-cert", type=FILE, help="Certificate chain (PEM). Without: one of our own making.")
 @click.option("--tls-key", type=FILE, help="Its private key (PEM).")
 @click.option("--relay-ip", multiple=True, help="Address of the relays, once for IPv4 and once for IPv6.")
 @click.option("--external-ip", multiple=True, help="What the world calls it, behind a one-to-one NAT.")
@@ -47,6 +48,13 @@ def _json(command: Any) -> Any:
     envvar="SLIDEWIRE_DATA_PATH",
     default="auto",
     help="How packets are relayed: in Python, or in C, which is faster.  [default: the faster one there is]",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that share the ports, for more processor cores. Limits are divided among them. Linux.",
 )
 @click.option("--metrics", type=click.IntRange(0, 65535), help="Prometheus' numbers on 127.0.0.1:PORT. 0: a free one.")
 @click.option("--metrics-users", is_flag=True, help="… also by user.")
@@ -82,33 +90,37 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
         from slidewire.server.metrics import MetricsListener
         from slidewire.server.turn import TurnService
         from slidewire.server.turn_log import TurnLog
-        from slidewire.turn.metrics import exposition
+        from slidewire.server.turn_workers import TurnWorkers
 
         stop = stop_requested()
         settings = _settings(options, allow)
         if as_json:
             settings = replace(settings, report=TurnLog(say_json, people=options["log_people"]))
-        service = TurnService(settings)
+        say = say_json if as_json else lambda event: None
+        service: TurnService | TurnWorkers
+        if options["workers"] == 1:
+            service = TurnService(settings)
+        else:
+            service = TurnWorkers(settings, options["workers"], partial(_prepare_worker, verbose), say)
         ready = await service.start()
-        assert service.core is not None
-        core = service.core
-        metrics = MetricsListener(lambda: exposition(core, users=options["metrics_users"]))
+        metrics = MetricsListener(partial(service.numbers, users=options["metrics_users"]))
         try:
             ports = {"udp": ready.udp, "tcp": ready.tcp, "tls": ready.tls}
             if options["metrics"] is not None:
                 ports["metrics"] = await metrics.start(options["metrics"])
             reload_requested(service.reload)
             if as_json:
-                say_json({"event": "ready", **ports, "realm": ready.realm, "data_path": ready.data_path})
+                more: dict[str, Any] = {"ca": str(ready.ca)} if ready.ca is not None else {}
+                if isinstance(service, TurnWorkers):
+                    more["workers"] = service.pids
+                say_json({"event": "ready", **ports, "realm": ready.realm, "data_path": ready.data_path, **more})
             else:
-                tls = f", TLS {ready.tls}" if ready.tls else " (no TLS without --tls-cert)"
-                print(f"STUN and TURN on UDP and TCP {ready.udp}{tls}; data path: {_explained(ready.data_path)}")
-                print("`slidewire credentials` makes a login. Ctrl-C stops it.", flush=True)
+                _print_ready(ready, options["workers"])
             settle_memory()
             await stop
             if options["drain"]:
                 if as_json:
-                    say_json({"event": "draining", "allocations": len(core.allocations), "seconds": options["drain"]})
+                    say_json({"event": "draining", "allocations": await service.count(), "seconds": options["drain"]})
                 await service.drain(options["drain"])
         finally:
             await metrics.stop()
@@ -151,6 +163,20 @@ def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | 
         print(f"username {made.username}\npassword {made.password}\nttl      {made.ttl}")
 
 
+def _prepare_worker(verbose: int) -> None:
+    log_to_stderr(verbose)
+    settle_memory()
+
+
+def _print_ready(ready: Any, workers: int) -> None:
+    tls = f", TLS {ready.tls}" if ready.tls is not None else ""
+    processes = f" in {workers} processes" if workers > 1 else ""
+    print(f"STUN and TURN on UDP and TCP {ready.udp}{tls}{processes}; data path: {_explained(ready.data_path)}")
+    if ready.ca is not None:
+        print(f"TLS is by an authority of our own: {ready.ca}. Browsers want another: --tls-cert.")
+    print("`slidewire credentials` makes a login. Ctrl-C stops it.", flush=True)
+
+
 def _explained(data_path: str) -> str:
     from slidewire.aio.compiled import why_not
 
@@ -159,7 +185,7 @@ def _explained(data_path: str) -> str:
 
 
 def _settings(options: dict[str, Any], allow: Any) -> Any:
-    from slidewire.server.turn import TurnSettings
+    from slidewire.server.turn import TurnSettings, state_folder
     from slidewire.turn.limits import UNLIMITED, Limits, Rate
 
     per_second = options["bandwidth"] * 125_000
@@ -169,6 +195,7 @@ def _settings(options: dict[str, Any], allow: Any) -> Any:
         tls_port=options["tls_port"],
         tls_cert=options["tls_cert"],
         tls_key=options["tls_key"],
+        state_dir=state_folder(),
         relay_ips=options["relay_ip"],
         external_ips=options["external_ip"],
         realm=options["realm"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import ssl
@@ -34,7 +35,9 @@ def _fail(sentence: object) -> NoReturn:
     type=click.File(),
     help="Use this login: JSON as `slidewire credentials --json` says it; - reads standard input.",
 )
-@click.option("--ca", type=FILE, help="Trust this authority as well (PEM).")
+@click.option(
+    "--ca", type=FILE, help="Trust this authority as well (PEM); this machine's own servers' are trusted anyway."
+)
 @click.option("--allow-peer", multiple=True, metavar="CIDR", help="Was opened on purpose: no finding.")
 @click.option(
     "--timeout", default=5.0, show_default=True, type=click.FloatRange(0.1, 60), help="Seconds for an answer."
@@ -55,6 +58,8 @@ def check(
     Exit code 0 if all of them work, 1 if any does not.
     """
     from slidewire.aio.turn_check import TurnCheck, Uri
+    from slidewire.aio.websocket_client import AUTHORITY_FILE, state_directory
+    from slidewire.server.turn import state_folder
     from slidewire.turn.policy import networks
 
     try:
@@ -70,6 +75,9 @@ def check(
         raise click.UsageError("Give the servers to check, such as turn:relay.example turns:relay.example:443.")
     try:
         trust = ssl.create_default_context()
+        for own in (state_directory() / AUTHORITY_FILE, state_folder() / AUTHORITY_FILE):
+            with contextlib.suppress(OSError):  # there is none
+                trust.load_verify_locations(own)
         if ca is not None:
             trust.load_verify_locations(ca)
     except (OSError, ssl.SSLError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -36,6 +37,16 @@ def interface_addresses() -> list[Address]:
 
 
 def names_of(settings: ServerSettings) -> Names:
+    needed = {settings.listen, urlsplit(public_url(settings, settings.port)).hostname or ""}
+    return _names(needed, only_loopback=settings.is_loopback)
+
+
+def names_with(needed: Iterable[str]) -> Names:
+    """For a server that is reached by these, and on whatever addresses the machine has."""
+    return _names(set(needed), only_loopback=False)
+
+
+def _names(needed: set[str], *, only_loopback: bool) -> Names:
     hosts = {"localhost"}
     addresses: set[Address] = {ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")}
     name = socket.gethostname().lower()
@@ -43,8 +54,7 @@ def names_of(settings: ServerSettings) -> Names:
         hosts.add(name)
         if "." not in name:
             hosts.add(f"{name}.local")
-    needed = {settings.listen, urlsplit(public_url(settings, settings.port)).hostname or ""}
-    if not settings.is_loopback:
+    if not only_loopback:
         addresses.update(interface_addresses())
     for text in needed:
         try:

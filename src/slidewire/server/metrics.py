@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from aiohttp import web
 
 from slidewire.server.config import ServerError
-from slidewire.turn.metrics import CONTENT_TYPE
+from slidewire.turn.metrics import CONTENT_TYPE, Metric, write
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -20,7 +20,7 @@ def answer(text: str) -> web.Response:
 class MetricsListener:
     """GET /metrics on loopback. What it tells is nobody's business outside, so there is no way to listen elsewhere."""
 
-    def __init__(self, numbers: Callable[[], str]) -> None:
+    def __init__(self, numbers: Callable[[], Awaitable[Iterable[Metric]]]) -> None:
         self._numbers = numbers
         self._runner: web.AppRunner | None = None
 
@@ -46,4 +46,4 @@ class MetricsListener:
             self._runner = None
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return answer(self._numbers())
+        return answer(write(await self._numbers()))

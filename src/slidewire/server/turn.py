@@ -7,28 +7,30 @@ are looked up again now and then, because none of them may become a peer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
+import datetime as dt
 import logging
 import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from slidewire.aio import clock, datapath
-from slidewire.aio.relay import RelayHost, RelayShell
+from slidewire.aio.relay import FIRST_PORT, LAST_PORT, RelayHost, RelayShell
 from slidewire.aio.stream import StreamListener
-from slidewire.aio.udp import bind_udp
-from slidewire.server.addresses import interface_addresses
-from slidewire.server.certificates import WatchedContext
+from slidewire.aio.websocket_client import state_directory
+from slidewire.server.addresses import Names, interface_addresses, names_with
+from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError
+from slidewire.server.turn_listening import Listening, listen_on, usable
 from slidewire.server.turn_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path
 from slidewire.stun.address import IPV4, IPV6, pack_host
+from slidewire.turn.allocation import Ports, make_ports
 from slidewire.turn.credentials import DEFAULT_TTL, Credentials, anybody
 from slidewire.turn.effects import Report
 from slidewire.turn.limits import Limits
+from slidewire.turn.metrics import Metric, numbers
 from slidewire.turn.policy import Network, PeerPolicy, nobody
 from slidewire.turn.server import TurnServer
 
@@ -37,7 +39,6 @@ log = logging.getLogger(__name__)
 REALM: Final = "slidewire"
 _WATCH_SECONDS: Final = 2.0
 _DRAIN_LOOK_SECONDS: Final = 0.1
-_TRIES: Final = 20
 _ANY: Final = {"0.0.0.0": IPV4, "::": IPV6}  # noqa: S104
 
 
@@ -49,9 +50,10 @@ class TurnSettings:
     other_port: bool = False
     """Take a free one as well where that one cannot be had, and say so."""
     tls_port: int | None = 5349
-    """Used when there is a certificate."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    state_dir: Path | None = None
+    """Where a certificate of our own making is kept, for when none is given. None: there is no TLS then."""
     relay_ips: tuple[str, ...] = ()
     """Where relays are bound, one per address family. Without: where this machine reaches the world from."""
     external_ips: tuple[str, ...] = ()
@@ -93,11 +95,34 @@ class TurnReady:
     tls: int | None
     realm: str
     data_path: str
+    ca: Path | None = None
+    """The authority to trust, if the certificate is of our own making."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several processes gets from the one that started it (`turn_workers`)."""
+
+    listening: Listening
+    relay_hosts: dict[int, RelayHost]
+    relay_ports: tuple[int, int]
+    """The ports of its relays, first and last; nobody else has them."""
+    live: dict[str, Any]
+    """By host, 65,536 bytes that all of them share: which ports are live relays."""
+    nonce_key: bytes
+    """A client goes on with its nonce at whoever it meets."""
+
+    def ports_of(self, host: str) -> Ports:
+        return memoryview(self.live[host]).cast("B")
 
 
 class TurnService:
-    def __init__(self, settings: TurnSettings) -> None:
+    """`share`: one of several processes that are one relay."""
+
+    def __init__(self, settings: TurnSettings, share: Share | None = None) -> None:
         self._settings = settings
+        self._share = share
+        self._certificates: LocalCertificates | None = None
         self._secrets: SecretFile | None = None
         self._context: WatchedContext | None = None
         self._shell: RelayShell | None = None
@@ -105,6 +130,20 @@ class TurnService:
         self._watcher: asyncio.Task[None] | None = None
         self._relay_hosts: dict[int, RelayHost] = {}
         self.core: TurnServer | None = None
+
+    def prepare(self) -> bool:
+        """Have secrets and certificates, and make what has to be made. True if there is TLS. Raises ServerError."""
+        self._secrets = SecretFile(secret_path(self._settings.secret_file), every=self._settings.rotate_seconds)
+        files = self._tls_files()
+        if files is not None:
+            self._context = WatchedContext(*files)
+            self._context.context.set_alpn_protocols(["stun.turn"])  # RFC 7443
+        return files is not None
+
+    @property
+    def ca(self) -> Path | None:
+        """The authority to trust, if the certificate is of our own making. `prepare` comes first."""
+        return None if self._certificates is None else self._certificates.authority_path
 
     async def start(self) -> TurnReady:
         """Raises ServerError, with the remedy; nothing is left behind then."""
@@ -133,6 +172,15 @@ class TurnService:
             await listener.close()
         self._listeners.clear()
 
+    async def count(self) -> int:
+        """How many allocations there are."""
+        assert self.core is not None, "start() comes first"
+        return len(self.core.allocations)
+
+    async def numbers(self, *, users: bool = False) -> list[Metric]:
+        assert self.core is not None, "start() comes first"
+        return numbers(self.core, users=users)
+
     async def drain(self, seconds: float) -> None:
         """Give nobody anything new, and wait until everybody has left, or that long."""
         assert self.core is not None, "start() comes first"
@@ -156,14 +204,12 @@ class TurnService:
             log.warning("The TURN secrets stay as they were: %s", error)
 
     def _start(self) -> TurnReady:
-        settings = self._settings
-        self._secrets = SecretFile(secret_path(settings.secret_file), every=settings.rotate_seconds)
+        settings, share = self._settings, self._share
+        self.prepare()
+        assert self._secrets is not None
         credentials = Credentials(self._secrets.in_use_first(clock.wall()), knows=settings.knows)
-        if settings.tls_cert is not None and settings.tls_key is not None:
-            self._context = WatchedContext(settings.tls_cert, settings.tls_key)
-            self._context.context.set_alpn_protocols(["stun.turn"])  # RFC 7443
-        hosts = _usable(settings.listen)
-        self._relay_hosts = _relay_hosts(settings, hosts)
+        hosts = usable(settings.listen)
+        self._relay_hosts = relay_hosts(settings, hosts) if share is None else share.relay_hosts
         _raise_open_files()
         try:
             path = datapath.choose(settings.data_path)
@@ -177,16 +223,43 @@ class TurnService:
             wall=clock.wall,
             limits=settings.limits,
             families=self._relay_hosts,
+            nonce_key=None if share is None else share.nonce_key,
             make_meter=path.make_meter,
+            make_ports=make_ports if share is None else share.ports_of,
             report=settings.report,
         )
-        self._shell = RelayShell(self.core, self._relay_hosts, path=path)
-        udp, tcp = self._listen(self._shell, hosts)
-        tls = None
-        if self._context is not None and settings.tls_port is not None:
-            tls = self._listen_streams(self._shell, hosts, settings.tls_port, self._context, "--tls-port")
+        relay_ports = (FIRST_PORT, LAST_PORT) if share is None else share.relay_ports
+        self._shell = RelayShell(self.core, self._relay_hosts, relay_ports, path=path)
+        if share is None:
+            tls_port = settings.tls_port if self._context is not None else None
+            (listening,) = listen_on(hosts, settings.port, tls_port, other_port=settings.other_port)
+        else:
+            listening = share.listening
+        self._listen(self._shell, listening)
         self._watcher = asyncio.create_task(self._watch(), name="secrets and addresses")
-        return TurnReady(udp, tcp, tls, settings.realm, path.name)
+        udp, tcp, tls = listening.ports
+        return TurnReady(udp, tcp, tls, settings.realm, path.name, self.ca)
+
+    def _tls_files(self) -> tuple[Path, Path] | None:
+        """The certificate and its key: those that were given, or our own."""
+        settings = self._settings
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            return settings.tls_cert, settings.tls_key
+        if settings.state_dir is None or settings.tls_port is None:
+            return None
+        self._certificates = certificates = LocalCertificates(settings.state_dir)
+        certificates.ensure(names_for(settings), dt.datetime.now(dt.UTC))
+        return certificates.certificate_path, certificates.key_path
+
+    def _listen(self, shell: RelayShell, listening: Listening) -> None:
+        for bound in listening.udp:
+            shell.adopt(bound)
+        context = self._context.context if self._context is not None else None
+        for made, with_tls in ((listening.tcp, None), (listening.tls, context)):
+            for accepting in made:
+                listener = StreamListener(shell, with_tls, self._settings.limits.first_message)
+                self._listeners.append(listener)
+                listener.adopt(accepting)
 
     def _policy(self) -> PeerPolicy:
         settings = self._settings
@@ -200,39 +273,34 @@ class TurnService:
             private=settings.private,
         )
 
-    # --- listening ----------------------------------------------------------------------------------------------------
-
-    def _listen(self, shell: RelayShell, hosts: tuple[str, ...]) -> tuple[int, int]:
-        """UDP and TCP on the same port of every address."""
-        port = _port_to_use(self._settings, hosts)
-        for host in hosts:
-            try:
-                port = shell.listen(host, port)[1]
-            except OSError as error:
-                raise ServerError(_explain(error, host, port, "--port")) from None
-        return port, self._listen_streams(shell, hosts, port, None, "--port")
-
-    def _listen_streams(
-        self, shell: RelayShell, hosts: tuple[str, ...], port: int, context: WatchedContext | None, option: str
-    ) -> int:
-        for host in hosts:
-            listener = StreamListener(shell, context.context if context else None, self._settings.limits.first_message)
-            self._listeners.append(listener)
-            try:
-                port = listener.open(host, port)[1]
-            except OSError as error:
-                raise ServerError(_explain(error, host, port, option)) from None
-        return port
-
     # --- what changes while it runs -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
         while self.core is not None and self._secrets is not None:
             await asyncio.sleep(_WATCH_SECONDS)
+            if self._certificates is not None:
+                try:
+                    await asyncio.to_thread(
+                        self._certificates.ensure, names_for(self._settings), dt.datetime.now(dt.UTC)
+                    )
+                except (ServerError, OSError) as error:
+                    log.warning("The certificate could not be renewed: %s", error)
             self.reload()
             policy = self._policy()
             if policy.own != self.core.policy.own:
                 self.core.policy = replace(self.core.policy, own=policy.own)
+
+
+def state_folder() -> Path:
+    """Where `slidewire turn` keeps the authority it made for itself. Not that of `slidewire serve`: each is tied to the
+    names that its own server needs."""
+    return state_directory() / "turn"
+
+
+def names_for(settings: TurnSettings) -> Names:
+    """What a certificate of ours should cover."""
+    domain = (settings.realm,) if "." in settings.realm else ()
+    return names_with((*settings.listen, *settings.relay_ips, *settings.external_ips, *domain))
 
 
 def _by_family(option: str, hosts: tuple[str, ...]) -> dict[int, str]:
@@ -245,53 +313,7 @@ def _by_family(option: str, hosts: tuple[str, ...]) -> dict[int, str]:
     return found
 
 
-def _usable(listen: tuple[str, ...]) -> tuple[str, ...]:
-    """`::` is left out where the machine has no IPv6, unless it is all that was asked for."""
-    if len(listen) > 1 and "::" in listen and not _has_ipv6():
-        return tuple(host for host in listen if host != "::")
-    return listen
-
-
-def _port_to_use(settings: TurnSettings, hosts: tuple[str, ...]) -> int:
-    """One that is free for UDP and TCP on all of these, unless it must be the one that was asked for."""
-    port = settings.port
-    if port and not settings.other_port:
-        return port
-    if port:
-        try:
-            return _reserve(port, hosts)
-        except OSError as error:
-            log.warning("%s STUN and TURN take another port.", _explain(error, hosts[0], port, "--turn-port"))
-    for _ in range(_TRIES):
-        try:
-            return _reserve(0, hosts)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                break
-    return 0  # whoever listens there says what is wrong
-
-
-def _reserve(port: int, hosts: tuple[str, ...]) -> int:
-    """Have it for a moment, for UDP and TCP. Raises OSError."""
-    with contextlib.ExitStack() as held:
-        for host in hosts:
-            bound = held.enter_context(bind_udp(host, port))
-            port = bound.getsockname()[1]
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            held.enter_context(socket.create_server((host, port), family=family))
-    return port
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-def _relay_hosts(settings: TurnSettings, hosts: tuple[str, ...]) -> dict[int, RelayHost]:
+def relay_hosts(settings: TurnSettings, hosts: tuple[str, ...]) -> dict[int, RelayHost]:
     """Where relays are bound: as told, else on the one address listened on, else from where the world is reached."""
     bound = _by_family("--relay-ip", settings.relay_ips)
     external = _by_family("--external-ip", settings.external_ips)
@@ -335,18 +357,6 @@ def _raise_open_files() -> None:
         return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _explain(error: OSError, host: str, port: int, option: str) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"Port {port} on {host} is taken by another program. Stop it, or give another with {option}."
-        case errno.EACCES | errno.EPERM:
-            return f"Port {port} needs more rights than this program has. Give one above 1023 with {option}."
-        case errno.EADDRNOTAVAIL:
-            return f"This machine has no address {host}. Give one of its own with --listen."
-        case _:
-            return f"{host} port {port} cannot be listened on: {error.strerror or error}. Check --listen and {option}."
 
 
 __all__ = [

@@ -71,7 +71,11 @@ Ports = bytearray | memoryview
 """65,536 bytes, one for each port of a host."""
 
 
-def make_ports() -> Ports:
+MakePorts = Callable[[str], Ports]
+"""(host), as the world knows it. Whoever runs several processes on one host makes it memory that they share."""
+
+
+def make_ports(host: str) -> Ports:
     return bytearray(1 << 16)
 
 
@@ -82,7 +86,7 @@ class Relays:
     never leave the machine, so they are sent to where the other is bound, and come from where it is bound.
     """
 
-    def __init__(self, make_ports: Callable[[], Ports]) -> None:
+    def __init__(self, make_ports: MakePorts) -> None:
         self._make_ports = make_ports
         self._live: dict[str, Ports] = {}
         self.guarded: set[str] = set()
@@ -93,7 +97,7 @@ class Relays:
     def opened(self, relay: Opened) -> None:
         host, port = relay.announced
         if host not in self._live:
-            self._live[host] = self._make_ports()
+            self._live[host] = self._make_ports(host)
         self._live[host][port] = 1
         if relay.bound.host != relay.announced.host:
             self._announced[relay.bound.host] = relay.announced.host

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from slidewire.turn.allocation import Allocation, Ports, Relays
+from slidewire.turn.allocation import Allocation, MakePorts, Relays
 from slidewire.turn.credentials import user_of
 from slidewire.turn.effects import FiveTuple, Handle, Opened, SocketAddress, Transport
 from slidewire.turn.limits import Limits, prefix_of
@@ -16,7 +16,7 @@ _EVERYONE = b"everyone"
 class Book:
     """An allocation is counted (`hold`) from when its sockets are asked for until it ends."""
 
-    def __init__(self, limits: Limits, make_ports: Callable[[], Ports]) -> None:
+    def __init__(self, limits: Limits, make_ports: MakePorts) -> None:
         self._limits = limits
         self._clients: dict[tuple[Transport, SocketAddress], dict[SocketAddress, Allocation]] = {}
         self._by_relay: dict[Handle, Allocation] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from slidewire.rates import Rate, Sieve
@@ -60,6 +60,29 @@ class Limits:
     """The largest frame of a stream client without an allocation."""
     retransmissions: float = 40.0
     """How long a request may be repeated (RFC 8489 §6.3.1): the answer to a deletion is kept as long."""
+
+    def shared_by(self, servers: int) -> Limits:
+        """For each of so many that clients are spread over by chance, and who do not ask each other: all together they
+        give no more than these (but each gives one). What is for one allocation stays as it is."""
+
+        def part(count: int) -> int:
+            return max(1, count // servers)
+
+        def slower(rate: Rate) -> Rate:
+            return Rate(rate.per_second / servers, max(1.0, rate.burst / servers))
+
+        return replace(
+            self,
+            allocations=part(self.allocations),
+            allocations_per_user=part(self.allocations_per_user),
+            allocations_per_address=part(self.allocations_per_address),
+            answers=slower(self.answers),
+            answers_total=slower(self.answers_total),
+            failures=slower(self.failures),
+            total_bandwidth=self.total_bandwidth and self.total_bandwidth.times(1 / servers),
+            streams=part(self.streams),
+            streams_per_address=part(self.streams_per_address),
+        )
 
 
 UNLIMITED: Final = Limits(packets=None, bandwidth=None)

@@ -7,6 +7,7 @@ metrics store keeps what it is told for long, and shows it to many.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -16,6 +17,8 @@ from slidewire.turn.effects import Transport
 from slidewire.turn.server import TurnServer
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_DRAINING: Final = "turn_draining"
 
 Sample = tuple[Mapping[str, str], float]
 
@@ -28,8 +31,27 @@ class Metric(NamedTuple):
 
 
 def exposition(server: TurnServer, *, users: bool = False) -> str:
+    return write(numbers(server, users=users))
+
+
+def numbers(server: TurnServer, *, users: bool = False) -> list[Metric]:
     """`users`: with a line for each user who has something now."""
-    return write((*_metrics(server), *(_by_user(server) if users else ())))
+    return [*_metrics(server), *(_by_user(server) if users else ())]
+
+
+def added(servers: Iterable[Iterable[Metric]]) -> list[Metric]:
+    """Those of several servers, as of one."""
+    found: dict[str, Metric] = {}
+    sums: dict[str, dict[tuple[tuple[str, str], ...], float]] = defaultdict(dict)
+    for metric in itertools.chain.from_iterable(servers):
+        found.setdefault(metric.name, metric)
+        mine = sums[metric.name]
+        for labels, value in metric.samples:
+            key = tuple(labels.items())
+            mine[key] = max(mine.get(key, 0), value) if metric.name == _DRAINING else mine.get(key, 0) + value
+    return [
+        metric._replace(samples=[(dict(key), sums[name][key]) for key in sums[name]]) for name, metric in found.items()
+    ]
 
 
 def write(metrics: Iterable[Metric]) -> str:
@@ -86,7 +108,7 @@ def _metrics(server: TurnServer) -> Iterable[Metric]:
     yield counter("turn_ignored_total", "Messages that are never answered.", counters["ignored"])
     yield counter("turn_streams_refused_total", "Connections over a limit.", counters["streams refused"])
     yield counter("turn_streams_silent_total", "Connections that said nothing.", counters["streams closed for silence"])
-    yield Metric("turn_draining", "gauge", "1 while nobody gets anything new.", [({}, float(server.draining))])
+    yield Metric(_DRAINING, "gauge", "1 while nobody gets anything new.", [({}, float(server.draining))])
 
 
 def _by_user(server: TurnServer) -> Iterable[Metric]:

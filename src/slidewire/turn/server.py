@@ -22,7 +22,7 @@ from typing import Final
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
-from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, PlainMeter, Ports, make_ports
+from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, MakePorts, PlainMeter, make_ports
 from slidewire.turn.attributes import (
     ADDRESS_ERROR_CODE,
     DATA,
@@ -119,7 +119,7 @@ class TurnServer:
         nonce_key: bytes | None = None,
         sha256: bool = False,
         make_meter: MakeMeter = PlainMeter,
-        make_ports: Callable[[], Ports] = make_ports,
+        make_ports: MakePorts = make_ports,
         report: Callable[[Report], object] | None = None,
     ) -> None:
         self.limits = limits = limits or Limits()
