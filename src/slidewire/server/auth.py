@@ -152,6 +152,7 @@ class Doorkeeper:
 
     def failed(self, address: str, name: str | None = None) -> None:
         who, now = address_key(address), monotonic()
+        self.hub.gate.offend(address, "wrong passwords or tokens", now)
         self._failed.take(who, now)
         if name is not None:
             self._failed_names.take((who, name), now)

@@ -41,7 +41,7 @@ class Numbers:
         shown = request.headers.get("Authorization", "")
         if not hmac.compare_digest(shown.encode(errors="replace"), self._expected):
             if shown:
-                self._gate.offend(request.remote or "?", "wrong tokens", monotonic())
+                self._gate.offend(request.remote or "?", "wrong passwords or tokens", monotonic())
             raise web.HTTPNotFound(text="There is no such page here.")
         text = write(self._metrics(monotonic()))
         core = self._turn()
