@@ -89,7 +89,7 @@ def contenders(coturns: list[str], port: int, scratch: Path) -> list[Contender]:
     slidewire = [
         sys.executable, "-m", "slidewire.cli.main", "turn", "--listen", "127.0.0.1", "--port", str(port),
         "--relay-ip", "127.0.0.1", "--realm", REALM, "--secret-file", str(secret), "--allow-peer", "127.0.0.0/8",
-        "--bandwidth", "0",
+        "--bandwidth", "0", "--tls-port", "0",
     ]  # fmt: skip
     made = [
         Contender(f"slidewire {path}", slidewire, {"SLIDEWIRE_DATA_PATH": path}, "this tree")

@@ -82,6 +82,9 @@ class TestWorkers:
             assert len(set(pids)) == 2 and turn.process.pid not in pids and all(map(_runs, pids))
             first, second = await on_both(ready["udp"])
             count = len(first) + len(second)
+            for pid in pids:
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as to everybody in a terminal or a unit
+                    os.kill(pid, number)
             await relay_between(first[0], second[0], 0x4000, b"across")
             await relay_between(second[1], first[1], 0x4000, b"and back")
             stranger = first[0].line.client.permit(Address("203.0.113.9", 4000))

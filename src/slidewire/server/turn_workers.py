@@ -28,6 +28,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -39,8 +40,6 @@ from slidewire.server.turn import Share, TurnReady, TurnService, TurnSettings, r
 from slidewire.server.turn_listening import Listening, close_all, listen_on, usable
 from slidewire.turn.metrics import Metric, added
 
-MOST: Final = 64
-
 _PORTS: Final = 1 << 16
 _START_SECONDS: Final = 30.0
 _ANSWER_SECONDS: Final = 2.0
@@ -48,6 +47,7 @@ _STOP_SECONDS: Final = 5.0
 _SETTLED_SECONDS: Final = 10.0
 _LONGEST_REST: Final = 30.0
 """A worker that dies soon after it came is waited for, ever longer."""
+
 
 log = logging.getLogger(__name__)
 _processes: Final = multiprocessing.get_context("spawn")
@@ -274,17 +274,24 @@ class _Worker:
 @contextlib.contextmanager
 def _no_signals() -> Iterator[None]:
     """Whoever is started meanwhile never gets these."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    resource_tracker.ensure_running()  # the first start would do it, and unblock signals on the way
+    before = _block_signals()
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _block_signals() -> set[signal.Signals] | set[int]:
+    """Which were blocked before."""
+    return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
 # --- in the worker ----------------------------------------------------------------------------------------------------
 
 
 def _work(settings: TurnSettings, share: Share, pipe: Connection, prepare: Callable[[], object]) -> None:
+    _block_signals()
     prepare()
     run(_serve(settings, share, pipe))
 
