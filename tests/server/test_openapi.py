@@ -11,7 +11,7 @@ import pytest
 
 from slidewire.server import auth, rest
 from slidewire.server.accounts import Scope
-from slidewire.signaling.limits import Rate
+from slidewire.signaling.limits import Limits, Rate
 from tests.server.operators import office
 from tests.server.test_server import show
 
@@ -63,7 +63,8 @@ async def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -
     """As somebody who may do everything, in a server with a room in it; how often one may ask is tested elsewhere."""
     for module, name in ((rest, "ORDINARY"), (auth, "FAILED"), (auth, "FAILED_NAME"), (auth, "FAILED_EVERYWHERE")):
         monkeypatch.setattr(module, name, PLENTY)
-    async with office(tmp_path, turn=True, turn_port=0) as here, show(here.ready):
+    limits = Limits(requests=PLENTY, tolerance=PLENTY)
+    async with office(tmp_path, turn=True, turn_port=0, limits=limits) as here, show(here.ready):
         key = await here.key(*Scope, per_minute=6000)
         program = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("schemathesis"), "run", f"{here.ready.url}/api/openapi.json",
