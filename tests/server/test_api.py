@@ -216,6 +216,14 @@ class TestRates:
             assert statuses == [401] * int(auth.FAILED.burst) + [429]
             assert (await here.ask("GET", ACTIVE))[0] == 429, "no oracle: a good token is not looked at either"
 
+    async def test_whoever_shows_nothing_guesses_nothing(self, tmp_path: Path) -> None:
+        """A page that is opened by somebody who has not signed in, again and again."""
+        async with office(tmp_path) as here:
+            for _ in range(int(auth.FAILED.burst) + 5):
+                assert (await here.ask("GET", "/api/auth/session", token=""))[0] == 401
+                assert (await here.ask("POST", "/api/auth/refresh", {}, token=""))[0] == 401
+            assert (await here.ask("GET", ACTIVE))[0] == 200
+
     async def test_an_address_has_so_many_requests(self, tmp_path: Path) -> None:
         async with office(tmp_path) as here:
             found = [await here.tell("GET", "/api/openapi.json") for _ in range(int(rest.ORDINARY.burst) + 10)]

@@ -356,7 +356,8 @@ class Api:
                 raise Denied(TOKEN_INVALID.code)
             session = await self._accounts.ask(lambda book: book.refresh(token, wall()))
         except Denied as denied:
-            self._door.failed(call.address)
+            if token is not None:
+                self._door.failed(call.address)
             if denied.code == TOKEN_REUSED.code:
                 log.warning("A refresh token was used twice: it may have been stolen, so its session has ended.")
             raise Refused(_DENIALS[denied.code]) from None

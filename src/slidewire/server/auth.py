@@ -107,6 +107,10 @@ class Doorkeeper:
         scheme, _, name = origin.partition("://")
         return name == host and (scheme == "https" or (scheme == "http" and not self.secure))
 
+    def shows_something(self, request: web.Request) -> bool:
+        """Whoever shows no token guesses none: a page that is opened for the first time asks who has signed in."""
+        return "Authorization" in request.headers or self.cookies.access in request.cookies
+
     # --- who ----------------------------------------------------------------------------------------------------------
 
     async def identify(self, request: web.Request, *, members: bool) -> Caller | None:

@@ -194,7 +194,8 @@ class Rest:
         if not row.guarded:
             return None
         if caller is None:
-            door.failed(address)
+            if door.shows_something(request):
+                door.failed(address)
             raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer")
         if "Authorization" not in request.headers and request.method not in SAFE_METHODS:
             self._check_cookie(request)
