@@ -1,11 +1,13 @@
 /* What a phone downloads: the promised size, and nothing that a strict content security policy would refuse. */
 
+import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildPages } from '../tools/build.mjs'
 
+const PAGES = ['presenter', 'operator', 'deck', 'account', 'leaktest']
 const dist = mkdtempSync(join(tmpdir(), 'slidewire-web-'))
 let files: { name: string; compressed: number }[]
 beforeAll(async () => {
@@ -26,7 +28,7 @@ test('the presenter page is one script of at most 15 KB and one style sheet of a
 })
 
 test('what comes behind it: the direct connection in at most 3 KB, and the rest of the page in at most 4 KB', () => {
-  const pages = ['presenter', 'operator', 'deck', 'leaktest'].map(page).join()
+  const pages = readdirSync(dist).filter((name) => name.endsWith('.html')).map((name) => page(name.slice(0, -5))).join()
   const later = files.filter(({ name }) => name.endsWith('.js') && !pages.includes(name))
   const named = (what: string): typeof later => later.filter(({ name }) => name.startsWith(`assets/${what}-`))
   expect(later.length).toBe(named('peer').length + named('rest').length)
@@ -40,18 +42,28 @@ test('what comes behind it: the direct connection in at most 3 KB, and the rest 
   }
 })
 
-test.each(['presenter', 'operator', 'deck', 'leaktest'])('the %s page asks for its script first, and runs it when all of it is there', (name) => {
+test.each(PAGES)('the %s page asks for its script first, and runs it when all of it is there', (name) => {
   const [, first] = /<link [^>]*href="([^"]*\.(?:js|css))"/.exec(page(name)) ?? []
   expect(first).toMatch(/\.js$/)
-  expect(page(name)).toMatch(new RegExp(`<script async type="module" crossorigin src="${first}"></script></body>\\s*</html>\\s*$`))
+  expect(page(name)).toMatch(new RegExp(`<script async type="module" crossorigin src="${first}" integrity="[^"]+"></script></body>\\s*</html>\\s*$`))
 })
 
-test.each(['presenter', 'operator', 'deck', 'leaktest'])('the %s page has nothing inline and asks nobody else for anything', (name) => {
+test.each(PAGES)('the %s page has nothing inline and asks nobody else for anything', (name) => {
   expect(assets(name, '.js').length).toBe(1)
   expect(page(name)).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:|data:/i)
   expect([...page(name).matchAll(/(?:src|href)="([^"]*)"/g)].every(([, url]) => /^\/assets\/[\w.-]+$/.test(url ?? ''))).toBe(true)
   for (const { name: script } of assets(name, '.js')) {
     expect(readFileSync(join(dist, script), 'utf8')).not.toMatch(/\beval\(|new Function|sourceMappingURL|https?:\/\/(?!www\.w3\.org\/2000\/svg)\w/)
+  }
+})
+
+test.each(PAGES)('the %s page takes its script and its style as they were built, or not at all', (name) => {
+  const tags = [...page(name).matchAll(/<(?:script|link)[^>]*(?:src|href)="\/([^"]+\.(?:js|css))"[^>]*>/g)]
+  expect(tags.length).toBe(3) // what is asked for first, the style, the script
+  for (const [tag, file] of tags) {
+    const digest = createHash('sha384').update(readFileSync(join(dist, file ?? ''))).digest('base64')
+    expect(tag).toContain(` integrity="sha384-${digest}"`)
+    expect(tag).toContain(' crossorigin')
   }
 })
 

@@ -2,6 +2,7 @@
  * smaller than two pieces that fit together. No source maps, nothing inlined (the pages run under a strict content
  * security policy), and a .gz beside everything a browser asks for, so that the server only has to pick a file. */
 
+import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -52,10 +53,17 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Browsers keep in mind that a module could not be loaded, and by which address. So an import may be given another. */
 const withQuery = (code) => code.replace(/\bimport\((["'`])(\.\/[^"'`]+)\1\)/g, 'import($1$2$1+importQuery)')
 
+/** Subresource integrity: a page takes its script and its style as they were built, or not at all. */
+const withIntegrity = (html, dist) =>
+  html.replace(/<(?:script|link)\b[^>]*?\b(?:src|href)="\/([^"]+\.(?:js|css))"/g, (tag, file) => {
+    const digest = createHash('sha384').update(readFileSync(join(dist, file))).digest('base64')
+    return `${tag} integrity="sha384-${digest}"`
+  })
+
 /** Builds into `dist`, which is emptied first. Says what is there, and how large it is for who downloads it. */
 export async function buildPages(dist) {
   rmSync(dist, { recursive: true, force: true })
-  for (const page of ['presenter', 'operator', 'deck', 'leaktest']) {
+  for (const page of ['presenter', 'operator', 'deck', 'account', 'leaktest']) {
     await build({
       root,
       base: '/',
@@ -84,6 +92,10 @@ export async function buildPages(dist) {
     const smaller = await minify(withQuery(readFileSync(path, 'utf8')), { ...SMALLER, mangle, nameCache })
     props = nameCache.props
     writeFileSync(path, smaller.code ?? '')
+  }
+  for (const { parentPath, name } of files.filter((entry) => entry.name.endsWith('.html'))) {
+    const path = join(parentPath, name)
+    writeFileSync(path, withIntegrity(readFileSync(path, 'utf8'), dist))
   }
   return files.map((entry) => {
     const path = join(entry.parentPath, entry.name)

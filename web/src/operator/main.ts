@@ -3,6 +3,7 @@
 
 import { Connection, type ConnectionEvent, type Standing } from '../client/connection.ts'
 import { find, setAttribute, setText } from '../page/dom.ts'
+import { button, confirm, element, list } from '../page/elements.ts'
 import { enter, identity, socketUrl } from '../page/enter.ts'
 import { showTrouble } from '../page/error.ts'
 import { readState, type State } from '../page/state.ts'
@@ -39,52 +40,6 @@ function command(name: string, fields: { [field: string]: unknown }, words: stri
   const sent = connection?.send({ type: 'command', id, name, ...fields }) ?? false
   if (sent) asked.set(id, words)
   say(sent ? '' : 'Not connected to the host: nothing was done.')
-}
-
-function confirm(question: string, yes: string): Promise<boolean> {
-  const dialog = find<HTMLDialogElement>('confirm')
-  setText(find('confirm-text'), question)
-  setText(find('confirm-yes'), yes)
-  dialog.returnValue = 'no'
-  dialog.showModal()
-  return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true })
-  })
-}
-
-function element(name: string, className: string, ...content: (string | Node)[]): HTMLElement {
-  const made = document.createElement(name)
-  if (className) made.className = className
-  made.append(...content)
-  return made
-}
-
-function button(words: string, className: string, pressed: () => void): HTMLButtonElement {
-  const made = element('button', className, words) as HTMLButtonElement
-  made.type = 'button'
-  made.addEventListener('click', pressed)
-  return made
-}
-
-/** Rows are kept by key and rebuilt only when their content changes, so that a focus or a press is never lost. */
-function list<T>(into: HTMLElement, rows: T[], key: (row: T) => string, build: (row: T) => Node[]): void {
-  const old = new Map([...into.children].map((item) => [(item as HTMLElement).dataset['key'], item as HTMLElement]))
-  const items = rows.map((row) => {
-    const content = JSON.stringify(row)
-    const item = old.get(key(row)) ?? element('li', '')
-    if (item.dataset['content'] !== content) {
-      const focused = item.contains(document.activeElement) ? (document.activeElement as HTMLElement).className : null
-      item.dataset['key'] = key(row)
-      item.dataset['content'] = content
-      item.replaceChildren(...build(row))
-      if (focused) (item.querySelector(`button.${focused.split(' ').join('.')}`) as HTMLElement | null)?.focus()
-    }
-    return item
-  })
-  for (const item of into.querySelectorAll(':scope > li')) if (!items.includes(item as HTMLElement)) item.remove()
-  items.forEach((item, index) => {
-    if (into.children[index] !== item) into.insertBefore(item, into.children[index] ?? null)
-  })
 }
 
 function presenterRow(row: PresenterRow & { label: string }): Node[] {
@@ -210,6 +165,9 @@ function happened(event: ConnectionEvent): void {
         known = true
         show(readState(event.message), readRoom(event.message))
       }
+      break
+    case 'notice':
+      say(`The server's operator: ${event.text}`)
       break
     case 'trouble':
       if (event.final || !known) showTrouble(event)

@@ -26,6 +26,7 @@ const place = {
   black: find<HTMLButtonElement>('black'),
   goTo: find<HTMLButtonElement>('goto'),
   elapsed: find('elapsed'),
+  serverSays: find('server-says'),
 }
 
 /** How many device pixels a full picture is worth, in steps, so that turning the phone asks for nothing new. */
@@ -54,6 +55,7 @@ export class Rest {
     place.black.addEventListener('click', () => submit({ verb: 'black', argument: 0 }))
     place.start.addEventListener('click', () => submit({ verb: 'start', argument: 0 }))
     this.#goToDialog(submit)
+    place.serverSays.addEventListener('click', () => (place.serverSays.hidden = true))
     find('compare').addEventListener('click', () => void showWords(connection.meeting))
     // What the laser pad shows is as wide to its height as the picture.
     const ratio = (): number => place.picture.width / place.picture.height
@@ -67,9 +69,16 @@ export class Rest {
   happened(event: ConnectionEvent, app: App): void {
     this.#app = app
     if (event.type === 'session' || event.type === 'path_silent') this.#pictures.forgetRequests()
+    if (event.type === 'notice') this.#says(event.text)
     if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
     if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(Number(event.message['id']))
     if (event.type === 'path_silent' || (event.type === 'message' && event.message.type === 'state')) this.#wantPictures()
+  }
+
+  /** Of who runs the server, and not sealed: it stands apart from what the host says, until it is tapped away. */
+  #says(text: string): void {
+    setText(place.serverSays, `The server's operator: ${text}`)
+    place.serverSays.hidden = false
   }
 
   show(app: App): void {

@@ -85,6 +85,13 @@ test('fresh ICE servers come before the credentials of the old ones end', () => 
   expect(receive(fresh)).toEqual([{ type: 'ice_servers', iceServers: fresh['ice_servers'] }])
 })
 
+test("what the server's operator says is passed on once", () => {
+  enter()
+  const notice = fromServer('notice')
+  expect(receive(notice)).toEqual([{ type: 'notice', text: notice['text'] }])
+  expect(receive(notice)).toEqual([])
+})
+
 test('what it writes is what the vectors say', () => {
   enter()
   client.send('m24d82fabaf', new TextEncoder().encode('hello'))
