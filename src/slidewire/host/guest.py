@@ -325,8 +325,14 @@ class Guest:
             self._drop_peer(generation)
 
     def _drop_oldest_peers(self) -> None:
-        """Whoever offers without end gets no more than a few connections at once."""
-        for generation in sorted(self._peers)[: 1 - PEERS]:
+        """Whoever offers without end gets no more than a few connections at once. The one that carried is not given up
+        for others that may never open."""
+        paths = self.session.wire.paths
+        carried = [
+            g for g in self._peers if any(paths.get(f"{kind}/{g}") for kind in (PathKind.DIRECT, PathKind.RELAYED))
+        ]
+        waiting = sorted(self._peers.keys() - carried[-1:])
+        for generation in waiting[: 1 - PEERS + len(carried[-1:])]:
             self._drop_peer(generation)
 
     def follow(self, old: Guest) -> None:

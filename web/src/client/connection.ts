@@ -562,8 +562,11 @@ export class Connection {
     this.#peerBuilt = now
     this.#offerWait = OFFER_AGAIN
     this.#nextOffer = now + OFFER_AGAIN
-    this.#peers.push(peer)
-    for (const old of this.#peers.splice(0, this.#peers.length - 2)) this.#discard(old)
+    // The one that carried may carry again: what is silent in bad weather is not given up for what may never open.
+    const carried = this.#peers.findLast((old) => this.#session?.path(pathName(old, 'control')))
+    const waiting = this.#peers.filter((old) => old !== carried)
+    for (const old of waiting.splice(0, waiting.length - 1)) this.#discard(old)
+    this.#peers = [...(carried ? [carried] : []), ...waiting, peer]
     const ownHost = new URL(this.url).hostname
     void peer.offer({ ...this.meeting, iceServers: this.#iceServers, ownHost, network: this.#signaling?.network ?? '' })
   }
