@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 Record = Callable[[str, object], None]
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-FIRST_SCRIPT, REST_OF_THE_PAGE = 15 * 1024, 4 * 1024
+FIRST_SCRIPT, DIRECT_CONNECTION, REST_OF_THE_PAGE = 15 * 1024, 3 * 1024, 4 * 1024
 """Bytes for what the first tap needs, and for what is loaded once the page is connected."""
 
 
@@ -210,10 +210,14 @@ async def test_what_a_phone_downloads(slidewire: Programs, visitors: Visitors) -
     server = urlsplit(ready["https"]).netloc
     assert {urlsplit(response.url).netloc for response in responses} == {server}, "no third party hears of a show"
     scripts = [response for response in responses if response.request.resource_type == "script"]
-    sizes = [(await response.request.sizes())["responseBodySize"] for response in scripts]
+    sizes = {
+        urlsplit(response.url).path.split("/")[-1].split("-")[0]: (await response.request.sizes())["responseBodySize"]
+        for response in scripts
+    }
     assert scripts and all(response.headers["content-encoding"] == "gzip" for response in scripts)
-    first, rest = sizes
-    assert 0 < first <= FIRST_SCRIPT and 0 < rest <= REST_OF_THE_PAGE, f"{sizes} bytes of JavaScript"
+    assert sorted(sizes) == ["peer", "presenter", "rest"] and len(scripts) == 3
+    assert 0 < sizes["presenter"] <= FIRST_SCRIPT, f"{sizes} bytes of JavaScript"
+    assert 0 < sizes["peer"] <= DIRECT_CONNECTION and 0 < sizes["rest"] <= REST_OF_THE_PAGE, sizes
 
 
 async def test_usable_soon_on_a_slow_phone_network(
