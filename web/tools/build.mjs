@@ -53,7 +53,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Browsers keep in mind that a module could not be loaded, and by which address. So an import may be given another. */
 const withQuery = (code) => code.replace(/\bimport\((["'`])(\.\/[^"'`]+)\1\)/g, 'import($1$2$1+importQuery)')
 
-/** Subresource integrity: a page takes its script and its style as they were built, or not at all. */
+/** Subresource integrity: a page takes its script and its style as they were built, or not at all. What a script imports
+ * later has no such mark: without inline code there is no place for it. */
 const withIntegrity = (html, dist) =>
   html.replace(/<(?:script|link)\b[^>]*?\b(?:src|href)="\/([^"]+\.(?:js|css))"/g, (tag, file) => {
     const digest = createHash('sha384').update(readFileSync(join(dist, file))).digest('base64')
