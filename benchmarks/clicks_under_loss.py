@@ -315,7 +315,6 @@ async def main() -> None:
                 first = 1
                 while waiting:
                     cell = waiting[0]
-                    attempts[str(cell)] += 1
                     every, cost = await run_cell(
                         stage, cell, options.methods.split(","), options.clicks, first, options.without_server
                     )
@@ -326,6 +325,7 @@ async def main() -> None:
         except (PlaywrightError, RuntimeError, OSError, TimeoutError) as error:
             # One end of one of the ways has died: everything is set up anew.
             print(f"{waiting[0]}: {type(error).__name__}: {str(error).splitlines()[:1]}", flush=True)
+            attempts[str(waiting[0])] += 1
             if attempts[str(waiting[0])] >= ATTEMPTS:
                 print(f"{waiting.pop(0)}: not measured", flush=True)
     report.write(options.out)
