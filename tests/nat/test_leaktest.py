@@ -56,14 +56,15 @@ class Place:
         self.server = lab.machine("server")
         self.visitor = lab.machine("visitor", nat=Nat.PORT_RESTRICTED, inside="10.9.8")
         self.outside = "203.0.113.20"
-        self.url = ""
+        self.url = self.ca = ""
 
     async def start(self, machine: Machine, *arguments: str) -> Program:
         return await self._programs.start(*arguments, environment=NO_DISPLAY, within=machine.command())
 
     async def serve(self) -> str:
         served = await self.start(self.server, "serve", "--listen", self.server.address)
-        self.url = (await served.ready())["https"]
+        ready = await served.ready()
+        self.url, self.ca = ready["https"], str(ready["ca"])
         return self.url
 
     @contextlib.contextmanager
@@ -211,7 +212,7 @@ async def test_a_computer_behind_a_router(place: Place) -> None:
     """`slidewire leaktest` with a link: what the room's relays and STUN server make of it."""
     host = await place.start(place.server, "host", "--driver", "web", "--server", place.url)
     link = str((await host.ready())["presenter_link"])
-    command = [sys.executable, "-m", "slidewire.cli.main", "leaktest", link, "--ca", await _ca(place), "--json"]
+    command = [sys.executable, "-m", "slidewire.cli.main", "leaktest", link, "--ca", place.ca, "--json"]
     done = await asyncio.to_thread(
         subprocess.run, place.visitor.command(*command), capture_output=True, text=True, timeout=60
     )
@@ -222,8 +223,3 @@ async def test_a_computer_behind_a_router(place: Place) -> None:
     assert told["balanced"] == {place.outside: "public", place.server.address: "relay"}
     assert told["private"] == {place.server.address: "relay"}
     assert lines[-1] == {"event": "result", "passed": True, "server_learns": [place.outside]}
-
-
-async def _ca(place: Place) -> str:
-    [found] = [path for path in place._programs.home.rglob("*.pem") if path.name == "ca.pem"]
-    return str(found)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,13 +95,15 @@ async def _test(link: Link | None, stun: tuple[str, ...], ca: Path | None) -> tu
     from slidewire.rtc.engine import IceServer, read_ice_servers
     from slidewire.rtc.leaktest import leak_test
 
-    told = await _servers_of(link, ca) if link is not None else []
-    servers = [*read_ice_servers(told), *(IceServer((f"stun:{server}",)) for server in stun)]
-    return await leak_test(AiortcEngine(client_context(ca)), servers)
+    asked = [IceServer((f"stun:{server}",)) for server in stun]
+    async with contextlib.AsyncExitStack() as room:
+        told = await room.enter_async_context(_servers_of(link, ca)) if link is not None else []
+        return await leak_test(AiortcEngine(client_context(ca)), [*read_ice_servers(told), *asked])
 
 
-async def _servers_of(link: Link, ca: Path | None) -> list[dict[str, Any]]:
-    """Join the room for a moment, as a presenter that says nothing."""
+@contextlib.asynccontextmanager
+async def _servers_of(link: Link, ca: Path | None) -> AsyncIterator[list[dict[str, Any]]]:
+    """Be in the room, as a presenter that says nothing: a login for its relays ends with the place in it."""
     import secrets
 
     from slidewire.aio.websocket_client import SignalingSocket
@@ -122,9 +126,11 @@ async def _servers_of(link: Link, ca: Path | None) -> list[dict[str, Any]]:
     socket = SignalingSocket(link.server, SignalingClient(join, entropy=secrets.token_bytes), receive, ca=ca)
     await socket.start()
     try:
-        async with asyncio.timeout(JOINS_WITHIN):
-            return await answer
-    except TimeoutError:
-        raise ConnectionError(f"{link.server} does not answer. Is it running, and is the link whole?") from None
+        try:
+            async with asyncio.timeout(JOINS_WITHIN):
+                told = await answer
+        except TimeoutError:
+            raise ConnectionError(f"{link.server} does not answer. Is it running, and is the link whole?") from None
+        yield told
     finally:
         await socket.stop()

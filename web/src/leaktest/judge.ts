@@ -43,7 +43,7 @@ export function judge(all: Probe, relayOnly: Probe, pair: Probe, seen: string): 
   const statistics = notRelays(addressesIn(pair.text)).filter((address) => address !== seen)
   const told = notRelays(addressesIn(relayOnly.candidates.join('\n') + relayOnly.text))
   return [
-    finding('Addresses of your network cards (host candidates)', hosts, names.length > 0 ? `They are hidden behind ${names.length} random names (mDNS).` : 'None are told.'),
+    finding('Addresses of your network cards (host candidates)', hosts, names.length > 0 ? 'They are hidden behind random names (mDNS).' : 'None are told.'),
     finding('The address you have outside (STUN)', outside, typed(all, 'srflx').length > 0 ? 'It is the one that every server sees.' : 'None is told.', 'It is another one than the server sees: WebRTC goes around your VPN or proxy.'),
     finding('IPv6', six, 'None but what the server sees.'),
     finding('Descriptions (c= and raddr) and statistics', hidden, 'No local address in them.'),
@@ -72,7 +72,7 @@ export function learnt(policy: Privacy, all: Probe, relayOnly: Probe): Finding {
 
 const REMEDIES: { [browser: string]: string } = {
   chromium:
-    'Chrome, Edge, Brave, Opera: install the leak shield (the folder extension/ of Slidewire), or let your administrator set the policy WebRtcIPHandling to "disable_non_proxied_udp". Brave has it in Settings, Privacy: WebRTC IP handling.',
+    'Chrome, Edge, Brave, Opera: install the leak shield (the folder web/extension of Slidewire), or let your administrator set the policy WebRtcIPHandling to "disable_non_proxied_udp". Brave has it in Settings, Privacy: WebRTC IP handling.',
   firefox:
     'Firefox: install the leak shield, or set in about:config media.peerconnection.ice.default_address_only and media.peerconnection.ice.no_host to true; media.peerconnection.ice.proxy_only_if_behind_proxy behind a proxy.',
   safari: 'Safari: leave "WebRTC" features as they are, and camera and microphone not allowed for pages that do not need them: with either allowed, local addresses are told.',
