@@ -117,10 +117,18 @@ def table(path: Path) -> str:
             lines.append(f"| {name} | {title} | {' | '.join([*numbers, *ours, *prices, better])} |")
     loads = [cell.cost["load"] for cell in cells.values()]
     lines += ["", EXPLAINED.format(min(loads), max(loads)), "", *goals(cells)]
-    runs = {(cell.commit, *cell.measured.items()): cell for cell in cells.values()}
-    for cell in runs.values():
-        parts = {"commit": cell.commit, **{key: value for key, value in cell.measured.items() if key != "load"}}
-        lines += ["", *(f"- {key}: {value}" for key, value in parts.items())]
+    runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for cell in cells.values():
+        here = {"commit": cell.commit, **cell.measured}
+        here.pop("load", None)
+        date = here.pop("date", "")
+        runs.setdefault(tuple(here.items()), []).append(date)
+    for parts, dates in runs.items():
+        lines += [
+            "",
+            f"- cells: {len(dates)}, from {min(dates)} to {max(dates)}",
+            *(f"- {key}: {value}" for key, value in parts),
+        ]
     return "\n".join(lines) + "\n"
 
 
