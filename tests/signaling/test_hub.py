@@ -657,7 +657,7 @@ class TestFloods:
         while presenter.is_open:
             heard += presenter.say("send", to=host.member, data="")
             said += 1
-        assert said == 200 + 1000, "and the one that joined"
+        assert said == 200 + 300, "and the one that joined"
         assert presenter.closed == (4429, "rate_limited") and codes(heard) == ["rate_limited"] * 2
         assert heard[-1]["retry_after"] == pytest.approx(10)
         (block,) = stage.hub.gate.blocks(stage.now)
@@ -679,14 +679,18 @@ class TestFloods:
         assert stage.hub.counts["failed proofs"] == guesses
 
     def test_all_presenters_of_a_room_have_a_rate_together(self) -> None:
-        stage = Stage(limits=dataclasses.replace(Limits(), room_messages=Rate(10, 30)))
+        limits = dataclasses.replace(Limits(), room_messages=Rate(10, 30), share_messages=Rate(1, 5))
+        stage = Stage(limits=limits)
         host = stage.host(link())
-        presenters = [stage.presenter() for _ in range(4)]
+        quiet, *presenters = (stage.presenter() for _ in range(4))
         host.heard()
         for presenter in presenters * 20:
             presenter.say("send", to=host.member, data="")
-        assert len(data_of(host.heard())) == 30
+        assert len(data_of(host.heard())) == 3 * 5 + 30
         assert all(presenter.is_open for presenter in presenters)
+        for _ in range(5):
+            assert quiet.say("send", to=host.member, data="") == []
+        assert len(data_of(host.heard())) == 5, "they took nothing of what is its own"
 
     def test_joins_by_one_link_have_a_rate(self) -> None:
         stage = Stage(limits=dataclasses.replace(Limits(), link_joins=Rate(1, 2)))

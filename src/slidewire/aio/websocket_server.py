@@ -29,8 +29,8 @@ from slidewire.signaling.messages import MAX_MESSAGE
 
 MAX_FRAME: Final = 4 * MAX_MESSAGE
 """Past the protocol's own limit, which is answered in words, up to here; beyond, WebSocket's 1009 closes."""
-OUTBOX_MESSAGES: Final = 512
-OUTBOX_BYTES: Final = 1024 * 1024
+OUTBOX_MESSAGES: Final = 8192
+OUTBOX_BYTES: Final = 4 * 1024 * 1024
 ALL_OUTBOX_BYTES: Final = 64 * 1024 * 1024
 """What may wait for all sockets together …"""
 CROWDED_BYTES: Final = 64 * 1024

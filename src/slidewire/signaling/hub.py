@@ -76,6 +76,8 @@ class _Connection:
     offences: deque[float] = field(default_factory=deque)
     messages_full_at: float = 0.0
     bytes_full_at: float = 0.0
+    share_messages_full_at: float = 0.0
+    share_bytes_full_at: float = 0.0
     flood_full_at: float = 0.0
     complained: float = float("-inf")
 
@@ -712,11 +714,23 @@ class Hub:
         if after is None:
             return octets.wait(record.bytes_full_at, now, size)
         record.bytes_full_at = after
-        if room is not None:
+        return 0.0 if room is None else self._take_of_room(room, record, size, now)
+
+    def _take_of_room(self, room: Room, record: _Connection, size: int, now: float) -> float:
+        """A presenter's own share, and beyond that the room's: who floods takes nothing from those who do not."""
+        limits = self._limits
+        after = limits.share_messages.take(record.share_messages_full_at, now)
+        if after is not None:
+            record.share_messages_full_at = after
+        else:
             after = limits.room_messages.take(room.messages_full_at, now)
             if after is None:
                 return limits.room_messages.wait(room.messages_full_at, now)
             room.messages_full_at = after
+        after = limits.share_bytes.take(record.share_bytes_full_at, now, size)
+        if after is not None:
+            record.share_bytes_full_at = after
+        else:
             after = limits.room_bytes.take(room.bytes_full_at, now, size)
             if after is None:
                 return limits.room_bytes.wait(room.bytes_full_at, now, size)

@@ -19,11 +19,14 @@ class Limits:
     """Of one socket …"""
     bytes: Rate = Rate(256 * 1024, 1024 * 1024)
     host_factor: float = 8
-    flood: Rate = Rate(100, 1000)
+    flood: Rate = Rate(50, 300)
     """… and how many it may say beyond that, which are dropped, before it is closed and its address is blocked."""
-    room_messages: Rate = Rate(1500, 6000)
-    """Of all the presenters of a room."""
-    room_bytes: Rate = Rate(4 * 1024 * 1024, 16 * 1024 * 1024)
+    share_messages: Rate = Rate(20, 30)
+    share_bytes: Rate = Rate(16 * 1024, 32 * 1024)
+    """What each presenter of a room has for itself, whatever the others do …"""
+    room_messages: Rate = Rate(200, 500)
+    room_bytes: Rate = Rate(512 * 1024, 1024 * 1024)
+    """… and all of them together beyond that. What a full room may say at once fits into its host's outbox."""
     link_joins: Rate = Rate(5, 100)
 
     knocks: Rate = Rate(50, 500)
