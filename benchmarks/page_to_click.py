@@ -14,6 +14,7 @@ import base64
 import contextlib
 import gzip
 import json
+import math
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -270,6 +271,9 @@ def tables(result: dict[str, Any]) -> str:
 
 
 def _trips(cells: dict[float, dict[str, list[Run]]], kind: str, step: str) -> float:
+    """Not a number where there is one distance only."""
+    if len(cells) < 2:
+        return math.nan
     near, far = (quantile([run[step] for run in cells[at][kind]], 0.1) for at in (min(cells), max(cells)))
     return (far - near) / (max(cells) - min(cells))
 
