@@ -39,7 +39,7 @@ HOSTILE = """<!doctype html><title>hostile</title><script>
   peer.createOffer().then((offer) => peer.setLocalDescription(offer))
 </script>"""
 
-pytestmark = [pytest.mark.lab, pytest.mark.browser]
+pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
