@@ -383,6 +383,30 @@ async def test_a_broken_deck_fails_one_intent_and_not_the_show(carrier: Carrier)
     assert (white.status, white.reason) == (Status.REFUSED, Reason.UNSUPPORTED)
 
 
+async def test_a_receipt_leaves_before_the_log_hears_of_the_click(carrier: Carrier) -> None:
+    """A log is written to a disk, which may be slow."""
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    await presenter.until(lambda: bool(presenter.states))
+    (guest,) = agent_of(carrier).guests.values()
+    left: list[int] = []
+    heard: list[tuple[int, int]] = []
+    send = carrier.send
+
+    def sending(to: str, data: bytes) -> None:
+        left.append(sum(guest.session.answered(sequence) is not None for sequence in (1, 2)))
+        send(to, data)
+
+    carrier.send = sending  # type: ignore[method-assign]
+    agent_of(carrier).audit = lambda event, /, **fields: heard.append((len(heard) + 1, max(left, default=0)))
+    session = presenter.connection._session
+    assert session is not None
+    for _ in range(2):  # at once, so that the second is handed over while the first is settled
+        session.submit(NEXT, monotonic())
+    presenter.connection._drain()
+    await presenter.until(lambda: len(presenter.receipts) == len(heard) == 2)
+    assert all(clicks <= receipts for clicks, receipts in heard), heard
+
+
 async def test_a_restarted_host_is_knocked_at_again_and_replays_nothing(carrier: Carrier) -> None:
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
     await presenter.tap()

@@ -85,6 +85,8 @@ class Guest:
         """What was said to the newest offer: an answer, and candidates."""
         self._candidates: set[str] = set()
         self._heard_by = SIGNALING
+        self._settled: list[LastClick] = []
+        """Clicks whose receipts are on their way out; then the others hear of them."""
         self._alarm = Alarm(self._timer_fired)
         self._working = Tasks()
         self._ending = Tasks()
@@ -156,9 +158,8 @@ class Guest:
             self.session.settle(sequence, outcome, monotonic())
         self.clicks += outcome.status is Status.PERFORMED
         self.last = LastClick(intent, outcome)
-        self._around.guest_clicked(self, self.last)
+        self._settled.append(self.last)
         self.drain()
-        self._around.guest_changed(self)
 
     def drain(self) -> None:
         while not self._closed and (effect := self.session.next_effect()) is not None:
@@ -169,6 +170,15 @@ class Guest:
                 asyncio.get_running_loop().call_soon(self.drain)
                 return
         self._alarm.set(None if self._closed else self.session.get_timer())
+        self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        """After everything was sent: whoever writes clicks down waits for a disk, and no receipt waits for that."""
+        settled, self._settled = self._settled, []
+        for click in settled:
+            self._around.guest_clicked(self, click)
+        if settled:
+            self._around.guest_changed(self)
 
     def _obey(self, effect: Effect) -> None:
         match effect:
@@ -371,6 +381,7 @@ class Guest:
     async def close(self) -> None:
         self._closed = True
         self._alarm.set(None)
+        self._tell_settled()
         await self._working.cancel()
         for generation in list(self._peers):
             self._drop_peer(generation)
