@@ -15,7 +15,7 @@ from tests.server.certificates import make_certificate
 from tests.server.operators import office
 from tests.server.test_server import browser, running, settings
 
-PAGES = ("presenter", "operator", "deck", "account")
+PAGES = ("presenter", "operator", "deck", "guest", "account")
 WANTED = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
@@ -52,6 +52,7 @@ async def test_whatever_is_asked(tmp_path: Path, pages: Path) -> None:
     async with office(tmp_path, pages_dir=pages) as here:
         asked: list[tuple[str, str, int]] = [
             ("GET", "/", 200), ("GET", "/p/abcdefgh23", 200), ("GET", "/operator", 200), ("GET", "/deck", 200),
+            ("GET", "/guest", 200),
             ("GET", "/account", 200), ("GET", "/assets/app-0123abcd.js", 200), ("GET", "/icon.svg", 200),
             ("GET", "/trust", 200), ("GET", "/slidewire.css", 200), ("GET", "/ca.pem", 404), ("GET", "/healthz", 200),
             ("GET", "/readyz", 200), ("GET", "/api/openapi.json", 200), ("GET", "/api/auth/session", 200),
@@ -67,6 +68,18 @@ async def test_whatever_is_asked(tmp_path: Path, pages: Path) -> None:
             assert "Strict-Transport-Security" not in headers
             if "/api/" in path or path in ("/account", "/operator", "/p/abcdefgh23"):
                 assert headers["Cache-Control"] == "no-store", path
+
+
+async def test_only_who_sends_a_camera_or_a_voice_may_ask_for_it(tmp_path: Path, pages: Path) -> None:
+    nothing = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+    wanted = {
+        "/p/abcdefgh23": nothing.replace("camera=()", "camera=(self)").replace("microphone=()", "microphone=(self)"),
+        "/operator": nothing.replace("microphone=()", "microphone=(self)"),
+        **dict.fromkeys(("/deck", "/guest", "/account", "/", "/nothing", "/assets/app-0123abcd.js"), nothing),
+    }
+    async with office(tmp_path, pages_dir=pages) as here:
+        for path, policy in wanted.items():
+            assert (await here.tell("GET", path))[1]["Permissions-Policy"] == policy, path
 
 
 async def test_who_has_a_certificate_keeps_to_tls(tmp_path: Path) -> None:

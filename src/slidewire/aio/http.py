@@ -29,6 +29,13 @@ CONTENT_SECURITY_POLICY: Final = (
     "form-action 'none'; frame-ancestors 'none'"
 )
 
+
+def permissions(*granted: str) -> str:
+    """A `Permissions-Policy`: what a page may ask its visitor for. Frames in it get nothing."""
+    asked = ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
+    return ", ".join(f"{name}=({'self' if name in granted else ''})" for name in asked)
+
+
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
@@ -36,7 +43,7 @@ SECURITY_HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": permissions(),
     "X-Permitted-Cross-Domain-Policies": "none",
 }
 
@@ -89,13 +96,16 @@ class Pages:
     def built(self) -> bool:
         return (self._folder / "presenter.html").is_file()
 
-    def page(self, name: str) -> Handler:
+    def page(self, name: str, *granted: str) -> Handler:
+        """`granted`: what this page may ask its visitor for, of `permissions`."""
+        headers = {"Cache-Control": NO_STORE, "Permissions-Policy": permissions(*granted)}
+
         async def show(request: web.Request) -> web.StreamResponse:
             path = self._folder / f"{name}.html"
             if not path.is_file():
                 text = "The web pages are not built. Run ./run once in the clone, or install the package."
                 return error_response(503, "pages_missing", text)
-            return web.FileResponse(path, headers={"Cache-Control": NO_STORE})
+            return web.FileResponse(path, headers=headers)
 
         return show
 

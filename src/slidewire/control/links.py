@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SECRET_BYTES = 16
 LINK_ID = re.compile(r"[a-z2-7]{10}")
-PAGES = ("p", "operator", "deck")
+PAGES = ("p", "operator", "deck", "guest")
 
 _SALT = b"slidewire/1"
 
@@ -70,7 +70,7 @@ class Link:
     server: str
     """`https://HOST[:PORT]`, without a trailing slash."""
     page: str
-    """`p`, `operator` or `deck`."""
+    """One of `PAGES`."""
     link_id: str
     secret: bytes
 
