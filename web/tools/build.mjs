@@ -11,12 +11,12 @@ import { minify } from 'terser'
 import { build } from 'vite'
 
 /** Names of our own that are written often. No browser and no message has a property of such a name. */
-const OURS = `acknowledged attempt bestPath checkPaths decryptAndHash encryptAndHash ephemeral firstSent forgetRequests
-  getTimer handleTimer handshakeHash heardPong hostClock hostNonce initialize introduction isAnswered isLive
+const OURS = `acknowledged attempt bestPath checkPaths controlPaths decryptAndHash encryptAndHash ephemeral firstSent forgetRequests
+  getTimer handleTimer handshakeHash heardPong hostClock hostNonce initialize introduction isAnswered isFresh isLive
   isMember isOpen isSilent laserRefused lastPing lastPong lastSent meeting mixEphemeral mixHash mixKey
-  mixKeyAndHash nextEffect nextFrame nextHello nextPicture nextPing nextTitle noPicture offerAgain pathDown pathUp
-  probedSince receiptDetail receiptText receiveAnswer receiveCandidate receiveFrame receiveText receiveWelcome
-  requestPicture roundTrip sendDuePings sendMessage sentIntent setEnabled slideNumber socketClosed socketOpened
+  mixKeyAndHash nextEffect nextFrame nextHello nextPicture nextPing nextTitle noPicture offerAgain onMessage pathDown pathUp
+  probedSince receiptDetail receiptText receiveAnswer receiveCandidate receiveFrame receiveMessage receiveText receiveWelcome
+  requestPicture roundTrip sendDuePings sendMessage sentIntent setEnabled signalingRoundTrip slideNumber socketClosed socketOpened
   standing submitted timesSent trouble unheardSince upSince wasLive`
 const SMALLER = {
   ecma: 2022,

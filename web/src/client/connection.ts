@@ -1,5 +1,5 @@
-/* From a link to a session that stays up: the one file that owns a socket, peer connections and timers. It composes
- * the parts that decide (signaling, handshake, session) and gives them what they ask for.
+/* From a link to a session that stays up: the one file that owns sockets and timers. It composes the parts that decide
+ * (signaling, handshake, session) and the one that keeps up the direct connection, and gives them what they ask for.
  *
  *     socket → join, hello → welcome: a session stands, usable at once over the server
  *            → offer → channels open: the same session, now directly as well
@@ -12,8 +12,9 @@ import type { Bytes } from './bytes.ts'
 import { monotonicClock } from './clock.ts'
 import { Handshake, type Identity, type Meeting, REPEAT_HELLO, type Role } from './handshake.ts'
 import { joinToken, type Link } from './link.ts'
-import { isLive, LIVE_FOR } from './paths.ts'
-import type { ChannelName, Peer } from './peer.ts'
+import { LIVE_FOR } from './paths.ts'
+import type { Rules } from './peer.ts'
+import { Peers } from './peers.ts'
 import { Posts } from './posts.ts'
 import type { PresenterSession, Receipt } from './presenter.ts'
 import type { Intent, Point, Reason, Status } from './records.ts'
@@ -44,29 +45,14 @@ const HOUSEKEEPING = 500
 const TAP_WAITS = 2000
 /** How long a host may leave our hello unanswered before another one is asked. */
 const HELLO_PATIENCE = 4000
-/** An offer without an answer is said again after this, at first; and it may have got lost with the path it took. */
-const OFFER_AGAIN = 1000
-/** How long a generation of peers may take, once it was answered: several round trips of the signaling path. */
-const peerPatience = (roundTrip: number): number => 3000 + 10 * roundTrip
-const UNANSWERED_PATIENCE = 15_000
-const PEER_BACKOFF_FIRST = 1000
-const PEER_BACKOFF_LAST = 30_000
 /** Nothing ran here for this long: the computer slept, or the page did. */
 const SLEPT = 3000
-/** A "session unknown" is not believed while a data channel answered within this time. */
-const FRESH = 1500
-/** How long before what could not be loaded is asked for again. */
-export const LOAD_AGAIN = 3000
 const SIGNALING = 'signaling'
-
-const pathName = (peer: Peer, channel: ChannelName): string => `${channel}-${peer.generation}`
 
 export class Connection {
   readonly now = monotonicClock()
   /** Of the session that stands: what verification words are made of, and what the next session calls it by. */
   meeting: Meeting | undefined
-  /** How much came that may not be used: see peer.ts. */
-  readonly refused = { ice_servers: 0, candidates: 0 }
   #signaling: SignalingClient | null = null
   readonly #sockets = new Map<number, WebSocket | Posts>()
   /** The first attempt, whose hello is said along with `join`. */
@@ -80,18 +66,15 @@ export class Connection {
   #target: string | null = null
   #hostTurn = 0
   #iceServers: RTCIceServer[] = []
-  #peers: Peer[] = []
-  /** Its code comes behind what the first tap needs. */
-  #module: typeof import('./peer.ts') | null = null
-  #loading = 0
-  /** Made while the first hello is on its way, so that its offer goes with the first taps. */
-  #spare: Peer | null = null
-  #generation = 0
-  #peerBuilt = -Infinity
-  #peerFailures = 0
-  #nextPeer = 0
-  #nextOffer = Infinity
-  #offerWait = OFFER_AGAIN
+  readonly #peers = new Peers({
+    now: this.now,
+    session: () => (this.#over ? null : this.#session),
+    rules: () => this.rules(),
+    send: (message) => void this.send(message),
+    signalingRoundTrip: () => this.#roundTrip(SIGNALING),
+    receive: (data, path) => void this.#receive(data, path, null),
+    changed: () => this.#pump(),
+  })
   #ticked = Infinity
   #stateVersion: number | null = null
   #askedForState = -Infinity
@@ -105,6 +88,7 @@ export class Connection {
   #wasConnected = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #pumping = false
+  readonly #handlers = new Map<string, (message: Message) => void>()
 
   constructor(
     private readonly link: Link,
@@ -135,7 +119,7 @@ export class Connection {
     const network = (navigator as { connection?: EventTarget }).connection
     network?.addEventListener('change', () => this.#networkChanged())
     this.#tick()
-    void this.#loadPeer()
+    void this.#peers.load()
   }
 
   // What the page does
@@ -159,6 +143,22 @@ export class Connection {
     return sent
   }
 
+  /** Messages of this type go to `handler` from now on, and are no events of the page. */
+  onMessage(type: string, handler: (message: Message) => void): void {
+    this.#handlers.set(type, handler)
+  }
+
+  /** What a peer connection of the session that stands has to keep to. */
+  rules(): Rules {
+    const ownHost = new URL(this.url).hostname
+    return { ...this.meeting, iceServers: this.#iceServers, ownHost, network: this.#signaling?.network ?? '' }
+  }
+
+  /** How much came that may not be used: see peer.ts. */
+  get refused(): Peers['refused'] {
+    return this.#peers.refused
+  }
+
   /** Asks for a slide's picture; the id that the answer will name, or `null` if it could not be asked. */
   requestPicture(slide: number, width: number): number | null {
     const id = this.#nextPicture
@@ -175,15 +175,10 @@ export class Connection {
   /** The page is back in front of somebody: find out at once what is still alive, and replace the rest. */
   wake(): void {
     const woken = this.now()
-    const peer = this.#peers.at(-1)
-    const control = peer && this.#session?.path(pathName(peer, 'control'))
+    this.#peers.wake(woken)
     this.#signaling?.probe(woken, this.#roundTrip(SIGNALING))
     this.#session?.checkPaths(woken)
     this.#pump()
-    setTimeout(() => {
-      if ((control?.lastPong ?? 0) < woken && this.#peerBuilt < woken) this.#buildPeer(this.now())
-      this.#pump()
-    }, answersWithin(control?.roundTrip ?? null))
   }
 
   #leave(): void {
@@ -193,7 +188,7 @@ export class Connection {
 
   #networkChanged(): void {
     this.wake()
-    this.#buildPeer(this.now())
+    this.#peers.build(this.now())
     this.#pump()
   }
 
@@ -208,7 +203,7 @@ export class Connection {
     this.#session?.handleTimer(now)
     this.#expireEarly(now)
     this.#ensureSession(now)
-    this.#ensurePeer(now)
+    this.#peers.ensure(now)
     this.#pump()
   }
 
@@ -303,13 +298,8 @@ export class Connection {
   }
 
   #transmit(path: string, data: Bytes): void {
-    if (path === SIGNALING) {
-      if (this.#target) this.#signaling?.send(this.#target, data)
-      return
-    }
-    for (const peer of this.#peers) {
-      for (const channel of ['control', 'bulk'] as const) if (path === pathName(peer, channel)) peer.send(channel, data)
-    }
+    if (path !== SIGNALING) this.#peers.transmit(path, data)
+    else if (this.#target) this.#signaling?.send(this.#target, data)
   }
 
   // The socket
@@ -351,25 +341,17 @@ export class Connection {
       if (bulk?.isSilent) return
       if (bulk) bulk.isSilent = true
     }
-    this.#ensurePeer(now)
+    this.#peers.ensure(now)
     this.#sayAgain(now)
   }
 
   /** What may have got lost with a path, by another. */
   #sayAgain(now: number): void {
     if (this.#session?.isLive(now) !== true) return
-    this.#offerAgain(now, OFFER_AGAIN)
+    this.#peers.offerAgain(now)
     this.#askedForState = -Infinity
     this.#session.sendMessage({ type: 'get_state' }, now)
     this.emit({ type: 'path_silent' })
-  }
-
-  #offerAgain(now: number, wait: number): void {
-    const peer = this.#peers.at(-1)
-    if (peer?.isAnswered !== false) return
-    this.#offerWait = wait
-    this.#nextOffer = now + wait
-    peer.offerAgain()
   }
 
   // The session
@@ -380,7 +362,7 @@ export class Connection {
     const present = hosts.filter((host) => !host.away)
     const current = hosts.find((host) => host.member === this.#target)
     const unanswered = now - (this.#handshake?.since ?? now) > HELLO_PATIENCE && present.length > 1
-    if (current && !unanswered && (!current.away || present.length === 0 || this.#dataPathFresh(now))) return
+    if (current && !unanswered && (!current.away || present.length === 0 || this.#peers.isFresh(now))) return
     if (unanswered) this.#hostTurn++
     const chosen = present[this.#hostTurn % Math.max(1, present.length)]?.member ?? null
     if (chosen === this.#target) return
@@ -414,8 +396,8 @@ export class Connection {
 
   /** Whether any path has answered within three seconds, or is too young to be judged. A silent one may be replaced. */
   #answers(now: number): boolean {
-    const names = [SIGNALING, ...this.#peers.map((peer) => pathName(peer, 'control'))]
-    const heard = names.map((name) => this.#session?.path(name)).map((path) => path?.lastPong ?? path?.upSince ?? -Infinity)
+    const paths = [this.#session?.path(SIGNALING), ...this.#peers.controlPaths()]
+    const heard = paths.map((path) => path?.lastPong ?? path?.upSince ?? -Infinity)
     return Math.max(...heard) > now - LIVE_FOR
   }
 
@@ -448,7 +430,7 @@ export class Connection {
       const now = this.now()
       if (data[0] !== SESSION_UNKNOWN) this.#session.receiveFrame(data, path, now)
       else if (this.#handshake) this.#handshake.isDoubt = false
-      else if (!this.#dataPathFresh(now)) this.#shakeHands(now)
+      else if (!this.#peers.isFresh(now)) this.#shakeHands(now)
     }
     this.#pump()
   }
@@ -476,16 +458,15 @@ export class Connection {
     this.#handshake = null
     this.#session?.abandon(now)
     while (this.#drainSession());
-    for (const peer of this.#peers.splice(0)) peer.close()
+    this.#peers.close()
     this.#session = made.session
     this.meeting = made
     this.#stateVersion = null
     this.#askedForState = -Infinity
-    this.#peerFailures = 0
     this.emit({ type: 'session', role: made.role })
     this.#session.pathUp(SIGNALING, 'signaling', now)
     for (const { intent, at } of this.#early.splice(0)) this.#session.submit(intent, now, at + TAP_WAITS - now)
-    this.#buildPeer(now)
+    this.#peers.build(now)
   }
 
   #expireEarly(now: number): void {
@@ -505,17 +486,12 @@ export class Connection {
   }
 
   #receiveMessage(message: Message): void {
-    const peer = this.#peers.find(({ generation }) => generation === message['generation'])
+    const handler = this.#handlers.get(message.type)
+    if (handler || this.#peers.receiveMessage(message)) {
+      handler?.(message)
+      return
+    }
     switch (message.type) {
-      case 'answer':
-        if (typeof message['sdp'] === 'string') peer?.receiveAnswer(message['sdp'], message['network'])
-        break
-      case 'candidate':
-        peer?.receiveCandidate(message['candidate'] as RTCIceCandidateInit | null)
-        break
-      case 'reoffer':
-        this.#buildPeer(this.now())
-        break
       case 'closed':
         this.#end(String(message['code'] ?? 'removed'), String(message['reason'] ?? ''))
         break
@@ -534,104 +510,8 @@ export class Connection {
     this.#over = true
     this.#session?.abandon(this.now())
     this.#signaling?.leave()
-    for (const peer of this.#peers.splice(0)) peer.close()
+    this.#peers.close()
     this.emit({ type: 'trouble', code, message, final: true })
-  }
-
-  // The direct connection
-
-  #ensurePeer(now: number): void {
-    const newest = this.#peers.at(-1)
-    const path = newest && this.#session?.path(pathName(newest, 'control'))
-    if (!this.#session || this.#over) return
-    if (path && isLive(path, now)) {
-      this.#peerFailures = 0
-      return
-    }
-    if (now >= this.#nextOffer) this.#offerAgain(now, 2 * this.#offerWait)
-    const patience = newest?.isAnswered ? peerPatience(this.#roundTrip(SIGNALING) ?? 0) : UNANSWERED_PATIENCE
-    if (now >= this.#nextPeer && (path || !newest || now - this.#peerBuilt > patience)) this.#buildPeer(now)
-  }
-
-  #buildPeer(now: number): void {
-    const peer = this.#session && !this.#over ? (this.#spare ?? this.#makePeer()) : null
-    if (!peer) return
-    this.#spare = null
-    const backoff = Math.min(PEER_BACKOFF_LAST, PEER_BACKOFF_FIRST * 2 ** this.#peerFailures++)
-    this.#nextPeer = now + backoff * (0.5 + Math.random() / 2)
-    this.#peerBuilt = now
-    this.#offerWait = OFFER_AGAIN
-    this.#nextOffer = now + OFFER_AGAIN
-    // The one that carried may carry again: what is silent in bad weather is not given up for what may never open.
-    const carried = this.#peers.findLast((old) => this.#session?.path(pathName(old, 'control')))
-    const waiting = this.#peers.filter((old) => old !== carried)
-    for (const old of waiting.splice(0, waiting.length - 1)) this.#discard(old)
-    this.#peers = [...(carried ? [carried] : []), ...waiting, peer]
-    const ownHost = new URL(this.url).hostname
-    void peer.offer({ ...this.meeting, iceServers: this.#iceServers, ownHost, network: this.#signaling?.network ?? '' })
-  }
-
-  async #loadPeer(): Promise<void> {
-    if (typeof RTCPeerConnection === 'undefined') return
-    globalThis.importQuery = this.#loading++ ? `?${this.#loading}` : ''
-    try {
-      this.#module = await import('./peer.ts')
-      if (this.#session) this.#ensurePeer(this.now())
-      else this.#spare = this.#makePeer()
-    } catch {
-      setTimeout(() => void this.#loadPeer(), LOAD_AGAIN)
-    }
-  }
-
-  #makePeer(): Peer | null {
-    if (!this.#module) return null
-    return new this.#module.Peer(++this.#generation, {
-      signal: (message) => void this.send(message),
-      opened: (opened, channel, kind) => this.#channelOpened(opened, channel, kind),
-      frame: (sender, channel, data) => void this.#receive(data, pathName(sender, channel), null),
-      refused: (what, times) => {
-        this.refused[what] += times
-      },
-      failed: (failed) => this.#peerFailed(failed),
-    })
-  }
-
-  #channelOpened(peer: Peer, channel: ChannelName, kind: 'direct' | 'relayed'): void {
-    if (!this.#peers.includes(peer)) return
-    const now = this.now()
-    this.#session?.pathUp(pathName(peer, channel), channel === 'bulk' ? 'bulk' : kind, now)
-    if (channel === 'control') {
-      // The one before has done its work.
-      while (this.#peers[0] && this.#peers[0].generation < peer.generation) this.#discard(this.#peers.shift() as Peer)
-      setTimeout(() => void this.#checkKind(peer), 2000) // ICE may have found something better meanwhile
-    }
-    this.#pump()
-  }
-
-  async #checkKind(peer: Peer): Promise<void> {
-    const kind = await peer.kind()
-    const path = this.#session?.path(pathName(peer, 'control'))
-    if (path) path.kind = kind
-  }
-
-  #peerFailed(peer: Peer): void {
-    if (!this.#peers.includes(peer)) return
-    this.#peers = this.#peers.filter((other) => other !== peer)
-    this.#discard(peer)
-    this.#pump()
-  }
-
-  #discard(peer: Peer): void {
-    this.#session?.pathDown(pathName(peer, 'control'))
-    this.#session?.pathDown(pathName(peer, 'bulk'))
-    peer.close()
-  }
-
-  #dataPathFresh(now: number): boolean {
-    return this.#peers.some((peer) => {
-      const pong = this.#session?.path(pathName(peer, 'control'))?.lastPong ?? -Infinity
-      return now - pong < FRESH
-    })
   }
 
   // What to say about it

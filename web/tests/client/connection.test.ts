@@ -7,8 +7,10 @@ import { Connection, type ConnectionEvent } from '../../src/client/connection.ts
 import { commitment } from '../../src/client/handshake.ts'
 import { parseLink, preSharedKey, prologue } from '../../src/client/link.ts'
 import { generateKeyPair, respond } from '../../src/client/noise.ts'
+import { MESSAGE, split } from '../../src/client/parts.ts'
 import { encodeRecords } from '../../src/client/records.ts'
 import { frameSession, HELLO, SESSION_UNKNOWN, WELCOME } from '../../src/client/seal.ts'
+import type { Message } from '../../src/client/wire.ts'
 import { HostTwin, NONCE } from '../support/host.ts'
 
 const link = parseLink('abcdefgh23', 'AAECAwQFBgcICQoLDA0ODw')
@@ -332,6 +334,26 @@ test('a host may close the session for good', async () => {
   expect(events).toContainEqual({ type: 'trouble', code: 'removed', message: 'Thank you!', final: true })
   await pass(5000)
   expect(sessions()).toBe(1)
+})
+
+test('messages of a type go to the module that asks for them, and its own to the host', async () => {
+  await connected()
+  const heard: Message[] = []
+  connection.onMessage('camera', (message) => {
+    heard.push(message)
+    connection.send({ type: 'camera', on: true })
+  })
+  const twin = [...main.sessions.values()][0]
+  const says = async (message: Message, id: number): Promise<void> => {
+    const frame = twin?.sealer.seal(encodeRecords(split(MESSAGE, id, utf8(JSON.stringify(message)))))
+    server.tell({ type: 'message', from: 'm1', data: toBase64Url(frame ?? new Uint8Array(0)) })
+    await pass(50)
+  }
+  await says({ type: 'camera', asks: 1 }, 0)
+  await says({ type: 'other' }, 1)
+  expect(heard).toEqual([{ type: 'camera', asks: 1 }])
+  expect(events.flatMap((event) => (event.type === 'message' ? [event.message.type] : []))).toEqual(['other'])
+  expect(twin?.parts.map(({ bytes }) => fromUtf8(bytes))).toContain('{"type":"camera","on":true}')
 })
 
 test('the state is asked for when a PONG shows a version that we do not have', async () => {
