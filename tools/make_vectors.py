@@ -29,7 +29,6 @@ from slidewire.control.records import (
     Pong,
     Receipt,
     Record,
-    Seen,
     encode,
 )
 from slidewire.control.seal import Sealer
@@ -64,7 +63,6 @@ RECORDS: list[tuple[dict[str, Any], Record]] = [
         Receipt(2, Status.REFUSED, None, None, Reason.FOCUS),
     ),
     ({"type": "ack", "sequence": 3}, Ack(3)),
-    ({"type": "seen", "sequence": 4}, Seen(4)),
     ({"type": "floor", "sequence": 5}, Floor(5)),
     (
         {"type": "laser", "sequence": 9, "deadline": 500, "points": [[0, 0], [0.25, 0.5], [1, 1]]},
@@ -96,6 +94,7 @@ MALFORMED = {
 
 SKIPPED = {
     "unknown type": ("63000301020305000400000001", [{"type": "ack", "sequence": 1}]),
+    "reserved number": ("0600040000000405000400000001", [{"type": "ack", "sequence": 1}]),
     "longer body": ("0500050000000199", [{"type": "ack", "sequence": 1}]),
     "no records": ("", []),
     "a reason of a later version": (

@@ -23,7 +23,6 @@ from slidewire.control.records import (
     Pong,
     Receipt,
     Record,
-    Seen,
     decode,
     encode,
 )
@@ -43,7 +42,6 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(IntentRecord, u32, u32, intents),
     st.builds(Receipt, u32, st.sampled_from(Status), slides, slides, st.sampled_from(Reason)),
     st.builds(Ack, u32),
-    st.builds(Seen, u32),
     st.builds(Floor, u32),
     st.builds(Laser, u32, u32, st.lists(points, max_size=16).map(tuple)),
     st.builds(LaserReceipt, u32, st.sampled_from(Status), st.sampled_from(Reason)),
@@ -66,8 +64,6 @@ def as_record(fields: dict[str, Any]) -> Record:
             return Receipt(n, Status[status.upper()], before, after, Reason[reason.upper()])
         case {"type": "ack", "sequence": sequence}:
             return Ack(sequence)
-        case {"type": "seen", "sequence": sequence}:
-            return Seen(sequence)
         case {"type": "floor", "sequence": sequence}:
             return Floor(sequence)
         case {"type": "laser", "sequence": sequence, "deadline": deadline, "points": where}:

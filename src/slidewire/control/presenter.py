@@ -1,7 +1,7 @@
 """The presenter's end of the control session: a tap goes out on every path until it is answered.
 
     submit(intent) -> INTENT on every live path, again on a schedule until ACK or RECEIPT
-    RECEIPT        -> ReceiptArrived, once; SEEN back
+    RECEIPT        -> ReceiptArrived, once
     nothing        -> `unknown` 1.5 s after the deadline, or `expired` if no path ever took it
 
 Feed `receive_frame`, `handle_timer`, `path_up` and `path_down`; drain `next_effect` after each; call `handle_timer`

@@ -44,10 +44,6 @@ class Ack(NamedTuple):
     sequence: int
 
 
-class Seen(NamedTuple):
-    sequence: int
-
-
 class Floor(NamedTuple):
     sequence: int
 
@@ -85,9 +81,7 @@ class Met(NamedTuple):
     nonce: bytes
 
 
-Record = (
-    Ping | Pong | IntentRecord | Receipt | Ack | Seen | Floor | Laser | LaserReceipt | Part | IntroductionRecord | Met
-)
+Record = Ping | Pong | IntentRecord | Receipt | Ack | Floor | Laser | LaserReceipt | Part | IntroductionRecord | Met
 
 MAX_POINTS = 16
 _SCALE = 65535
@@ -115,8 +109,6 @@ def _body(record: Record) -> tuple[int, bytes]:
             return 4, _RECEIPT.pack(sequence, status, before or 0, after or 0, reason)
         case Ack(sequence):
             return 5, _U32.pack(sequence)
-        case Seen(sequence):
-            return 6, _U32.pack(sequence)
         case Floor(sequence):
             return 7, _U32.pack(sequence)
         case Laser(sequence, deadline, points):
@@ -176,7 +168,6 @@ _READERS: dict[int, Callable[[bytes], Record]] = {
     3: _read_intent,
     4: _read_receipt,
     5: lambda body: Ack(*_U32.unpack_from(body)),
-    6: lambda body: Seen(*_U32.unpack_from(body)),
     7: lambda body: Floor(*_U32.unpack_from(body)),
     8: _read_laser,
     9: _read_laser_receipt,

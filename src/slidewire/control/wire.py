@@ -30,13 +30,12 @@ from slidewire.control.records import (
     Pong,
     Receipt,
     Record,
-    Seen,
     decode,
     encode,
 )
 from slidewire.control.seal import Opener, Rejection, Sealer
 
-_ORDER: tuple[type, ...] = (Met, Pong, Ping, Ack, Receipt, LaserReceipt, Seen, Floor, IntentRecord, Laser)
+_ORDER: tuple[type, ...] = (Met, Pong, Ping, Ack, Receipt, LaserReceipt, Floor, IntentRecord, Laser)
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 

@@ -31,7 +31,7 @@ export type Record =
   | { type: 'pong'; stamp: number; clock: number; version: number }
   | { type: 'intent'; sequence: number; deadline: number; verb: Verb; argument: number }
   | { type: 'receipt'; sequence: number; status: Status; from: number | null; to: number | null; reason: Reason }
-  | { type: 'ack' | 'seen' | 'floor'; sequence: number }
+  | { type: 'ack' | 'floor'; sequence: number }
   | { type: 'laser'; sequence: number; deadline: number; points: Point[] }
   | { type: 'laser_receipt'; sequence: number; status: Status; reason: Reason }
   | { type: 'part'; stream: number; id: number; index: number; count: number; bytes: Uint8Array }
@@ -44,7 +44,7 @@ const LAYOUT = [
   'intent sequence:4 deadline:4 verb:1 argument:2',
   'receipt sequence:4 status:1 from:2 to:2 reason:1',
   'ack sequence:4',
-  'seen sequence:4',
+  '', // reserved
   'floor sequence:4',
   'laser sequence:4 deadline:4',
   'laser_receipt sequence:4 status:1 reason:1',
@@ -123,7 +123,7 @@ export function decodeRecords(bytes: Uint8Array): Record[] | null {
     const end = at + 3 + view(bytes).getUint16(at + 1)
     if (end > bytes.length) return null
     const layout = LAYOUT[(bytes[at] as number) - 1]
-    if (layout) {
+    if (layout?.type) {
       const record = decodeBody(layout, bytes.subarray(at + 3, end))
       if (!record) return null
       records.push(record)

@@ -21,7 +21,7 @@ export interface Transmit {
 }
 export type Arrived = { type: 'message'; message: Message } | { type: 'picture'; id: number; data: Uint8Array }
 
-const ORDER: Record['type'][] = ['pong', 'ping', 'ack', 'receipt', 'laser_receipt', 'seen', 'floor', 'intent', 'laser']
+const ORDER: Record['type'][] = ['pong', 'ping', 'ack', 'receipt', 'laser_receipt', 'floor', 'intent', 'laser']
 const rank = (record: Record): number => ORDER.indexOf(record.type)
 
 export class Wire {
