@@ -11,7 +11,7 @@ import pytest
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerEvents
-from slidewire.rtc.guarded import GuardedPeer
+from slidewire.rtc.guarded import LONGEST_CANDIDATE, MOST_CANDIDATES, GuardedPeer
 
 LOCAL = "candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host"
 PUBLIC = "candidate:5c1b2f 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 50000"
@@ -87,7 +87,7 @@ async def test_what_is_said_and_what_is_heard_pass_the_same_table(
 ) -> None:
     engine, peer, told, refused = guarded(policy)
     peer.is_near = near
-    peer.add_candidate({"candidate": LOCAL})  # before the description: it waits
+    peer.add_candidate({"candidate": LOCAL.replace("50000", "50002")})  # before the description: it waits
     answer = await peer.answer(await engine.offer())
     for text in (LOCAL, PUBLIC, RELAY):
         peer.add_candidate({"candidate": text})
@@ -110,6 +110,35 @@ async def test_what_is_said_and_what_is_heard_pass_the_same_table(
     assert len(told) - 1 == len(expected)
     # In the description, before it, and after it.
     assert sum(refused) == {3: 0, 2: 3, 1: 5}[len(expected)]
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_no_more_candidates_than_anybody_has_are_kept_or_used(early: bool) -> None:
+    engine, peer, _, refused = guarded(Privacy.OPEN)
+    if not early:
+        await peer.answer(HEAD)
+    said = [{"candidate": LOCAL.replace("50000", str(50_000 + n))} for n in range(1000)]
+    for candidate in said:
+        peer.add_candidate(candidate)
+        peer.add_candidate(candidate)
+    guard = peer._guard
+    assert len(guard._told) == MOST_CANDIDATES and len(guard._early or ()) == (MOST_CANDIDATES if early else 0)
+    if early:
+        await peer.answer(HEAD)
+    peer.add_candidate(None)
+    assert engine.candidates == [*(candidate["candidate"] for candidate in said[:MOST_CANDIDATES]), None]
+    assert sum(refused) == 2 * (len(said) - MOST_CANDIDATES)
+
+
+async def test_a_candidate_is_not_a_book() -> None:
+    engine, peer, _, refused = guarded(Privacy.OPEN)
+    await peer.answer(HEAD)
+    words = LOCAL + 9 * f" x {96 * 'y'}" + " x "
+    room = LONGEST_CANDIDATE - len(repr({"candidate": words}))
+    for size in (room, room + 1):
+        peer.add_candidate({"candidate": words + size * "y"})
+    peer.add_candidate({"candidate": LOCAL, "usernameFragment": LONGEST_CANDIDATE * "u"})
+    assert engine.candidates == [words + room * "y"] and sum(refused) == 2
 
 
 async def test_relay_only_engines_ignore_whoever_says_where_it_is() -> None:

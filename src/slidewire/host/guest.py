@@ -83,7 +83,6 @@ class Guest:
         self._generation = 0
         self._answered: list[dict[str, Any]] = []
         """What was said to the newest offer: an answer, and candidates."""
-        self._candidates: set[str] = set()
         self._heard_by = SIGNALING
         self._settled: list[LastClick] = []
         """Clicks whose receipts are on their way out; then the others hear of them."""
@@ -245,7 +244,9 @@ class Guest:
                 wanted = read_privacy(message.get("privacy"), absent=Privacy.OPEN)
                 self._receive_offer(generation, message["sdp"], wanted, message.get("network"))
             case "candidate" if isinstance(generation, int):
-                self._receive_candidate(generation, message.get("candidate"))
+                candidate = message.get("candidate")
+                if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
+                    peer.add_candidate(candidate)
             case "offer" | "candidate":
                 self.send_message(
                     {"type": "error", "code": "malformed", "message": "An offer needs a generation and an SDP."}
@@ -261,7 +262,7 @@ class Guest:
             for message in self._answered if generation == self._generation else ():
                 self.send_message(message)
             return
-        self._generation, self._answered, self._candidates = generation, [], set()
+        self._generation, self._answered = generation, []
         self._drop_oldest_peers()
         peer: GuardedPeer | None = None
         opened: list[str] = []
@@ -313,14 +314,6 @@ class Guest:
         if message["generation"] == self._generation:
             self._answered.append(message)
         self.send_message(message)
-
-    def _receive_candidate(self, generation: int, candidate: object) -> None:
-        """They are repeated with the offer; a library that is told one twice checks it twice."""
-        peer = self._peers.get(generation)
-        if peer is None or not isinstance(candidate, dict | None) or (known := repr(candidate)) in self._candidates:
-            return
-        self._candidates.add(known)
-        peer.add_candidate(candidate)
 
     def _silence_channels(self) -> None:
         """A presenter says by way of the server what it could say directly: to it the channels are dead. Whatever comes

@@ -56,7 +56,7 @@ SERVER_SILENT_AFTER = 1.5
 
 _REFUSED = {
     "ice_server_refused": "the server names STUN or TURN servers that are neither its own nor the host's: not used",
-    "candidate_refused": "the host says addresses that the room's privacy forbids: they are not used",
+    "candidate_refused": "the host says addresses that the room's privacy forbids, or far too many: they are not used",
 }
 
 
