@@ -9,6 +9,7 @@ per second of the server's processor time. The load is C (`turn_relay_load.c`) a
 
 - bursts: one flow, 16 datagrams at a time (in one send, so that they are there at once), as fast as it goes
 - spread: 200 flows, one datagram each in turn, as fast as it goes
+- crowded: the same while another program wants the server's processor as well
 - paced: 200 flows, one datagram each in turn, 10,000 a second together
 - latency: from a client through the relay to an echo and back, one at a time, less the same without a relay
 """
@@ -72,11 +73,18 @@ class Cell:
     burst: int
     size: int
     rate: float = 0.0
+    crowded: bool = False
 
 
+KINDS = (
+    ("bursts", 1, 16, 0.0),
+    ("spread", FLOWS, 1, 0.0),
+    ("crowded", FLOWS, 1, 0.0),
+    ("paced", FLOWS, 1, PACED),
+)
 CELLS = [
-    Cell(f"{how} {direction} {size}", direction, flows, burst, size, rate)
-    for how, flows, burst, rate in (("bursts", 1, 16, 0.0), ("spread", FLOWS, 1, 0.0), ("paced", FLOWS, 1, PACED))
+    Cell(f"{how} {direction} {size}", direction, flows, burst, size, rate, how == "crowded")
+    for how, flows, burst, rate in KINDS
     for direction in ("up", "down")
     for size in (160, 1200)
     if not (how == "paced" and size == 1200)
@@ -257,6 +265,17 @@ class Load:
         return list(times[:done])
 
 
+@contextmanager
+def crowd() -> Iterator[None]:
+    """A program that is always busy, on the server's processor and as nice as the server."""
+    busy = subprocess.Popen(["taskset", "-c", str(SERVER_CPU), sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
 def _waiting(ports: set[str]) -> bool:
     """Whether a socket bound to one of these ports has something to read."""
     rows = (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
@@ -300,6 +319,7 @@ class Round:
             senders, receivers = peers, clients
         load, sending, receiving = self._load, self._load.sockets(senders), self._load.sockets(receivers)
         with (
+            crowd() if cell.crowded else contextlib.nullcontext(),
             load.running("receive", receiving, len(receivers)) as received,
             load.running("blast", sending, len(senders), payload * cell.burst, len(payload), cell.burst, cell.rate),
         ):
