@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slidewire.rates import Blocks, Buckets, Rate, Sieve, address_key
+from slidewire.rates import Blocks, Bucket, Buckets, Rate, Sieve, address_key
 
 
 @given(
@@ -22,6 +22,14 @@ def test_never_more_than_the_burst_and_the_rate(per_second: float, burst: int, p
         if after is not None:
             full_at, taken = after, taken + 1
         assert taken <= burst + per_second * (now - 100.0) + 1e-6
+
+
+def test_a_bucket_is_full_at_first_whatever_the_clock_shows_and_says_how_long_to_wait() -> None:
+    for now in (-1e6, 0.0, 1e9):
+        bucket = Bucket(Rate(10, 2))
+        assert [bucket.take(now) for _ in range(3)] == pytest.approx([0, 0, 0.1], abs=1e-6)
+        assert bucket.take(now, cost=2.0) == pytest.approx(0.2, abs=1e-6), "what was refused costs nothing"
+        assert bucket.take(now + 0.2, cost=2.0) == 0
 
 
 def test_a_table_keeps_those_who_used_it_last() -> None:

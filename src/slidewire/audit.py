@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from slidewire.rates import Rate
+from slidewire.rates import Bucket, Rate
 
 try:
     import fcntl
@@ -76,7 +76,7 @@ class AuditLog:
         self._file: IO[bytes] | None = None
         self._day = ""
         self._number, self._head = 0, START
-        self._full_at = 0.0
+        self._lines = Bucket(LINES)
         self._unsaid = 0
         self._lock: IO[bytes] | None = None
         try:
@@ -96,11 +96,9 @@ class AuditLog:
     def write(self, event: str, /, **fields: Any) -> None:
         """Raises OSError if the disk does not take it."""
         now = self._wall()
-        full_at = LINES.take(self._full_at, now)
-        if full_at is None and event in _MANY:
+        if self._lines.take(now) > 0 and event in _MANY:
             self._unsaid += 1
             return
-        self._full_at = self._full_at if full_at is None else full_at
         if self._unsaid:
             fields["unsaid"], self._unsaid = self._unsaid, 0
         self._append(now, event, fields)

@@ -51,6 +51,22 @@ class Rate:
 
 
 @dataclass(slots=True)
+class Bucket:
+    """A rate, and how far it is used up."""
+
+    rate: Rate
+    full_at: float = float("-inf")
+
+    def take(self, now: float, cost: float = 1.0) -> float:
+        """0, or the seconds to wait."""
+        after = self.rate.take(self.full_at, now, cost)
+        if after is None:
+            return self.rate.wait(self.full_at, now, cost)
+        self.full_at = after
+        return 0.0
+
+
+@dataclass(slots=True)
 class Buckets(Generic[K]):
     """One bucket per key. A key whose bucket is full again costs nothing: `prune` forgets it."""
 

@@ -18,9 +18,9 @@ from slidewire.control.links import decode_base64url, encode_base64url
 from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
 from slidewire.control.presenter import PresenterSession
 from slidewire.control.privacy import Privacy, read_privacy
-from slidewire.control.rate import Bucket
 from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.wire import Wire
+from slidewire.rates import Buckets, Rate
 
 REPEAT_HELLO = 1.0
 """Seconds between repetitions of an unanswered hello."""
@@ -142,7 +142,8 @@ class Door:
         self._admit = admit
         self._entropy = entropy
         self._answered: OrderedDict[bytes, Admitted] = OrderedDict()
-        self._buckets: dict[str, Bucket] = {}
+        self._hellos: Buckets[str] = Buckets(Rate(HELLOS_PER_SECOND, HELLOS_AT_ONCE))
+        """By link."""
         self.counts: Counter[str] = Counter()
         """Hellos that led nowhere: `malformed_hello`, `link_not_ours`, `wrong_secret`, `too_many_hellos`, and
         `repeated_hello` where the same bytes came again (a presenter repeats its hello until it is answered)."""
@@ -169,7 +170,7 @@ class Door:
             answer["ice_hosts"] = admission.ice_hosts
         try:
             hello = read_object(responder.read_message_1(data[2 + len(link_id) :]))
-            if not self._buckets.setdefault(link_id, Bucket(HELLOS_PER_SECOND, HELLOS_AT_ONCE)).take(now):
+            if self._hellos.take(link_id, now) > 0:
                 self.counts["too_many_hellos"] += 1
                 return None
             committed = decode_base64url(str(hello["commit"]))

@@ -20,7 +20,6 @@ from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Stat
 from slidewire.control.introduction import Introduction, read_introduction
 from slidewire.control.noise import TransportKeys
 from slidewire.control.paths import Path, PathKind
-from slidewire.control.rate import Bucket
 from slidewire.control.records import (
     Ack,
     Floor,
@@ -35,6 +34,7 @@ from slidewire.control.records import (
 )
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire
 from slidewire.control.words import verification_words
+from slidewire.rates import Bucket, Rate
 
 AHEAD = 1024
 """How far beyond the next expected intent a sequence may lie."""
@@ -116,8 +116,8 @@ class HostSession:
         self._performing: dict[int, IntentRecord] = {}
         self._settled: OrderedDict[int, _Settled] = OrderedDict()
         self._laser_sequence = 0
-        self._intents = Bucket(INTENTS_PER_SECOND, INTENTS_AT_ONCE)
-        self._lasers = Bucket(LASERS_PER_SECOND, LASERS_AT_ONCE)
+        self._intents = Bucket(Rate(INTENTS_PER_SECOND, INTENTS_AT_ONCE))
+        self._lasers = Bucket(Rate(LASERS_PER_SECOND, LASERS_AT_ONCE))
         self._effects: deque[Effect] = deque()
 
     @property
@@ -295,7 +295,7 @@ class HostSession:
     def _turn_comes(self, record: IntentRecord, now: float) -> None:
         if self._is_late(record.deadline, now):
             self._answer(record.sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
-        elif not self._intents.take(now):
+        elif self._intents.take(now) > 0:
             self.wire.counts["intents_too_fast"] += 1
             self._answer(record.sequence, Outcome(Status.REFUSED, reason=Reason.RATE), now)
         else:
@@ -326,7 +326,7 @@ class HostSession:
         if self._is_late(record.deadline, now):
             self.wire.counts["laser_late"] += 1
             return
-        if not self._lasers.take(now):
+        if self._lasers.take(now) > 0:
             self.wire.counts["laser_too_fast"] += 1
             return
         self._laser_sequence = record.sequence
