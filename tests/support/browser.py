@@ -45,12 +45,22 @@ GIVEN_UP = r"WebSocket connection to '[^']*' failed: WebSocket is closed before 
 expect.set_options(timeout=PATIENCE)
 
 
+MEDIA = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+)
+"""Flags for tests of media: a camera and a microphone that are not there, and addresses that tests can read."""
+
+
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
     """The system's own Chromium, headless."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", *flags],
         )
         try:
             yield browser

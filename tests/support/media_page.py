@@ -1,0 +1,124 @@
+"""A page in Chromium with a media connection to a `MediaPeer` of this process, without anything of Slidewire's own page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import Page
+
+from slidewire.control.privacy import Privacy
+from slidewire.rtc.media.frames import Frame, Line
+from slidewire.rtc.media.peer import MediaEvents, MediaPeer
+
+SETUP = """
+async (lines) => {
+  const pc = globalThis.pc = new RTCPeerConnection();
+  const found = globalThis.found = [];
+  pc.onicecandidate = event => found.push(event.candidate ? event.candidate.toJSON() : null);
+  globalThis.tracks = [];
+  pc.ontrack = event => {
+    tracks.push(event.track);
+    const element = document.createElement(event.track.kind);
+    element.autoplay = true; element.muted = true; element.playsInline = true;
+    element.srcObject = new MediaStream([event.track]);
+    document.body.append(element);
+  };
+  for (const [kind, fromPage] of lines)
+    pc.addTransceiver(kind, {direction: fromPage ? 'sendonly' : 'recvonly'});
+  await globalThis.beforeOffer?.(pc);
+  await pc.setLocalDescription(await pc.createOffer());
+  return pc.localDescription.sdp;
+}
+"""
+STATS = "async () => [...(await pc.getStats()).values()]"
+
+Through = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""What becomes of a candidate on its way from one end to the other; None: it is dropped."""
+
+
+@dataclass(slots=True)
+class Connected:
+    page: Page
+    peer: MediaPeer
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    frames: list[tuple[Line, Frame]] = field(default_factory=list)
+    keys_wanted: list[Line] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    answer: str = ""
+
+    async def stats(self, kind: str = "inbound-rtp") -> list[dict[str, Any]]:
+        """What the page's connection says of itself."""
+        return [each for each in await self.page.evaluate(STATS) if each["type"] == kind]
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    page: Page,
+    lines: Sequence[Line],
+    *,
+    before_offer: str = "",
+    through: Through = lambda candidate: candidate,
+    on_key: Callable[[Line], None] = lambda line: None,
+) -> AsyncIterator[Connected]:
+    """`before_offer`: the body of a function of `pc`, run before the page makes its offer. `through` is asked about every
+    candidate of either end."""
+    told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def key_wanted(line: Line) -> None:
+        both.keys_wanted.append(line)
+        on_key(line)
+
+    events = MediaEvents(
+        candidate=told.put_nowait,
+        opened=lambda: both.opened.set(),
+        frame=lambda line, frame: both.frames.append((line, frame)),
+        key_wanted=key_wanted,
+        rate=lambda rate: both.rates.append(rate),
+    )
+    both = Connected(page, MediaPeer([], events, Privacy.OPEN))
+    await page.evaluate(f"globalThis.beforeOffer = async (pc) => {{ {before_offer} }}")
+    kinds = [["video" if line.is_video else "audio", line.from_page] for line in lines]
+    try:
+        offer = await page.evaluate(SETUP, kinds)
+        both.answer = await both.peer.answer(_without_candidates(offer), lines)
+        for ours in _candidates(both.answer):
+            if (passed := through({"candidate": ours, "sdpMid": "0", "sdpMLineIndex": 0})) is not None:
+                told.put_nowait(passed)
+        sdp = _without_candidates(both.answer)
+        await page.evaluate("sdp => pc.setRemoteDescription({type: 'answer', sdp})", sdp)
+        async with asyncio.timeout(15):
+            await asyncio.gather(_trickle_in(both, through), _trickle_out(page, told), both.opened.wait())
+        yield both
+    finally:
+        await both.peer.close()
+        with contextlib.suppress(Exception):
+            await page.evaluate("pc.close()")
+
+
+async def _trickle_in(both: Connected, through: Through) -> None:
+    for index in range(100):
+        await both.page.wait_for_function("index => found.length > index", arg=index)
+        candidate = await both.page.evaluate("index => found[index]", index)
+        if candidate is None or not candidate["candidate"]:
+            both.peer.add_candidate(None)
+            return
+        if (passed := through(candidate)) is not None:
+            both.peer.add_candidate(passed)
+
+
+async def _trickle_out(page: Page, told: asyncio.Queue[dict[str, Any] | None]) -> None:
+    while (candidate := await told.get()) is not None:
+        await page.evaluate("candidate => pc.addIceCandidate(candidate)", candidate)
+
+
+def _candidates(sdp: str) -> list[str]:
+    return [line[2:] for line in sdp.splitlines() if line.startswith("a=candidate:")]
+
+
+def _without_candidates(sdp: str) -> str:
+    lines = sdp.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates")))
