@@ -40,6 +40,7 @@ from slidewire.signaling.gate import FLOOD, Gate
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
 from slidewire.signaling.room import ConnectionId, Mailbox, Member, Role, Room, Space, StoredRoom, Tombstone
+from slidewire.signaling.spending import ConnectionSpending, RoomSpending
 
 AWAY_SECONDS: Final = 20.0
 ROOM_SECONDS: Final = 12 * 3600.0
@@ -72,14 +73,9 @@ class _Connection:
     reached_by: str
     opened: float
     heard: float
+    spending: ConnectionSpending
     member: Member | None = None
     offences: deque[float] = field(default_factory=deque)
-    messages_full_at: float = 0.0
-    bytes_full_at: float = 0.0
-    share_messages_full_at: float = 0.0
-    share_bytes_full_at: float = 0.0
-    flood_full_at: float = 0.0
-    complained: float = float("-inf")
 
 
 class _Refusal(Exception):
@@ -135,8 +131,6 @@ class Hub:
         self._new_connections: Buckets[str] = Buckets(self._limits.connections)
         self._failed_joins: Buckets[str] = Buckets(self._limits.failed_joins)
         self._new_rooms: Buckets[str] = Buckets(self._limits.new_rooms)
-        host_factor = self._limits.host_factor
-        self._host_rates = self._limits.messages.times(host_factor), self._limits.bytes.times(host_factor)
         self._sweeping = False
         for stored in rooms:
             self._restore(stored)
@@ -159,8 +153,15 @@ class Hub:
     def connect(self, connection: ConnectionId, address: str, now: float, reached_by: str = "") -> None:
         """`reached_by`: the server's name and port as this client knows them (its `Host` header)."""
         self._start_sweeping(now)
-        record = _Connection(connection, address_key(address), plain_address(address), reached_by, now, now)
-        self._connections[connection] = record
+        self._connections[connection] = record = _Connection(
+            connection,
+            address_key(address),
+            plain_address(address),
+            reached_by,
+            opened=now,
+            heard=now,
+            spending=ConnectionSpending(self._limits),
+        )
         self._arm(now + FIRST_MESSAGE_SECONDS, self._check_connection, record)
 
     def receive_message(self, connection: ConnectionId, data: bytes | str, now: float) -> None:
@@ -169,9 +170,11 @@ class Hub:
             return  # it was closed while this was on its way
         record.heard = now
         self.counts["messages"] += 1
+        room = None
         if record.member is not None:
             self._spend_spare_key(record.member)
-        wait = self._take(record, len(data), now)
+            room = record.member.room.spending if record.member.role is Role.PRESENTER else None
+        wait = record.spending.take(len(data), now, room)
         if wait > 0:
             self._over_rate(record, wait, now)
             return
@@ -309,7 +312,7 @@ class Hub:
                 raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
             self._make_space(record, now)
             code = message.room.upper() if message.room else self._new_code()
-            room = Room(code, token_hash, maker=record.address)
+            room = Room(code, token_hash, RoomSpending(self._limits), maker=record.address)
         elif not hmac.compare_digest(room.token_hash, token_hash):
             self._count_failed_proof(record, now)
             text = "Another host has a room with this code. Open one without a code to get a new one."
@@ -363,7 +366,10 @@ class Hub:
             text = "This link has expired. Ask the host for a new one."
             raise _Refusal(Code.LINK_EXPIRED, text)
         self._refuse_if_full()
-        self._take_join(room, link.id, now)
+        wait = room.spending.joins.take(link.id, now)
+        if wait > 0:
+            text = "Too many joined by this link just now. Wait a little, then try again."
+            raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
         if len(room.presenters()) >= self._limits.presenters_per_room:
             text = f"This room is full: {self._limits.presenters_per_room} presenters are in it."
             raise _Refusal(Code.ROOM_FULL, text)
@@ -455,7 +461,7 @@ class Hub:
         stone = self._tombstones.get(message.link)
         if room.links.pop(message.link, None) is not None:
             del self._links[message.link]
-            room.joins_full_at.pop(message.link, None)
+            room.spending.joins.full_at.pop(message.link, None)
             self._bury(message.link, room, Code.LINK_REVOKED)
             self._save(room)
         elif stone is None or stone.room != room.code:
@@ -492,6 +498,8 @@ class Hub:
             self._effects.append(MemberGone())
         member.connection, member.address, member.reached_by = record.id, record.source, record.reached_by
         record.member = member
+        if member.role is Role.HOST:
+            record.spending.becomes_host()
 
     def _ice_servers_for(self, member: Member, now: float) -> list[dict[str, Any]]:
         until = now + self._ice_seconds
@@ -578,14 +586,6 @@ class Hub:
             text = "This server has as many people as it can take. Try again in a minute."
             raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
 
-    def _take_join(self, room: Room, link: str, now: float) -> None:
-        rate, full_at = self._limits.link_joins, room.joins_full_at.get(link, now)
-        after = rate.take(full_at, now)
-        if after is None:
-            text = "Too many joined by this link just now. Wait a little, then try again."
-            raise _Refusal(Code.RATE_LIMITED, text, retry_after=rate.wait(full_at, now))
-        room.joins_full_at[link] = after
-
     def _has_space_for(self, room: Room, links: Iterable[m.Link]) -> bool:
         return len(room.links.keys() | {link.id for link in links}) <= self._limits.links_per_room
 
@@ -603,7 +603,7 @@ class Hub:
         """A room from before the restart: it has no host yet, so its time runs."""
         latest = self._wall() + ROOM_SECONDS
         idle_until = latest if stored.idle_until is None else min(stored.idle_until, latest)
-        room = Room(stored.code, stored.token_hash, idle_until=idle_until)
+        room = Room(stored.code, stored.token_hash, RoomSpending(self._limits), idle_until=idle_until)
         self._rooms[room.code] = room
         self._add_to(room, stored.links)
 
@@ -698,61 +698,16 @@ class Hub:
                 self.gate.offend(record.source, "messages that are none", now, self._limits.offences)
                 self._drop(record, BAD_MESSAGE, wrong.code, now)
 
-    def _take(self, record: _Connection, size: int, now: float) -> float:
-        """0, or the seconds to wait. What it takes of one bucket it has taken, also if another has not enough."""
-        limits, room = self._limits, None
-        messages, octets = limits.messages, limits.bytes
-        if record.member is not None and record.member.role is Role.HOST:
-            messages, octets = self._host_rates
-        elif record.member is not None:
-            room = record.member.room
-        after = messages.take(record.messages_full_at, now)
-        if after is None:
-            return messages.wait(record.messages_full_at, now)
-        record.messages_full_at = after
-        after = octets.take(record.bytes_full_at, now, size)
-        if after is None:
-            return octets.wait(record.bytes_full_at, now, size)
-        record.bytes_full_at = after
-        return 0.0 if room is None else self._take_of_room(room, record, size, now)
-
-    def _take_of_room(self, room: Room, record: _Connection, size: int, now: float) -> float:
-        """A presenter's own share, and beyond that the room's: who floods takes nothing from those who do not."""
-        limits = self._limits
-        after = limits.share_messages.take(record.share_messages_full_at, now)
-        if after is not None:
-            record.share_messages_full_at = after
-        else:
-            after = limits.room_messages.take(room.messages_full_at, now)
-            if after is None:
-                return limits.room_messages.wait(room.messages_full_at, now)
-            room.messages_full_at = after
-        after = limits.share_bytes.take(record.share_bytes_full_at, now, size)
-        if after is not None:
-            record.share_bytes_full_at = after
-        else:
-            after = limits.room_bytes.take(room.bytes_full_at, now, size)
-            if after is None:
-                return limits.room_bytes.wait(room.bytes_full_at, now, size)
-            room.bytes_full_at = after
-        return 0.0
-
     def _over_rate(self, record: _Connection, wait: float, now: float) -> None:
-        """Say so at most once a second: an answer to each would double the flood. Who goes on and on is closed, and its
-        address blocked."""
+        """Who goes on and on is closed, and its address blocked. Where others of its address are flooding, it has had
+        its tolerance."""
         self.counts["messages dropped"] += 1
-        after = self._limits.flood.take(record.flood_full_at, now)
-        if self.gate.blocked_for(record.source, now):
-            after = None  # others of this address are flooding: it has had its tolerance
-        if after is None:
+        if self.gate.blocked_for(record.source, now) or not record.spending.may_go_on(now):
             text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
             self.gate.offend(record.source, "a flood of messages", now, FLOOD)
             self._error(record, Code.RATE_LIMITED, text, retry_after=self.gate.blocked_for(record.source, now))
             self._drop(record, FULL, Code.RATE_LIMITED, now)
-            return
-        record.flood_full_at = after
-        if now - record.complained >= 1.0:
-            record.complained = now
+        elif record.spending.is_to_be_told(now):
             text = "Too many messages: this one and any until then were dropped."
             self._refuse(record, Code.RATE_LIMITED, text, now, retry_after=wait)
 

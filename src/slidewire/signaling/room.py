@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final
 
 from slidewire.signaling.messages import Code, HostEntry, Link, MemberEntry
+from slidewire.signaling.spending import RoomSpending
 
 KEEP_MESSAGES: Final = 64
 KEEP_BYTES: Final = 128 * 1024
@@ -123,17 +124,13 @@ class Member:
 class Room:
     code: str
     token_hash: bytes
+    spending: RoomSpending
     links: dict[str, Link] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     idle_until: float | None = None
     """Wall clock: when a room without a host is forgotten. None while it has one."""
     maker: str = ""
     """Whom it counts for."""
-    messages_full_at: float = 0.0
-    bytes_full_at: float = 0.0
-    """What its presenters say, all together."""
-    joins_full_at: dict[str, float] = field(default_factory=dict)
-    """Joins, by link."""
 
     def hosts(self, but: Member | None = None) -> list[Member]:
         return [m for m in self.members.values() if m.role is Role.HOST and m is not but]
