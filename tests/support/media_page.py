@@ -1,4 +1,4 @@
-"""A page in Chromium with a media connection to a `MediaPeer` of this process, without anything of Slidewire's own page."""
+"""A page in Chromium with a media connection to a `MediaPeer` in this process; nothing of Slidewire's own page."""
 
 from __future__ import annotations
 
@@ -64,22 +64,20 @@ async def connected(
     through: Through = lambda candidate: candidate,
     on_key: Callable[[Line], None] = lambda line: None,
 ) -> AsyncIterator[Connected]:
-    """`before_offer`: the body of a function of `pc`, run before the page makes its offer. `through` is asked about every
-    candidate of either end."""
+    """`before_offer`: the body of a function of `pc`, run before the page makes its offer. `through` is asked about
+    every candidate of either end."""
     told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    events = MediaEvents()
+    both = Connected(page, MediaPeer([], events, Privacy.OPEN))
 
     def key_wanted(line: Line) -> None:
         both.keys_wanted.append(line)
         on_key(line)
 
-    events = MediaEvents(
-        candidate=told.put_nowait,
-        opened=lambda: both.opened.set(),
-        frame=lambda line, frame: both.frames.append((line, frame)),
-        key_wanted=key_wanted,
-        rate=lambda rate: both.rates.append(rate),
-    )
-    both = Connected(page, MediaPeer([], events, Privacy.OPEN))
+    events.candidate, events.opened, events.rate = told.put_nowait, both.opened.set, both.rates.append
+    events.frame = lambda line, frame: both.frames.append((line, frame))
+    events.key_wanted = key_wanted
     await page.evaluate(f"globalThis.beforeOffer = async (pc) => {{ {before_offer} }}")
     kinds = [["video" if line.is_video else "audio", line.from_page] for line in lines]
     try:
