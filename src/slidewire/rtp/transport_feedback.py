@@ -36,13 +36,17 @@ class TransportFeedback(NamedTuple):
     """One per packet from `base` on, in ticks; None for those that did not come."""
 
     @classmethod
-    def of(cls, sender: int, media: int, packet_count: int, arrivals: Mapping[int, float]) -> Self:
-        """From unwrapped sequence numbers and the seconds at which they came.
+    def of(
+        cls, sender: int, media: int, packet_count: int, arrivals: Mapping[int, float], base: int | None = None
+    ) -> Self:
+        """From unwrapped sequence numbers and the seconds at which they came. `base`: where to begin, if what was
+        expected first did not come.
 
         ValueError if two in a row are more than eight seconds apart: then there should have been a feedback in between.
         """
-        first, last = min(arrivals), max(arrivals)
-        at = round(arrivals[first] / TICK)
+        earliest, last = min(arrivals), max(arrivals)
+        first = earliest if base is None else min(base, earliest)
+        at = round(arrivals[earliest] / TICK)
         reference = at // REFERENCE_TICKS
         at = reference * REFERENCE_TICKS
         deltas: list[int | None] = []

@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
+from slidewire.rtc.media.arrivals import Arrivals
 from slidewire.rtc.media.effects import Effect, FrameArrived, SendPacket, SendRtcp
 from slidewire.rtc.media.frames import Line
+from slidewire.rtc.media.incoming import Incoming
 from slidewire.rtc.media.sdp import MID, Negotiated
 from slidewire.rtp import extensions, rtcp
 from slidewire.rtp import packet as rtp
@@ -75,8 +77,11 @@ class Session:
         self._by_mid = {each.mid.encode(): each.line for each in agreed if each.line.from_page}
         ids = {uri: id_ for each in agreed for uri, id_ in each.extensions.items()}
         self._mid, self._transport_wide = ids.get(MID), ids.get(TRANSPORT_WIDE)
-        self._incoming: dict[Line, IncomingStream] = {}
-        self._arrivals: ArrivalNotes | None = None
+        self._incoming: dict[Line, IncomingStream] = {
+            each.line: Incoming(each, self._own) for each in agreed if each.line.from_page
+        }
+        tells = any("transport-cc" in each.feedback for each in agreed if each.line.from_page)
+        self._arrivals: ArrivalNotes | None = Arrivals(self._own) if tells else None
 
     # --- In ---
 

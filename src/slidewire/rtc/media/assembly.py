@@ -1,0 +1,227 @@
+"""Packets put into order and together: the next frame of a stream, as soon as whoever has those before it can use it.
+
+Packets lie at their places (sequence numbers, unwrapped), of which `head` is the first one that has not been dealt
+with. A place without a packet is either waited for or hopeless, which is for others to say. A video frame can be
+decoded if it is a key frame or if the frame right before it was given out; so a hopeless hole breaks the stream, and
+nothing but a key frame mends it.
+
+Not every hole is one. Repair packets have sequence numbers of the stream they protect and are not sent again. Where
+the last frame was whole and the next one's picture ID follows, nothing that lies between them can matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from slidewire.rtc.media.frames import Codec
+from slidewire.rtp import vp8
+from slidewire.rtp.packet import Packet
+
+MOST: Final = 4096
+"""Packets that may lie here: several seconds of video. More is no order of packets any more."""
+
+
+class Piece(NamedTuple):
+    """What a packet brings for its frame."""
+
+    codec: Codec
+    data: bytes
+    timestamp: int
+    marker: bool
+    starts: bool
+    is_key: bool
+    """Only of the piece that starts a frame."""
+    picture_id: int | None = None
+    picture_id_bits: int = vp8.PICTURE_ID_BITS
+
+
+class Whole(NamedTuple):
+    codec: Codec
+    data: bytes
+    timestamp: int
+    is_key: bool
+
+
+class Assembly(Protocol):
+    head: int
+    dropped: int
+    """Frames that were not given out, as far as one can tell."""
+    is_broken: bool
+    """Nothing is given out before there is a key frame."""
+
+    @property
+    def has_key(self) -> bool:
+        """A key frame has begun to come."""
+
+    def insert(self, place: int, piece: Piece | None) -> None:
+        """None: this place is taken by something that is no part of a frame."""
+
+    def next_frame(self, waited: Container[int]) -> Whole | None:
+        """Call until None, after every packet and whenever places are not waited for any more."""
+
+
+def piece(codec: Codec, packet: Packet) -> Piece | None:
+    """None: it carries nothing of a frame."""
+    if codec is Codec.VP8:
+        payload = vp8.parse(packet.payload)
+        if payload is None:
+            return None
+        starts = payload.starts_frame
+        key = starts and vp8.is_key(payload.data)
+        identity = payload.picture_id, payload.picture_id_bits
+        return Piece(codec, payload.data, packet.timestamp, packet.marker, starts, key, *identity)
+    if codec is Codec.OPUS and packet.payload:
+        return Piece(codec, packet.payload, packet.timestamp, packet.marker, starts=True, is_key=True)
+    return None
+
+
+class AudioAssembly:
+    """Every packet is a frame; holes are left behind."""
+
+    has_key = True
+
+    def __init__(self, head: int) -> None:
+        self.head = head
+        self.dropped = 0
+        self.is_broken = False
+        self._pieces: dict[int, Piece | None] = {}
+        self._highest = head - 1
+
+    def insert(self, place: int, piece: Piece | None) -> None:
+        if place >= self.head and place not in self._pieces:
+            self._pieces[place] = piece
+            self._highest = max(self._highest, place)
+
+    def next_frame(self, waited: Container[int]) -> Whole | None:
+        while self.head <= self._highest:
+            if self.head not in self._pieces:
+                if self.head in waited:
+                    return None
+                self.dropped += 1
+            found = self._pieces.pop(self.head, None)
+            self.head += 1
+            if found is not None:
+                return Whole(found.codec, found.data, found.timestamp, is_key=True)
+        return None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What there is of the frame that starts at a place."""
+
+    pieces: Sequence[Piece]
+    end: int
+    """The first place behind what was looked at."""
+    is_whole: bool
+    is_hopeless: bool = False
+
+
+class VideoAssembly:
+    def __init__(self, head: int) -> None:
+        self.head = head
+        self.dropped = 0
+        self.is_broken = True
+        self._pieces: dict[int, Piece | None] = {}
+        self._highest = head - 1
+        self._keys: set[int] = set()
+        """Places at or after the head where a key frame starts."""
+        self._last: Piece | None = None
+        """Of the frame that was given out last."""
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self._keys)
+
+    def insert(self, place: int, piece: Piece | None) -> None:
+        if place < self.head or place in self._pieces:
+            return
+        self._pieces[place] = piece
+        self._highest = max(self._highest, place)
+        if piece is not None and piece.is_key:
+            self._keys.add(place)
+        if len(self._pieces) > MOST:
+            self._advance(self._highest - MOST // 2)
+            self.is_broken = True
+
+    def next_frame(self, waited: Container[int]) -> Whole | None:
+        while self.head <= self._highest:
+            if self.is_broken and (key := self._whole_key(waited)) is not None:
+                self._advance(key)
+            elif not self._pieces.get(self.head):
+                if self.head not in self._pieces and not self._ends_with_nothing_lost():
+                    if self.head in waited:
+                        return None
+                    self.is_broken = True
+                self._advance(self.head + 1)
+                continue
+            found = self._look(self.head, waited)
+            if found.is_hopeless:
+                self.is_broken = True
+                self._advance(self.head + 1)
+                continue
+            first = found.pieces[0]
+            if self.is_broken and not first.is_key:
+                self._advance(found.end)
+                continue
+            if not found.is_whole:
+                return None
+            self._advance(found.end)
+            self._count_dropped(first)
+            self.is_broken = False
+            self._last = first
+            data = b"".join(piece.data for piece in found.pieces)
+            return Whole(first.codec, data, first.timestamp, first.is_key)
+        return None
+
+    def _whole_key(self, waited: Container[int]) -> int | None:
+        return next((place for place in sorted(self._keys) if self._look(place, waited).is_whole), None)
+
+    def _look(self, place: int, waited: Container[int]) -> _Found:
+        pieces: list[Piece] = []
+        while place <= self._highest:
+            if place not in self._pieces:
+                return _Found(pieces, place, is_whole=False, is_hopeless=not pieces or place not in waited)
+            piece = self._pieces[place]
+            if piece is not None:
+                if not pieces and not piece.starts:
+                    return _Found(pieces, place, is_whole=False, is_hopeless=True)
+                if pieces and (piece.starts or piece.timestamp != pieces[0].timestamp):
+                    return _Found(pieces, place, is_whole=True)  # some sender forgot the marker
+                pieces.append(piece)
+                if piece.picture_id != pieces[0].picture_id:
+                    return _Found(pieces, place, is_whole=False, is_hopeless=True)  # never of one frame
+                if piece.marker:
+                    return _Found(pieces, place + 1, is_whole=True)
+            place += 1
+        return _Found(pieces, place, is_whole=False)
+
+    def _ends_with_nothing_lost(self) -> bool:
+        """The head is missing: whether the next packet that is there starts the very next picture."""
+        if self.is_broken or self._last is None or self._last.picture_id is None:
+            return False
+        for place in range(self.head + 1, self._highest + 1):
+            piece = self._pieces.get(place)
+            if piece is not None:
+                return piece.starts and _ahead(piece, self._last) == 1
+        return False
+
+    def _advance(self, place: int) -> None:
+        for old in range(self.head, min(place, self._highest + 1)):
+            self._pieces.pop(old, None)
+        self.head = place
+        self._highest = max(self._highest, place - 1)
+        self._keys = {key for key in self._keys if key >= place}
+
+    def _count_dropped(self, first: Piece) -> None:
+        """Picture IDs tell how many frames there were since the last one."""
+        if self._last is not None and (ahead := _ahead(first, self._last)) is not None:
+            self.dropped += max(0, ahead - 1)
+
+
+def _ahead(newer: Piece, older: Piece) -> int | None:
+    """How many pictures, of those that both are numbered by."""
+    if newer.picture_id is None or older.picture_id is None or newer.picture_id_bits != older.picture_id_bits:
+        return None
+    return (newer.picture_id - older.picture_id) % (1 << newer.picture_id_bits)

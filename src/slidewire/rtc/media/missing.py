@@ -1,0 +1,100 @@
+"""Which packets of a stream are missing, which of them are asked for again now, and when one is given up.
+
+A packet is missing as soon as a later one came. It may only have been overtaken, or a repair packet that is on its
+way may give it, so that it is asked for a little later; then again whenever a round trip has passed without it, as
+questions and answers are lost like everything else. It is given up when it would come too late to be of use.
+
+Round trips are learned from the answers: of packets that were asked for once, when they came by retransmission.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_ASK: Final = 0.010
+ASK_AGAIN: Final = 0.020
+"""On top of the round trip."""
+MOST_ASKS: Final = 10
+MOST: Final = 1000
+"""More are missing only where a network was away. What came before is worth nothing then."""
+USUAL_ROUND_TRIP: Final = 0.1
+SHORTEST_ROUND_TRIP, LONGEST_ROUND_TRIP = 0.005, 1.0
+
+
+@dataclass(slots=True)
+class _Hole:
+    since: float
+    due: float
+    asked: int = 0
+    last: float = 0.0
+
+
+class Missing:
+    def __init__(self, *, patience: float, ask: bool) -> None:
+        self.round_trip = USUAL_ROUND_TRIP
+        self.given_up = 0
+        self._patience = patience
+        self._ask = ask
+        self._holes: dict[int, _Hole] = {}
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._holes
+
+    def __len__(self) -> int:
+        return len(self._holes)
+
+    @property
+    def patience(self) -> float:
+        """Where a round trip is long, three of them; never more than twice the usual."""
+        return min(2 * self._patience, max(self._patience, 3 * self.round_trip)) if self._ask else self._patience
+
+    def notice(self, start: int, end: int, now: float) -> None:
+        """Everything from `start` up to before `end` did not come."""
+        if end - start + len(self._holes) > MOST:
+            self.given_up += len(self._holes) + end - start
+            self._holes.clear()
+            return
+        for place in range(start, end):
+            self._holes[place] = _Hole(now, now + FIRST_ASK)
+
+    def came(self, place: int, now: float, *, retransmitted: bool) -> bool:
+        """Whether it was missing."""
+        hole = self._holes.pop(place, None)
+        if hole is None:
+            return False
+        if retransmitted and hole.asked == 1:
+            self.learn(now - hole.last)
+        return True
+
+    def learn(self, round_trip: float) -> None:
+        measured = min(LONGEST_ROUND_TRIP, max(SHORTEST_ROUND_TRIP, round_trip))
+        self.round_trip += (measured - self.round_trip) / 8
+
+    def forget_before(self, place: int) -> None:
+        """What is before it is of no use any more."""
+        for hole in [hole for hole in self._holes if hole < place]:
+            del self._holes[hole]
+
+    def get_timer(self) -> float | None:
+        if not self._holes:
+            return None
+        end = min(hole.since for hole in self._holes.values()) + self.patience
+        if not self._ask:
+            return end
+        return min(end, *(hole.due for hole in self._holes.values()))
+
+    def handle_timer(self, now: float) -> list[int]:
+        """Give up what is too old. Which places are to be asked for."""
+        asked = []
+        patience = self.patience
+        for place, hole in list(self._holes.items()):
+            if now >= hole.since + patience:
+                del self._holes[place]
+                self.given_up += 1
+            elif self._ask and now >= hole.due:
+                hole.asked += 1
+                hole.last = now
+                hole.due = now + self.round_trip + ASK_AGAIN if hole.asked < MOST_ASKS else hole.since + patience
+                asked.append(place)
+        return sorted(asked)
