@@ -105,7 +105,9 @@ class Play:
             peer.closed = peer.closed or (1006, "")
         stage.pass_time(2 * 86_400.0)
         assert (hub.member_count, hub.connection_count, hub.room_count, hub.kept_bytes) == (0, 0, 0, 0)
-        assert hub.gate.remembered == 0 and not hub._resumable and not hub._links and not hub._tombstones
+        register = hub._register
+        assert hub.gate.remembered == 0
+        assert not register._resumable and not register._links and not register._tombstones
         tables = (hub._new_connections, hub._failed_joins, hub._new_rooms)
         assert not any(table.full_at for table in tables)
 

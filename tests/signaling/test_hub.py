@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from slidewire.rates import Rate
 from slidewire.signaling import messages as m
-from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS, ROOM_SECONDS, TOMBSTONE_SECONDS
+from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS
 from slidewire.signaling.limits import Limits
+from slidewire.signaling.register import ROOM_SECONDS, TOMBSTONE_SECONDS
 from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, link
 
 JOIN = {"v": 1, "link": LINK, "token": m.encode_base64url(JOIN_TOKEN)}

@@ -29,31 +29,23 @@ from slidewire.signaling.effects import (
     OVER,
     SILENT,
     Close,
-    DropRoom,
     Effect,
     MemberGone,
-    SaveRoom,
-    SaveTombstone,
     Send,
 )
 from slidewire.signaling.gate import FLOOD, Gate
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
-from slidewire.signaling.room import ConnectionId, Mailbox, Member, Role, Room, Space, StoredRoom, Tombstone
-from slidewire.signaling.spending import ConnectionSpending, RoomSpending
+from slidewire.signaling.register import Register
+from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
+from slidewire.signaling.spending import ConnectionSpending
 
 AWAY_SECONDS: Final = 20.0
-ROOM_SECONDS: Final = 12 * 3600.0
-TOMBSTONE_SECONDS: Final = 24 * 3600.0
 FIRST_MESSAGE_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 15.0
 SWEEP_SECONDS: Final = 60.0
 ICE_SECONDS: Final = 12 * 3600.0
 """How long a member keeps its ICE servers before it gets fresh ones: their credentials are good for twice as long."""
-
-ROOM_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""32 characters, so that five bits pick one; without 0, 1, I and O, which people mistake for one another."""
-ROOM_CODE_LENGTH: Final = 6
 
 _OFFENCES: Final = frozenset({Code.MALFORMED, Code.TOO_LARGE, Code.TYPE_UNKNOWN})
 
@@ -108,7 +100,6 @@ class Hub:
         rooms: Iterable[StoredRoom] = (),
         tombstones: Iterable[Tombstone] = (),
     ) -> None:
-        self._entropy = entropy
         self._wall = wall
         self._ice_servers = ice_servers
         self._ice_seconds = ice_seconds
@@ -117,23 +108,16 @@ class Hub:
         self.gate = gate or Gate(self._limits, b"")
         self.counts: Counter[str] = Counter()
         """Messages heard and sent on, and what was refused, by code."""
-        self._space = Space(self._limits.kept_bytes)
         self._heartbeat = heartbeat
         self._connections: dict[ConnectionId, _Connection] = {}
-        self._rooms: dict[str, Room] = {}
-        self._members: dict[str, Member] = {}
-        self._links: dict[str, Room] = {}
-        self._resumable: dict[bytes, Member] = {}
-        self._tombstones: dict[str, Tombstone] = {stone.link: stone for stone in tombstones}
         self._effects: deque[Effect] = deque()
+        self._register = Register(self._limits, entropy, wall, self._effects.append, rooms, tombstones)
         self._deadlines: list[tuple[float, int, Check, Any]] = []
         self._order = itertools.count()
         self._new_connections: Buckets[str] = Buckets(self._limits.connections)
         self._failed_joins: Buckets[str] = Buckets(self._limits.failed_joins)
         self._new_rooms: Buckets[str] = Buckets(self._limits.new_rooms)
         self._sweeping = False
-        for stored in rooms:
-            self._restore(stored)
 
     # --- what the shell calls -----------------------------------------------------------------------------------------
 
@@ -172,7 +156,7 @@ class Hub:
         self.counts["messages"] += 1
         room = None
         if record.member is not None:
-            self._spend_spare_key(record.member)
+            self._register.spend_spare_token(record.member)
             room = record.member.room.spending if record.member.role is Role.PRESENTER else None
         wait = record.spending.take(len(data), now, room)
         if wait > 0:
@@ -234,30 +218,30 @@ class Hub:
     # --- who is here --------------------------------------------------------------------------------------------------
 
     def has_member(self, room: str, member: str) -> bool:
-        found = self._members.get(member)
+        found = self._register.members.get(member)
         return found is not None and found.room.code == room
 
     def reaches(self, room: str, address: str) -> bool:
         """Whether a member of the room is connected from this address, or was until it went away just now."""
-        found = self._rooms.get(room)
+        found = self._register.rooms.get(room)
         return found is not None and any(member.address == address for member in found.members.values())
 
     def whose(self, resume: str) -> tuple[str, str] | None:
         """Room and member of whoever shows this resume token, which stays as good as it is."""
         try:
-            member = self._resumable.get(_sha256(m.decode_base64url(resume)))
+            member = self._register.by_resume_token(resume)
         except ValueError:
             return None
         return None if member is None else (member.room.code, member.id)
 
     def rooms(self) -> list[Room]:
-        return list(self._rooms.values())
+        return list(self._register.rooms.values())
 
     # --- what the server's operators may do ---------------------------------------------------------------------------
 
     def kick(self, member: str, reason: str, now: float) -> bool:
         """False: there is no such member."""
-        found = self._members.get(member)
+        found = self._register.members.get(member)
         if found is None:
             return False
         text = "The server's operator removed you"
@@ -266,7 +250,7 @@ class Hub:
 
     def broadcast(self, room: str, text: str, now: float) -> int | None:
         """How many members it goes to; None: there is no such room."""
-        found = self._rooms.get(room)
+        found = self._register.rooms.get(room)
         if found is None:
             return None
         for member in found.members.values():
@@ -275,17 +259,17 @@ class Hub:
 
     def close_room(self, room: str, now: float) -> bool:
         """As its host would. False: there is no such room."""
-        found = self._rooms.get(room)
+        found = self._register.rooms.get(room)
         if found is None:
             return False
         for link in found.links:
-            self._bury(link, found, Code.ROOM_ENDED)
+            self._register.bury(link, found, Code.ROOM_ENDED)
         self._end(found, now)
         return True
 
     @property
     def room_count(self) -> int:
-        return len(self._rooms)
+        return len(self._register.rooms)
 
     @property
     def connection_count(self) -> int:
@@ -293,26 +277,27 @@ class Hub:
 
     @property
     def member_count(self) -> int:
-        return len(self._members)
+        return len(self._register.members)
 
     @property
     def kept_bytes(self) -> int:
-        return self._space.used
+        return self._register.space.used
 
     # --- first messages -----------------------------------------------------------------------------------------------
 
     def _open_room(self, record: _Connection, message: m.OpenRoom, now: float) -> None:
         token_hash = _sha256(m.decode_base64url(message.token))
-        room = self._rooms.get(message.room.upper()) if message.room else None
+        room = self._register.rooms.get(message.room.upper()) if message.room else None
         if room is None:
             wait = self._new_rooms.take(record.address, now)
             if wait > 0:
                 text = "Too many new rooms from this address. Try again later."
                 self.gate.offend(record.source, "too many new rooms", now)
                 raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
-            self._make_space(record, now)
-            code = message.room.upper() if message.room else self._new_code()
-            room = Room(code, token_hash, RoomSpending(self._limits), maker=record.address)
+            if not self._register.make_space(record.address):
+                text = "There are as many rooms as there may be. Try again when others have ended."
+                raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
+            room = self._register.new_room(message.room.upper() if message.room else "", token_hash, record.address)
         elif not hmac.compare_digest(room.token_hash, token_hash):
             self._count_failed_proof(record, now)
             text = "Another host has a room with this code. Open one without a code to get a new one."
@@ -320,21 +305,20 @@ class Hub:
         if len(room.hosts()) >= self._limits.hosts_per_room:
             text = f"This room already has {self._limits.hosts_per_room} hosts."
             raise _Refusal(Code.ROOM_FULL, text)
-        if not self._has_space_for(room, message.links):
+        if not self._register.has_space_for(room, message.links):
             raise _Refusal(Code.ROOM_FULL, self._links_full())
         self._refuse_if_full()
-        self._rooms[room.code] = room
-        room.idle_until = None
-        refused = self._add_to(room, message.links)
+        self._register.open(room)
+        refused = self._register.announce(room, message.links)
         member = self._enter(record, room, Role.HOST, message.name, "")
-        self._save(room)
+        self._register.save(room)
         self._answer(
             record,
             m.RoomOpened(
                 ref=message.ref,
                 room=room.code,
                 member=member.id,
-                resume=self._new_resume_token(member),
+                resume=self._register.new_resume_token(member),
                 hosts=room.host_entries(but=member),
                 members=room.member_entries(),
                 ice_servers=self._ice_servers_for(member, now),
@@ -348,10 +332,10 @@ class Hub:
                 self._deliver(other, m.HostJoined, now, member=member.id, name=member.name)
 
     def _join(self, record: _Connection, message: m.Join, now: float) -> None:
-        stone = self._tombstones.get(message.link)
+        stone = self._register.tombstone_of(message.link)
         if stone is not None:
             raise _Refusal(stone.code, _OVER_TEXT[stone.code])
-        room = self._links.get(message.link)
+        room = self._register.room_of(message.link)
         if room is None:
             self._count_failed_proof(record, now)
             text = "No host has announced this link. Check that it is whole, and that the host is running."
@@ -380,7 +364,7 @@ class Hub:
                 ref=message.ref,
                 room=room.code,
                 member=member.id,
-                resume=self._new_resume_token(member),
+                resume=self._register.new_resume_token(member),
                 hosts=room.host_entries(but=member),
                 ice_servers=self._ice_servers_for(member, now),
                 heartbeat=self._heartbeat,
@@ -391,8 +375,7 @@ class Hub:
             self._deliver(host, m.MemberJoined, now, member=member.id, link=member.link, name=member.name)
 
     def _resume(self, record: _Connection, message: m.Resume, now: float) -> None:
-        key = _sha256(m.decode_base64url(message.resume))
-        member = self._resumable.get(key)
+        member = self._register.by_resume_token(message.resume)
         if member is None:
             text = "This place was given up. Join, or open the room, again."
             raise _Refusal(Code.RESUME_UNKNOWN, text)
@@ -410,7 +393,7 @@ class Hub:
                 ref=message.ref,
                 room=member.room.code,
                 member=member.id,
-                resume=self._new_resume_token(member, spare=key),
+                resume=self._register.new_resume_token(member, used=message.resume),
                 hosts=member.room.host_entries(but=member),
                 members=member.room.member_entries() if member.role is Role.HOST else None,
                 ice_servers=self._ice_servers_for(member, now),
@@ -449,22 +432,16 @@ class Hub:
 
     def _add_links(self, record: _Connection, message: m.AddLinks, now: float) -> None:
         room = _member(record).room
-        if not self._has_space_for(room, message.links):
+        if not self._register.has_space_for(room, message.links):
             raise _Refusal(Code.ROOM_FULL, self._links_full(), close=False)
-        refused = self._add_to(room, message.links)
-        self._save(room)
+        refused = self._register.announce(room, message.links)
+        self._register.save(room)
         self._answer(record, m.LinksAdded(ref=message.ref, refused_links=refused))
 
     def _revoke_link(self, record: _Connection, message: m.RevokeLink, now: float) -> None:
         host = _member(record)
         room = host.room
-        stone = self._tombstones.get(message.link)
-        if room.links.pop(message.link, None) is not None:
-            del self._links[message.link]
-            room.spending.joins.full_at.pop(message.link, None)
-            self._bury(message.link, room, Code.LINK_REVOKED)
-            self._save(room)
-        elif stone is None or stone.room != room.code:
+        if not self._register.revoke(room, message.link):
             text = "This room has no such link."
             raise _Refusal(Code.LINK_UNKNOWN, text, close=False)
         self._answer(record, m.LinkRevoked(ref=message.ref, link=message.link))
@@ -488,9 +465,8 @@ class Hub:
     # --- rooms, links, members ----------------------------------------------------------------------------------------
 
     def _enter(self, record: _Connection, room: Room, role: Role, name: str, link: str) -> Member:
-        member = Member(self._new_member_id(), room, role, name, link, None, mailbox=Mailbox(self._space))
+        member = self._register.enter(room, role, name, link)
         self._connects(member, record)
-        room.members[member.id] = self._members[member.id] = member
         return member
 
     def _connects(self, member: Member, record: _Connection) -> None:
@@ -511,17 +487,8 @@ class Hub:
     def _remove(self, member: Member, now: float) -> None:
         """It has left for good."""
         self._effects.append(MemberGone())
-        member.mailbox.clear()
-        room = member.room
-        room.members.pop(member.id, None)
-        self._members.pop(member.id, None)
-        for key in (member.resume_key, member.spare_key):
-            if key is not None:
-                self._resumable.pop(key, None)
         self._tell_presence(member, m.HostLeft, m.MemberLeft, now)
-        if member.role is Role.HOST and not room.hosts() and room.code in self._rooms:
-            room.idle_until = self._wall() + ROOM_SECONDS
-            self._save(room)
+        self._register.leave(member)
 
     def _expel(self, member: Member, code: Code, text: str, now: float) -> None:
         if member.connection is not None:
@@ -530,46 +497,13 @@ class Hub:
 
     def _end(self, room: Room, now: float) -> None:
         """Everybody is told and goes; the room is forgotten."""
-        for link in room.links:
-            self._links.pop(link, None)
-        del self._rooms[room.code]
-        self._effects.append(DropRoom(room.code))
-        members = list(room.members.values())
+        members = self._register.end(room)
         for member in members:
             self._deliver(member, m.RoomEnded, now)
-        room.members.clear()
         for member in members:
             if member.connection is not None:
                 self._close(self._connections[member.connection], OVER, Code.ROOM_ENDED)
             self._remove(member, now)
-
-    def _add_to(self, room: Room, links: Iterable[m.Link]) -> list[m.RefusedLink]:
-        """Announce links. What is over stays over, and what is another room's stays that room's."""
-        refused = []
-        for link in links:
-            stone = self._tombstones.get(link.id)
-            if stone is not None:
-                refused.append(m.RefusedLink(link.id, stone.code))
-            elif self._links.get(link.id, room) is not room:
-                refused.append(m.RefusedLink(link.id, Code.LINK_TAKEN))
-            else:
-                room.links[link.id] = link
-                self._links[link.id] = room
-        return refused
-
-    def _make_space(self, record: _Connection, now: float) -> None:
-        """For one more room: where there are too many, that of the same maker that has been idle longest gives way, or
-        else the one of all. Its host can open it again."""
-        limits, rooms = self._limits, list(self._rooms.values())
-        own = [room for room in rooms if room.maker == record.address]
-        for found, most in ((own, limits.rooms_per_address), (rooms, limits.rooms)):
-            if len(found) < most:
-                continue
-            idle = [room for room in found if room.idle_until is not None and not room.members]
-            if not idle:
-                text = "There are as many rooms as there may be. Try again when others have ended."
-                raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
-            self._end(min(idle, key=lambda room: room.idle_until or 0.0), now)
 
     def _count_failed_proof(self, record: _Connection, now: float) -> None:
         """Whoever has the right token comes in all the same: nobody is locked out by a guesser at the same address."""
@@ -582,63 +516,12 @@ class Hub:
         raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
 
     def _refuse_if_full(self) -> None:
-        if len(self._members) >= self._limits.members:
+        if self._register.is_full:
             text = "This server has as many people as it can take. Try again in a minute."
             raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
 
-    def _has_space_for(self, room: Room, links: Iterable[m.Link]) -> bool:
-        return len(room.links.keys() | {link.id for link in links}) <= self._limits.links_per_room
-
     def _links_full(self) -> str:
         return f"A room has at most {self._limits.links_per_room} links. Revoke some first."
-
-    def _bury(self, link: str, room: Room, code: Code) -> None:
-        stone = Tombstone(link, room.code, code, self._wall() + TOMBSTONE_SECONDS)
-        self._tombstones[link] = stone
-        if len(self._tombstones) > self._limits.tombstones:
-            del self._tombstones[next(iter(self._tombstones))]
-        self._effects.append(SaveTombstone(stone))
-
-    def _restore(self, stored: StoredRoom) -> None:
-        """A room from before the restart: it has no host yet, so its time runs."""
-        latest = self._wall() + ROOM_SECONDS
-        idle_until = latest if stored.idle_until is None else min(stored.idle_until, latest)
-        room = Room(stored.code, stored.token_hash, RoomSpending(self._limits), idle_until=idle_until)
-        self._rooms[room.code] = room
-        self._add_to(room, stored.links)
-
-    def _save(self, room: Room) -> None:
-        self._effects.append(SaveRoom(room.stored()))
-
-    def _new_code(self) -> str:
-        while True:
-            code = "".join(ROOM_ALPHABET[byte & 31] for byte in self._entropy(ROOM_CODE_LENGTH))
-            if code not in self._rooms:
-                return code
-
-    def _new_member_id(self) -> str:
-        while True:
-            member_id = "m" + self._entropy(5).hex()
-            if member_id not in self._members:
-                return member_id
-
-    # --- resume tokens ------------------------------------------------------------------------------------------------
-
-    def _new_resume_token(self, member: Member, spare: bytes | None = None) -> str:
-        """A fresh token. The one that was just used stays good until the next message: this answer may get lost."""
-        for key in (member.resume_key, member.spare_key):
-            if key is not None and key != spare:
-                self._resumable.pop(key, None)
-        token = self._entropy(16)
-        member.resume_key = _sha256(token)
-        member.spare_key = spare
-        self._resumable[member.resume_key] = member
-        return m.encode_base64url(token)
-
-    def _spend_spare_key(self, member: Member) -> None:
-        if member.spare_key is not None:
-            self._resumable.pop(member.spare_key, None)
-            member.spare_key = None
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -741,7 +624,7 @@ class Hub:
         return None
 
     def _check_away(self, member: Member, now: float) -> float | None:
-        if self._members.get(member.id) is not member or not member.away:
+        if self._register.members.get(member.id) is not member or not member.away:
             return None
         due = member.away_since + AWAY_SECONDS
         if now < due:
@@ -750,7 +633,7 @@ class Hub:
         return None
 
     def _check_ice_servers(self, member: Member, now: float) -> float | None:
-        if self._members.get(member.id) is not member:
+        if self._register.members.get(member.id) is not member:
             return None
         if member.connection is None:
             return now + AWAY_SECONDS  # by then it has left, or has come back and got fresh ones
@@ -768,10 +651,7 @@ class Hub:
         """Once a minute, forget what is over."""
         for buckets in (self._new_connections, self._failed_joins, self._new_rooms, self.gate):
             buckets.prune(now)
-        wall = self._wall()
-        for link in [link for link, stone in self._tombstones.items() if stone.until <= wall]:
-            del self._tombstones[link]
-        for room in [r for r in self._rooms.values() if r.idle_until is not None and r.idle_until <= wall]:
+        for room in self._register.forget_what_is_over():
             self._end(room, now)
         return now + SWEEP_SECONDS
 
