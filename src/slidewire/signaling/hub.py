@@ -11,9 +11,7 @@ inside it. A connection starts as a stranger and becomes a host or a presenter w
 from __future__ import annotations
 
 import hashlib
-import heapq
 import hmac
-import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,21 +19,12 @@ from typing import Any, Final
 
 from slidewire.rates import Buckets, address_key, plain_address
 from slidewire.signaling import messages as m
-from slidewire.signaling.effects import (
-    BAD_MESSAGE,
-    CLOSES,
-    FULL,
-    NORMAL,
-    OVER,
-    SILENT,
-    Close,
-    Effect,
-    MemberGone,
-    Send,
-)
+from slidewire.signaling.deadlines import Deadlines
+from slidewire.signaling.effects import BAD_MESSAGE, CLOSES, FULL, NORMAL, OVER, SILENT, Close, Effect, MemberGone
 from slidewire.signaling.gate import FLOOD, Gate
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
+from slidewire.signaling.post import Post
 from slidewire.signaling.register import Register
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
 from slidewire.signaling.spending import ConnectionSpending
@@ -78,7 +67,6 @@ class _Refusal(Exception):
         self.code, self.text, self.retry_after, self.close = code, text, retry_after, close
 
 
-Check = Callable[[Any, float], float | None]
 IceServersOf = Callable[[str, str, str], list[dict[str, Any]]]
 """(room, member, the name by which it reaches the server) -> what `RTCPeerConnection` takes as `iceServers`."""
 
@@ -111,9 +99,9 @@ class Hub:
         self._heartbeat = heartbeat
         self._connections: dict[ConnectionId, _Connection] = {}
         self._effects: deque[Effect] = deque()
+        self._post = Post(self._effects.append)
         self._register = Register(self._limits, entropy, wall, self._effects.append, rooms, tombstones)
-        self._deadlines: list[tuple[float, int, Check, Any]] = []
-        self._order = itertools.count()
+        self._deadlines = Deadlines()
         self._new_connections: Buckets[str] = Buckets(self._limits.connections)
         self._failed_joins: Buckets[str] = Buckets(self._limits.failed_joins)
         self._new_rooms: Buckets[str] = Buckets(self._limits.new_rooms)
@@ -146,7 +134,7 @@ class Hub:
             heard=now,
             spending=ConnectionSpending(self._limits),
         )
-        self._arm(now + FIRST_MESSAGE_SECONDS, self._check_connection, record)
+        self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check_connection, record)
 
     def receive_message(self, connection: ConnectionId, data: bytes | str, now: float) -> None:
         record = self._connections.get(connection)
@@ -193,8 +181,8 @@ class Hub:
         member = record.member
         member.connection = None
         member.away_since = now
-        self._tell_presence(member, m.HostAway, m.MemberAway, now)
-        self._arm(now + AWAY_SECONDS, self._check_away, member)
+        self._post.tell_presence(member, m.HostAway, m.MemberAway, now)
+        self._deadlines.arm(now + AWAY_SECONDS, self._check_away, member)
 
     def shut_down(self, retry_after: float) -> None:
         """The server goes: everybody is told when to come back."""
@@ -203,14 +191,10 @@ class Hub:
             self._dismiss(record, Code.SERVER_CLOSING, text, retry_after)
 
     def handle_timer(self, now: float) -> None:
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, check, subject = heapq.heappop(self._deadlines)
-            again = check(subject, now)
-            if again is not None:
-                self._arm(again, check, subject)
+        self._deadlines.run(now)
 
     def get_timer(self) -> float | None:
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.next()
 
     def next_effect(self) -> Effect | None:
         return self._effects.popleft() if self._effects else None
@@ -237,6 +221,22 @@ class Hub:
     def rooms(self) -> list[Room]:
         return list(self._register.rooms.values())
 
+    @property
+    def room_count(self) -> int:
+        return len(self._register.rooms)
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections)
+
+    @property
+    def member_count(self) -> int:
+        return len(self._register.members)
+
+    @property
+    def kept_bytes(self) -> int:
+        return self._register.space.used
+
     # --- what the server's operators may do ---------------------------------------------------------------------------
 
     def kick(self, member: str, reason: str, now: float) -> bool:
@@ -254,7 +254,7 @@ class Hub:
         if found is None:
             return None
         for member in found.members.values():
-            self._deliver(member, m.Notice, now, text=text)
+            self._post.deliver(member, m.Notice, now, text=text)
         return len(found.members)
 
     def close_room(self, room: str, now: float) -> bool:
@@ -266,22 +266,6 @@ class Hub:
             self._register.bury(link, found, Code.ROOM_ENDED)
         self._end(found, now)
         return True
-
-    @property
-    def room_count(self) -> int:
-        return len(self._register.rooms)
-
-    @property
-    def connection_count(self) -> int:
-        return len(self._connections)
-
-    @property
-    def member_count(self) -> int:
-        return len(self._register.members)
-
-    @property
-    def kept_bytes(self) -> int:
-        return self._register.space.used
 
     # --- first messages -----------------------------------------------------------------------------------------------
 
@@ -312,24 +296,10 @@ class Hub:
         refused = self._register.announce(room, message.links)
         member = self._enter(record, room, Role.HOST, message.name, "")
         self._register.save(room)
-        self._answer(
-            record,
-            m.RoomOpened(
-                ref=message.ref,
-                room=room.code,
-                member=member.id,
-                resume=self._register.new_resume_token(member),
-                hosts=room.host_entries(but=member),
-                members=room.member_entries(),
-                ice_servers=self._ice_servers_for(member, now),
-                heartbeat=self._heartbeat,
-                network=self._network(member.address),
-                refused_links=refused,
-            ),
-        )
+        self._welcome(record, m.RoomOpened, message, now, members=room.member_entries(), refused_links=refused)
         for other in room.members.values():
             if other is not member:
-                self._deliver(other, m.HostJoined, now, member=member.id, name=member.name)
+                self._post.deliver(other, m.HostJoined, now, member=member.id, name=member.name)
 
     def _join(self, record: _Connection, message: m.Join, now: float) -> None:
         stone = self._register.tombstone_of(message.link)
@@ -358,21 +328,9 @@ class Hub:
             text = f"This room is full: {self._limits.presenters_per_room} presenters are in it."
             raise _Refusal(Code.ROOM_FULL, text)
         member = self._enter(record, room, Role.PRESENTER, message.name, link.id)
-        self._answer(
-            record,
-            m.Joined(
-                ref=message.ref,
-                room=room.code,
-                member=member.id,
-                resume=self._register.new_resume_token(member),
-                hosts=room.host_entries(but=member),
-                ice_servers=self._ice_servers_for(member, now),
-                heartbeat=self._heartbeat,
-                network=self._network(member.address),
-            ),
-        )
+        self._welcome(record, m.Joined, message, now)
         for host in room.hosts():
-            self._deliver(host, m.MemberJoined, now, member=member.id, link=member.link, name=member.name)
+            self._post.deliver(host, m.MemberJoined, now, member=member.id, link=member.link, name=member.name)
 
     def _resume(self, record: _Connection, message: m.Resume, now: float) -> None:
         member = self._register.by_resume_token(message.resume)
@@ -387,24 +345,11 @@ class Hub:
         else:
             returned = True
         self._connects(member, record)
-        self._answer(
-            record,
-            m.Resumed(
-                ref=message.ref,
-                room=member.room.code,
-                member=member.id,
-                resume=self._register.new_resume_token(member, used=message.resume),
-                hosts=member.room.host_entries(but=member),
-                members=member.room.member_entries() if member.role is Role.HOST else None,
-                ice_servers=self._ice_servers_for(member, now),
-                heartbeat=self._heartbeat,
-                network=self._network(member.address),
-            ),
-        )
-        for data in member.mailbox.after(message.last, now):
-            self._effects.append(Send(record.id, data))
+        entries = member.room.member_entries() if member.role is Role.HOST else None
+        self._welcome(record, m.Resumed, message, now, used_token=message.resume, members=entries)
+        self._post.deliver_again(record.id, member, message.last, now)
         if returned:
-            self._tell_presence(member, m.HostBack, m.MemberBack, now)
+            self._post.tell_presence(member, m.HostBack, m.MemberBack, now)
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -419,11 +364,11 @@ class Hub:
         if sender.role is Role.PRESENTER and receiver.role is not Role.HOST:
             raise _Refusal(Code.NOT_ALLOWED, "A presenter writes to hosts only.")
         self.counts["sent on"] += 1
-        self._deliver(receiver, m.Message, now, sender=sender.id, data=message.data)
+        self._post.deliver(receiver, m.Message, now, sender=sender.id, data=message.data)
 
     def _ping(self, record: _Connection, message: m.Ping, now: float) -> None:
         _member(record).mailbox.forget(message.last)
-        self._answer(record, m.Pong(ref=message.ref))
+        self._post.answer(record.id, m.Pong(ref=message.ref))
 
     def _leave(self, record: _Connection, message: m.Leave, now: float) -> None:
         member = _member(record)
@@ -436,7 +381,7 @@ class Hub:
             raise _Refusal(Code.ROOM_FULL, self._links_full(), close=False)
         refused = self._register.announce(room, message.links)
         self._register.save(room)
-        self._answer(record, m.LinksAdded(ref=message.ref, refused_links=refused))
+        self._post.answer(record.id, m.LinksAdded(ref=message.ref, refused_links=refused))
 
     def _revoke_link(self, record: _Connection, message: m.RevokeLink, now: float) -> None:
         host = _member(record)
@@ -444,9 +389,9 @@ class Hub:
         if not self._register.revoke(room, message.link):
             text = "This room has no such link."
             raise _Refusal(Code.LINK_UNKNOWN, text, close=False)
-        self._answer(record, m.LinkRevoked(ref=message.ref, link=message.link))
+        self._post.answer(record.id, m.LinkRevoked(ref=message.ref, link=message.link))
         for other in room.hosts(but=host):
-            self._deliver(other, m.LinkRevoked, now, link=message.link)
+            self._post.deliver(other, m.LinkRevoked, now, link=message.link)
         for member in room.presenters(message.link):
             self._expel(member, Code.LINK_REVOKED, _OVER_TEXT[Code.LINK_REVOKED], now)
 
@@ -469,6 +414,25 @@ class Hub:
         self._connects(member, record)
         return member
 
+    def _welcome(
+        self, record: _Connection, kind: Callable[..., m.ServerMessage], asked: m.OpenRoom | m.Join | m.Resume,
+        now: float, used_token: str = "", **more: Any,
+    ) -> None:  # fmt: skip
+        """Everything that a member needs to begin with."""
+        member = _member(record)
+        welcome = kind(
+            ref=asked.ref,
+            room=member.room.code,
+            member=member.id,
+            resume=self._register.new_resume_token(member, used_token),
+            hosts=member.room.host_entries(but=member),
+            ice_servers=self._ice_servers_for(member, now),
+            heartbeat=self._heartbeat,
+            network=self._network(member.address),
+            **more,
+        )
+        self._post.answer(record.id, welcome)
+
     def _connects(self, member: Member, record: _Connection) -> None:
         if member.address not in ("", record.source):
             self._effects.append(MemberGone())
@@ -480,14 +444,14 @@ class Hub:
     def _ice_servers_for(self, member: Member, now: float) -> list[dict[str, Any]]:
         until = now + self._ice_seconds
         if member.ice_until is None:
-            self._arm(until, self._check_ice_servers, member)
+            self._deadlines.arm(until, self._check_ice_servers, member)
         member.ice_until = until
         return self._ice_servers(member.room.code, member.id, member.reached_by)
 
     def _remove(self, member: Member, now: float) -> None:
         """It has left for good."""
         self._effects.append(MemberGone())
-        self._tell_presence(member, m.HostLeft, m.MemberLeft, now)
+        self._post.tell_presence(member, m.HostLeft, m.MemberLeft, now)
         self._register.leave(member)
 
     def _expel(self, member: Member, code: Code, text: str, now: float) -> None:
@@ -499,7 +463,7 @@ class Hub:
         """Everybody is told and goes; the room is forgotten."""
         members = self._register.end(room)
         for member in members:
-            self._deliver(member, m.RoomEnded, now)
+            self._post.deliver(member, m.RoomEnded, now)
         for member in members:
             if member.connection is not None:
                 self._close(self._connections[member.connection], OVER, Code.ROOM_ENDED)
@@ -525,49 +489,19 @@ class Hub:
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def _answer(self, record: _Connection, message: m.ServerMessage) -> None:
-        self._effects.append(Send(record.id, m.encode(message)))
-
-    def _deliver(self, to: Member, kind: Callable[..., m.NumberedMessage], now: float, /, **fields: Any) -> None:
-        """Number it, keep it, and send it if the member is there."""
-        data = m.encode(kind(n=to.mailbox.next_number(), **fields))
-        to.mailbox.keep(data, now)
-        if to.connection is not None:
-            self._effects.append(Send(to.connection, data))
-
-    def _tell_presence(
-        self, member: Member, of_host: Callable[..., m.NumberedMessage], of_presenter: Callable[..., m.NumberedMessage],
-        now: float,
-    ) -> None:  # fmt: skip
-        """Hosts concern everybody, presenters concern the hosts."""
-        if member.role is Role.HOST:
-            kind, others = of_host, list(member.room.members.values())
-        else:
-            kind, others = of_presenter, member.room.hosts()
-        for other in others:
-            if other is not member:
-                self._deliver(other, kind, now, member=member.id)
-
-    def _error(
-        self, record: _Connection, code: Code, text: str, ref: str | None = None, retry_after: float | None = None
-    ) -> None:
-        supported = [m.VERSION] if code is Code.VERSION_UNSUPPORTED else None
-        wait = None if retry_after is None else round(retry_after, 3)
-        self._answer(record, m.Error(ref=ref, code=code, message=text, retry_after=wait, supported=supported))
-
     def _refuse(
         self, record: _Connection, code: Code, text: str, now: float, ref: str | None = None, *,
         retry_after: float | None = None, close: bool = True,
     ) -> None:  # fmt: skip
         """Answer with an error, and close if it is one of those that do."""
         self.counts[f"refused: {code}"] += 1
-        self._error(record, code, text, ref, retry_after)
+        self._post.error(record.id, code, text, ref, retry_after)
         if close and code in CLOSES:
             self._drop(record, CLOSES[code], code, now)
 
     def _dismiss(self, record: _Connection, code: Code, text: str, retry_after: float | None = None) -> None:
         """Answer with an error and close, without a word to the others about its member."""
-        self._error(record, code, text, retry_after=retry_after)
+        self._post.error(record.id, code, text, retry_after=retry_after)
         self._close(record, CLOSES[code], code)
 
     def _offend(self, record: _Connection, wrong: m.Garbage | m.Wrong, now: float) -> None:
@@ -588,7 +522,7 @@ class Hub:
         if self.gate.blocked_for(record.source, now) or not record.spending.may_go_on(now):
             text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
             self.gate.offend(record.source, "a flood of messages", now, FLOOD)
-            self._error(record, Code.RATE_LIMITED, text, retry_after=self.gate.blocked_for(record.source, now))
+            self._post.error(record.id, Code.RATE_LIMITED, text, retry_after=self.gate.blocked_for(record.source, now))
             self._drop(record, FULL, Code.RATE_LIMITED, now)
         elif record.spending.is_to_be_told(now):
             text = "Too many messages: this one and any until then were dropped."
@@ -605,9 +539,6 @@ class Hub:
         self._effects.append(Close(record.id, code, reason))
 
     # --- time ---------------------------------------------------------------------------------------------------------
-
-    def _arm(self, when: float, check: Check, subject: Any) -> None:
-        heapq.heappush(self._deadlines, (when, next(self._order), check, subject))
 
     def _check_connection(self, record: _Connection, now: float) -> float | None:
         if self._connections.get(record.id) is not record:
@@ -638,14 +569,13 @@ class Hub:
         if member.connection is None:
             return now + AWAY_SECONDS  # by then it has left, or has come back and got fresh ones
         if member.ice_until is not None and member.ice_until <= now:
-            fresh = m.IceServers(ice_servers=self._ice_servers_for(member, now))
-            self._effects.append(Send(member.connection, m.encode(fresh)))
+            self._post.answer(member.connection, m.IceServers(ice_servers=self._ice_servers_for(member, now)))
         return member.ice_until
 
     def _start_sweeping(self, now: float) -> None:
         if not self._sweeping:
             self._sweeping = True
-            self._arm(now + SWEEP_SECONDS, self._sweep, None)
+            self._deadlines.arm(now + SWEEP_SECONDS, self._sweep, None)
 
     def _sweep(self, _: None, now: float) -> float:
         """Once a minute, forget what is over."""

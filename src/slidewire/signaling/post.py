@@ -1,0 +1,52 @@
+"""What is said: answers to whoever is connected, and letters to members, who may be away for a moment.
+
+A letter is numbered, and kept until its member says that it has it. Hosts concern everybody in their room; presenters
+concern its hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slidewire.signaling import messages as m
+from slidewire.signaling.effects import Effect, Send
+from slidewire.signaling.messages import Code
+from slidewire.signaling.room import ConnectionId, Member, Role
+
+Letter = Callable[..., m.NumberedMessage]
+
+
+class Post:
+    def __init__(self, effects: Callable[[Effect], object]) -> None:
+        self._effects = effects
+
+    def answer(self, to: ConnectionId, message: m.ServerMessage) -> None:
+        self._effects(Send(to, m.encode(message)))
+
+    def error(
+        self, to: ConnectionId, code: Code, text: str, ref: str | None = None, retry_after: float | None = None
+    ) -> None:
+        supported = [m.VERSION] if code is Code.VERSION_UNSUPPORTED else None
+        wait = None if retry_after is None else round(retry_after, 3)
+        self.answer(to, m.Error(ref=ref, code=code, message=text, retry_after=wait, supported=supported))
+
+    def deliver(self, to: Member, kind: Letter, now: float, /, **fields: Any) -> None:
+        data = m.encode(kind(n=to.mailbox.next_number(), **fields))
+        to.mailbox.keep(data, now)
+        if to.connection is not None:
+            self._effects(Send(to.connection, data))
+
+    def deliver_again(self, to: ConnectionId, member: Member, last: int, now: float) -> None:
+        """What the member has not got: everything after that number."""
+        for data in member.mailbox.after(last, now):
+            self._effects(Send(to, data))
+
+    def tell_presence(self, member: Member, of_host: Letter, of_presenter: Letter, now: float) -> None:
+        if member.role is Role.HOST:
+            kind, others = of_host, list(member.room.members.values())
+        else:
+            kind, others = of_presenter, member.room.hosts()
+        for other in others:
+            if other is not member:
+                self.deliver(other, kind, now, member=member.id)
