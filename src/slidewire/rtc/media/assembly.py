@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from slidewire.rtc.media.frames import Codec
-from slidewire.rtp import vp8
+from slidewire.rtp import h264, vp8
 from slidewire.rtp.packet import Packet
 
 MOST: Final = 4096
 """Packets that may lie here: several seconds of video. More is no order of packets any more."""
+
+KEYS: Final = 4
+"""Key frames that may be on their way at once."""
 
 
 class Piece(NamedTuple):
@@ -30,7 +33,8 @@ class Piece(NamedTuple):
     data: bytes
     timestamp: int
     marker: bool
-    starts: bool
+    starts: bool | None
+    """Whether a frame starts with it; None: the packet does not say."""
     is_key: bool
     """Only of the piece that starts a frame."""
     picture_id: int | None = None
@@ -72,6 +76,9 @@ def piece(codec: Codec, packet: Packet) -> Piece | None:
         key = starts and vp8.is_key(payload.data)
         identity = payload.picture_id, payload.picture_id_bits
         return Piece(codec, payload.data, packet.timestamp, packet.marker, starts, key, *identity)
+    if codec is Codec.H264 and packet.payload:
+        key = h264.starts_key(packet.payload)
+        return Piece(codec, packet.payload, packet.timestamp, packet.marker, starts=None, is_key=key)
     if codec is Codec.OPUS and packet.payload:
         return Piece(codec, packet.payload, packet.timestamp, packet.marker, starts=True, is_key=True)
     return None
@@ -125,8 +132,8 @@ class VideoAssembly:
         self.is_broken = True
         self._pieces: dict[int, Piece | None] = {}
         self._highest = head - 1
-        self._keys: set[int] = set()
-        """Places at or after the head where a key frame starts."""
+        self._keys: list[int] = []
+        """Places at or after the head where a key frame starts; the last few, in order."""
         self._last: Piece | None = None
         """Of the frame that was given out last."""
 
@@ -140,7 +147,7 @@ class VideoAssembly:
         self._pieces[place] = piece
         self._highest = max(self._highest, place)
         if piece is not None and piece.is_key:
-            self._keys.add(place)
+            self._keys = sorted([*self._keys, place])[-KEYS:]
         if len(self._pieces) > MOST:
             self._advance(self._highest - MOST // 2)
             self.is_broken = True
@@ -168,15 +175,18 @@ class VideoAssembly:
             if not found.is_whole:
                 return None
             self._advance(found.end)
+            data = _joined(found.pieces)
+            if data is None:
+                self.is_broken = True
+                continue
             self._count_dropped(first)
             self.is_broken = False
             self._last = first
-            data = b"".join(piece.data for piece in found.pieces)
             return Whole(first.codec, data, first.timestamp, first.is_key)
         return None
 
     def _whole_key(self, waited: Container[int]) -> int | None:
-        return next((place for place in sorted(self._keys) if self._look(place, waited).is_whole), None)
+        return next((place for place in self._keys if self._look(place, waited).is_whole), None)
 
     def _look(self, place: int, waited: Container[int]) -> _Found:
         pieces: list[Piece] = []
@@ -185,9 +195,9 @@ class VideoAssembly:
                 return _Found(pieces, place, is_whole=False, is_hopeless=not pieces or place not in waited)
             piece = self._pieces[place]
             if piece is not None:
-                if not pieces and not piece.starts:
+                if not pieces and not self._begins(place, piece):
                     return _Found(pieces, place, is_whole=False, is_hopeless=True)
-                if pieces and (piece.starts or piece.timestamp != pieces[0].timestamp):
+                if pieces and piece.timestamp != pieces[0].timestamp:
                     return _Found(pieces, place, is_whole=True)  # some sender forgot the marker
                 pieces.append(piece)
                 if piece.picture_id != pieces[0].picture_id:
@@ -197,6 +207,15 @@ class VideoAssembly:
             place += 1
         return _Found(pieces, place, is_whole=False)
 
+    def _begins(self, place: int, piece: Piece) -> bool:
+        """Where the packet does not say it, whatever came right before must belong to another frame."""
+        if piece.starts is not None:
+            return piece.starts
+        if place == self.head:
+            return True
+        before = self._pieces.get(place - 1)
+        return place - 1 in self._pieces and (before is None or before.timestamp != piece.timestamp)
+
     def _ends_with_nothing_lost(self) -> bool:
         """The head is missing: whether the next packet that is there starts the very next picture."""
         if self.is_broken or self._last is None or self._last.picture_id is None:
@@ -204,7 +223,7 @@ class VideoAssembly:
         for place in range(self.head + 1, self._highest + 1):
             piece = self._pieces.get(place)
             if piece is not None:
-                return piece.starts and _ahead(piece, self._last) == 1
+                return piece.starts is True and _ahead(piece, self._last) == 1
         return False
 
     def _advance(self, place: int) -> None:
@@ -212,12 +231,18 @@ class VideoAssembly:
             self._pieces.pop(old, None)
         self.head = place
         self._highest = max(self._highest, place - 1)
-        self._keys = {key for key in self._keys if key >= place}
+        self._keys = [key for key in self._keys if key >= place]
 
     def _count_dropped(self, first: Piece) -> None:
         """Picture IDs tell how many frames there were since the last one."""
         if self._last is not None and (ahead := _ahead(first, self._last)) is not None:
             self.dropped += max(0, ahead - 1)
+
+
+def _joined(pieces: Sequence[Piece]) -> bytes | None:
+    if pieces[0].codec is Codec.H264:
+        return h264.join(piece.data for piece in pieces)
+    return b"".join(piece.data for piece in pieces)
 
 
 def _ahead(newer: Piece, older: Piece) -> int | None:

@@ -16,8 +16,8 @@ FIRST_ASK: Final = 0.010
 ASK_AGAIN: Final = 0.020
 """On top of the round trip."""
 MOST_ASKS: Final = 10
-MOST: Final = 1000
-"""More are missing only where a network was away. What came before is worth nothing then."""
+MOST: Final = 250
+"""More are missing only where a network was away for a while, and then a key frame is cheaper than all of them."""
 USUAL_ROUND_TRIP: Final = 0.1
 SHORTEST_ROUND_TRIP, LONGEST_ROUND_TRIP = 0.005, 1.0
 
@@ -37,6 +37,8 @@ class Missing:
         self._patience = patience
         self._ask = ask
         self._holes: dict[int, _Hole] = {}
+        """By place, in order."""
+        self._timer: float | None = None
 
     def __contains__(self, place: object) -> bool:
         return place in self._holes
@@ -57,6 +59,9 @@ class Missing:
             return
         for place in range(start, end):
             self._holes[place] = _Hole(now, now + FIRST_ASK)
+        if start < end:
+            due = now + (FIRST_ASK if self._ask else self._patience)
+            self._timer = due if self._timer is None else min(self._timer, due)
 
     def came(self, place: int, now: float, *, retransmitted: bool) -> bool:
         """Whether it was missing."""
@@ -73,19 +78,17 @@ class Missing:
 
     def forget_before(self, place: int) -> None:
         """What is before it is of no use any more."""
-        for hole in [hole for hole in self._holes if hole < place]:
-            del self._holes[hole]
+        while self._holes and (first := next(iter(self._holes))) < place:
+            del self._holes[first]
 
     def get_timer(self) -> float | None:
-        if not self._holes:
-            return None
-        end = min(hole.since for hole in self._holes.values()) + self.patience
-        if not self._ask:
-            return end
-        return min(end, *(hole.due for hole in self._holes.values()))
+        """It may be earlier than what is to be done, never later."""
+        return self._timer if self._holes else None
 
     def handle_timer(self, now: float) -> list[int]:
         """Give up what is too old. Which places are to be asked for."""
+        if self._timer is None or now < self._timer:
+            return []
         asked = []
         patience = self.patience
         for place, hole in list(self._holes.items()):
@@ -97,4 +100,11 @@ class Missing:
                 hole.last = now
                 hole.due = now + self.round_trip + ASK_AGAIN if hole.asked < MOST_ASKS else hole.since + patience
                 asked.append(place)
-        return sorted(asked)
+        self._timer = self._next()
+        return asked
+
+    def _next(self) -> float | None:
+        if not self._holes:
+            return None
+        end = min(hole.since for hole in self._holes.values()) + self.patience
+        return min(end, *(hole.due for hole in self._holes.values())) if self._ask else end
