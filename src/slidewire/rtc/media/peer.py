@@ -95,6 +95,23 @@ class MediaPeer:
         text = None if candidate is None else candidate.get("candidate")
         self._transport.add_candidate(text if isinstance(text, str) else None)
 
+    def send(self, line: Line, frame: Frame) -> None:
+        """A frame for the page; while there is no connection, for nobody."""
+        if self._session is not None and self._is_open:
+            self._session.send(line, frame, self._now())
+            self._flush()
+
+    def give_way(self) -> None:
+        """Clicks are in need: half the rate for media, at most every half second."""
+        if self._session is not None and self._is_open:
+            self._session.give_way(self._now())
+            self._flush()
+
+    @property
+    def rate(self) -> float:
+        """Bits per second for the frames of all lines to the page together."""
+        return self._session.rate if self._session is not None else 0.0
+
     def want_key(self, line: Line) -> None:
         """Ask the page for a key frame."""
         if self._session is not None and self._is_open:
@@ -126,8 +143,10 @@ class MediaPeer:
     def _transport_opened(self) -> None:
         self._is_open = True
         self._sender = asyncio.create_task(self._send_all(), name="media packets")
-        self._flush()
         self._events.opened()
+        assert self._session is not None
+        self._session.opened(self._now())
+        self._flush()
 
     def _transport_closed(self) -> None:
         self._stop()
@@ -159,7 +178,7 @@ class MediaPeer:
             self._timer.cancel()
             self._timer = None
         when = self._session.get_timer()
-        if when is not None and self._is_open:
+        if self._is_open:
             self._timer = asyncio.get_running_loop().call_at(when, self._timed)
 
     def _timed(self) -> None:
