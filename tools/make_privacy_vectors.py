@@ -142,6 +142,30 @@ SERVERS = [
         [],
     )
 ]
+SERVERS.append(
+    {
+        "servers": [
+            {
+                "urls": [
+                    "STUN:clicker.example?TRANSPORT=TCP",
+                    "stuns:clicker.example",
+                    "turn:Clicker.example:65535",
+                    "turn:clicker.example:65536",
+                    "turn:clicker.example:03478",
+                    "turn:clicker.example:0",
+                    "turn:clicker.example:",
+                    "turn:cl%69cker.example",
+                    "turn:clicker.example?transport=sctp",
+                    "turn://clicker.example",
+                    "turn:clicker_2.example",
+                ],
+                "username": "a",
+                "credential": "b",
+            }
+        ],
+        "hosts": ["clicker.example"],
+    }
+)
 
 
 def passed(policy: Privacy, near: bool, what: str) -> str | None:

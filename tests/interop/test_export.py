@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from slidewire.aio.turn_check import ClientSocket, TurnCheck, Uri, connect
+from slidewire.aio.turn_check import ClientSocket, TurnCheck, connect, read_uri
 from slidewire.stun.address import Address
 from slidewire.turn.credentials import Credential, mint
 from slidewire.turn.export import Export, export
@@ -58,7 +58,7 @@ async def coturn(what: Export, tmp_path: Path) -> AsyncIterator[tuple[Export, Pa
             stdout=sink, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
     try:
-        probe = Uri.parse(f"stun:127.0.0.1:{what.port}")
+        probe = read_uri(f"stun:127.0.0.1:{what.port}")
         async with asyncio.timeout(20):
             while not (await TurnCheck("", "", seconds=0.3).check(probe)).works:
                 assert process.returncode is None, log.read_text(errors="replace")
@@ -71,7 +71,7 @@ async def coturn(what: Export, tmp_path: Path) -> AsyncIterator[tuple[Export, Pa
 
 async def client(what: Export, family: int, secret: str = NEW) -> tuple[ClientSocket, int]:
     made = login(secret)
-    uri = Uri.parse(f"turn:127.0.0.1:{what.port}")
+    uri = read_uri(f"turn:127.0.0.1:{what.port}")
     line = await connect(uri, made.username, made.password, ssl.create_default_context(), SECONDS)
     return line, (await line.ask(line.client.allocate(family), SECONDS)).code
 
@@ -130,9 +130,9 @@ async def test_check(tmp_path: Path) -> None:
             f"turn:127.0.0.1:{what.port}?transport=tcp",
             f"turns:localhost:{what.tls_port}",
         ):
-            found = await checker.check(Uri.parse(uri))
+            found = await checker.check(read_uri(uri))
             assert found.works and found.echoed == 20, found
     careless = replace(base, open=True, allow=networks(["10.0.0.0/8", "169.254.0.0/16"]))
     async with coturn(careless, tmp_path) as (what, _):
-        found = await checker.check(Uri.parse(f"turn:127.0.0.1:{what.port}"))
+        found = await checker.check(read_uri(f"turn:127.0.0.1:{what.port}"))
         assert not found.works and found.granted == ["10.0.0.1", "169.254.169.254"]

@@ -178,9 +178,9 @@ def test_what_cannot_be_used_is_left_out() -> None:
         "x:y",
     ]
     stun, turn = read_servers([IceServer((*bad, "stun:s", "turns:[2001:db8::1]", "turn:a"), "user", "password")])
-    assert stun is not None and (stun.host, stun.port) == ("s", 3478)
-    assert [(server.host, server.port, server.transport, server.secure) for server in turn] == [
-        ("2001:db8::1", 5349, "tcp", True),
-        ("a", 3478, "udp", False),
+    assert stun is not None and (stun.uri.host, stun.uri.port) == ("s", 3478)
+    assert [(server.uri.host, server.uri.port, server.uri.carrier) for server in turn] == [
+        ("2001:db8::1", 5349, "TLS"),
+        ("a", 3478, "UDP"),
     ]
     assert read_servers([IceServer(("turn:a",))]) == (None, []), "nobody relays for strangers"

@@ -16,7 +16,7 @@ import pytest
 from slidewire.aio.websocket_client import client_context
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerError
-from slidewire.server.fleet import Fleet, parse_uri
+from slidewire.server.fleet import Fleet, read_uri
 from slidewire.server.relays import OwnRelay, host_and_port
 from slidewire.server.turn import TurnReady, TurnService, TurnSettings
 from slidewire.signaling import client as signaling
@@ -406,11 +406,11 @@ class TestFleet:
     )
     def test_mistakes(self, uri: str, advice: str) -> None:
         with pytest.raises(ServerError, match=advice):
-            parse_uri(uri)
+            read_uri(uri)
 
     def test_what_a_uri_says(self) -> None:
-        assert parse_uri("turns:[2001:db8::1]").port == 5349 and parse_uri("turns:a").transport == "tcp"
-        assert parse_uri("turn:[2001:db8::1]:3000").stun == "stun:[2001:db8::1]:3000"
+        assert read_uri("turns:[2001:db8::1]").port == 5349 and read_uri("turns:a").transport == "tcp"
+        assert read_uri("turn:[2001:db8::1]:3000").stun == "stun:[2001:db8::1]:3000"
 
     def test_a_fleet_needs_its_secret(self, tmp_path: Path) -> None:
         with pytest.raises(ServerError, match="together"):

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from slidewire.aio.turn_check import ClientSocket, Uri, connect
+from slidewire.aio.turn_check import ClientSocket, connect, read_uri
 from slidewire.stun.address import Address
 from slidewire.turn.credentials import mint
 from tests.fuzz import mutation
@@ -42,7 +42,7 @@ class Victim:
 
     async def client(self) -> ClientSocket:
         made = mint(SECRET, "ada", time.time(), 600)
-        uri = Uri.parse(f"turn:127.0.0.1:{self.udp}")
+        uri = read_uri(f"turn:127.0.0.1:{self.udp}")
         line = await connect(uri, made.username, made.password, ssl.create_default_context(), SECONDS)
         answered = await line.ask(line.client.allocate(), SECONDS)
         assert answered.code == 0, "it serves those who have a login all the same"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from slidewire.aio.turn_check import CheckError, ClientSocket, TurnCheck, Uri, connect
+from slidewire.aio.turn_check import CheckError, ClientSocket, TurnCheck, connect, read_uri
 from slidewire.server.config import ServerError
 from slidewire.server.metrics import MetricsListener
 from slidewire.server.turn_log import LINES, TurnLog
@@ -40,7 +40,7 @@ async def client(port: int, *, secret: str = SECRET, tls: ssl.SSLContext | None 
     scheme = "turn" if tls is None else "turns"
     made = login(secret)
     trust = tls or ssl.create_default_context()
-    return await connect(Uri.parse(f"{scheme}:127.0.0.1:{port}"), made.username, made.password, trust, SECONDS)
+    return await connect(read_uri(f"{scheme}:127.0.0.1:{port}"), made.username, made.password, trust, SECONDS)
 
 
 async def allocated(line: ClientSocket) -> Address:
@@ -281,7 +281,7 @@ class TestCheck:
     async def test_a_server_that_reaches_too_much_is_told_on(self, tmp_path: Path) -> None:
         async with programs(tmp_path / "home") as started:
             _, ready = await start(started, tmp_path, "--allow-peer", "10.0.0.0/8", "--allow-peer", "169.254.0.0/16")
-            uri = Uri.parse(f"turn:127.0.0.1:{ready['udp']}")
+            uri = read_uri(f"turn:127.0.0.1:{ready['udp']}")
             made = login()
             found = await TurnCheck(made.username, made.password, seconds=SECONDS).check(uri)
             assert not found.works and found.granted == ["10.0.0.1", "169.254.169.254"]
@@ -302,7 +302,7 @@ class TestCheck:
         """Something that accepts connections and says nothing."""
         writers: list[asyncio.StreamWriter] = []
         server = await asyncio.start_server(lambda reader, writer: writers.append(writer), "127.0.0.1", 0)
-        uri = Uri.parse(f"turn:127.0.0.1:{server.sockets[0].getsockname()[1]}?transport=tcp")
+        uri = read_uri(f"turn:127.0.0.1:{server.sockets[0].getsockname()[1]}?transport=tcp")
         found = await TurnCheck("u", "p", seconds=0.3).check(uri)
         assert not found.works and found.problem is not None and "Binding" in found.problem
         for writer in writers:

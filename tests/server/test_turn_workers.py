@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from slidewire.aio.turn_check import ClientSocket, TurnCheck, Uri
+from slidewire.aio.turn_check import ClientSocket, TurnCheck, read_uri
 from slidewire.server.config import ServerError
 from slidewire.server.turn import TurnSettings
 from slidewire.server.turn_listening import close_all, listen_on
@@ -150,7 +150,7 @@ class TestWorkers:
             check = TurnCheck(made.username, made.password, trust=trust, seconds=SECONDS)
             uris = [f"turn:127.0.0.1:{ready['udp']}?transport=tcp", f"turns:localhost:{ready['tls']}?transport=tcp"]
             for uri in uris * 2:
-                found = await check.check(Uri.parse(uri))
+                found = await check.check(read_uri(uri))
                 assert found.works and found.echoed == 20, found
             await turn.kill()
             await gone(ready["workers"])

@@ -11,17 +11,17 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-import re
 import socket
 import ssl
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from slidewire.aio.clock import monotonic, wall
 from slidewire.stun.address import IPV4, IPV6, Address
+from slidewire.stun.uri import Uri, parse_uri
 from slidewire.turn.client import Answered, Data, Retry, TurnClient
 from slidewire.turn.policy import Network
 from slidewire.turn.streams import NotTurn, take_frame
@@ -43,41 +43,19 @@ NOBODYS_PEERS: Final = {
     ),
 }  # fmt: skip
 
-_URI: Final = re.compile(
-    r"(?P<scheme>stun|turns?):(?P<host>\[[0-9a-fA-F:.]+\]|[^:?\[\]/@\s]+)(?::(?P<port>\d{1,5}))?"
-    r"(?:\?transport=(?P<transport>udp|tcp))?"
-)
-
 
 class CheckError(Exception):
     """What went wrong and what to do, in a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
-    """RFC 7065 and RFC 7064."""
-
-    text: str
-    host: str
-    port: int
-    transport: Literal["udp", "tcp", "tls"]
-    relay: bool
-    """turn: and turns:, but not stun:"""
-
-    @classmethod
-    def parse(cls, text: str) -> Uri:
-        """Raises ValueError."""
-        found = _URI.fullmatch(text)
-        if found is None:
-            raise ValueError(f"{text} is no address of a TURN server: turn:HOST[:PORT][?transport=udp|tcp] or turns:…")
-        secure = found["scheme"] == "turns"
-        if secure and found["transport"] == "udp":
-            raise ValueError(f"{text} asks for DTLS, which no browser speaks; leave ?transport=udp out")
-        port = int(found["port"] or (5349 if secure else 3478))
-        if not 0 < port < 65_536:
-            raise ValueError(f"{text}: there is no port {port}")
-        transport: Literal["udp", "tcp", "tls"] = "tls" if secure else "tcp" if found["transport"] == "tcp" else "udp"
-        return cls(text, found["host"].strip("[]"), port, transport, found["scheme"] != "stun")
+def read_uri(text: str) -> Uri:
+    """Raises ValueError."""
+    uri = parse_uri(text)
+    if uri is None or uri.scheme == "stuns":
+        raise ValueError(f"{text} is no address of a TURN server: turn:HOST[:PORT][?transport=udp|tcp] or turns:…")
+    if uri.carrier == "DTLS":
+        raise ValueError(f"{text} asks for DTLS, which no browser speaks; leave ?transport=udp out")
+    return uri
 
 
 @dataclass(slots=True)
@@ -193,25 +171,23 @@ class ClientSocket(asyncio.Protocol, asyncio.DatagramProtocol):
 async def connect(uri: Uri, username: str, password: str, trust: ssl.SSLContext, seconds: float) -> ClientSocket:
     """Raises CheckError."""
     loop = asyncio.get_running_loop()
-    stream = uri.transport != "udp"
+    stream = uri.transport == "tcp"
     line = ClientSocket(TurnClient(username, password, os.urandom, stream=stream), stream=stream)
     try:
         async with asyncio.timeout(seconds):
             if stream:
-                tls, name = (trust, uri.host) if uri.transport == "tls" else (None, None)
+                tls, name = (trust, uri.host) if uri.is_secure else (None, None)
                 await loop.create_connection(lambda: line, uri.host, uri.port, ssl=tls, server_hostname=name)
             else:
                 await loop.create_datagram_endpoint(lambda: line, remote_addr=(uri.host, uri.port))
     except TimeoutError:
-        raise CheckError(
-            f"Nothing answered on {uri.transport.upper()} port {uri.port}. Is it open in every firewall?"
-        ) from None
+        raise CheckError(f"Nothing answered on {uri.carrier} port {uri.port}. Is it open in every firewall?") from None
     except socket.gaierror:
         raise CheckError(f"There is no address for {uri.host}. Check the name and its DNS record.") from None
     except ConnectionRefusedError:
         raise CheckError(
             f"Nobody listens on TCP port {uri.port}. Is the server running, with this port"
-            f"{' and a certificate' if uri.transport == 'tls' else ''}?"
+            f"{' and a certificate' if uri.is_secure else ''}?"
         ) from None
     except ssl.SSLCertVerificationError as error:
         raise CheckError(
@@ -270,7 +246,7 @@ class TurnCheck:
         began = time.perf_counter()
         mapped = (await self._ask(uri, one, one.client.binding(), "a Binding request")).mapped
         found.ms["binding"], found.mapped = _ms(began), None if mapped is None else str(mapped)
-        if not uri.relay:
+        if not uri.is_relay:
             return
         two = await self._open(uri, lines)
         began = time.perf_counter()
@@ -306,7 +282,7 @@ class TurnCheck:
             return await line.ask(data, self._seconds)
         except CheckError as error:
             raise CheckError(
-                f"No answer to {what} ({error}). Is {uri.transport.upper()} port {uri.port} open in every firewall, "
+                f"No answer to {what} ({error}). Is {uri.carrier} port {uri.port} open in every firewall, "
                 "both ways, and is it a STUN and TURN server?"
             ) from None
 

@@ -57,7 +57,7 @@ def check(
 
     Exit code 0 if all of them work, 1 if any does not.
     """
-    from slidewire.aio.turn_check import TurnCheck, Uri
+    from slidewire.aio.turn_check import TurnCheck, read_uri
     from slidewire.aio.websocket_client import AUTHORITY_FILE, state_directory
     from slidewire.server.turn import state_folder
     from slidewire.turn.policy import networks
@@ -68,7 +68,7 @@ def check(
         raise click.BadParameter(f"{error}; give a network such as 192.0.2.0/24", param_hint="--allow-peer") from None
     username, password, offered = _login(login, secret_file)
     try:
-        wanted = [Uri.parse(text) for text in uris or offered]
+        wanted = [read_uri(text) for text in uris or offered]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="URI") from None
     if not wanted:

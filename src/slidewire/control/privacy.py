@@ -29,6 +29,8 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+from slidewire.stun.uri import parse_uri
+
 
 class Privacy(StrEnum):
     """From the loosest to the strictest."""
@@ -170,10 +172,6 @@ class Filter:
 
 # --- ICE servers ------------------------------------------------------------------------------------------------------
 
-_SERVER: Final = re.compile(
-    r"(?:stuns?|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:?/@\s]+)(?::(?P<port>[0-9]{1,5}))?(?:\?transport=(?:udp|tcp))?"
-)
-
 
 def permit_servers(servers: Sequence[object], hosts: Collection[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """What of `iceServers` may be used: URLs (RFC 7064, RFC 7065) at one of these hosts, each `HOST` or `HOST:PORT`.
@@ -185,9 +183,9 @@ def permit_servers(servers: Sequence[object], hosts: Collection[str]) -> tuple[l
         urls = [urls] if isinstance(urls, str) else urls
         kept = []
         for url in urls if isinstance(urls, list) else []:
-            found = _SERVER.fullmatch(url) if isinstance(url, str) else None
-            host = found["host"].strip("[]").lower() if found is not None else "?"
-            if found is not None and (host in allowed or f"{host}:{found['port']}" in allowed):
+            uri = parse_uri(url) if isinstance(url, str) else None
+            host = uri.host.lower() if uri is not None else "?"
+            if uri is not None and (host in allowed or f"{host}:{uri.named_port}" in allowed):
                 kept.append(url)
             else:
                 refused.append(host)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -29,26 +28,18 @@ from aioice.ice import (
 
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.engine import IceServer
+from slidewire.stun.uri import Uri, parse_uri
 
 HEAD_START: Final = 0.4
 """Seconds that a TURN server is tried before the next one is tried as well."""
 GIVE_UP: Final = 10.0
-_URI: Final = re.compile(
-    r"(?P<scheme>stun|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:?]+)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?:\?transport=(?P<transport>udp|tcp))?"
-)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """RFC 7064, RFC 7065."""
-
-    host: str
-    port: int
-    transport: str
-    secure: bool
+    uri: Uri
     of: IceServer
 
 
@@ -112,7 +103,7 @@ class Gathering:
         self._found(None)
 
     async def _reflect(self, base: StunProtocol, server: Server) -> None:
-        candidate, _ = await server_reflexive_candidate(base, (server.host, server.port))
+        candidate, _ = await server_reflexive_candidate(base, (server.uri.host, server.uri.port))
         self._connection._local_candidates.append(candidate)
         self._found(candidate)
 
@@ -161,11 +152,11 @@ class Gathering:
             component=1,
             hide_related_address=self._is_relay_only,
             protocol_factory=lambda: StunProtocol(self._connection),
-            turn_server=(server.host, server.port),
+            turn_server=(server.uri.host, server.uri.port),
             turn_username=server.of.username or "",
             turn_password=server.of.credential or "",
-            turn_ssl=self._tls if server.secure else False,  # type: ignore[arg-type]  # it is handed on to asyncio
-            turn_transport=server.transport,
+            turn_ssl=self._tls if server.uri.is_secure else False,  # type: ignore[arg-type]  # it is handed on to asyncio
+            turn_transport=server.uri.transport,
         )
 
 
@@ -184,15 +175,11 @@ def read_servers(servers: Sequence[IceServer]) -> tuple[Server | None, list[Serv
     stun, turn = None, []
     for server in servers:
         for url in server.urls:
-            found = _URI.fullmatch(url)
-            if found is None or not 0 < int(found["port"] or 1) < 65536:
+            uri = parse_uri(url)
+            if uri is None or uri.carrier == "DTLS":
                 continue
-            secure = found["scheme"] == "turns"
-            transport = found["transport"] or ("tcp" if secure else "udp")
-            port = int(found["port"] or (5349 if secure else 3478))
-            read = Server(found["host"].strip("[]"), port, transport, secure, server)
-            if found["scheme"] == "stun":
-                stun = stun or read
-            elif server.username is not None and server.credential is not None and not (secure and transport == "udp"):
-                turn.append(read)
+            if uri.scheme == "stun":
+                stun = stun or Server(uri, server)
+            elif uri.is_relay and server.username is not None and server.credential is not None:
+                turn.append(Server(uri, server))
     return stun, turn

@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +19,7 @@ from slidewire.aio import clock
 from slidewire.server.config import ServerError
 from slidewire.server.turn_secrets import SecretFile
 from slidewire.stun.message import BINDING, Builder, Class, parse
+from slidewire.stun.uri import Uri, parse_uri
 from slidewire.turn.credentials import Credential, mint
 
 CHECK_SECONDS: Final = 15.0
@@ -28,51 +27,26 @@ ANSWER_SECONDS: Final = 2.0
 _TRIES: Final = 3
 HOSTS: Final = 2
 """How many hosts a member is told of: each server a browser knows costs it sockets and time."""
-_URI: Final = re.compile(
-    r"(?P<scheme>turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?:\?transport=(?P<transport>udp|tcp))?"
-)
-
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TurnUri:
-    """RFC 7065 §3.1."""
-
-    text: str
-    secure: bool
-    host: str
-    port: int
-    transport: str
-
-    @property
-    def stun(self) -> str | None:
-        """The same server as a STUN server, where it is one without TLS on UDP."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"stun:{host}:{self.port}" if self.transport == "udp" and not self.secure else None
-
-
-def parse_uri(text: str) -> TurnUri:
+def read_uri(text: str) -> Uri:
     """Raises ServerError."""
-    found = _URI.fullmatch(text)
-    if found is None or not 0 < int(found["port"] or 1) < 65536:
+    uri = parse_uri(text)
+    if uri is None or not uri.is_relay:
         raise ServerError(f"--turn-uri {text} is not one; it looks like turn:turn.example:3478?transport=udp")
-    secure = found["scheme"] == "turns"
-    transport = found["transport"] or ("tcp" if secure else "udp")
-    if secure and transport == "udp":
+    if uri.carrier == "DTLS":
         raise ServerError(f"--turn-uri {text}: no browser speaks TURN over DTLS. Use transport=tcp.")
-    port = int(found["port"] or (5349 if secure else 3478))
-    return TurnUri(text, secure, found["host"].strip("[]"), port, transport)
+    return uri
 
 
 class Fleet:
     def __init__(self, uris: Sequence[str], secret_file: Path, context: ssl.SSLContext | None = None) -> None:
         """Raises ServerError. `context` is for checking those with TLS."""
-        self._uris = [parse_uri(uri) for uri in uris]
+        self._uris = [read_uri(uri) for uri in uris]
         self._secrets = SecretFile(secret_file, make=False)
         self._context = context or ssl.create_default_context()
-        self._times: dict[TurnUri, float | None] = {}
+        self._times: dict[Uri, float | None] = {}
         """How long each took to answer; None if it did not."""
         self._checking: asyncio.Task[None] | None = None
 
@@ -117,15 +91,15 @@ class Fleet:
             await asyncio.sleep(CHECK_SECONDS)
             await self.check()
 
-    async def _time(self, uri: TurnUri) -> float | None:
+    async def _time(self, uri: Uri) -> float | None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await (_ask_datagram(uri) if uri.transport == "udp" else self._ask_stream(uri))
         except (OSError, TimeoutError, asyncio.IncompleteReadError):  # ssl.SSLError is an OSError
             return None
 
-    async def _ask_stream(self, uri: TurnUri) -> float:
-        reader, writer = await asyncio.open_connection(uri.host, uri.port, ssl=self._context if uri.secure else None)
+    async def _ask_stream(self, uri: Uri) -> float:
+        reader, writer = await asyncio.open_connection(uri.host, uri.port, ssl=self._context if uri.is_secure else None)
         try:
             request, transaction = _binding()
             since = clock.monotonic()
@@ -145,7 +119,7 @@ class _Answers(asyncio.DatagramProtocol):
         self.heard.put_nowait(data)
 
 
-async def _ask_datagram(uri: TurnUri) -> float:
+async def _ask_datagram(uri: Uri) -> float:
     transport, answers = await asyncio.get_running_loop().create_datagram_endpoint(
         _Answers, remote_addr=(uri.host, uri.port)
     )

@@ -93,7 +93,7 @@ export class Filter {
 }
 
 const bare = (host: string): string => host.replace(/[[\]]/g, '').toLowerCase()
-const SERVER = /^(?:stuns?|turns?):(\[[\da-f:.]+\]|[^[\]:?/@\s]+)(:\d{1,5})?(?:\?transport=(?:udp|tcp))?$/i
+const SERVER = /^(?:stuns?|turns?):(\[[\da-f:.]{2,45}\]|[\w.-]{1,255})(:[1-9]\d{0,4})?(?:\?transport=(?:udp|tcp))?$/i
 
 /** What of `iceServers` may be used: those at one of these hosts, each `HOST` or `HOST:PORT`; and the others' hosts. */
 export function permitServers(servers: readonly unknown[], hosts: readonly string[]): { permitted: RTCIceServer[]; refused: string[] } {
@@ -102,7 +102,8 @@ export function permitServers(servers: readonly unknown[], hosts: readonly strin
   const permitted = (servers as Partial<RTCIceServer>[]).flatMap((server) => {
     const urls = [server.urls].flat().filter((url): url is string => {
       if (url === undefined || typeof url === 'number') return false
-      const [, named = '?', port = ''] = SERVER.exec(String(url)) ?? []
+      const found = SERVER.exec(String(url))
+      const [, named = '?', port = ''] = found && !(Number(found[2]?.slice(1)) > 65_535) ? found : []
       const host = bare(named)
       const isAllowed = allowed.has(host) || allowed.has(host + port)
       if (!isAllowed) refused.push(host)
