@@ -86,18 +86,21 @@ def test_everything_that_came_is_told_once_at_least_and_right(seed: int, loss: f
         if dice.random() >= loss:
             came[(first + index) & 0xFFFF] = 1000 + index * 0.005 + dice.random() * 0.03
     heard: dict[int, float | None] = {}
-    for number, now in sorted(came.items(), key=lambda item: item[1]):
-        while (timer := arrivals.get_timer()) is not None and timer <= now:
-            arrivals.handle_timer(timer)
-        arrivals.note(number, 2, now)
+
+    def hear() -> None:
         for feedback in told(arrivals):
             for index, delta in enumerate(feedback.deltas):
                 if delta is None:
                     heard.setdefault((feedback.base + index) & 0xFFFF, None)
             heard.update(feedback.arrivals())
+
+    for number, now in sorted(came.items(), key=lambda item: item[1]):
+        while (timer := arrivals.get_timer()) is not None and timer <= now:
+            arrivals.handle_timer(timer)
+        arrivals.note(number, 2, now)
+        hear()
     arrivals.handle_timer(1003)
-    for feedback in told(arrivals):
-        heard.update(feedback.arrivals())
+    hear()
     assert {number for number, when in heard.items() if when is not None} == set(came)
     assert all(when == pytest.approx(came[number], abs=0.0003) for number, when in heard.items() if when is not None)
     assert all(number in heard for number in range(min(heard), max(heard)) if first < 60_000)
