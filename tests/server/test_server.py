@@ -533,7 +533,7 @@ class TestStarting:
     async def test_a_taken_port(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            with pytest.raises(ServerError, match=rf"Port {port} is taken.*--port"):
+            with pytest.raises(ServerError, match=rf"Port {port} on 127.0.0.1 is taken.*--port"):
                 await Server(settings(tmp_path, port=port)).start()
 
     async def test_an_address_of_somebody_else(self, tmp_path: Path) -> None:

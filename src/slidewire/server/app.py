@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import errno
 import logging
 import os
 import sqlite3
@@ -26,7 +25,7 @@ from slidewire.server.addresses import listen_addresses, names_of, public_host, 
 from slidewire.server.api import TOKEN_FILE, Api, load_token
 from slidewire.server.auth import Cookies, Doorkeeper
 from slidewire.server.certificates import LocalCertificates, WatchedContext
-from slidewire.server.config import ServerError, ServerSettings
+from slidewire.server.config import ServerError, ServerSettings, why_not_opened
 from slidewire.server.fleet import Fleet
 from slidewire.server.front import FrontDoor, guard, tell_block
 from slidewire.server.leaktest import LeakTest
@@ -295,21 +294,7 @@ class Server:
         try:
             return self._door.open(listen_addresses(settings), settings.port)
         except OSError as error:
-            raise ServerError(self._explain(error)) from None
-
-    def _explain(self, error: OSError) -> str:
-        listen, port = self._settings.listen, self._settings.port
-        match error.errno:
-            case errno.EADDRINUSE:
-                return f"Port {port} is taken by another program. Stop it, or give another with --port (0: a free one)."
-            case errno.EACCES | errno.EPERM:
-                return f"Port {port} needs more rights than this program has. Give one above 1023 with --port."
-            case errno.EADDRNOTAVAIL:
-                return f"This machine has no address {listen}. Give one of its own with --listen, or 0.0.0.0 for all."
-            case _:
-                return (
-                    f"{listen} port {port} cannot be listened on: {error.strerror or error}. Check --listen and --port."
-                )
+            raise ServerError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
 
     def _local_url(self, port: int) -> str:
         settings = self._settings

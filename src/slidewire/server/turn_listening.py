@@ -17,7 +17,7 @@ from typing import Final
 
 from slidewire.aio.accept import listen_tcp
 from slidewire.aio.udp import bind_udp
-from slidewire.server.config import ServerError
+from slidewire.server.config import ServerError, why_not_opened
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _open(
     try:
         made = bind_udp(host, port, listener=True, shared=shared) if udp else listen_tcp(host, port, shared=shared)
     except OSError as error:
-        raise ServerError(_explain(error, host, port, option)) from None
+        raise ServerError(why_not_opened(error, host, port, option)) from None
     into.append(opened.enter_context(made))
     return _port(made)
 
@@ -111,7 +111,7 @@ def _port_to_use(port: int, hosts: tuple[str, ...], other_port: bool) -> int:
         try:
             return _reserve(port, hosts)
         except OSError as error:
-            log.warning("%s STUN and TURN take another port.", _explain(error, hosts[0], port, "--turn-port"))
+            log.warning("%s STUN and TURN take another port.", why_not_opened(error, hosts[0], port, "--turn-port"))
     for _ in range(_TRIES):
         try:
             return _reserve(0, hosts)
@@ -126,7 +126,7 @@ def _alone(port: int, hosts: tuple[str, ...], option: str, *, udp: bool = True) 
     try:
         return _reserve(port, hosts, udp=udp)
     except OSError as error:
-        raise ServerError(_explain(error, hosts[0], port, option)) from None
+        raise ServerError(why_not_opened(error, hosts[0], port, option)) from None
 
 
 def _reserve(port: int, hosts: tuple[str, ...], *, udp: bool = True) -> int:
@@ -146,15 +146,3 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-
-def _explain(error: OSError, host: str, port: int, option: str) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"Port {port} on {host} is taken by another program. Stop it, or give another with {option}."
-        case errno.EACCES | errno.EPERM:
-            return f"Port {port} needs more rights than this program has. Give one above 1023 with {option}."
-        case errno.EADDRNOTAVAIL:
-            return f"This machine has no address {host}. Give one of its own with --listen."
-        case _:
-            return f"{host} port {port} cannot be listened on: {error.strerror or error}. Check --listen and {option}."
