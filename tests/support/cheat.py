@@ -18,6 +18,7 @@ from slidewire.host import guest as guest_module
 from slidewire.host import stage as stage_module
 from slidewire.host.agent import HostAgent
 from slidewire.host.links import LinkRule, Room
+from slidewire.host.media import MediaOptions
 from slidewire.host.stage import Stage
 from slidewire.presenter import connection as connection_module
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
@@ -73,8 +74,8 @@ class DishonestServer:
         receiver = self.hosts[message.host] if message.up else self.presenters[message.member].connection
         return receiver.counts.total()
 
-    async def add_host(self, name: str, room: Room) -> HostAgent:
-        agent = HostAgent(room, SERVER, Stage(MemoryDeck(10_000)), AiortcEngine(), name)
+    async def add_host(self, name: str, room: Room, media: MediaOptions | None = None) -> HostAgent:
+        agent = HostAgent(room, SERVER, Stage(MemoryDeck(10_000)), AiortcEngine(), name, media=media)
         agent.signaling = _HostPort(self, name)
         await agent.start()
         agent.opened("ROOM22", [], [])

@@ -115,6 +115,15 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.IntRange(0, 3650),
                 help="How long the log of who did what is kept. 0: there is none.",
             ),
+            click.option(
+                "--share-screen",
+                is_flag=False,
+                flag_value="screen",
+                metavar="[screen|N|TITLE]",
+                help="From the start, share the screen, monitor N or the window of that title. Operators may later.",
+            ),
+            click.option("--record", type=FILE, metavar="DIR", help="Record who is on air into this folder."),
+            click.option("--media/--no-media", default=True, help="Camera, microphone and screen. --no-media: none."),
         ]
     ):
         command = option(command)
@@ -248,6 +257,11 @@ def _host(deck: Path | None, options: dict[str, Any]) -> Any:
     from slidewire.cli.serving import HostOptions
     from slidewire.control.privacy import Privacy
 
+    share = options["share_screen"]
+    if deck is None and share is not None and Path(share).is_file():
+        raise click.UsageError(f"--share-screen takes {share} for what it shares. Put the deck before it.")
+    if not options["media"] and (share is not None or options["record"] is not None):
+        raise click.UsageError("--no-media turns off what --share-screen and --record ask for. Leave one of them out.")
     return HostOptions(
         deck,
         options["driver"],
@@ -258,6 +272,9 @@ def _host(deck: Path | None, options: dict[str, Any]) -> Any:
         Privacy(options["privacy"]),
         options["ice_server"],
         options["audit_days"],
+        options["media"],
+        options["share_screen"],
+        options["record"],
     )
 
 

@@ -16,6 +16,7 @@ from slidewire.cli.shutdown import stop_requested
 from slidewire.control.privacy import Privacy
 from slidewire.host.choose import DRIVERS, has_desktop, make_deck
 from slidewire.host.decks.driver import Deck, DeckError
+from slidewire.host.media import MediaOptions
 from slidewire.host.program import HostProgram, HostReady
 from slidewire.host.stage import Overlay
 from slidewire.rtc.aiortc_engine import AiortcEngine
@@ -38,6 +39,9 @@ class HostOptions:
     privacy: Privacy = Privacy.BALANCED
     ice_hosts: tuple[str, ...] = ()
     audit_days: int = 30
+    media: bool = True
+    share_screen: str | None = None
+    record: Path | None = None
 
 
 async def serve(settings: ServerSettings, as_json: bool) -> None:
@@ -65,7 +69,7 @@ async def host(server: str, options: HostOptions, ca: Path | None, as_json: bool
     """Raises `DeckError` or `HostError`."""
     stop = stop_requested()
     program = _program(server.rstrip("/"), options, ca=ca)
-    await _run_host(program, stop, lambda ready: _say_host_ready(ready, as_json, {}))
+    await _run_host(program, stop, lambda ready: _say_host_ready(ready, as_json, options.media, {}))
 
 
 async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open_browser: bool) -> None:
@@ -85,7 +89,7 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
         program = _program(started.url, options, connect_to=started.local_url, ca=started.ca)
 
         def say(ready: HostReady) -> None:
-            _say_host_ready(ready, as_json, _server_fields(started))
+            _say_host_ready(ready, as_json, options.media, _server_fields(started))
             if not as_json:
                 _say_trust(started)
                 print("Ctrl-C ends the show.", flush=True)
@@ -101,10 +105,11 @@ def _program(server: str, options: HostOptions, ca: Path | None = None, connect_
     if options.privacy is not Privacy.OPEN:
         keep_addresses_out_of_the_log()
     deck = make_deck(options.driver, options.deck, options.window, options.raise_window)
+    engine = AiortcEngine(client_context(ca))
     return HostProgram(
         server,
         deck,
-        AiortcEngine(client_context(ca)),
+        engine,
         deck_name=str(options.deck.resolve()) if options.deck else options.driver,
         room=options.room,
         overlay=_overlay_for(deck),
@@ -114,7 +119,12 @@ def _program(server: str, options: HostOptions, ca: Path | None = None, connect_
         privacy=options.privacy,
         ice_hosts=options.ice_hosts,
         audit_days=options.audit_days,
+        media=_media(engine, options),
     )
+
+
+def _media(engine: AiortcEngine, options: HostOptions) -> MediaOptions | None:
+    return MediaOptions(engine.create_media_peer, options.share_screen, options.record) if options.media else None
 
 
 def _overlay_for(deck: Deck) -> Overlay | None:
@@ -161,13 +171,14 @@ def _server_fields(ready: Ready) -> dict[str, Any]:
     }
 
 
-def _say_host_ready(ready: HostReady, as_json: bool, server: dict[str, Any]) -> None:
+def _say_host_ready(ready: HostReady, as_json: bool, has_media: bool, server: dict[str, Any]) -> None:
     if as_json:
         links = {
             "room": ready.room,
             "presenter_link": ready.presenter_link,
             "operator_link": ready.operator_link,
             "deck_link": ready.deck_link,
+            "guest_link": ready.guest_link,
             "driver": ready.driver,
         }
         say_json({"event": "ready", **links, **server})
@@ -179,6 +190,8 @@ def _say_host_ready(ready: HostReady, as_json: bool, server: dict[str, Any]) -> 
     print(f"Operator:  {ready.operator_link}")
     if ready.driver == "web":
         print(f"Deck:      {ready.deck_link}\n           (open it on the screen that the audience sees)")
+    if has_media:
+        print(f"Guest:     {ready.guest_link}\n           (the presenter's camera alone, for OBS or vMix)")
     print("\nWhoever has the presenter link can click, so show it only to speakers.", flush=True)
 
 

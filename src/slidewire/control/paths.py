@@ -62,6 +62,10 @@ class Path:
     last_pong: float | None = None
     round_trip: float | None = None
     """Seconds, smoothed as RFC 6298 does (alpha 1/8)."""
+    latest: float | None = None
+    """… as it was measured last."""
+    unanswered: int = 0
+    """PINGs in a row that stayed so, until now."""
     loss: float = 0.0
     """The share of PINGs that stayed unanswered, smoothed likewise."""
     unheard_since: float | None = None
@@ -106,7 +110,9 @@ class Path:
 
     def pinged(self, now: float) -> None:
         if self.next_ping <= now and self.last_pong is not None:
-            self.loss += (float(self.last_pong < self.last_ping) - self.loss) / 8
+            is_lost = self.last_pong < self.last_ping
+            self.loss += (float(is_lost) - self.loss) / 8
+            self.unanswered = self.unanswered + 1 if is_lost else 0
         self.last_ping, self.next_ping = now, now + self.ping_patience(now)
         if self.probed_since is None and self._probes_from() <= now:
             self.probed_since = now
@@ -121,7 +127,7 @@ class Path:
         self.is_silent = False
 
     def heard_pong(self, round_trip: float, now: float) -> None:
-        self.last_pong = now
+        self.last_pong, self.latest, self.unanswered = now, round_trip, 0
         self.next_ping = self.last_ping + PING_INTERVAL
         previous = self.round_trip
         self.round_trip = round_trip if previous is None else previous + (round_trip - previous) / 8
@@ -197,6 +203,12 @@ class PathTable:
     def ping_now(self, now: float) -> None:
         """Check every path at once: something may have changed (the page was hidden, the network came back)."""
         for path in self._paths.values():
+            path.next_ping = now
+
+    def ping_answered(self, every: float, now: float) -> None:
+        """Ask the best path again, if its last PING was answered and went out that long ago."""
+        path = self.best(now)
+        if path is not None and path.last_pong is not None and path.last_ping <= min(path.last_pong, now - every):
             path.next_ping = now
 
     def next_event(self) -> float | None:

@@ -27,6 +27,7 @@ from slidewire.host.entry import Refusal, enter, is_let_in, let_in, send_away
 from slidewire.host.guest import Guest, LastClick
 from slidewire.host.limits import NOT_FOR_RANGES
 from slidewire.host.links import LinkRule, Room
+from slidewire.host.media import Media, MediaOptions
 from slidewire.host.operators import CommandError, Commands, RoomDescriber, describe_you, read_new_link
 from slidewire.host.pictures import Pictures
 from slidewire.host.stage import Stage
@@ -74,9 +75,10 @@ class HostAgent:
         privacy: Privacy = Privacy.BALANCED,
         own_hosts: Collection[str] = (),
         ice_hosts: Sequence[str] = (),
+        media: MediaOptions | None = None,
     ) -> None:
         """`own_hosts`: the names of the server's own host. `ice_hosts`: whose STUN and TURN servers may be used besides
-        those there."""
+        those there. Without `media` there are none."""
         self.room = room
         self.privacy = privacy
         """Presenters are told before they make a peer connection."""
@@ -92,6 +94,7 @@ class HostAgent:
         self.audit: happened.Audit = happened.nobody
         """Hears who did what."""
         self.guests: dict[int, Guest] = {}
+        self.media = Media(self, media)
         self._door = Door(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
         self._counts_told = 0
@@ -106,6 +109,7 @@ class HostAgent:
                 "free_link": self._free_link,
                 "admit": self._admit_guest,
                 "end_show": self._end_show,
+                **self.media.commands,
             },
             lambda guest, command: happened.command(self.audit, guest, self.guests, command),
         )
@@ -128,8 +132,9 @@ class HostAgent:
         stage.laser_moved = self._laser_moved
 
     async def start(self) -> None:
-        """Open the deck. Raises `DeckError`."""
+        """Open the deck. Raises `DeckError` or `SharingError`."""
         await self.stage.open()
+        await self.media.start()
         self._housekeeper = asyncio.create_task(self._keep_house(), name="housekeeping")
         self._stage_changed()
 
@@ -139,6 +144,7 @@ class HostAgent:
         for guest in list(self.guests.values()):
             guest.say_goodbye("host_closed", "The host was closed.")
             await guest.close()
+        await self.media.close()
         await self._closing.finish()
         await self.stage.close()
 
@@ -288,6 +294,7 @@ class HostAgent:
         for old in self._guests_by(guest.link) if guest.who.replaces else ():
             if old is not guest and session_name(old.session.wire) == guest.who.replaces:
                 guest.follow(old)
+                self.media.follow(guest, old)
                 old.session.withdraw()
                 self._forget(old)
 
@@ -296,6 +303,9 @@ class HostAgent:
 
     def guest_changed(self, guest: Guest) -> None:
         self._announce_soon(_is_operator)
+
+    def media_changed(self) -> None:
+        self._state_soon()
 
     def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -307,7 +317,7 @@ class HostAgent:
                 self._pictures.request(guest, message)
             case "command":
                 guest.send_message(self._commands.receive(guest, message))
-            case other:
+            case other if not self.media.receive(guest, message):
                 text = f"This host does not know messages of type {other[:40]!r}."
                 guest.send_message({"type": "error", "code": "type_unknown", "message": text})
 
@@ -316,6 +326,9 @@ class HostAgent:
     def _stage_changed(self) -> None:
         if self._started is None and self.stage.state.status == "running":
             self._started = monotonic()
+        self._state_soon()
+
+    def _state_soon(self) -> None:
         if self._stating is None:
             self._stating = asyncio.get_running_loop().call_later(STATE_FOLLOWS_AFTER, self._tell_state)
 
@@ -346,13 +359,15 @@ class HostAgent:
             "version": version,
             "deck": self._describe_deck(guest),
             "you": describe_you(guest),
+            "media": self.media.describe(guest),
             "started": self._clock_of(guest, self._started),
         }
         if _is_deck_page(guest) and guest.admitted:
             message["laser"] = asdict(self.stage.laser) if self.stage.laser else None
         if _is_operator(guest) and guest.admitted:
             present = [guest for guest in self.guests.values() if guest.session.established]
-            message["room"] = {**self._describer.describe(present, self._hosts), "rejected": dict(self.counts)}
+            room = self._describer.describe(present, self._hosts, self.media.describe_presenter)
+            message["room"] = {**room, "media": self.media.describe_room(), "rejected": dict(self.counts)}
         guest.send_message(message)
 
     def _describe_deck(self, guest: Guest) -> dict[str, Any]:
@@ -376,6 +391,7 @@ class HostAgent:
     def _mute(self, command: dict[str, Any]) -> dict[str, Any]:
         guest = self._guest_of(command)
         guest.muted = command.get("muted") is not False
+        self.media.muted(guest)
         self._send_state(guest)
         self._announce_soon(_is_operator)
         return {}
@@ -476,6 +492,7 @@ class HostAgent:
             happened.left(self.audit, guest)
             self._counts += guest.session.wire.counts
         self._pictures.forget(guest)
+        self.media.gone(guest)
 
     @staticmethod
     async def _close_after(guest: Guest, seconds: float) -> None:

@@ -17,7 +17,7 @@ from slidewire.aio.tasks import Tasks
 from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed, Pretended
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.introduction import Introduction
-from slidewire.control.paths import PathKind
+from slidewire.control.paths import Path, PathKind
 from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.host.limits import permit_intent, permit_laser
@@ -129,6 +129,13 @@ class Guest:
         """The kind of the best proven path and its round trip in seconds; "none" if there is none."""
         path = self.session.wire.paths.best(monotonic())
         return (path.kind.value, path.round_trip) if path else ("none", None)
+
+    def watch_path(self, every: float) -> Path | None:
+        """The best proven path. Beside media its round trip is asked for that often."""
+        now = monotonic()
+        self.session.wire.paths.ping_answered(every, now)
+        self._timer_fired()
+        return self.session.wire.paths.best(now)
 
     def is_live(self, path: str) -> bool:
         known = self.session.wire.paths.get(path)

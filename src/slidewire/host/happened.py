@@ -54,6 +54,12 @@ _EVENTS: Final = {
     "admit": "let_in",
     "end_show": "end_asked_for",
 }
+_SWITCHES: Final = {
+    "mute": ("muted", "muted", "unmuted"),
+    "share_screen": ("on", "screen_shared", "screen_hidden"),
+    "record": ("on", "recording_began", "recording_ended"),
+}
+"""Commands that go both ways: by which field, and what either is called."""
 
 
 def command(
@@ -61,7 +67,7 @@ def command(
 ) -> Callable[[Mapping[str, Any]], None]:
     """An operator's, about to be done: whom it is about may be gone afterwards. The rest hears the reply."""
     name = str(asked.get("name"))[:40]
-    event = ("muted" if asked.get("muted") is not False else "unmuted") if name == "mute" else _EVENTS.get(name, name)
+    event = _event(name, asked)
     fields = _of(by)
     about = guests.get(session) if isinstance(session := asked.get("session"), int) else None
     if about is not None:
@@ -79,6 +85,25 @@ def command(
         audit(event, **fields)
 
     return replied
+
+
+def on_air_by_itself(audit: Audit, guest: Guest) -> None:
+    """Nobody was, and it turned its camera or microphone on."""
+    audit("put_on_air", **_of(guest))
+
+
+def media_from_the_start(audit: Audit, event: str) -> None:
+    """The screen is shared, or who is on air recorded, because the host was started so."""
+    audit(event, who="the host")
+
+
+def _event(name: str, asked: Mapping[str, Any]) -> str:
+    if name in _SWITCHES:
+        field, on, off = _SWITCHES[name]
+        return on if asked.get(field) is not False else off
+    if name == "on_air":
+        return "put_on_air" if asked.get("session") is not None else "taken_off_air"
+    return _EVENTS.get(name, name)
 
 
 def _of(guest: Guest) -> dict[str, Any]:

@@ -24,6 +24,13 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LINKS_PER_ROOM = 200
+FIRST_LINKS = (
+    (Role.CLICK, "p", "Presenter"),
+    (Role.OPERATOR, "operator", "Operator"),
+    (Role.VIEW, "deck", "Deck"),
+    (Role.VIEW, "guest", "Guest"),
+)
+"""What every room has: a host says one link to each page when it starts."""
 
 
 class TooManyLinks(Exception):
@@ -37,7 +44,7 @@ class LinkRule:
     id: str
     secret: bytes = field(repr=False)
     page: str
-    """`p`, `operator` or `deck`."""
+    """`p`, `operator`, `deck` or `guest`."""
     role: Role
     label: str = ""
     expires: float | None = None
@@ -152,6 +159,14 @@ def _is_open(path: Path | None) -> bool:
     return True
 
 
+def _complete(room: Room) -> Room:
+    """With a link to each page: one may have been revoked, or be of a kind that an earlier version did not have."""
+    for role, page, label in FIRST_LINKS:
+        if not any(rule.page == page and not rule.revoked for rule in room.links.values()):
+            room.make_link(role, page, label)
+    return room
+
+
 class _RoomFile(msgspec.Struct):
     """The file's form."""
 
@@ -181,20 +196,17 @@ class RoomBook:
         for room in self._rooms():
             if code is not None and room.code == code and room.server == server:
                 room.lock = _try_lock(room.path)  # without it: another host of ours has it too, as main and backup do
-                return room
+                return _complete(room)
             is_recent = time.time() - room.created < self.REOPEN_WITHIN
             is_ours = not room.ended and is_recent and (room.server, room.deck) == (server, deck)
             if code is None and is_ours and (lock := _try_lock(room.path)) is not None:
                 room.lock = lock
-                return room
+                return _complete(room)
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         token = secrets.token_bytes(16)
         path = self._directory / f"{secrets.token_hex(6)}.json"
         room = Room(token, server, deck, code, created=time.time(), path=path, lock=_try_lock(path))
-        room.make_link(Role.CLICK, "p", "Presenter")
-        room.make_link(Role.OPERATOR, "operator", "Operator")
-        room.make_link(Role.VIEW, "deck", "Deck")
-        return room
+        return _complete(room)
 
     def way_in(self) -> Link | None:
         """An operator link of the room made last, of those that a process here has open now."""

@@ -132,7 +132,10 @@ class RoomDescriber:
         self._server = server
         self._drawn: dict[LinkRule, dict[str, Any]] = {}
 
-    def describe(self, guests: list[Guest], hosts: list[dict[str, Any]]) -> dict[str, Any]:
+    def describe(
+        self, guests: list[Guest], hosts: list[dict[str, Any]], media: Callable[[Guest], dict[str, bool]]
+    ) -> dict[str, Any]:
+        """`media` tells what each presenter sends."""
         links = []
         for rule in self._room.links.values():
             if rule not in self._drawn:
@@ -142,7 +145,7 @@ class RoomDescriber:
         return {
             "code": self._room.code,
             "hosts": hosts,
-            "presenters": [describe_guest(guest) for guest in guests],
+            "presenters": [{**describe_guest(guest), **media(guest)} for guest in guests],
             "links": links,
         }
 

@@ -25,6 +25,8 @@ from slidewire.control.privacy import Privacy
 from slidewire.host.agent import HostAgent
 from slidewire.host.decks.driver import Deck
 from slidewire.host.links import Room, RoomBook
+from slidewire.host.media import MediaOptions
+from slidewire.host.sharing import SharingError
 from slidewire.host.stage import Overlay, Stage
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
@@ -58,6 +60,7 @@ class HostReady:
     presenter_link: str
     operator_link: str
     deck_link: str
+    guest_link: str
     driver: str
 
 
@@ -105,9 +108,11 @@ class HostProgram:
         privacy: Privacy = Privacy.BALANCED,
         ice_hosts: Sequence[str] = (),
         audit_days: int = DAYS,
+        media: MediaOptions | None = None,
     ) -> None:
         """`connect_to`: how this process reaches the server, if not at the address presenters are given. `ice_hosts`:
-        whose STUN and TURN servers may be used besides those on the server's own host."""
+        whose STUN and TURN servers may be used besides those on the server's own host. Without `media` there are
+        none."""
         self._room: Room = RoomBook((state or state_directory()) / "rooms").open(server, deck_name, room)
         self._audit: AuditLog | None = None
         if audit_days:
@@ -125,6 +130,7 @@ class HostProgram:
             privacy=privacy,
             own_hosts={urlsplit(url).hostname or "" for url in (server, connect_to or server)},
             ice_hosts=ice_hosts,
+            media=media,
         )
         self._agent.audit = self._write_down
         first = messages.OpenRoom(
@@ -145,7 +151,11 @@ class HostProgram:
 
     async def start(self) -> HostReady:
         """Open the deck and the room. Raises `DeckError` or `HostError`."""
-        await self._agent.start()
+        try:
+            await self._agent.start()
+        except SharingError as error:
+            await self._agent.close()
+            raise HostError(str(error)) from None
         await self._socket.start()
         try:
             await self._opened
@@ -161,7 +171,8 @@ class HostProgram:
         def url(page: str) -> str:
             return self._room.first(page).link(self._server).url
 
-        return HostReady(self._room.code or "", url("p"), url("operator"), url("deck"), self._agent.stage.deck.driver)
+        links = url("p"), url("operator"), url("deck"), url("guest")
+        return HostReady(self._room.code or "", *links, self._agent.stage.deck.driver)
 
     async def stop(self, end_room: bool = False) -> None:
         """Let go of deck and server. `end_room`: the show is over, and its links with it."""

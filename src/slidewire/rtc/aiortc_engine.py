@@ -21,7 +21,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aioice.stun
 from aioice import Candidate
@@ -40,6 +40,9 @@ from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 from slidewire.rtc.gathering import Gathering
+
+if TYPE_CHECKING:
+    from slidewire.rtc.media.peer import MediaEvents, MediaPeer
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,12 @@ class AiortcEngine:
 
     def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> Peer:
         return AiortcPeer(ice_servers, events, privacy, tls=self._tls)
+
+    def create_media_peer(self, ice_servers: Sequence[IceServer], events: MediaEvents, privacy: Privacy) -> MediaPeer:
+        """A peer for camera, microphone and screen. What nobody uses is not loaded."""
+        from slidewire.rtc.media.peer import MediaPeer
+
+        return MediaPeer(ice_servers, events, privacy, tls=self._tls)
 
 
 class AiortcPeer:
