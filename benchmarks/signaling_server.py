@@ -37,7 +37,8 @@ from pathlib import Path
 from slidewire.aio.loop import run
 from slidewire.server.app import Server
 from slidewire.server.config import ServerSettings
-from slidewire.signaling.limits import Limits, Rate
+from slidewire.rates import Rate
+from slidewire.signaling.limits import Limits
 free = Rate(1e9, 1e9)
 limits = Limits(messages=free, bytes=free, connections=free, failed_joins=free, new_rooms=free, knocks=free,
                 requests=free, room_messages=free, room_bytes=free, link_joins=free, held=10**6,

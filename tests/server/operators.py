@@ -10,8 +10,9 @@ from typing import Any
 
 import aiohttp
 
+from slidewire.rates import Rate
 from slidewire.server.app import Ready, Server
-from slidewire.signaling.limits import Limits, Rate
+from slidewire.signaling.limits import Limits
 from tests.server.test_server import browser, settings
 
 PASSWORD = "correct horse battery staple"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from slidewire.rates import Rate
 from slidewire.server import auth, rest
 from slidewire.server.accounts import Scope
-from slidewire.signaling.limits import Limits, Rate
+from slidewire.signaling.limits import Limits
 from tests.server.operators import office
 from tests.server.test_server import show
 

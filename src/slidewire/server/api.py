@@ -19,6 +19,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from slidewire.aio.clock import wall
+from slidewire.rates import Rate
 from slidewire.server import openapi
 from slidewire.server.accounts import Accounts, ApiKey, Busy, Denied, Scope, Session
 from slidewire.server.auth import Cookies, Doorkeeper
@@ -26,7 +27,6 @@ from slidewire.server.config import ServerError
 from slidewire.server.relays import Relays, member_user
 from slidewire.server.rest import CROSS_SITE, INVALID, Call, Endpoint, Fault, Refused, Rest, answer, too_often
 from slidewire.signaling.hub import Hub
-from slidewire.signaling.limits import Rate
 from slidewire.signaling.room import Room
 
 log = logging.getLogger(__name__)

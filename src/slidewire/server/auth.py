@@ -18,9 +18,9 @@ from typing import Final
 from aiohttp import web
 
 from slidewire.aio.clock import monotonic, wall
+from slidewire.rates import Buckets, Rate, address_key, plain_address
 from slidewire.server.accounts import ALL_SCOPES, Accounts, ApiKey, Scope, Session
 from slidewire.signaling.hub import Hub
-from slidewire.signaling.limits import Buckets, Rate, address_key, plain_address
 
 FAILED: Final = Rate(10 / 60, 20)
 """Tokens and passwords that were wrong, of one address."""

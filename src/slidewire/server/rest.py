@@ -20,9 +20,9 @@ from msgspec import Meta, Struct
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.http import error_response
+from slidewire.rates import Buckets, Rate, address_key
 from slidewire.server.accounts import Scope
 from slidewire.server.auth import SAFE_METHODS, Caller, Doorkeeper, address_of
-from slidewire.signaling.limits import Buckets, Rate, address_key
 
 MAX_BODY: Final = 16 * 1024
 BODY_SECONDS: Final = 5.0

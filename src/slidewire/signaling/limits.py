@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slidewire.rates import Buckets, Rate, address_key, plain_address
-
-__all__ = ["Buckets", "Limits", "Rate", "address_key", "plain_address"]
+from slidewire.rates import Rate
 
 
 @dataclass(frozen=True, slots=True)
