@@ -13,6 +13,7 @@ from playwright.async_api import Page
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.media.frames import Frame, Line
 from slidewire.rtc.media.peer import MediaEvents, MediaPeer
+from tests.support.weather_relay import WeatherRelay
 
 SETUP = """
 async (lines) => {
@@ -36,9 +37,6 @@ async (lines) => {
 """
 STATS = "async () => [...(await pc.getStats()).values()]"
 
-Through = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""What becomes of a candidate on its way from one end to the other; None: it is dropped."""
-
 
 @dataclass(slots=True)
 class Connected:
@@ -61,11 +59,11 @@ async def connected(
     lines: Sequence[Line],
     *,
     before_offer: str = "",
-    through: Through = lambda candidate: candidate,
+    relay: WeatherRelay | None = None,
     on_key: Callable[[Line], None] = lambda line: None,
 ) -> AsyncIterator[Connected]:
-    """`before_offer`: the body of a function of `pc`, run before the page makes its offer. `through` is asked about
-    every candidate of either end."""
+    """`before_offer`: the body of a function of `pc`, run before the page makes its offer. With a `relay` all packets
+    go through it."""
     told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     events = MediaEvents()
@@ -78,18 +76,17 @@ async def connected(
     events.candidate, events.opened, events.rate = told.put_nowait, both.opened.set, both.rates.append
     events.frame = lambda line, frame: both.frames.append((line, frame))
     events.key_wanted = key_wanted
-    await page.evaluate(f"globalThis.beforeOffer = async (pc) => {{ {before_offer} }}")
+    await page.evaluate(f"() => {{ globalThis.beforeOffer = async (pc) => {{ {before_offer} }} }}")
     kinds = [["video" if line.is_video else "audio", line.from_page] for line in lines]
     try:
         offer = await page.evaluate(SETUP, kinds)
         both.answer = await both.peer.answer(_without_candidates(offer), lines)
         for ours in _candidates(both.answer):
-            if (passed := through({"candidate": ours, "sdpMid": "0", "sdpMLineIndex": 0})) is not None:
-                told.put_nowait(passed)
+            told.put_nowait({"candidate": ours, "sdpMid": "0", "sdpMLineIndex": 0})
         sdp = _without_candidates(both.answer)
         await page.evaluate("sdp => pc.setRemoteDescription({type: 'answer', sdp})", sdp)
         async with asyncio.timeout(15):
-            await asyncio.gather(_trickle_in(both, through), _trickle_out(page, told), both.opened.wait())
+            await asyncio.gather(_trickle_in(both, relay), _trickle_out(page, told, relay), both.opened.wait())
         yield both
     finally:
         await both.peer.close()
@@ -97,20 +94,23 @@ async def connected(
             await page.evaluate("pc.close()")
 
 
-async def _trickle_in(both: Connected, through: Through) -> None:
+async def _trickle_in(both: Connected, relay: WeatherRelay | None) -> None:
     for index in range(100):
         await both.page.wait_for_function("index => found.length > index", arg=index)
         candidate = await both.page.evaluate("index => found[index]", index)
         if candidate is None or not candidate["candidate"]:
             both.peer.add_candidate(None)
             return
-        if (passed := through(candidate)) is not None:
+        passed = await relay.theirs(candidate) if relay is not None else candidate
+        if passed is not None:
             both.peer.add_candidate(passed)
 
 
-async def _trickle_out(page: Page, told: asyncio.Queue[dict[str, Any] | None]) -> None:
+async def _trickle_out(page: Page, told: asyncio.Queue[dict[str, Any] | None], relay: WeatherRelay | None) -> None:
     while (candidate := await told.get()) is not None:
-        await page.evaluate("candidate => pc.addIceCandidate(candidate)", candidate)
+        passed = await relay.ours(candidate) if relay is not None else candidate
+        if passed is not None:
+            await page.evaluate("candidate => pc.addIceCandidate(candidate)", passed)
 
 
 def _candidates(sdp: str) -> list[str]:

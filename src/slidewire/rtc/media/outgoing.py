@@ -149,6 +149,8 @@ class Outgoing:
         self._network = policy.Network(0.0, 1.0, 0.1)
         self._last: tuple[float, int, Frame, int] | None = None
         """When the last frame came, its RTP timestamp, it, and the clock rate."""
+        self._longer = 1.1
+        """Times that a repair packet is as long as the packets under it; the ceiling on overhead is meant in bytes."""
         self._reports: OrderedDict[int, float] = OrderedDict()
         """Sender reports: the middle of their time → when they left."""
 
@@ -273,10 +275,7 @@ class Outgoing:
         """What is known of the way, from time to time."""
         self._network = network
         if self._fec is not None and self._size.value is not None and self._interval.value is not None:
-            # Repair packets are longer than what they protect; the ceiling is meant in bytes.
-            head = 12 + len(self.stamp.bytes)
-            size = max(SMALL, min(self._size.value, LARGEST - head)) + head
-            limits = LIMITS._replace(overhead=LIMITS.overhead * size / (size + FEC_HEADER))
+            limits = LIMITS._replace(overhead=LIMITS.overhead / self._longer)
             frames = max(1.0, int(limits.delay / self._interval.value))
             packets = self._size.value / max(SMALL, min(LARGEST, self._size.value * frames / PER_BLOCK))
             stream = policy.Stream(max(1.0, packets), self._interval.value)
@@ -315,15 +314,13 @@ class Outgoing:
         if self._fec is None or not rows:
             return []
         timestamp = int.from_bytes(block.packets[-1][4:8], "big")
-        repairs = self._fec.protect(block.packets, rows, timestamp)
+        made = self._fec.protect(block.packets, rows, timestamp)
+        repairs = [repair._replace(extension=self.stamp.extension).build() for repair in made]
+        longer = sum(map(len, repairs)) / len(repairs) * len(block.packets) / sum(map(len, block.packets))
+        self._longer += (longer - self._longer) / 16
         step = self.plan.pace(self._interval.value or 0.033) / len(repairs)
         return [
-            Packet(
-                self.line,
-                Kind.REPAIR,
-                repair._replace(extension=self.stamp.extension).build(),
-                not_before=now + step * index,
-            )
+            Packet(self.line, Kind.REPAIR, repair, not_before=now + step * index)
             for index, repair in enumerate(repairs)
         ]
 
