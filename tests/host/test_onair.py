@@ -55,20 +55,6 @@ def test_a_source_is_asked_for_one_key_frame_a_second_however_many_watch() -> No
     assert room.asked == ["a", "a"]
 
 
-def test_a_picture_that_was_stopped_begins_again_with_a_key_frame() -> None:
-    room = Room()
-    room.page.feed(room.ada)
-    room.ada.take(video(1, key=True))
-    room.page.rate = 0
-    room.ada.take(video(2))
-    room.ada.take(video(3, key=True))
-    room.page.rate = 100_000
-    room.now += KEY_EVERY
-    room.ada.take(video(4))
-    room.ada.take(video(5, key=True))
-    assert room.seen == [1, 5] and room.asked == ["a", "a"]
-
-
 def test_who_speaks_first_has_the_word_until_a_second_of_silence() -> None:
     talk, now = Talk(), 50.0
     said = [

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from slidewire.rtc.media.peer import MediaEvents
 
 AUDIO_RATE: Final = 40_000.0
-"""Bits per second that one line of sound takes, with its repairs."""
-VIDEO_STOPS: Final = 80_000.0
-"""Below this rate for everything there is sound only …"""
-VIDEO_STARTS: Final = 110_000.0
-"""… until there is so much again: each start costs a key frame."""
+"""Bits per second that one line of sound takes."""
 
 _PRESENTERS: Final = frozenset({Line.SCREEN, Line.CAMERA, Line.MICROPHONE, Line.SOUND})
 _LINES: Final = {
@@ -60,6 +56,7 @@ class MediaPeer(Protocol):
     def send(self, line: Line, frame: Frame) -> None: ...
     def want_key(self, line: Line) -> None: ...
     def codec(self, line: Line) -> Codec | None: ...
+    def give_way(self) -> None: ...
     def statistics(self) -> dict[str, Any]: ...
     async def close(self) -> None: ...
 
@@ -78,9 +75,10 @@ class Connection:
         opened: Callable[[], None],
         closed: Callable[[], None],
         arrived: Callable[[Line, Frame], bool],
-        share: Callable[[], float],
+        rated: Callable[[], None],
     ) -> None:
-        """`arrived` hears of each frame first, and says whether it may pass on. `share` is the governor's."""
+        """`arrived` hears of each frame first, and says whether it may pass on. `rated`: `screen_rate` has
+        changed."""
         self.lines = tuple(lines)
         self.is_open = False
         self.feeds = {line: Feed(self._key_asker(line), clock) for line in lines if line.from_page}
@@ -88,8 +86,7 @@ class Connection:
         self._peer: MediaPeer | None = None
         self._guard: Guard | None = None
         self._clock = clock
-        self._opened, self._closed, self._arrived, self._share = opened, closed, arrived, share
-        self._has_video = True
+        self._opened, self._closed, self._arrived, self._rated = opened, closed, arrived, rated
         self._ahead: float | None = None
         """Our clock less the page's, so that whoever watches two pages one after the other sees one clock."""
         self._ended = False
@@ -114,7 +111,7 @@ class Connection:
             closed=self._is_down,
             frame=self._received,
             key_wanted=self._key_wanted,
-            rate=lambda _: self.apply_rate(),
+            rate=lambda _: self._rated(),
         )
         self._peer = make_peer(ice_servers, events, privacy)
 
@@ -133,17 +130,16 @@ class Connection:
     def statistics(self) -> dict[str, Any]:
         return {} if self._peer is None else self._peer.statistics()
 
-    def apply_rate(self) -> None:
-        """Divide what the network seems to carry: sound first, and the rest is the picture's."""
-        if self._peer is None:
-            return
-        rate = self._peer.rate * self._share()
-        self._has_video = rate >= (VIDEO_STOPS if self._has_video else VIDEO_STARTS)
+    def give_way(self) -> None:
+        """Clicks suffer: half the rate for media."""
+        if self._peer is not None and self.is_open:
+            self._peer.give_way()
+
+    @property
+    def screen_rate(self) -> float:
+        """Bits per second for the screen, which gets what sound leaves."""
         sounds = [outlet for line, outlet in self.outlets.items() if not line.is_video and outlet.source is not None]
-        pictures = [outlet for line, outlet in self.outlets.items() if line.is_video]
-        for outlet in pictures:
-            left = max(VIDEO_STOPS / 2, rate - AUDIO_RATE * len(sounds)) / len(pictures)
-            outlet.rate = left if self._has_video else 0.0
+        return max(0.0, self._peer.rate - AUDIO_RATE * len(sounds)) if self._peer is not None else 0.0
 
     def end(self) -> None:
         """Nothing comes or goes from here on. `close` is to follow."""
@@ -159,7 +155,6 @@ class Connection:
     def _is_up(self) -> None:
         if not self._ended:
             self.is_open = True
-            self.apply_rate()
             self._opened()
 
     def _is_down(self) -> None:

@@ -216,7 +216,7 @@ class Media:
             opened=self._route,
             closed=lambda: self._connection_closed(page, connection),
             arrived=lambda line, frame: self._arrived(page, line, frame),
-            share=lambda: page.governor.share,
+            rated=lambda: self._rate_screen(page),
         )
         is_near = self._around.network != "" and message.get("network") == self._around.network
         connection.begin(
@@ -344,8 +344,7 @@ class Media:
                 continue
             for line, outlet in connection.outlets.items():
                 outlet.feed(self._source(line, page))
-            connection.apply_rate()
-        self._rate_screen()
+            self._rate_screen(page)
 
     def _source(self, line: Line, page: _Page) -> Source | None:
         match line:
@@ -366,7 +365,7 @@ class Media:
         if connection is None or screen is None or codec is None or not page.wants_screen:
             page.view = None
         elif page.view is None or page.view.screen is not screen:
-            page.view = View(screen, codec, connection.outlets[Line.SCREEN].rate)
+            page.view = View(screen, codec, connection.screen_rate)
         return page.view
 
     def _feed(self, guest: int | None, line: Line) -> Source | None:
@@ -402,15 +401,15 @@ class Media:
         busy = [page for page in self._pages.values() if page.connection is not None]
         for page in busy:
             self._look_at(page, self._clock())
-        self._rate_screen()
         if busy:
             self._look_soon()
 
     def _look_at(self, page: _Page, now: float) -> None:
         path = page.guest.watch_path(LOOK_EVERY)
-        if path is not None and page.connection is not None:
-            page.governor.observe(path.name, path.latest, path.last_pong, path.unanswered, now)
-            page.connection.apply_rate()
+        if path is None or page.connection is None:
+            return
+        if page.governor.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, now):
+            page.connection.give_way()
 
     # Commands of operators
 
@@ -450,8 +449,8 @@ class Media:
         self._route()
         return {}
 
-    def _rate_screen(self) -> None:
-        """Tell the encoders what each page's network carries."""
-        for page in self._pages.values():
-            if page.view is not None and page.connection is not None:
-                page.view.set_rate(page.connection.outlets[Line.SCREEN].rate)
+    @staticmethod
+    def _rate_screen(page: _Page) -> None:
+        """Tell the encoders what this page's network carries."""
+        if page.view is not None and page.connection is not None:
+            page.view.set_rate(page.connection.screen_rate)

@@ -56,8 +56,6 @@ class Outlet:
     def __init__(self, line: Line, send: Callable[[Line, Frame], None]) -> None:
         self.line = line
         self.source: Source | None = None
-        self.rate = float("inf")
-        """Bits per second for it; 0: nothing passes."""
         self._send = send
         self._awaits_key = True
 
@@ -78,9 +76,7 @@ class Outlet:
             self.source.want_key()
 
     def take(self, frame: Frame) -> None:
-        if self.rate <= 0:
-            self._awaits_key = True
-        elif self._awaits_key and not frame.is_key:
+        if self._awaits_key and not frame.is_key:
             self.want_key()
         else:
             self._awaits_key = False
