@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import av
 from av.video.codeccontext import VideoCodecContext
@@ -48,9 +49,14 @@ class Decoder:
 
     def show(self, frame: Frame) -> Image.Image:
         (shown,) = self._context.decode(av.Packet(frame.data))
-        image = shown.to_image()
-        assert isinstance(image, Image.Image)
-        return image
+        return as_seen(shown)
+
+
+def as_seen(frame: Any) -> Image.Image:
+    """A frame of the video library (whose types for this are missing) in colours."""
+    image = frame.to_image()
+    assert isinstance(image, Image.Image)
+    return image
 
 
 def likeness(a: Image.Image, b: Image.Image) -> float:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -35,7 +36,7 @@ def test_every_changed_row_is_in_a_band_and_no_untouched_band_is(rows: set[int],
     covered = {row for band in found for row in band}
     assert rows <= covered
     assert {row // BAND for row in covered} == {row // BAND for row in rows}
-    assert all(one.stop < other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.stop < other.start for one, other in itertools.pairwise(found))
     assert share_of(found, 100) == len(covered) / 100
 
 

@@ -7,6 +7,7 @@ library mss, on X11, macOS and Windows (docs/decisions/0011). It is imported whe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -113,8 +114,6 @@ class MonitorCapture:
         self._opened = 0.0
 
     def grab(self) -> Picture:
-        from mss.exception import ScreenShotError
-
         now = monotonic()
         if now >= self._opened + LOOK_ROUND_EVERY:
             self.close()  # the library asks only once where the monitors are; opening it anew takes 0.3 ms
@@ -122,16 +121,11 @@ class MonitorCapture:
         try:
             try:
                 return self._look(now)
-            except ScreenShotError:
+            except ScreenError:
                 if not was_open:
                     raise
                 self.close()  # the monitors may have changed since it asked
                 return self._look(now)
-        except ScreenShotError as error:
-            self.close()
-            raise ScreenError(
-                f"the screen cannot be read ({error}): it comes back when its session and its monitors are there again"
-            ) from error
         except ScreenError:
             self.close()
             raise
@@ -142,7 +136,16 @@ class MonitorCapture:
         monitors = self._library.monitors
         if self._number >= len(monitors):
             raise ScreenError(self._missing(len(monitors) - 1))
-        shot = self._library.grab(monitors[self._number])
+        from mss.exception import ScreenShotError
+
+        try:
+            shot = self._library.grab(monitors[self._number])
+        except (ScreenShotError, OSError, AssertionError, ValueError) as error:
+            # The last two are what the library makes of an X server that is no longer there.
+            why = f" ({error})" if isinstance(error, ScreenShotError) else ""
+            raise ScreenError(
+                f"the screen cannot be read{why}: it comes back when its session and its monitors are there again"
+            ) from error
         return Picture(shot.width, shot.height, shot.raw, now)
 
     def _missing(self, count: int) -> str:
@@ -150,9 +153,11 @@ class MonitorCapture:
         return f"monitor {self._number} is not there (there is {there}): plug it in, or share another one"
 
     def close(self) -> None:
-        if self._library is not None:
-            self._library.close()
-            self._library = None
+        library, self._library = self._library, None
+        if library is not None:
+            # It raises if the X server has gone; then there is nothing left to close.
+            with contextlib.suppress(Exception):
+                library.close()
 
 
 def _names(screens: list[Screen]) -> str:
