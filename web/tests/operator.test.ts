@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, rulesWords, secondsUntil } from '../src/operator/room.ts'
+import { answers, elapsedWords, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, rulesWords, secondsUntil, sentWords } from '../src/operator/room.ts'
 
 const presenter: PresenterRow = {
   session: 1,
@@ -81,5 +81,22 @@ test('a time is the next one', () => {
 
 test('a state without a room is not an operator’s', () => {
   expect(readRoom({ type: 'state' })).toBeNull()
-  expect(readRoom({ type: 'state', room: {} })).toEqual({ code: '', hosts: [], presenters: [], links: [], rejected: {} })
+  expect(readRoom({ type: 'state', room: {} })).toEqual({ code: '', hosts: [], presenters: [], links: [], rejected: {}, media: null })
+})
+
+test('what a presenter sends, in words', () => {
+  expect(sentWords(presenter)).toBe('')
+  expect(sentWords({ camera: true, microphone: true })).toBe('camera and microphone on')
+  expect(sentWords({ microphone: true, on_air: true })).toBe('on air, microphone on')
+  expect(sentWords({ on_air: true })).toBe('on air, but sends nothing')
+  expect([0, 61.9, 3600].map(elapsedWords)).toEqual(['00:00', '01:01', '1:00:00'])
+})
+
+test('media in the room, whatever of it the host says', () => {
+  const media = { screen: true, recording: false, can_share: true, problem: null, recorded: null }
+  expect(readRoom({ type: 'state', room: { media: { screen: true, can_share: true } } })?.media).toEqual(media)
+  const wrong = { screen: 1, recording: 'yes', problem: 7, recorded: '12' }
+  expect(readRoom({ type: 'state', room: { media: wrong } })?.media).toEqual({ ...media, screen: false, can_share: false })
+  const full = { screen: false, recording: true, can_share: false, problem: 'The disk is full.', recorded: 12.5 }
+  expect(readRoom({ type: 'state', room: { media: full } })?.media).toEqual(full)
 })

@@ -48,6 +48,10 @@ const SCRIPT_FIRST = {
   },
 }
 
+/** What media need of the direct connection stays in its script, which is there first: in one of its own it would be one
+ * more round trip before the connection. */
+const IN_ONE_PIECE = [{ name: 'peer', test: /\/client\/(peer|negotiation)\.ts$/ }]
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Browsers keep in mind that a module could not be loaded, and by which address. So an import may be given another. */
@@ -64,7 +68,7 @@ const withIntegrity = (html, dist) =>
 /** Builds into `dist`, which is emptied first. Says what is there, and how large it is for who downloads it. */
 export async function buildPages(dist) {
   rmSync(dist, { recursive: true, force: true })
-  for (const page of ['presenter', 'operator', 'deck', 'account', 'leaktest']) {
+  for (const page of ['presenter', 'operator', 'deck', 'guest', 'account', 'leaktest']) {
     await build({
       root,
       base: '/',
@@ -78,7 +82,11 @@ export async function buildPages(dist) {
         sourcemap: false,
         assetsInlineLimit: 0,
         modulePreload: false,
-        rolldownOptions: { input: join(root, `${page}.html`) },
+        rolldownOptions: {
+          input: join(root, `${page}.html`),
+          // The guest page is there for media: it has all of it in its own script, integrity mark and all.
+          output: { codeSplitting: { groups: page === 'guest' ? [] : IN_ONE_PIECE } },
+        },
       },
     })
   }

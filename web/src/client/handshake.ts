@@ -10,7 +10,7 @@ export const ROLES = ['view', 'laser', 'click', 'operator'] as const
 export type Role = (typeof ROLES)[number]
 /** What the host is told of who knocks. */
 export interface Identity {
-  kind: 'phone' | 'operator' | 'deck'
+  kind: 'phone' | 'operator' | 'deck' | 'guest'
   name: string
   /** What this browser calls itself, always the same: a link may be for one device. */
   device: string

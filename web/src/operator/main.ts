@@ -7,8 +7,9 @@ import { button, confirm, element, list } from '../page/elements.ts'
 import { enter, identity, socketUrl } from '../page/enter.ts'
 import { showTrouble } from '../page/error.ts'
 import { readState, type State } from '../page/state.ts'
+import { Air } from './air.ts'
 import { qrCode } from './qr.ts'
-import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil } from './room.ts'
+import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil, sentWords } from './room.ts'
 
 const STANDING: { [standing in Standing]: string } = {
   connecting: 'Connecting…',
@@ -21,6 +22,7 @@ const STANDING: { [standing in Standing]: string } = {
 const DECK = { running: 'The show is running', no_show: 'The show is not running', no_deck: 'No slides are open' }
 
 let connection: Connection | null = null
+let air: Air | null = null
 let known = false
 let nextCommand = 1
 /** What was asked for, so that the answer can be put in words. */
@@ -42,9 +44,18 @@ function command(name: string, fields: { [field: string]: unknown }, words: stri
   say(sent ? '' : 'Not connected to the host: nothing was done.')
 }
 
-function presenterRow(row: PresenterRow & { label: string }): Node[] {
+const nameOf = (row: PresenterRow & { label: string }): string => {
   const device = row.name || row.kind || 'Somebody'
-  const name = row.label ? `${row.label} (${device})` : device
+  return row.label ? `${row.label} (${device})` : device
+}
+
+function presenterRow(row: PresenterRow & { label: string }): Node[] {
+  const name = nameOf(row)
+  const onAir = row.on_air
+    ? [button('Take off air', 'off-air', () => command('on_air', { session: null }, `${name} is off air.`))]
+    : row.camera || row.microphone
+      ? [button('Put on air', 'put-on-air', () => command('on_air', { session: row.session }, `${name} is on air.`))]
+      : []
   const mute = button(row.muted ? 'Let click' : 'Mute', 'mute', () => {
     command('mute', { session: row.session, muted: !row.muted }, row.muted ? `${name} may click.` : `${name} is muted.`)
   })
@@ -59,8 +70,8 @@ function presenterRow(row: PresenterRow & { label: string }): Node[] {
   const doing = row.admitted ? (row.muted ? [element('span', 'bad', 'Muted'), mute] : [mute]) : [element('span', 'bad', 'Waiting'), admit]
   return [
     element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`), element('span', 'words', row.words)),
-    element('div', 'how', element('span', answers(row) ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row))),
-    element('div', 'do', ...(itself ? [element('span', 'quiet', 'this is you')] : [...doing, remove])),
+    element('div', 'how', element('span', answers(row) ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row)), element('span', row.on_air ? 'on-air' : 'good', sentWords(row))),
+    element('div', 'do', ...(itself ? [element('span', 'quiet', 'this is you')] : [...onAir, ...doing, remove])),
   ]
 }
 
@@ -108,6 +119,7 @@ function linkRow(row: LinkRow & { hidden: boolean }): Node[] {
 }
 
 let latest: [State, Room | null] | null = null
+let names = new Map<number, string>()
 
 function show(state: State, room: Room | null): void {
   const { deck } = state
@@ -126,6 +138,8 @@ function show(state: State, room: Room | null): void {
   const labels = new Map(room.links.map((link) => [link.id, link.label]))
   const presenters = room.presenters.map((row) => ({ ...row, label: labels.get(row.link) ?? '' }))
   list(find('presenters'), presenters, (row) => String(row.session), presenterRow)
+  names = new Map(presenters.map((row) => [row.session, nameOf(row)]))
+  air?.show(room)
   find('nobody').hidden = room.presenters.length > 0
   const links = room.links.map((row) => ({ ...row, hidden: row.role === 'operator' && !shownLinks.has(row.id) }))
   list(find('links'), links, (row) => row.id, linkRow)
@@ -147,6 +161,7 @@ function replied(message: { [field: string]: unknown }): void {
 }
 
 function happened(event: ConnectionEvent): void {
+  air?.happened(event)
   switch (event.type) {
     case 'standing': {
       const rtt = event.roundTrip === null ? '' : ` · ${event.roundTrip} ms`
@@ -185,6 +200,7 @@ if ('trouble' in entrance) {
   showTrouble({ code: entrance.trouble, message: '', final: true })
 } else {
   connection = new Connection(entrance.link, identity('operator'), socketUrl(), happened)
+  air = new Air(connection, command, (session) => names.get(session) ?? 'Somebody')
   void connection.start()
   const form = find<HTMLFormElement>('make')
   form.addEventListener('submit', (event) => {

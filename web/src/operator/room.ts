@@ -18,6 +18,10 @@ export interface PresenterRow {
   clicks: number
   last: { intent: string; status: string; from: number | null; to: number | null } | null
   since: number
+  /** Whether it sends them. */
+  camera?: boolean
+  microphone?: boolean
+  on_air?: boolean
 }
 
 export interface LinkRow {
@@ -39,6 +43,17 @@ export interface LinkRow {
   qr: string
 }
 
+export interface RoomMedia {
+  /** It is shared. */
+  screen: boolean
+  recording: boolean
+  can_share: boolean
+  /** In the host's words. */
+  problem: string | null
+  /** Seconds so far, where the host says it. */
+  recorded: number | null
+}
+
 export interface Room {
   code: string
   hosts: { name?: string; member?: string; away?: boolean; you?: boolean }[]
@@ -46,13 +61,40 @@ export interface Room {
   links: LinkRow[]
   /** How often something came that the host did not obey, by name. */
   rejected: { [name: string]: number }
+  /** Null where the host knows nothing of media. */
+  media: RoomMedia | null
 }
 
 export function readRoom(message: Message): Room | null {
   const room = message['room'] as Partial<Room> | undefined
   if (!room) return null
-  const { code = '', hosts = [], presenters = [], links = [], rejected = {} } = room
-  return { code, hosts, presenters, links, rejected }
+  const { code = '', hosts = [], presenters = [], links = [], rejected = {}, media } = room
+  return { code, hosts, presenters, links, rejected, media: media ? readMedia(media) : null }
+}
+
+function readMedia({ screen, recording, can_share: canShare, problem, recorded }: Partial<RoomMedia>): RoomMedia {
+  return {
+    screen: screen === true,
+    recording: recording === true,
+    can_share: canShare === true,
+    problem: typeof problem === 'string' && problem ? problem : null,
+    recorded: typeof recorded === 'number' ? recorded : null,
+  }
+}
+
+/** What a presenter sends, in words; nothing if nothing. */
+export function sentWords({ camera, microphone, on_air: onAir }: Pick<PresenterRow, 'camera' | 'microphone' | 'on_air'>): string {
+  const sent = camera && microphone ? 'camera and microphone on' : camera ? 'camera on' : microphone ? 'microphone on' : ''
+  if (!onAir) return sent
+  return sent ? `on air, ${sent}` : 'on air, but sends nothing'
+}
+
+const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
+
+/** Hours only where there are any. */
+export function elapsedWords(seconds: number): string {
+  const hours = Math.floor(seconds / 3600)
+  return `${hours ? `${hours}:` : ''}${two((seconds / 60) % 60)}:${two(seconds % 60)}`
 }
 
 const PATHS: { [path: string]: string } = {

@@ -34,7 +34,7 @@ export function enter(): Entrance {
   const page = KEY + location.pathname
   if (fragment) {
     stored('sessionStorage', page, fragment)
-    history.replaceState(null, '', location.pathname)
+    history.replaceState(null, '', location.pathname + location.search)
   }
   const link = parseLink(...split(fragment || stored('sessionStorage', page)))
   return link ? { link } : { trouble: 'link_incomplete' }

@@ -29,9 +29,23 @@ export interface You {
   last?: number | null
 }
 
+export interface MediaState {
+  /** The screen is shared now. */
+  screen: boolean
+  /** Whether this link may send them. */
+  camera: boolean
+  microphone: boolean
+  /** We are; on operators' and guest pages: anybody is. */
+  on_air: boolean
+  /** What we send is, or for operators anything. */
+  recording: boolean
+}
+
 export interface State {
   deck: Deck
   you: You
+  /** Empty where the host knows nothing of media. */
+  media: Partial<MediaState>
   /** When the show started, on the host's session clock. */
   started: number | null
   laser: { x: number; y: number } | null
@@ -42,12 +56,13 @@ export const NO_DECK: Deck = { status: 'no_deck', slide: null, count: null, can:
 export const NOBODY: You = { role: 'view', muted: false, name: '', admitted: true }
 
 export function readState(message: Message): State {
-  const { deck, you, started, laser } = message as Partial<State>
+  const { deck, you, started, laser, media } = message as Partial<State>
   const role = you?.role
   return {
     deck: { ...NO_DECK, ...deck },
     you: { ...NOBODY, ...you, role: role && ROLES.includes(role) ? role : 'view' },
     started: typeof started === 'number' ? started : null,
     laser: laser ?? null,
+    media: media ?? {},
   }
 }

@@ -4,7 +4,7 @@
 import type { ConnectionEvent, Standing } from '../client/connection.ts'
 import type { Receipt } from '../client/presenter.ts'
 import type { Reason } from '../client/records.ts'
-import { type Deck, NO_DECK, NOBODY, readState, type You } from '../page/state.ts'
+import { type Deck, type MediaState, NO_DECK, NOBODY, readState, type You } from '../page/state.ts'
 import type { Trouble } from '../page/trouble.ts'
 
 export interface App extends You {
@@ -22,6 +22,7 @@ export interface App extends You {
   /** Why the laser is not shown, if it is not. */
   laserRefused: Reason
   trouble: Trouble | null
+  media: Partial<MediaState>
 }
 
 export type Blank = 'black' | 'white' | null
@@ -41,6 +42,7 @@ export const BEGINNING: App = {
   blankWhenTapped: null,
   laserRefused: 'none',
   trouble: null,
+  media: {},
 }
 
 export function reduce(app: App, event: AppEvent): App {
@@ -59,8 +61,8 @@ export function reduce(app: App, event: AppEvent): App {
       return { ...app, laserRefused: event.status === 'performed' ? 'none' : event.reason }
     case 'message': {
       if (event.message.type !== 'state') return app
-      const { deck, you, started } = readState(event.message)
-      return { ...app, ...you, known: true, deck, started }
+      const { deck, you, started, media } = readState(event.message)
+      return { ...app, ...you, known: true, deck, started, media }
     }
     case 'trouble': {
       // While the host is on the line, what the server says about getting in does not matter to a speaker.

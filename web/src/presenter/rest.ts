@@ -3,6 +3,7 @@
 
 import type { Connection, ConnectionEvent } from '../client/connection.ts'
 import type { Intent } from '../client/records.ts'
+import type { Speaker } from '../media/speaker.ts'
 import { find, setAttribute, setText } from '../page/dom.ts'
 import { showTrouble } from '../page/error.ts'
 import { draw, Pictures } from '../page/pictures.ts'
@@ -27,6 +28,8 @@ const place = {
   goTo: find<HTMLButtonElement>('goto'),
   elapsed: find('elapsed'),
   serverSays: find('server-says'),
+  media: find('media'),
+  live: find('live'),
 }
 
 /** How many device pixels a full picture is worth, in steps, so that turning the phone asks for nothing new. */
@@ -41,6 +44,10 @@ export class Rest {
   readonly #pictures: Pictures
   #app: App
   #notesOf = ''
+  /** Camera, microphone and the live screen: a module of their own, when one of them is asked for. */
+  #speaker: Speaker | null = null
+  #coming: Promise<Speaker | null> | null = null
+  #loading = 0
 
   constructor(
     private readonly connection: Connection,
@@ -58,8 +65,10 @@ export class Rest {
     place.serverSays.addEventListener('click', () => (place.serverSays.hidden = true))
     find('compare').addEventListener('click', () => void showWords(connection.meeting))
     // What the laser pad shows is as wide to its height as the picture.
-    const ratio = (): number => place.picture.width / place.picture.height
+    const ratio = (): number => this.#speaker?.screen.ratio ?? place.picture.width / place.picture.height
     laserPad(place.pad, find('dot'), ratio, (points) => mayPoint(this.#app) && connection.point(points))
+    place.media.addEventListener('click', () => void this.#media().then((speaker) => speaker?.panel()))
+    place.live.addEventListener('click', () => void this.#media().then((speaker) => speaker?.live()))
     keepScreenOn()
     globalThis.addEventListener('resize', () => this.#wantPictures())
     setInterval(() => this.#tick(), 1000)
@@ -68,6 +77,7 @@ export class Rest {
 
   happened(event: ConnectionEvent, app: App): void {
     this.#app = app
+    this.#speaker?.happened(event)
     if (event.type === 'session' || event.type === 'path_silent') this.#pictures.forgetRequests()
     if (event.type === 'notice') this.#says(event.text)
     if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
@@ -88,10 +98,31 @@ export class Rest {
     setAttribute(place.black, 'aria-pressed', String(app.deck.blank === 'black'))
     place.goTo.disabled = !clicks || !can(app, 'goto')
     place.start.hidden = !clicks || app.deck.status !== 'no_show' || !can(app, 'start')
+    place.media.hidden = !app.media.camera && !app.media.microphone
+    place.live.hidden = !app.media.screen
+    // Whoever is on air or recorded is told, also after a reload.
+    if ((app.media.on_air || app.media.recording) && !this.#loading) void this.#media()
     setText(place.build, buildWords(app))
     setText(place.title, app.deck.slide_title ?? '')
     this.#showNotes(app)
     this.#showPictures(app)
+  }
+
+  #media(): Promise<Speaker | null> {
+    return (this.#coming ??= this.#loadMedia())
+  }
+
+  async #loadMedia(): Promise<Speaker | null> {
+    globalThis.importQuery = this.#loading++ ? `?${this.#loading}` : ''
+    try {
+      const { begin } = await import('../media/speaker.ts')
+      setText(place.media, 'Camera…')
+      return (this.#speaker = await begin(this.connection, () => this.#app))
+    } catch {
+      this.#coming = null
+      setText(place.media, 'No server – again?')
+      return null
+    }
   }
 
   #tick(): void {

@@ -1,0 +1,86 @@
+/* The screen as it is now, in place of the slide's picture. It lies over that picture, which is kept up to date: when the
+ * live one stalls, the slide is there again at once. */
+
+import { setAttribute, setText } from '../page/dom.ts'
+import { button, element } from '../page/elements.ts'
+import { Freshness } from './freshness.ts'
+import type { MediaConnection } from './mediaconnection.ts'
+
+const LOOK_EVERY = 500
+
+type AppleVideo = HTMLVideoElement & { webkitEnterFullscreen?(): void }
+
+export class ScreenView {
+  wanted = false
+  readonly #video = element('video', 'live') as AppleVideo
+  readonly #tools: HTMLElement
+  readonly #words = element('p', 'live-words')
+  #freshness = new Freshness()
+  #timer: ReturnType<typeof setInterval> | undefined
+  #deck = ''
+
+  constructor(
+    pad: HTMLElement,
+    private readonly media: MediaConnection,
+  ) {
+    this.#video.muted = this.#video.playsInline = this.#video.autoplay = true
+    this.#video.hidden = true
+    this.#video.dataset['testid'] = 'live-picture'
+    this.#video.setAttribute('aria-label', 'The screen, live')
+    const inPicture = button('Small window', 'in-picture', () => void this.#video.requestPictureInPicture().catch(() => undefined))
+    inPicture.hidden = !document.pictureInPictureEnabled
+    const full = button('Full screen', 'full', () => this.#goFull())
+    full.hidden = !this.#video.requestFullscreen && !this.#video.webkitEnterFullscreen
+    this.#tools = element('div', 'live-tools', inPicture, full)
+    this.#tools.hidden = true
+    this.#words.setAttribute('role', 'status')
+    pad.append(this.#video, this.#words, this.#tools)
+  }
+
+  /** How wide the picture that is looked at is to its height; null while it is the slide's. */
+  get ratio(): number | null {
+    return this.#video.hidden || !this.#video.videoHeight ? null : this.#video.videoWidth / this.#video.videoHeight
+  }
+
+  want(wanted: boolean): void {
+    if (this.wanted === wanted) return
+    this.wanted = wanted
+    this.media.wantsScreen = wanted
+    clearInterval(this.#timer)
+    if (wanted) this.#timer = setInterval(() => void this.#look(), LOOK_EVERY)
+    else if (document.pictureInPictureElement === this.#video) void document.exitPictureInPicture()
+    this.#show()
+  }
+
+  received(track: MediaStreamTrack): void {
+    this.#freshness = new Freshness()
+    this.#video.srcObject = new MediaStream([track])
+    void this.#video.play().catch(() => undefined)
+  }
+
+  /** The audience sees this now: when it changes, the live picture has to. */
+  deckShows(deck: string): void {
+    if (this.#deck && this.#deck !== deck) this.#freshness.moved(performance.now())
+    this.#deck = deck
+  }
+
+  async #look(): Promise<void> {
+    const { packets, frames } = await this.media.counts('screen')
+    this.#freshness.counted(performance.now(), packets, frames)
+    this.#show()
+  }
+
+  #show(): void {
+    const isLive = this.wanted && this.media.standing === 'open' && this.#freshness.isFresh(performance.now())
+    this.#video.hidden = this.#tools.hidden = !isLive
+    const { standing, refusal } = this.media
+    const why = standing === 'refused' ? refusal || 'The host refuses the live picture.' : 'No live picture at the moment: this is the slide.'
+    setText(this.#words, this.wanted && !isLive ? why : '')
+    setAttribute(this.#words, 'data-standing', standing)
+  }
+
+  #goFull(): void {
+    if (this.#video.requestFullscreen) void this.#video.requestFullscreen().catch(() => undefined)
+    else this.#video.webkitEnterFullscreen?.()
+  }
+}

@@ -1,0 +1,42 @@
+/* What the speaker is told of what they send. It is said before everything else who sees and hears them. */
+
+import type { MediaState } from '../page/state.ts'
+import type { MediaStanding } from './mediaconnection.ts'
+
+export interface Sending {
+  camera: boolean
+  microphone: boolean
+  /** Switched off for a moment; the device is kept. */
+  muted: boolean
+  standing: MediaStanding
+  /** Why the host does not take it, in its own words. */
+  refusal: string
+  state: Partial<MediaState>
+}
+
+export type Tone = 'off' | 'waiting' | 'sent' | 'air' | 'bad'
+
+export function sendingWords({ camera, microphone, standing, refusal, state }: Sending): { tone: Tone; text: string } {
+  const recorded = state.recording ? ' It is being recorded.' : ''
+  if (!camera && !microphone) return { tone: 'off', text: `Nobody sees or hears you.${state.recording ? ' The show is being recorded.' : ''}` }
+  if (standing === 'refused') return { tone: 'bad', text: `Not sent: ${refusal || 'the host refuses it.'}` }
+  if (standing === 'interrupted') return { tone: 'bad', text: 'Interrupted: trying again. Your clicks are not affected.' }
+  if (standing !== 'open') return { tone: 'waiting', text: 'Connecting…' }
+  const verb = camera && microphone ? 'sees and hears' : camera ? 'sees' : 'hears'
+  if (state.on_air) return { tone: 'air', text: `You are on air: the room ${verb} you.${recorded}` }
+  const what = camera && microphone ? 'Camera and microphone are' : camera ? 'The camera is' : 'The microphone is'
+  return { tone: 'sent', text: `${what} sent. The operator puts you on air.${recorded}` }
+}
+
+/** The labels over the slide, for a glance: the first is what matters most. */
+export function chips({ camera, microphone, muted, standing, state }: Sending): { name: string; text: string }[] {
+  const found: { name: string; text: string }[] = []
+  const sent = (camera || microphone) && standing !== 'refused'
+  if (sent && state.on_air) found.push({ name: 'air', text: 'On air' })
+  if (state.recording) found.push({ name: 'recording', text: 'Recording' })
+  if (sent && standing !== 'open') found.push({ name: 'broken', text: 'Picture and sound interrupted' })
+  if (camera) found.push({ name: 'on', text: 'Camera on' })
+  if (microphone) found.push({ name: 'on', text: 'Microphone on' })
+  else if (muted) found.push({ name: 'muted', text: 'Muted' })
+  return found
+}
