@@ -63,7 +63,9 @@ class Camera:
             data = bytes([data[0] & 0xFE | (not self.wants_key)]) + data[1:]
         self.wants_key = False
         self.sent.append(data)
-        payloads = vp8.packetize(data, self.picture, 1100)
+        payloads = vp8.packetize(data, self.picture, 900)
+        if len(payloads) > 2:  # encoders with several partitions make packets of several sizes
+            payloads[1], payloads[2] = payloads[1] + payloads[2][4:204], payloads[2][:4] + payloads[2][204:]
         self.picture = (self.picture + 1) & 0x7FFF
         self.timestamp = (self.timestamp + ticks) & 0xFFFFFFFF
         media = [self._packet(VP8, payload, payload is payloads[-1]) for payload in payloads]
@@ -80,8 +82,9 @@ class Camera:
             del self._held[old]
         return [self._sent_now(packet).build() for packet in packets]
 
-    def again(self, numbers: Sequence[int]) -> list[bytes]:
-        """What a NACK asks for, as RTX of RED. Repair packets are not held."""
+    def again(self, numbers: Sequence[int], *, names_line: bool = False) -> list[bytes]:
+        """What a NACK asks for, as RTX of RED. Repair packets are not held. `names_line`: with one more header
+        extension, as Chromium does it until it knows that its retransmissions are recognised."""
         packets = []
         for number in numbers:
             held = self._held.get(number)
@@ -93,7 +96,7 @@ class Camera:
                     ssrc=RTX_SSRC,
                     payload=number.to_bytes(2, "big") + held.payload,
                 )
-                packets.append(self._sent_now(carried).build())
+                packets.append(self._sent_now(carried, *([Element(4, b"1")] if names_line else [])).build())
         return packets
 
     def _packet(self, payload_type: int, payload: bytes, marker: bool) -> Packet:
@@ -101,10 +104,10 @@ class Camera:
         extension = build([Element(2, bytes(3)), Element(3, bytes(2))])
         return Packet(payload_type, number, self.timestamp, self.ssrc, payload, marker, extension=extension)
 
-    def _sent_now(self, packet: Packet) -> Packet:
+    def _sent_now(self, packet: Packet, *more: Element) -> Packet:
         """What changes with every sending changes."""
         self._wide = (self._wide + 1) & 0xFFFF
-        elements = [Element(2, self.dice.randbytes(3)), Element(3, self._wide.to_bytes(2, "big"))]
+        elements = [Element(2, self.dice.randbytes(3)), Element(3, self._wide.to_bytes(2, "big")), *more]
         return packet._replace(extension=build(elements))
 
 

@@ -163,6 +163,23 @@ def test_a_lost_repair_packet_is_no_hole() -> None:
     assert [frame.data for frame in frames] == camera.sent
 
 
+def test_a_retransmission_that_is_not_the_same_packet_gives_nothing_to_repair_packets() -> None:
+    """It carries one more header extension, so that it does not lie where the repair packet's XOR has it."""
+    camera = Camera(random.Random(4), protection=0.34)
+    incoming = Incoming(CAMERA, 1)
+    for packet in camera.frame():
+        incoming.receive(packet, 0.0)
+    first = camera.number
+    packets = camera.frame(b"\1" + random.Random(5).randbytes(2400))
+    assert [parsed(packet).payload[0] for packet in packets] == [VP8, VP8, VP8, ULPFEC]
+    for packet in (packets[2], packets[3]):
+        incoming.receive(packet, 0.1)
+    incoming.receive(camera.again([first], names_line=True)[0], 0.2)
+    assert len(drained(incoming)[0]) == 1 and incoming.counts().recovered == 0
+    incoming.receive(camera.again([first + 1])[0], 0.3)
+    assert [frame.data for frame in drained(incoming)[0]] == camera.sent[1:]
+
+
 def test_after_an_outage_a_key_frame_is_asked_for_and_nothing_else_is_shown() -> None:
     show = Show(Weather(delay=0.05))
     show.run(2)

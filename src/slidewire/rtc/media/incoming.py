@@ -25,6 +25,7 @@ from slidewire.rtc.media.frames import Frame
 from slidewire.rtc.media.missing import Missing
 from slidewire.rtc.media.reception import Reception, SenderClock
 from slidewire.rtc.media.sdp import Negotiated
+from slidewire.rtp import extensions
 from slidewire.rtp import packet as rtp
 from slidewire.rtp.rtcp import Nack, PictureLoss, ReportBlock, SenderReport
 from slidewire.rtp.sequence import TIMESTAMP_BITS, Unwrapper
@@ -232,6 +233,11 @@ class Incoming:
                 self._statistics.malformed += 1
         codec = self._codecs.get(inner.payload_type) if inner is not None else None
         stream.assembly.insert(place, piece(codec, inner) if codec is not None and inner is not None else None)
+        shape = [(element.id, len(element.data)) for element in extensions.parse(packet.extension)]
+        if not retransmitted:
+            stream.shape = shape
+        elif shape != stream.shape:
+            return  # it is not the packet that was sent first, and what would follow from it is garbage
         for recovered in stream.recover(packet, data):
             self._recovered(stream, recovered, now)
 
@@ -323,6 +329,8 @@ class _Stream:
         self.assembly: Assembly = VideoAssembly(first) if asks else AudioAssembly(first)
         self.came: dict[int, None] = {}
         """Places of packets that the network delivered; the latest ones."""
+        self.shape: list[tuple[int, int]] = []
+        """IDs and sizes of the last packet's header extensions. Retransmissions may have one more, their line's."""
         self._receiver = receiver
 
     @property
