@@ -23,9 +23,11 @@ from cryptography import x509
 
 from slidewire.aio import websocket_server
 from slidewire.aio.websocket_client import SignalingSocket, TrustError, client_context
+from slidewire.rates import Rate
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerError, ServerSettings
 from slidewire.signaling import client as signaling
+from slidewire.signaling.limits import Limits
 from tests.server.certificates import make_certificate
 
 E = TypeVar("E")
@@ -311,7 +313,8 @@ class TestSockets:
             assert answer.status == 400 and (await answer.json())["statusCode"] == 400
 
     async def test_too_many_connections_are_turned_away(self, tmp_path: Path) -> None:
-        async with running(settings(tmp_path, http=True)) as ready, browser(ready) as session:
+        few = Limits(connections=Rate(0.5, 10))  # however slow the machine is, it opens more than these
+        async with running(settings(tmp_path, http=True, limits=few)) as ready, browser(ready) as session:
 
             async def connect_for_ever() -> None:
                 while True:
