@@ -25,28 +25,35 @@ def test_media_need_not_give_way_while_clicks_are_well() -> None:
 def test_they_do_when_the_round_trip_rises_over_its_best() -> None:
     clicks = Clicks()
     clicks.feel(5, 0.020)
-    assert clicks.feel(0.25, 0.049) == 0, "29 ms are nothing yet"
-    assert clicks.feel(0.25, 0.051) == 1
+    assert clicks.feel(0.5, 0.049) == 0, "29 ms are nothing yet"
+    assert clicks.feel(0.5, 0.051) == 1
 
 
 def test_on_a_long_way_half_as_much_again_is_too_much() -> None:
     clicks = Clicks()
     clicks.feel(5, 0.200)
-    assert clicks.feel(0.25, 0.299) == 0
-    assert clicks.feel(0.25, 0.301) == 1
+    assert clicks.feel(0.5, 0.299) == 0
+    assert clicks.feel(0.5, 0.301) == 1
+
+
+def test_one_late_ping_is_the_weather() -> None:
+    clicks = Clicks()
+    for _ in range(20):
+        assert clicks.feel(0.25, 0.020) == clicks.feel(0.25, 0.300) == 0
 
 
 def test_not_again_before_that_could_be_felt() -> None:
     clicks = Clicks()
     clicks.feel(5, 0.020)
-    assert clicks.feel(EVERY, 0.100) == 1
+    assert clicks.feel(0.5, 0.100) == 1
     assert clicks.feel(EVERY, 0.100) == 1
     assert clicks.feel(5, 0.100) == 5 / EVERY
 
 
 def test_what_was_measured_once_counts_once() -> None:
     governor = Governor()
-    governor.must_give_way("direct/1", 0.020, 1.0, 0, 1.0)
+    for heard_at, round_trip in ((1.0, 0.020), (1.5, 0.100)):
+        assert not governor.must_give_way("direct/1", round_trip, heard_at, 0, heard_at)
     gave = [governor.must_give_way("direct/1", 0.100, 2.0, 0, 2.0 + tenth / 10) for tenth in range(30)]
     assert gave == [True] + 29 * [False]
 

@@ -566,7 +566,7 @@ async def test_media_of_a_page_whose_clicks_suffer_give_way(show: Show) -> None:
     media, page = show.agent.media, show.agent.media._pages[ada.guest.id]
     (path,) = ada.guest.session.wire.paths._paths.values()
     now = monotonic()
-    for latest, after in ((0.020, 1), (0.020, 2), (0.090, 3)):
+    for latest, after in ((0.020, 1), (0.090, 2), (0.090, 3)):
         path.latest, path.last_pong = latest, now + after
         media._look_at(page, now + after)
     assert (a.rate, b.rate) == (1_000_000, 2_000_000)

@@ -153,6 +153,7 @@ async def _run_host(program: HostProgram, stop: asyncio.Future[Any], say: Any) -
         await program.stop()
         return
     say(starting.result())
+    await program.warm_up()
     settle_memory()
     await asyncio.wait({stop, program.over}, return_when=asyncio.FIRST_COMPLETED)
     failed = program.over.done() and program.over.exception() is not None

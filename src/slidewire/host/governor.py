@@ -1,9 +1,9 @@
 """When the media of one guest have to give way, judged by what its clicks feel.
 
-Clicks go first. A queue that media fill is felt by the PINGs of the control session before anything is lost. When their
-round trip rises over the best of the last half minute, or two in a row stay unanswered, the media's rate is halved; how
-it grows again is the business of the media's own congestion control. One PING that is lost means nothing: on a lossy
-network that is the weather, and less video would not mend it.
+Clicks go first. A queue that media fill is felt by the PINGs of the control session before anything is lost. When two of
+them in a row take longer than the best of the last half minute, or two in a row stay unanswered, the media's rate is
+halved; how it grows again is the business of the media's own congestion control. One PING that is late or lost means
+nothing: on a wireless network that is the weather, and less video would not mend it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 RISE_SECONDS: Final = 0.030
 RISE_SHARE: Final = 0.5
 """The round trip may lie this much over its best, whichever is more."""
-UNANSWERED: Final = 2
+IN_A_ROW: Final = 2
 EVERY: Final = 0.5
 """Seconds at least from one time to the next: it takes a round trip to be felt."""
 REMEMBERED: Final = 15.0
@@ -27,6 +27,8 @@ class Governor:
         self._path = ""
         self._heard_at = float("-inf")
         self._unanswered = 0
+        self._slow = 0
+        """PINGs in a row that took too long."""
         self._bests = (float("inf"), float("inf"))
         """The shortest round trips of this stretch of time and of the one before."""
         self._stretch_ends = float("-inf")
@@ -38,12 +40,13 @@ class Governor:
         """What is known of the path that clicks take: its last round trip and when that was measured, and how many
         PINGs in a row stayed unanswered since. True: media give way, once, now."""
         if path != self._path:
-            self._path, self._bests, self._unanswered = path, (float("inf"), float("inf")), 0
-        is_troubled = unanswered >= UNANSWERED and unanswered > self._unanswered
+            self._path, self._bests, self._unanswered, self._slow = path, (float("inf"), float("inf")), 0, 0
+        is_troubled = unanswered >= IN_A_ROW and unanswered > self._unanswered
         self._unanswered = unanswered
         if round_trip is not None and heard_at is not None and heard_at > self._heard_at:
             self._heard_at = heard_at
-            is_troubled |= self._is_slow(round_trip, now)
+            self._slow = self._slow + 1 if self._is_slow(round_trip, now) else 0
+            is_troubled |= self._slow >= IN_A_ROW
         if not is_troubled or now - self._gave_way < EVERY:
             return False
         self._gave_way = now

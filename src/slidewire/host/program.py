@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -121,6 +122,7 @@ class HostProgram:
             except AuditError as error:
                 raise HostError(str(error)) from None
         self._server = server
+        self._has_media = media is not None
         self._agent = HostAgent(
             self._room,
             server,
@@ -165,6 +167,11 @@ class HostProgram:
         ending = asyncio.ensure_future(self._agent.ended.wait())
         ending.add_done_callback(lambda _: self._is_over())
         return self.ready
+
+    async def warm_up(self) -> None:
+        """Load what media take, so that the first who turns a camera on keeps nobody's click waiting."""
+        if self._has_media:
+            await asyncio.to_thread(import_module, "slidewire.rtc.media.peer")
 
     @property
     def ready(self) -> HostReady:
