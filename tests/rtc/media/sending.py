@@ -65,7 +65,9 @@ class Camera:
         self.sent.append(data)
         payloads = vp8.packetize(data, self.picture, 900)
         if len(payloads) > 2:  # encoders with several partitions make packets of several sizes
-            payloads[1], payloads[2] = payloads[1] + payloads[2][4:204], payloads[2][:4] + payloads[2][204:]
+            head, (one, two, three) = payloads[1][:4], (payload[4:] for payload in payloads[:3])
+            payloads[0] = payloads[0][:-200]
+            payloads[1:3] = head + one[-200:] + two[:-200], head + two[-200:] + three
         self.picture = (self.picture + 1) & 0x7FFF
         self.timestamp = (self.timestamp + ticks) & 0xFFFFFFFF
         media = [self._packet(VP8, payload, payload is payloads[-1]) for payload in payloads]
