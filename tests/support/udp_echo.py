@@ -8,17 +8,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import select
 import socket
 import sys
 import time
 
 WAIT_FOR_THE_LAST = 0.5
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; Python has no name for it
+ROOM = 1 << 22
+"""Bytes that may wait for us."""
+
+
+def udp_socket() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+    return made
 
 
 def serve(port: int) -> None:
-    echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echo = udp_socket()
     echo.bind(("0.0.0.0", port))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -28,7 +39,7 @@ def serve(port: int) -> None:
 
 
 def probe(address: str, port: int, count: int, seconds: float) -> None:
-    asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asker = udp_socket()
     asker.connect((address, port))
     asker.setblocking(False)
     start = time.perf_counter()
@@ -54,6 +65,9 @@ def probe(address: str, port: int, count: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    # What waits for a processor is late for no reason of the network's. The forwarder comes first, at 10.
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
     if sys.argv[1] == "serve":
         serve(int(sys.argv[2]))
     else:
