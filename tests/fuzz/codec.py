@@ -48,7 +48,7 @@ def check_message(data: bytes) -> None:
     assert len(data) % 4 == 0 and data[:1] < b"\x40"
     type_ = int.from_bytes(data[:2], "big")
     assert message_type(*split_type(type_)) == type_ and split_type(type_) == (message.method, message.class_)
-    assert sum(4 + len(raw.value) for raw in message.attributes) <= len(data) - HEADER_BYTES
+    assert sum(4 + len(value) for _, value in message.attributes) <= len(data) - HEADER_BYTES
     for row in mutation.ROWS:
         check_value(message, row)
     for key in (b"", b"key", vectors.ICE_PASSWORD):

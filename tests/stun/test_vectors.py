@@ -91,7 +91,7 @@ class TestRfc5769:
         message = whole(REQUEST)
         assert (message.method, message.class_, message.transaction) == (BINDING, Class.REQUEST, ICE_TRANSACTION)
         assert message.get(a.SOFTWARE) == "STUN test client" and message.get(a.USERNAME) == "evtj:h6vY"
-        assert [attribute.type for attribute in message.attributes] == [0x8022, 0x24, 0x8029, 6, 8, 0x8028]
+        assert [type_ for type_, _ in message.attributes] == [0x8022, 0x24, 0x8029, 6, 8, 0x8028]
         assert message.integrity_holds(ICE_PASSWORD) and message.fingerprint_holds()
 
     @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ class TestRealClients:
 
     def test_coturn_adds_a_fingerprint(self) -> None:
         message = whole(COTURN_ALLOCATE)
-        assert [attribute.type for attribute in message.attributes] == [0x19, 0x0D, 0x18, 0x17, 0x8028]
+        assert [type_ for type_, _ in message.attributes] == [0x19, 0x0D, 0x18, 0x17, 0x8028]
         assert message.fingerprint_holds()
 
     @pytest.mark.parametrize(

@@ -173,11 +173,12 @@ class CompiledPath:
         self._watch(relay, False)
 
     def _watch(self, socket: UdpSocket, is_listener: bool) -> None:
-        watched = self._library.path_watch(self._path, socket.fileno, is_listener, socket.fileno)
+        fileno = socket.fileno
+        watched = self._library.path_watch(self._path, fileno, is_listener, fileno)
         if not watched:
             raise OSError("a socket cannot be watched")
         socket.watched = watched
-        self._sockets[socket.fileno] = socket
+        self._sockets[fileno] = socket
 
     def close(self, socket: UdpSocket) -> None:
         fileno = socket.fileno

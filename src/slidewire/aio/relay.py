@@ -199,7 +199,7 @@ class RelayShell:
         start = first + first % step
         choices = (last - (1 if asked.with_next else 0) - start) // step + 1
         for _ in range(_TRIES):
-            port = start + step * secrets.randbelow(choices)
+            port = start + step * (secrets.randbits(32) % choices)
             relay = self._try(host, port)
             if relay is None:
                 continue

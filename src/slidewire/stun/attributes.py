@@ -152,6 +152,9 @@ def _unpack_address(value: bytes, _: bytes) -> Address:
     return Address(unpack_host(value[4:]), value[2] << 8 | value[3])
 
 
+_XOR4: Final = struct.Struct("!xBHI")
+
+
 def _xor(value: bytes, transaction: bytes) -> bytes:
     """§14.2: the port with the cookie's first half, the address with the cookie and the transaction id."""
     mask = b"\0\0" + _COOKIE[:2] + _COOKIE + transaction
@@ -165,6 +168,9 @@ def address(type_: int, name: str, clause: str) -> Attribute[Address]:
 
 def xor_address(type_: int, name: str, clause: str) -> Attribute[Address]:
     def pack(value: Address, transaction: bytes) -> bytes:
+        host = pack_host(value.host)
+        if len(host) == 4:  # the same in fewer steps
+            return _XOR4.pack(IPV4, value.port ^ MAGIC_COOKIE >> 16, int.from_bytes(host, "big") ^ MAGIC_COOKIE)
         return _xor(_pack_address(value, transaction), transaction)
 
     def unpack(value: bytes, transaction: bytes) -> Address:

@@ -21,6 +21,7 @@ import hashlib
 import hmac
 import struct
 import zlib
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple, Self, TypeVar
 
@@ -41,6 +42,11 @@ BINDING: Final = 0x001
 
 _HEADER: Final = struct.Struct("!HHI12s")
 _ATTRIBUTE: Final = struct.Struct("!HH")
+_LENGTH: Final = struct.Struct("!H")
+_PADDING: Final = (b"", b"\0\0\0", b"\0\0", b"\0")
+"""By a value's length modulo 4."""
+_Hash = Callable[..., "hashlib._Hash"]
+"""Given to `hmac` itself: it takes a microsecond to find one by its name."""
 _FINGERPRINT_XOR: Final = 0x5354554E  # "STUN", §14.7
 _FINGERPRINT_BYTES: Final = 8
 
@@ -57,11 +63,8 @@ class Class(IntEnum):
 _CLASSES: Final = tuple(Class)
 
 
-class Raw(NamedTuple):
-    """An attribute as it stands in the message, without its padding."""
-
-    type: int
-    value: bytes
+Raw = tuple[int, bytes]
+"""An attribute as it stands in the message: its type, and its value without the padding."""
 
 
 def message_type(method: int, class_: Class) -> int:
@@ -104,23 +107,27 @@ class Message(NamedTuple):
 
     def unknown(self, known: frozenset[int]) -> tuple[int, ...]:
         """Types that would have to be understood (§14) and are not among `known`, each once, in their order."""
+        if known.issuperset(self.first):
+            return ()
         return tuple([type_ for type_ in self.first if type_ < 0x8000 and type_ not in known])
 
     def integrity_holds(self, key: bytes) -> bool:
         """§14.5. False as well if there is no MESSAGE-INTEGRITY."""
-        return self._holds(self.integrity_at, key, "sha1", 20)
+        return self._holds(self.integrity_at, MESSAGE_INTEGRITY, key, hashlib.sha1, 20)
 
     def integrity_sha256_holds(self, key: bytes) -> bool:
         """§14.6. False as well if there is none, or if it is truncated: no usage here allows that."""
-        return self._holds(self.integrity_sha256_at, key, "sha256", 32)
+        return self._holds(self.integrity_sha256_at, MESSAGE_INTEGRITY_SHA256, key, hashlib.sha256, 32)
 
-    def _holds(self, at: int | None, key: bytes, algorithm: str, size: int) -> bool:
-        if at is None or len(self.data) < at + 4 + size:
+    def _holds(self, at: int | None, attribute: Attribute[bytes], key: bytes, algorithm: _Hash, size: int) -> bool:
+        if at is None:
             return False
-        if int.from_bytes(self.data[at + 2 : at + 4], "big") != size:
+        value = self.first[attribute.type]
+        if len(value) != size:
             return False
-        expected = hmac.digest(key, _covered(self.data[:at], at + 4 + size), algorithm)
-        return hmac.compare_digest(expected, self.data[at + 4 : at + 4 + size])
+        # All before it, with a length as if it were the last attribute.
+        covered = self.data[:2] + _LENGTH.pack(at + 4 + size - HEADER_BYTES) + self.data[4:at]
+        return hmac.compare_digest(hmac.digest(key, covered, algorithm), value)
 
     def fingerprint_holds(self) -> bool | None:
         """§14.7. None if there is no FINGERPRINT."""
@@ -129,11 +136,6 @@ class Message(NamedTuple):
             return None
         expected = zlib.crc32(self.data[:at]) ^ _FINGERPRINT_XOR
         return self.data[at + 4 :] == expected.to_bytes(4, "big")
-
-
-def _covered(before: bytes, end: int) -> bytes:
-    """What an integrity attribute is computed over: all before it, the length as if it were the last attribute."""
-    return before[:2] + struct.pack("!H", end - HEADER_BYTES) + before[4:]
 
 
 _LAST: Final = {MESSAGE_INTEGRITY.type: 1, MESSAGE_INTEGRITY_SHA256.type: 2, FINGERPRINT.type: 3}
@@ -151,24 +153,27 @@ def parse(data: bytes) -> Message | None:
     attributes: list[Raw] = []
     first: dict[int, bytes] = {}
     ends: list[int | None] = [None, None, None, None]
-    stage = at = count = 0
-    at = HEADER_BYTES
-    while at < size:
+    stage, at = 0, HEADER_BYTES
+    for _ in range(MAX_ATTRIBUTES):
+        if at == size:
+            break
         kind, value_length = _ATTRIBUTE.unpack_from(data, at)
         start = at + 4
         after = start + (value_length + 3 & ~3)
-        count += 1
-        if after > size or count > MAX_ATTRIBUTES:
+        if after > size:
             return None
         rank = _LAST.get(kind, 0)
         if rank > stage or stage == 0:
             value = data[start : start + value_length]
-            attributes.append(Raw(kind, value))
-            first.setdefault(kind, value)
+            attributes.append((kind, value))
+            if kind not in first:
+                first[kind] = value
             if rank:
                 stage = rank
                 ends[rank] = at
         at = after
+    if at != size:
+        return None
     if ends[3] is not None and ends[3] != size - _FINGERPRINT_BYTES:
         ends[3] = None  # §14.7: it is the last attribute, or it is not one
     method, class_ = split_type(type_)
@@ -179,49 +184,63 @@ class Builder:
     """Builds one message. Attributes first, then integrity, then the fingerprint; another order raises ValueError."""
 
     def __init__(self, method: int, class_: Class, transaction: bytes) -> None:
+        self._type = message_type(method, class_)
         self._transaction = transaction
-        self._data = bytearray(_HEADER.pack(message_type(method, class_), 0, MAGIC_COOKIE, transaction))
+        self._body = bytearray()
         self._stage = 0
 
     def add(self, attribute: Attribute[T], value: T) -> Self:
         """Raises ValueError for a value that the attribute cannot hold."""
         return self._append(attribute.type, attribute.pack(value, self._transaction))
 
+    def extend(self, packed: bytes) -> Self:
+        """Attributes that are the same in every message: what `packed` made of them."""
+        if self._stage:
+            raise ValueError("nothing but SHA-256 integrity and the fingerprint may follow the integrity")
+        self._body += packed
+        return self
+
     def sign(self, key: bytes) -> Self:
         """MESSAGE-INTEGRITY, §14.5."""
-        return self._sign(MESSAGE_INTEGRITY.type, key, "sha1", 20)
+        return self._append(MESSAGE_INTEGRITY.type, hmac.digest(key, self._message(4 + 20), hashlib.sha1))
 
     def sign_sha256(self, key: bytes) -> Self:
         """MESSAGE-INTEGRITY-SHA256, §14.6."""
-        return self._sign(MESSAGE_INTEGRITY_SHA256.type, key, "sha256", 32)
+        return self._append(MESSAGE_INTEGRITY_SHA256.type, hmac.digest(key, self._message(4 + 32), hashlib.sha256))
 
     def fingerprint(self) -> Self:
         """FINGERPRINT, §14.7."""
-        covered = _covered(bytes(self._data), len(self._data) + _FINGERPRINT_BYTES)
-        return self._append(FINGERPRINT.type, struct.pack("!I", zlib.crc32(covered) ^ _FINGERPRINT_XOR))
+        checksum = zlib.crc32(self._message(_FINGERPRINT_BYTES)) ^ _FINGERPRINT_XOR
+        return self._append(FINGERPRINT.type, checksum.to_bytes(4, "big"))
 
     def encode(self) -> bytes:
-        struct.pack_into("!H", self._data, 2, len(self._data) - HEADER_BYTES)
-        return bytes(self._data)
+        return self._message()
 
-    def _sign(self, type_: int, key: bytes, algorithm: str, size: int) -> Self:
-        covered = _covered(bytes(self._data), len(self._data) + 4 + size)
-        return self._append(type_, hmac.digest(key, covered, algorithm))
+    def _message(self, more: int = 0) -> bytes:
+        """What there is of it, with a length as if so many bytes followed."""
+        return _HEADER.pack(self._type, len(self._body) + more, MAGIC_COOKIE, self._transaction) + self._body
 
     def _append(self, type_: int, value: bytes) -> Self:
         rank = _LAST.get(type_, 0)
         if self._stage and rank <= self._stage:
             raise ValueError("nothing but SHA-256 integrity and the fingerprint may follow the integrity")
         self._stage = rank
-        self._data += _ATTRIBUTE.pack(type_, len(value)) + value + bytes(-len(value) % 4)
-        if len(self._data) - HEADER_BYTES > 0xFFFC:
+        size = len(value)
+        self._body += _ATTRIBUTE.pack(type_, size) + value + _PADDING[size & 3]
+        if len(self._body) > 0xFFFC:
             raise ValueError("a STUN message cannot be longer than its length field")
         return self
 
 
+def packed(attribute: Attribute[T], value: T) -> bytes:
+    """An attribute as it stands in any message: one that does not depend on the transaction."""
+    return Builder(0, Class.REQUEST, bytes(12)).add(attribute, value).encode()[HEADER_BYTES:]
+
+
 def long_term_key(username: str, realm: str, password: str, algorithm: str = "md5") -> bytes:
     """§9.2.2 and §18.5.1: `md5` or `sha256`. OpaqueString (it changes no ASCII) is left to the caller."""
-    return hashlib.new(algorithm, f"{username}:{realm}:{password}".encode(), usedforsecurity=False).digest()
+    hash_ = hashlib.md5 if algorithm == "md5" else hashlib.sha256
+    return hash_(f"{username}:{realm}:{password}".encode(), usedforsecurity=False).digest()
 
 
 def userhash(username: str, realm: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from slidewire.stun.address import Address
 from slidewire.turn.authentication import Identity
-from slidewire.turn.effects import FiveTuple, Handle, Opened
+from slidewire.turn.effects import FiveTuple, Handle, Opened, SocketAddress
 from slidewire.turn.limits import Rate
 
 NO_CHANNEL: Final = 0
@@ -118,6 +118,12 @@ class Relays:
     def is_live(self, address: Address) -> bool:
         ports = self._live.get(address[0])
         return ports is not None and ports[address[1]] != 0
+
+    def sends(self, source: SocketAddress) -> bool:
+        """Whether what comes from there comes from a live relay."""
+        host: str = source[0]
+        ports = self._live.get(self._announced.get(host, host))
+        return ports is not None and ports[source[1]] != 0
 
     def may_be_peer(self, peer: Address) -> bool:
         """On our own hosts only live relays are: a port that was one may be anybody's by now."""

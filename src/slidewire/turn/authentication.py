@@ -1,10 +1,10 @@
 """Who is asking: the long-term mechanism of RFC 8489 §9.2 over the credentials of `credentials`.
 
 The server challenges with a realm and a nonce; the client answers with its username, the nonce, and an HMAC over the
-request. The nonce says when it was made and holds an HMAC over that and the five-tuple, so the server has nothing to
+request. The nonce says when it was made and holds a keyed hash of that and the five-tuple, so the server has nothing to
 remember until it comes back, and it is of no use to anybody at another address:
 
-    nonce  base64(time (4 bytes) | HMAC-SHA256(key, time and five-tuple) (8 bytes)), 16 characters
+    nonce  base64(time (4 bytes) | BLAKE2b with the key, of time and five-tuple (8 bytes)), 16 characters
 
 Unknown, expired and revoked users and wrong passwords get the same 401 after the same work.
 
@@ -15,9 +15,9 @@ offering it makes the challenge longer than what was sent to get it.
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from slidewire.stun.attributes import (
     NONCE,
@@ -30,7 +30,7 @@ from slidewire.stun.attributes import (
     ErrorCode,
     PasswordAlgorithm,
 )
-from slidewire.stun.message import Builder, Message, long_term_key, userhash
+from slidewire.stun.message import Builder, Message, long_term_key, packed, userhash
 from slidewire.turn.credentials import Credentials
 from slidewire.turn.effects import FiveTuple
 
@@ -69,12 +69,12 @@ class Nonces:
         return -_CLOCKS_DIFFER <= now - int.from_bytes(raw[:4], "big") <= self._lifetime
 
     def _tag(self, stamp: bytes, client: FiveTuple) -> bytes:
-        who = f"{client.transport.value}|{client.client[:2]}|{client.server[:2]}".encode()
-        return hmac.digest(self._key, stamp + who, "sha256")[:8]
+        transport, ours, theirs = client.transport, client.server, client.client
+        who = f"{transport.value} {ours[0]} {ours[1]} {theirs[0]} {theirs[1]}".encode()
+        return hashlib.blake2b(stamp + who, digest_size=8, key=self._key).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Somebody who knows the password."""
 
     username: str
@@ -89,6 +89,7 @@ class Identity:
 class Authenticator:
     def __init__(self, realm: str, credentials: Credentials, nonces: Nonces, *, sha256: bool = False) -> None:
         self._realm = realm
+        self._realm_packed = packed(REALM, realm)
         self._credentials = credentials
         self._nonces = nonces
         self._sha256 = sha256
@@ -101,7 +102,7 @@ class Authenticator:
 
     def challenge(self, answer: Builder, client: FiveTuple, now: float) -> Builder:
         """What 401 and 438 carry."""
-        answer.add(REALM, self._realm).add(NONCE, self._nonces.make(client, now))
+        answer.extend(self._realm_packed).add(NONCE, self._nonces.make(client, now))
         return answer.add(PASSWORD_ALGORITHMS, ALGORITHMS) if self._sha256 else answer
 
     def proves_address(self, message: Message, client: FiveTuple, now: float) -> bool:

@@ -62,14 +62,15 @@ class Book:
 
     # --- quotas -------------------------------------------------------------------------------------------------------
 
-    def too_many(self, client: FiveTuple, username: str) -> bool:
-        """Whether the user, the client's address, or everybody together has all they may have."""
-        held = self._held
-        return any(held.get(holder, 0) >= most for holder, most in self._holders(client, username))
-
-    def hold(self, client: FiveTuple, username: str) -> None:
-        for holder, _ in self._holders(client, username):
-            self._held[holder] += 1
+    def hold(self, client: FiveTuple, username: str) -> bool:
+        """False: the user, the client's address, or everybody together has all they may have."""
+        held, holders = self._held, self._holders(client, username)
+        for holder, most in holders:
+            if held.get(holder, 0) >= most:
+                return False
+        for holder, _ in holders:
+            held[holder] = held.get(holder, 0) + 1
+        return True
 
     def release(self, client: FiveTuple, username: str) -> None:
         for holder, _ in self._holders(client, username):

@@ -11,6 +11,7 @@ the secret at leisure, so it has to be a machine's: 256 bits.
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable
@@ -32,7 +33,7 @@ class Credential:
 
 
 def password_of(secret: str, username: str) -> str:
-    return base64.b64encode(hmac.digest(secret.encode(), username.encode(), "sha1")).decode()
+    return base64.b64encode(hmac.digest(secret.encode(), username.encode(), hashlib.sha1)).decode()
 
 
 def mint(secret: str, user: str, now: float, ttl: int = DEFAULT_TTL) -> Credential:
@@ -81,7 +82,7 @@ class Credentials:
 
     def passwords(self, username: str) -> tuple[str, ...]:
         """What the password would be, one for each secret, whether or not the username is any good."""
-        return tuple(password_of(secret, username) for secret in self._secrets)
+        return tuple([password_of(secret, username) for secret in self._secrets])
 
     def valid(self, username: str, now: float) -> bool:
         """`now` is wall time. A username from a far future was not made by us, whatever its password."""

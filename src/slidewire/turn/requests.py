@@ -101,8 +101,21 @@ _KNOWN: Final = frozenset(row.type for row in (*stun.ATTRIBUTES, *turn.ATTRIBUTE
 """RFC 8489 §6.3: what is known but not expected in a message is ignored; only what is unknown is complained about."""
 
 
+_PLAIN: Final = Allocate()
+_UDP: Final = REQUESTED_TRANSPORT.pack(UDP, b"")
+_OPTIONS: Final = frozenset(
+    row.type
+    for row in (
+        DONT_FRAGMENT, RESERVATION_TOKEN, EVEN_PORT, REQUESTED_ADDRESS_FAMILY, ADDITIONAL_ADDRESS_FAMILY,
+        DRAFT_ADDITIONAL_ADDRESS_FAMILY, LIFETIME,
+    )
+)  # fmt: skip
+
+
 def _allocate(message: Message) -> Allocate | Wrong:
     """The numbers are the steps of §7.2; 1 (authentication) is done, and the rest is for who knows the allocations."""
+    if message.first.get(REQUESTED_TRANSPORT.type) == _UDP and _OPTIONS.isdisjoint(message.first):
+        return _PLAIN  # what nearly everybody asks for
     transport = message.get(REQUESTED_TRANSPORT)  # 3
     if transport is None:
         return Wrong(ErrorCode.BAD_REQUEST)

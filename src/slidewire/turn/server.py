@@ -17,11 +17,13 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
+from slidewire.rates import Bucket
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
-from slidewire.stun.message import BINDING, Builder, Class, Message, parse
+from slidewire.stun.message import BINDING, Builder, Class, Message, packed, parse
 from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, MakePorts, PlainMeter, make_ports
 from slidewire.turn.attributes import (
     ADDRESS_ERROR_CODE,
@@ -67,13 +69,11 @@ from slidewire.turn.requests import (
 from slidewire.turn.streams import BUSY, NotTurn, Stream, Streams, channel_data, is_channel_data, split_channel_data
 from slidewire.turn.timers import Timers
 
-_ANYBODY: Final = b"anybody"
 _LARGEST_FRAME: Final = 4 + 0xFFFF + 1 + 16
 """ChannelData with its padding, or a STUN message with its header."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A request on its way through the server."""
 
     client: FiveTuple
@@ -138,7 +138,7 @@ class TurnServer:
         nonces = Nonces(nonce_key or entropy(32), limits.nonce_lifetime, COOKIE if sha256 else b"")
         self._authenticator = Authenticator(realm, credentials, nonces, sha256=sha256)
         self._answers = Sieve(limits.answers, entropy(32))
-        self._answers_total = Sieve(limits.answers_total, entropy(32), 1)
+        self._answers_total = Bucket(limits.answers_total)
         self._failures = Sieve(limits.failures, entropy(32))
         self._book = Book(limits, make_ports)
         self._streams = Streams(limits)
@@ -308,7 +308,7 @@ class TurnServer:
             return True
         # Responses are never answered, nor is what claims to come from ourselves: two servers, or a server and its own
         # relay, would talk to each other for ever.
-        if message.class_ is not Class.REQUEST or message.method not in METHODS or self._is_own(client.address):
+        if message.class_ is not Class.REQUEST or message.method not in METHODS or self._is_own(client.client):
             self._count("ignored")
             return False
         if message.method == BINDING:
@@ -325,7 +325,7 @@ class TurnServer:
         understood = understand(message)
         if isinstance(understood, Wrong):
             self._count("bindings refused")
-            answer = _error(message.method, message.transaction, understood)
+            answer = _error(message.method, message.transaction, understood.code, understood.unknown)
         else:
             self._count("bindings answered")
             answer = Builder(BINDING, Class.SUCCESS, message.transaction).add(XOR_MAPPED_ADDRESS, client.address)
@@ -368,7 +368,7 @@ class TurnServer:
             return
         if fresh and code == ErrorCode.UNAUTHENTICATED:
             self._report("login failed", client, "")
-        answer = _error(message.method, message.transaction, Wrong(code))
+        answer = _error(message.method, message.transaction, code)
         if code != ErrorCode.BAD_REQUEST:
             self._authenticator.challenge(answer, client, self._wall())
         self._send(client, answer.encode())
@@ -376,7 +376,7 @@ class TurnServer:
     def _may_answer_stranger(self, client: FiveTuple, now: float) -> bool:
         """Somebody who may not be where it says: little is sent there. A stream client has shown where it is."""
         if client.transport.is_stream or (
-            self._answers.take(prefix_of(client.client[0]), now) and self._answers_total.take(_ANYBODY, now)
+            self._answers.take(prefix_of(client.client[0]), now) and not self._answers_total.take(now)
         ):
             return True
         self._count("answers withheld")
@@ -401,10 +401,9 @@ class TurnServer:
             self._refuse(asked, TurnError.ADDRESS_FAMILY_NOT_SUPPORTED)
         elif request.token is not None and request.token not in self._reservations:
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
-        elif self._book.too_many(client, username):
+        elif not self._book.hold(client, username):
             self._refuse(asked, TurnError.ALLOCATION_QUOTA_REACHED)
         else:
-            self._book.hold(client, username)
             pending = _Pending(asked, request, set(request.families))
             self._pending_by_client[client] = pending
             self._ask_for_relays(pending, now)
@@ -617,9 +616,8 @@ class TurnServer:
             return "own address"
         return self._policy.refusal(username, peer)
 
-    def _is_own(self, address: Address) -> bool:
-        name = self._book.relays.name_of(address)
-        return self._book.relays.is_live(name) or address in self._listeners
+    def _is_own(self, source: SocketAddress) -> bool:
+        return source[:2] in self._listeners or self._book.relays.sends(source)
 
     def _is_busy(self, client: FiveTuple) -> bool:
         return self._book.of_client(client) is not None or client in self._pending_by_client
@@ -644,7 +642,7 @@ class TurnServer:
         self._count(f"refused {int(code)}")
         if asked.method == Method.ALLOCATE:
             self._report("refused", asked.client, asked.who.username, code=int(code))
-        self._accept(asked, _error(asked.method, asked.transaction, Wrong(code, unknown)))
+        self._accept(asked, _error(asked.method, asked.transaction, code, unknown))
 
     def _accept(self, asked: _Asked, answer: Builder) -> None:
         self._send(asked.client, asked.who.sign(answer))
@@ -716,7 +714,12 @@ class TurnServer:
         return None
 
 
-def _error(method: int, transaction: bytes, wrong: Wrong) -> Builder:
+@cache
+def _code(code: int) -> bytes:
     """Without a reason phrase: the number says it, and what strangers are sent should be short."""
-    answer = Builder(method, Class.ERROR, transaction).add(ERROR_CODE, Error(wrong.code))
-    return answer.add(UNKNOWN_ATTRIBUTES, wrong.unknown) if wrong.unknown else answer
+    return packed(ERROR_CODE, Error(code))
+
+
+def _error(method: int, transaction: bytes, code: int, unknown: tuple[int, ...] = ()) -> Builder:
+    answer = Builder(method, Class.ERROR, transaction).extend(_code(code))
+    return answer.add(UNKNOWN_ATTRIBUTES, unknown) if unknown else answer
