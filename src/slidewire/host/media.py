@@ -16,6 +16,7 @@ Each guest has one media connection (`guestmedia.py`), which no click depends on
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ from slidewire.host.sharing import WHOLE, OpenScreen, Sharing, View, open_screen
 from slidewire.rates import Bucket, Rate
 from slidewire.rtc.engine import IceServer, PeerError
 from slidewire.rtc.media.frames import Frame, Line, Source
+
+log = logging.getLogger(__name__)
 
 OFFERS: Final = Rate(0.5, 6)
 """Of one guest. Each costs keys and a handshake."""
@@ -138,9 +141,10 @@ class Media:
     # What is told
 
     def describe(self, guest: Guest) -> dict[str, Any]:
-        """The `media` part of what a guest is told. Who is not let in is told nothing."""
+        """The `media` part of what a guest is told. Who is not let in is told nothing. A page that shows who is on air
+        is told whether anybody is."""
         is_on, lines = self._options is not None and guest.admitted, permitted_lines(guest.link)
-        is_on_air = self._on_air == guest.id
+        is_on_air = is_on and self._on_air is not None and (self._on_air == guest.id or Line.GUEST in lines)
         return {
             "screen": is_on and self._sharing.screen is not None and Line.SCREEN in lines,
             "camera": is_on and Line.CAMERA in lines,
@@ -409,6 +413,7 @@ class Media:
         if path is None or page.connection is None:
             return
         if page.governor.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, now):
+            log.info("clicks of %08x take long: its media give way", page.guest.id)
             page.connection.give_way()
 
     # Commands of operators

@@ -1,0 +1,137 @@
+"""Camera, microphone and screen between real programs: Chromium with a camera that is not there, an X server with a
+picture on it, and the pages that see them, while somebody clicks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from tests.support import browser, decks
+from tests.support.browser import LAPTOP, MEDIA, SCREEN, Visitors, connected, says, tap, until
+from tests.support.programs import Program, Programs
+from tests.support.xserver import TestWindow, x_client, x_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+ORANGE, TEAL = (240, 120, 0), (0, 120, 120)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def everybody() -> AsyncIterator[Visitors]:
+    async with browser.chromium(*MEDIA) as started, browser.visitors(started) as visitors:
+        yield visitors
+
+
+async def show(slidewire: Programs, *options: str, display: str = "") -> tuple[Program, dict[str, Any]]:
+    deck = str(decks.numbered_pdf(30))
+    environment = {**NO_DISPLAY, "DISPLAY": display}
+    host = await slidewire.start(
+        "up", deck, "--listen", "127.0.0.1", "--port", "0", "--no-turn", *options, environment=environment
+    )
+    return host, await host.ready()
+
+
+async def turn_on(page: Page, *devices: str) -> None:
+    await page.get_by_test_id("media").tap()
+    for device in devices:
+        await page.get_by_test_id(f"send-{device}").tap()
+
+
+async def frames(page: Page, test_id: str) -> int:
+    """How many frames of this video were shown."""
+    video = page.get_by_test_id(test_id)
+    return int(await video.evaluate("video => video.getVideoPlaybackQuality().totalVideoFrames"))
+
+
+async def grows(page: Page, test_id: str, by: int) -> None:
+    before = await frames(page, test_id)
+
+    async def more() -> bool:
+        return await frames(page, test_id) >= before + by
+
+    await until(more, f"{by} more frames of {test_id}")
+
+
+async def colour_of(page: Page, test_id: str) -> tuple[int, ...]:
+    """Of a video, where no pointer is."""
+    found: list[int] = await page.get_by_test_id(test_id).evaluate(
+        """video => {
+          const canvas = new OffscreenCanvas(1, 1), context = canvas.getContext('2d')
+          const { videoWidth: width, videoHeight: height } = video
+          context.drawImage(video, width / 4, height / 4, 1, 1, 0, 0, 1, 1)
+          return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)]
+        }"""
+    )
+    return tuple(found)
+
+
+async def test_a_camera_is_seen_and_heard_until_its_presenter_is_removed(
+    slidewire: Programs, everybody: Visitors
+) -> None:
+    host, ready = await show(slidewire)
+    ada = await connected(await everybody.open(ready["presenter_link"]))
+    boss = await everybody.open(ready["operator_link"], LAPTOP)
+    guest = await everybody.open(ready["guest_link"], SCREEN)
+    await turn_on(ada, "camera", "microphone")
+    await expect(guest.get_by_test_id("guest")).to_be_visible()
+    await grows(guest, "guest", 10)
+    await expect(boss.get_by_test_id("presenters")).to_contain_text("on air, camera and microphone on")
+
+    async def loud() -> bool:
+        """The fake microphone beeps once a second."""
+        return bool(
+            await guest.evaluate(
+                """async () => {
+                  const { srcObject } = document.querySelector('video')
+                  const context = (window.listening ??= new AudioContext())
+                  if (!window.analyser) {
+                    window.analyser = context.createAnalyser()
+                    context.createMediaStreamSource(srcObject).connect(window.analyser)
+                  }
+                  const samples = new Float32Array(window.analyser.fftSize)
+                  window.analyser.getFloatTimeDomainData(samples)
+                  return samples.some((sample) => Math.abs(sample) > 0.02)
+                }"""
+            )
+        )
+
+    await until(loud, "the microphone's beep")
+    await ada.keyboard.press("Escape")
+    for slide in range(1, 6):
+        await tap(ada, "next")
+        await says(ada, f"{slide} → {slide + 1}")
+    row = boss.get_by_test_id("presenters").locator("li").filter(has_text="on air, camera")
+    await row.get_by_role("button", name="Remove").click()
+    await boss.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    await expect(guest.get_by_test_id("guest")).to_be_hidden()
+    assert "Traceback" not in host.errors
+
+
+async def test_the_screen_is_seen_live_while_somebody_clicks(slidewire: Programs, everybody: Visitors) -> None:
+    with x_server("1280x720", window_manager=False) as display, x_client(display) as client:
+        host, ready = await show(slidewire, "--share-screen", display=display)
+        TestWindow(client, "orange", colour=0xF07800, area=(0, 0, 1280, 720))
+        ada = await connected(await everybody.open(ready["presenter_link"]))
+        await ada.get_by_test_id("live").tap()
+        await expect(ada.get_by_test_id("live-picture")).to_be_visible()
+
+        async def shows(wanted: tuple[int, int, int]) -> None:
+            async def does() -> bool:
+                seen = await colour_of(ada, "live-picture")
+                return all(abs(a - b) < 12 for a, b in zip(seen, wanted, strict=True))
+
+            await until(does, f"the live picture is {wanted}")
+
+        await shows(ORANGE)
+        clicking = asyncio.create_task(tap(ada, "next"))
+        TestWindow(client, "teal", colour=0x007878, area=(0, 0, 1280, 720))
+        await shows(TEAL)
+        await clicking
+        await says(ada, "1 → 2")
+    assert "Traceback" not in host.errors
