@@ -37,8 +37,8 @@ def keep_addresses_out_of_the_log() -> None:
 
 def settle_memory() -> None:
     """What was imported stays for good. The collector need not look at it again: a full pass over it took 18 to 35 ms,
-    in which a tap would have to wait. New objects it looks at by the ten thousand, which takes a millisecond: cycles are
-    rare here, and by the seven hundred its passes were a tenth of what an allocation of the relay costs."""
+    in which a tap would have to wait. New objects it looks at by the ten thousand, which takes a millisecond: cycles
+    are rare here, and by the seven hundred its passes were a tenth of what an allocation of the relay costs."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
