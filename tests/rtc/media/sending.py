@@ -32,7 +32,9 @@ CAMERA = Negotiated(
 PLAIN_CAMERA = Negotiated(
     Line.CAMERA, "1", (Format(Codec.VP8, VP8),), feedback=frozenset({"nack pli"}), extensions=CAMERA.extensions
 )
-MICROPHONE = Negotiated(Line.MICROPHONE, "2", (Format(Codec.OPUS, OPUS),), red=AUDIO_RED)
+MICROPHONE = Negotiated(
+    Line.MICROPHONE, "2", (Format(Codec.OPUS, OPUS),), red=AUDIO_RED, extensions={ABSOLUTE_SEND_TIME: 2}
+)
 MEDIA_SSRC, RTX_SSRC, AUDIO_SSRC = 0xCAFE, 0xCAFF, 0xBEEF
 MUTABLE_IDS = {2: MUTABLE[ABSOLUTE_SEND_TIME], 3: MUTABLE[TRANSPORT_WIDE]}
 HELD = 300
@@ -121,14 +123,15 @@ class Microphone:
     sent: list[bytes] = field(default_factory=list)
     _red: red.Sender = field(default_factory=lambda: red.Sender(AUDIO_RED))
 
-    def frame(self) -> bytes:
-        """One packet of 20 ms."""
+    def frame(self, now: float = 0.0) -> bytes:
+        """One packet of 20 ms, which says that it leaves now."""
         data = self.dice.randbytes(self.dice.randrange(1, 120))
         self.sent.append(data)
         packet = Packet(OPUS, self.number, self.timestamp, AUDIO_SSRC, data)
         self.number = (self.number + 1) & 0xFFFF
         self.timestamp = (self.timestamp + 960) & 0xFFFFFFFF
-        return self._red.protect(packet).build()
+        left = round(now * (1 << 18)) & 0xFFFFFF
+        return self._red.protect(packet)._replace(extension=build([Element(2, left.to_bytes(3, "big"))])).build()
 
 
 def parsed(data: bytes) -> Packet:

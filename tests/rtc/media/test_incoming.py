@@ -341,6 +341,35 @@ def test_sender_reports_give_audio_and_video_one_clock() -> None:
     assert sounds[160].captured == pytest.approx(wall + 80 * 0.04, abs=0.002)
 
 
+@pytest.mark.parametrize("pause", [0.5, 30.0, 90.0, 200.0])
+def test_a_microphone_that_was_off_is_not_heard_too_early(pause: float) -> None:
+    """Its timestamps go on as if no time had gone by; only its next report says otherwise."""
+    microphone, incoming = Microphone(random.Random(2)), Incoming(MICROPHONE, 1)
+    wall, now = 3_900_000_000.0, 50.0
+    for index in range(100):
+        now += 0.02
+        incoming.receive(microphone.frame(now), now + 0.05)
+        if index == 50:
+            report = SenderReport(AUDIO_SSRC, ntp(wall + now), microphone.timestamp, 0, 0)
+            incoming.sender_report(report, now + 0.05)
+    now += pause
+    incoming.receive(microphone.frame(now), now + 0.07)
+    last = drained(incoming)[0][-1].captured
+    assert last == pytest.approx(wall + now - 0.02, abs=0.01)
+
+
+def test_a_network_that_was_away_is_no_pause_of_the_microphone() -> None:
+    microphone, incoming = Microphone(random.Random(2)), Incoming(MICROPHONE, 1)
+    wall, now = 3_900_000_000.0, 50.0
+    for index in range(200):
+        now += 0.02
+        incoming.receive(microphone.frame(now), max(now + 0.05, 53.0) if index > 100 else now + 0.05)
+        if index == 50:
+            report = SenderReport(AUDIO_SSRC, ntp(wall + now), microphone.timestamp, 0, 0)
+            incoming.sender_report(report, now + 0.05)
+    assert drained(incoming)[0][-1].captured == pytest.approx(wall + now - 0.02, abs=0.001)
+
+
 def ntp(seconds: float) -> int:
     return round(seconds * 2**32)
 

@@ -76,6 +76,7 @@ class Incoming:
         self._is_video = agreed.line.is_video
         self._clock_rate = agreed.codec.clock_rate
         self._sender = sender
+        self._absolute_send_time = agreed.extensions.get(extensions.ABSOLUTE_SEND_TIME)
         self._codecs = {format_.payload_type: format_.codec for format_ in agreed.formats}
         self._red, self._ulpfec, self._mutable = agreed.red, agreed.ulpfec, agreed.mutable
         self._carried = {
@@ -192,12 +193,22 @@ class Incoming:
             self._statistics.duplicates += 1
             return
         self._came_since_key_request = True
-        stream.reception.note(place, stream.timestamps.unwrap(packet.timestamp), len(data), now)
+        timestamp = stream.timestamps.unwrap(packet.timestamp)
+        stream.reception.note(place, timestamp, len(data), now)
         if place > stream.highest:
+            if not self._is_video and (sent := self._send_time(packet)) is not None:
+                stream.clock.sent(timestamp, sent, now)
             stream.missing.notice(stream.highest + 1, place, now)
             stream.highest = place
         stream.note(place)
         self._take(stream, place, packet, data, now)
+
+    def _send_time(self, packet: rtp.Packet) -> float | None:
+        """abs-send-time: 24 bits, of which 18 are fractions of a second."""
+        for id_, data in extensions.parse(packet.extension):
+            if id_ == self._absolute_send_time and len(data) == 3:
+                return int.from_bytes(data, "big") / (1 << 18)
+        return None
 
     def _retransmission(self, packet: rtp.Packet, payload_type: int, now: float) -> None:
         """Padding in its place is usual, as are packets that nobody asked for: with both, senders probe the path."""

@@ -18,6 +18,10 @@ from slidewire.rtp.rtcp import ReportBlock, SenderReport
 REPORTS_KEPT: Final = 8
 STEP: Final = 0.2
 """Seconds by which a report may differ from the ones before it. If by more, the stream has made a jump."""
+PAUSE: Final = 0.25
+"""Seconds by which timestamps may fall behind the times of sending: sound is not held back by who sends it."""
+SEND_TIMES: Final = 64.0
+"""Seconds after which abs-send-time begins anew."""
 _NTP_FRACTION: Final = 1 << 32
 
 
@@ -85,6 +89,8 @@ class SenderClock:
         self._clock_rate = clock_rate
         self._offsets: deque[float] = deque(maxlen=REPORTS_KEPT)
         self._offset: float | None = None
+        self._last_sent: tuple[int, float, float] | None = None
+        """Of the last packet: its timestamp, when it was sent (the sender's clock), when it came (ours)."""
 
     def sender_report(self, ntp_time: int, timestamp: int) -> None:
         """`timestamp`: unwrapped, as it is asked for."""
@@ -94,11 +100,19 @@ class SenderClock:
         self._offsets.append(offset)
         self._offset = statistics.median(self._offsets)
 
+    def sent(self, timestamp: int, send_time: float, now: float) -> None:
+        """A packet says when it left, modulo 64 seconds. Where a microphone was off in between, its timestamps stood
+        still, which the next sender report tells up to five seconds later."""
+        if self._last_sent is not None and self._offset is not None:
+            last_timestamp, last_send_time, then = self._last_sent
+            between = (send_time - last_send_time) % SEND_TIMES
+            between += SEND_TIMES * round((now - then - between) / SEND_TIMES)
+            pause = between - (timestamp - last_timestamp) / self._clock_rate
+            if pause > PAUSE:
+                self._offset += pause  # good to some milliseconds; the next report is better
+                self._offsets.clear()
+        self._last_sent = timestamp, send_time, now
+
     def at(self, timestamp: int) -> float | None:
         """None: no report so far."""
         return None if self._offset is None else self._offset + timestamp / self._clock_rate
-
-    def forget(self) -> None:
-        """What comes now has another beginning."""
-        self._offsets.clear()
-        self._offset = None
