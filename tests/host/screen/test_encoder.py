@@ -28,7 +28,7 @@ def encode(encoder: Encoder, canvas: Canvas, at: float, *, key: bool = False) ->
 
 @BOTH
 def test_the_decoded_frame_is_the_picture(codec: Codec) -> None:
-    encoder, decoder = Encoder(codec, 640, 360, 2_000_000, 15), Decoder(codec)
+    encoder, decoder = Encoder(codec, 640, 360, 2_000_000), Decoder(codec)
     for at, number in enumerate((1, 1, 2, 2)):
         frame = encode(encoder, canvas_of(number), float(at))
         shown = decoder.show(frame)
@@ -39,7 +39,7 @@ def test_the_decoded_frame_is_the_picture(codec: Codec) -> None:
 
 @BOTH
 def test_a_key_frame_is_made_when_it_is_asked_for_and_decodes_alone(codec: Codec) -> None:
-    encoder = Encoder(codec, 640, 360, 2_000_000, 15)
+    encoder = Encoder(codec, 640, 360, 2_000_000)
     frames = [encode(encoder, canvas_of(1), at / 10, key=at == 5) for at in range(8)]
     assert [frame.is_key for frame in frames] == [at in (0, 5) for at in range(8)]
     decoder = Decoder(codec)
@@ -49,14 +49,14 @@ def test_a_key_frame_is_made_when_it_is_asked_for_and_decodes_alone(codec: Codec
 
 @BOTH
 def test_a_picture_that_stays_costs_next_to_nothing(codec: Codec) -> None:
-    encoder = Encoder(codec, 640, 360, 2_000_000, 15)
+    encoder = Encoder(codec, 640, 360, 2_000_000)
     sizes = [len(encode(encoder, canvas_of(1), at / 2).data) for at in range(12)]
     assert sizes[-1] < sizes[0] / 20
 
 
 @BOTH
 def test_another_rate_starts_with_a_key_frame_and_is_kept(codec: Codec) -> None:
-    encoder = Encoder(codec, 640, 360, 2_000_000, 15)
+    encoder = Encoder(codec, 640, 360, 2_000_000)
     before = [encode(encoder, canvas_of(at % 3), at / 15) for at in range(30)]
     encoder.set_rate(2_000_000)
     assert not encode(encoder, canvas_of(0), 2.0).is_key, "the same rate is no change"
@@ -68,7 +68,7 @@ def test_another_rate_starts_with_a_key_frame_and_is_kept(codec: Codec) -> None:
 
 def test_h264_is_what_browsers_are_promised() -> None:
     """Constrained baseline, its parameters in the stream with each key frame: what 42e01f stands for."""
-    frame = encode(Encoder(Codec.H264, 640, 360, 1_000_000, 15), canvas_of(1), 0.0, key=True)
+    frame = encode(Encoder(Codec.H264, 640, 360, 1_000_000), canvas_of(1), 0.0, key=True)
     units = [unit for unit in frame.data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if unit]
     kinds = [unit[0] & 0x1F for unit in units]
     assert [kind for kind in kinds if kind in (1, 5, 7, 8)] == [7, 8, 5]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from slidewire.host.screen import share as share_module
 from slidewire.host.screen.capture import Picture, ScreenError
-from slidewire.host.screen.changes import KEY_INTERVAL
+from slidewire.host.screen.changes import KEY_INTERVAL, REPEATS
 from slidewire.host.screen.share import ScreenShare
 from slidewire.host.screen.tiers import PATIENCE, TIERS
 from slidewire.rtc.media.frames import Codec, Frame
@@ -117,13 +117,13 @@ async def test_a_screen_at_rest_is_encoded_no_more_than_it_must() -> None:
     async with shared(Screen()) as share:
         receiver = Receiver(Codec.VP8)
         share.watch(receiver, Codec.VP8, FULL)
-        await until(lambda: len(receiver.frames) == 3, "the picture and its two repeats come")
+        await until(lambda: len(receiver.frames) == 1 + len(REPEATS), "the picture and its repeats come")
         looks = share.numbers.looks
         await asyncio.sleep(0.8)
-        assert len(receiver.frames) == 3
+        assert len(receiver.frames) == 1 + len(REPEATS)
         assert share.numbers.looks > looks + 5, "although it goes on looking"
         assert share.numbers.changes == 1
-        await until(lambda: len(receiver.frames) == 4, "and once a second")
+        await until(lambda: len(receiver.frames) == 2 + len(REPEATS), "and once a second")
         assert len(receiver.frames[-1].data) < len(receiver.frames[0].data) / 10
 
 

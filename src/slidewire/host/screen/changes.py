@@ -3,9 +3,9 @@
 Pure. Pictures are compared in bands of rows, because rows lie together in memory: two 1080p pictures take half a
 millisecond, less than it takes to fetch one of them. Which columns changed is left to the encoder, which looks anyway.
 
-Nothing moves: nothing is encoded, but the picture as it is, twice soon after the change and then once a second. The
-repeats are small. They sharpen what the first frame of a change had too few bits for, and let a receiver notice that
-the packet before was lost, because only a later packet tells.
+Nothing moves: nothing is encoded, but the picture as it is, five times in the second after the change and then once a
+second. The repeats are small. They sharpen what the first frame of a change had too few bits for, and let a receiver
+notice that the packet before was lost, because only a later packet tells.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SMALL, LARGE = 0.15, 0.6
 BUSY = 0.5
 """The share of one processor that looking and encoding may take while `SLOWEST` allows it."""
 
-REPEATS = (0.15, 0.5)
+REPEATS = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Seconds after a change at which it is encoded again."""
 STILL_THERE = 1.0
 """Seconds from one frame to the next while nothing changes."""

@@ -1,8 +1,9 @@
 """One encoder: pictures in, VP8 or H.264 frames out, at a bit rate, with a key frame when one is wanted.
 
 Set up for a screen and for now: no frame waits for a later one, one thread (two of libvpx's wait for each other in a
-loop that takes ten times the processor), what did not change is skipped. Neither library takes a new bit rate on the
-way through PyAV, so that the next frame after `set_rate` is the first, and a key frame, of a new encoder.
+loop that takes ten times the processor), what did not change is skipped, and no bits go into what nobody would see.
+Neither library takes a new bit rate on the way through PyAV, so that the next frame after `set_rate` is the first, and
+a key frame, of a new encoder.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from slidewire.host.screen.capture import ScreenError
+from slidewire.host.screen.changes import SLOWEST
 from slidewire.rtc.media.frames import Codec, Frame
 
 CLOCK_RATE = Codec.VP8.clock_rate
@@ -26,11 +28,10 @@ STUDIO_RANGE, BT601 = 1, 6
 class Encoder:
     """For pictures of one size."""
 
-    def __init__(self, codec: Codec, width: int, height: int, rate: float, fps: float) -> None:
+    def __init__(self, codec: Codec, width: int, height: int, rate: float) -> None:
         self.codec = codec
         self.width, self.height = width, height
         self._rate = int(rate)
-        self._fps = fps
         self._context: VideoCodecContext | None = None
 
     def set_rate(self, rate: float) -> None:
@@ -60,14 +61,10 @@ class Encoder:
     def rate(self) -> int:
         return self._rate
 
-    @property
-    def fps(self) -> float:
-        return self._fps
-
 
 def vp8(encoder: Encoder) -> VideoCodecContext:
     context = _context("libvpx", encoder)
-    context.qmin, context.qmax = 4, 56
+    context.qmin, context.qmax = 16, 56
     rate = str(encoder.rate)
     context.options = {
         "deadline": "realtime",
@@ -88,6 +85,10 @@ def vp8(encoder: Encoder) -> VideoCodecContext:
 def h264(encoder: Encoder) -> VideoCodecContext:
     context = _context("libx264", encoder)
     context.profile = "Baseline"
+    # It counts frames, not time, and would starve the first frame after a rest: let it spend for few frames, and no
+    # more than a sharp picture takes. That many frames do not cost more than the rate is the cadence's care.
+    context.framerate = Fraction(int(SLOWEST))
+    context.qmin = 24
     context.color_range = STUDIO_RANGE
     context.colorspace = context.color_primaries = context.color_trc = BT601
     rate = str(encoder.rate)
@@ -108,7 +109,6 @@ def _context(library: str, encoder: Encoder) -> VideoCodecContext:
     context.pix_fmt = "yuv420p"
     context.bit_rate = encoder.rate
     context.time_base = Fraction(1, CLOCK_RATE)
-    context.framerate = Fraction(encoder.fps).limit_denominator(1000)
     context.gop_size = NO_KEY_BY_ITSELF
     context.thread_count = 1
     return context

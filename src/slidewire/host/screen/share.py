@@ -268,8 +268,7 @@ class ScreenShare:
         frame: VideoFrame = canvas.picture(lane.tier.width, lane.tier.height)
         encoder = lane.encoder
         if encoder is None or (encoder.width, encoder.height) != (frame.width, frame.height):
-            tier = lane.tier
-            lane.encoder = encoder = Encoder(codec, frame.width, frame.height, tier.rate, min(tier.fastest, 15))
+            lane.encoder = encoder = Encoder(codec, frame.width, frame.height, lane.tier.rate)
         return encoder.encode(frame, timestamp, captured, key=key)
 
     def _deliver(self, codec: Codec, tier: Tier, frame: Frame) -> None:
