@@ -29,12 +29,12 @@ NEAR = Weather(delay=0.005)
 pytestmark = pytest.mark.lab
 
 
-def noisy_deck(folder: Path) -> list[Image.Image]:
+def noisy_deck(folder: Path, slides: int = SLIDES) -> list[Image.Image]:
     """Pictures that hardly compress: half a megabyte each on a phone."""
     folder.mkdir()
     dice = random.Random(8656)
     pictures = []
-    for number in range(1, SLIDES + 1):
+    for number in range(1, slides + 1):
         noise = Image.frombytes("RGB", (960, 540), dice.randbytes(960 * 540 * 3))
         colour = Image.new("RGB", noise.size, tuple(dice.randrange(256) for _ in range(3)))
         pictures.append(Image.blend(colour, noise, 0.6))
@@ -87,6 +87,8 @@ async def show(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> Asyn
 
 
 @pytest.mark.browser
+# By TCP a terminal goes every day, and a browser by TLS.
+@pytest.mark.parametrize("show", ["udp", pytest.param("tcp", marks=pytest.mark.long), "tls"], indirect=True)
 async def test_clicks_and_pictures_pass_for_a_browser(
     show: Show, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
@@ -108,7 +110,7 @@ async def test_clicks_and_pictures_pass_for_a_browser(
 
 
 async def test_clicks_pass_for_a_terminal(show: Show, tmp_path: Path) -> None:
-    noisy_deck(tmp_path / "deck")
+    noisy_deck(tmp_path / "deck", 4)
     link = await show.begin(tmp_path / "deck")
     speaker = await show.start(show.speaker, "present", link)
     await speaker.wait_for(event="connected", path="relayed", seconds=PATIENCE / 1000)
@@ -122,7 +124,7 @@ async def test_nobody_s_address_is_told(lab: Lab, tmp_path: Path) -> None:
     """Neither end says anything to the other but through the server, from the first packet to the last."""
     async with programs(tmp_path / "home") as started:
         show = Show(lab, started, "udp")
-        noisy_deck(tmp_path / "deck")
+        noisy_deck(tmp_path / "deck", 2)
         link = await show.begin(tmp_path / "deck")
         speaker = await show.start(show.speaker, "present", link)
         await speaker.wait_for(event="connected", path="relayed", seconds=PATIENCE / 1000)
