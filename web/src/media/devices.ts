@@ -79,8 +79,10 @@ export class Devices {
   }
 
   async choose(kind: Kind, id: string): Promise<void> {
-    this.close(kind)
-    Object.assign(this[kind], { chosen: remembered(kind, id), isMemory: false })
+    const device = this[kind]
+    device.asking = true // it is being changed, not switched off
+    this.close(kind) // first: not every phone has two cameras on at once
+    Object.assign(device, { chosen: remembered(kind, id), isMemory: false, asking: false })
     await this.open([kind])
   }
 
@@ -138,14 +140,20 @@ export class Devices {
     this.changed(null)
   }
 
-  /** Not by us: the device is gone, or the permission is. */
+  /** Not by us: the device is gone, or the permission is. Or neither, and it can be had again: Chromium ends both where
+   * the permission for one is taken back. */
   async #ended(kind: Kind, track: MediaStreamTrack): Promise<void> {
-    if (this[kind].track !== track) return
-    this[kind].track = null
-    this.changed(kind)
-    this.#refuse(kind, (await permission(kind)) === 'denied' ? 'withdrawn' : 'unplugged')
+    const device = this[kind]
+    if (device.track !== track) return
+    Object.assign(device, { track: null, asking: true })
+    const isDenied = (await permission(kind)) === 'denied'
     await this.#list()
-    this.changed(null)
+    device.asking = false
+    if (!isDenied && device.choices.some(({ id }) => id === device.chosen)) {
+      await this.open([kind])
+      return
+    }
+    this.#refuse(kind, isDenied ? 'withdrawn' : 'unplugged')
   }
 
   async #devicesChanged(): Promise<void> {

@@ -45,6 +45,7 @@ function toggle(words: string, id: string, pressed: (on: boolean) => void): HTML
 
 export class Panel {
   readonly root: HTMLElement
+  readonly #view: HTMLElement
   readonly #video = element('video', 'self') as HTMLVideoElement
   readonly #noPicture = element('p', 'placeholder')
   readonly #status = element('p', 'media-status')
@@ -78,12 +79,12 @@ export class Panel {
     this.#rows = { camera: this.#row('camera'), microphone: this.#row('microphone') }
     this.#rows.microphone.section.append(this.#level, this.#quiet)
     this.#hear = toggle('Hear the operator', 'hear', (on) => owner.hear(on))
-    const hearing = element('div', 'device', this.#hear, element('p', 'quiet', 'With headphones, the room does not hear itself.'))
+    const hearing = element('div', 'device alone', this.#hear, element('p', 'quiet', 'With headphones, the room does not hear itself.'))
     this.#stop = button('Stop camera and microphone', 'stop', () => owner.stop())
-    const view = element('div', 'self-view', this.#video, this.#noPicture)
+    this.#view = element('div', 'self-view', this.#video, this.#noPicture)
     const head = element('div', 'media-head', title, close)
     const devices = element('div', 'devices', this.#status, this.#rows.camera.section, this.#rows.microphone.section, hearing, this.#stop)
-    this.root = element('section', 'media-panel', head, view, devices)
+    this.root = element('section', 'media-panel', head, this.#view, devices)
     this.root.dataset['testid'] = 'media-panel'
     this.root.tabIndex = -1
     this.root.setAttribute('role', 'dialog')
@@ -121,6 +122,7 @@ export class Panel {
       this.#video.srcObject = camera.track && new MediaStream([camera.track])
     }
     this.#video.hidden = !camera.track
+    this.#view.classList.toggle('empty', !camera.track)
     setText(this.#noPicture, camera.track ? '' : camera.asking ? 'Your browser asks whether this page may use it: choose Allow.' : 'The camera is off')
     const heard = owner.isMuted() ? null : microphone.track
     if (this.#metered !== heard) this.#meter.listen((this.#metered = heard))
@@ -145,7 +147,8 @@ export class Panel {
     const refusal = element('div', 'refusal', title, advice, button('Try again', 'again', () => owner.preview(kind)))
     refusal.setAttribute('role', 'alert')
     refusal.dataset['testid'] = `refusal-${kind}`
-    const flip = toggle(`Send ${kind}`, `send-${kind}`, (on) => owner.switchTo(kind, on))
+    const flip = toggle(name, `send-${kind}`, (on) => owner.switchTo(kind, on))
+    flip.setAttribute('aria-label', `Send ${kind}`)
     const section = element('div', 'device', flip, select, refusal)
     section.setAttribute('role', 'group')
     section.setAttribute('aria-label', name)
@@ -161,7 +164,9 @@ export class Panel {
     const options = device.choices.map(({ id, label }) => `${id} ${label}`).join('\n')
     if (select.dataset['options'] !== options) {
       select.dataset['options'] = options
-      select.replaceChildren(...device.choices.map(({ id, label }) => new Option(label, id)))
+      const none = new Option('Choose…', '')
+      none.hidden = true
+      select.replaceChildren(none, ...device.choices.map(({ id, label }) => new Option(label, id)))
     }
     select.hidden = device.choices.length === 0
     const current = device.choices.some(({ id }) => id === device.chosen) ? device.chosen : ''

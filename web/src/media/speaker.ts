@@ -161,11 +161,12 @@ export class Speaker {
         this.#on[kind] = false
         this.devices.close(kind)
       }
-      this.#media.setTrack(kind, this.#on[kind] ? this.devices[kind].track : null)
+      // Who changes their camera has not switched it off.
+      if (!this.#on[kind] || !this.devices[kind].asking) this.#media.setTrack(kind, this.#on[kind] ? this.devices[kind].track : null)
     }
     if (!media.screen) this.screen.want(false)
     const { state, ...sending } = this.#sending()
-    const sends = KINDS.some((kind) => this.#on[kind] && (this.devices[kind].track || this.devices[kind].awaited))
+    const sends = KINDS.some((kind) => this.#on[kind] && (this.devices[kind].track || this.devices[kind].awaited || this.devices[kind].asking))
     if (sends || this.#muted || this.screen.wanted) this.#media.open()
     else this.#media.close()
     this.screen.deckShows(JSON.stringify([deck.slide, deck.build, deck.blank]))

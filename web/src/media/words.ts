@@ -36,7 +36,7 @@ export function chips({ camera, microphone, muted, standing, state }: Sending): 
   if (state.recording) found.push({ name: 'recording', text: 'Recording' })
   if (sent && standing !== 'open') found.push({ name: 'broken', text: 'Picture and sound interrupted' })
   if (camera) found.push({ name: 'on', text: 'Camera on' })
-  if (microphone) found.push({ name: 'on', text: 'Microphone on' })
+  if (microphone) found.push({ name: 'on', text: 'Mic on' })
   else if (muted) found.push({ name: 'muted', text: 'Muted' })
   return found
 }

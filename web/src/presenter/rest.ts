@@ -116,11 +116,11 @@ export class Rest {
     globalThis.importQuery = this.#loading++ ? `?${this.#loading}` : ''
     try {
       const { begin } = await import('../media/speaker.ts')
-      setText(place.media, 'Camera…')
+      setText(place.media, 'Camera')
       return (this.#speaker = await begin(this.connection, () => this.#app))
     } catch {
       this.#coming = null
-      setText(place.media, 'No server – again?')
+      setText(place.media, 'Try again')
       return null
     }
   }

@@ -74,9 +74,9 @@ const texts = (fields: Partial<Sending>): string[] => chips({ ...sending, ...fie
 
 test('the labels over the slide say first what matters most', () => {
   expect(texts({ camera: false, microphone: false })).toEqual([])
-  expect(texts({ state: { on_air: true, recording: true } })).toEqual(['On air', 'Recording', 'Camera on', 'Microphone on'])
+  expect(texts({ state: { on_air: true, recording: true } })).toEqual(['On air', 'Recording', 'Camera on', 'Mic on'])
   expect(texts({ microphone: false, muted: true })).toEqual(['Camera on', 'Muted'])
-  expect(texts({ standing: 'interrupted', state: { on_air: true } })).toEqual(['On air', 'Picture and sound interrupted', 'Camera on', 'Microphone on'])
+  expect(texts({ standing: 'interrupted', state: { on_air: true } })).toEqual(['On air', 'Picture and sound interrupted', 'Camera on', 'Mic on'])
   expect(texts({ camera: false, microphone: false, state: { on_air: true } }), 'nothing is sent, so nobody is seen').toEqual([])
 })
 

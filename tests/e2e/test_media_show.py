@@ -1,0 +1,144 @@
+"""A presenter's camera on its way to the stage: sent by one page, put on air by another, shown by a third; and the
+clicks beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from tests.support import browser, decks
+from tests.support.browser import (
+    LAPTOP,
+    MEDIA,
+    SCREEN,
+    Visitors,
+    barriers,
+    click_as_fast_as_it_takes_them,
+    connected,
+    note_receipts,
+    noted_receipts,
+    picture,
+)
+from tests.support.programs import Programs
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def camera() -> AsyncIterator[Browser]:
+    async with browser.chromium(*MEDIA) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def crew(camera: Browser) -> AsyncIterator[Visitors]:
+    async with browser.visitors(camera) as everybody:
+        yield everybody
+
+
+async def sends_camera(visitors: Visitors, ready: dict[str, Any]) -> Page:
+    page = await connected(await visitors.open(ready["presenter_link"]))
+    await page.get_by_test_id("media").click()
+    await page.get_by_test_id("send-camera").click()
+    await page.get_by_test_id("send-microphone").click()
+    await expect(page.get_by_test_id("media-chips")).to_contain_text("Camera onMic on")
+    await page.get_by_role("button", name="Close").click()
+    return page
+
+
+async def plays(page: Page, test_id: str) -> None:
+    """There is a picture, and another one after it."""
+    video = page.get_by_test_id(test_id)
+    await expect(video).to_be_visible()
+    await video.evaluate("video => new Promise(done => video.requestVideoFrameCallback(() => done()))")
+    await video.evaluate("video => new Promise(done => video.requestVideoFrameCallback(() => done()))")
+    assert await video.evaluate("video => video.videoWidth") > 0
+
+
+async def hears(page: Page, test_id: str) -> None:
+    """Sound comes out: Chromium's microphone beeps once a second."""
+    await page.get_by_test_id(test_id).evaluate(
+        """async (video) => {
+          const context = new AudioContext()
+          const analyser = context.createAnalyser()
+          context.createMediaStreamSource(video.srcObject).connect(analyser)
+          const samples = new Float32Array(analyser.fftSize)
+          const loudest = () => { analyser.getFloatTimeDomainData(samples); return Math.max(...samples.map(Math.abs)) }
+          while (loudest() < 0.02) await new Promise((done) => setTimeout(done, 20))
+        }"""
+    )
+
+
+async def test_a_camera_on_air_and_clicks_beside_it(slidewire: Programs, crew: Visitors) -> None:
+    host = await slidewire.start(
+        "up", str(decks.numbered_pdf(40)), "--listen", "127.0.0.1", "--port", "0", environment=NO_DISPLAY
+    )
+    ready = await host.ready()
+    stage = await crew.open(ready["guest_link"], SCREEN)
+    ada = await sends_camera(crew, ready)
+    await expect(ada.get_by_test_id("media-chips")).to_contain_text("On air")  # the first one is, by itself
+    await plays(stage, "guest")
+    await hears(stage, "guest")
+    await picture(stage, "media-guest")
+    assert await stage.evaluate("getComputedStyle(document.querySelector('main')).cursor") == "none"
+    assert not await stage.get_by_test_id("guest").evaluate("video => video.controls || video.muted")
+    assert await barriers(stage) == []
+
+    await note_receipts(ada)
+    await click_as_fast_as_it_takes_them(ada, "next", 10)
+    clicked = [f"{slide} → {slide + 1}" for slide in range(1, 11)]
+    assert await noted_receipts(ada, clicked[-1]) == clicked
+    await plays(stage, "guest")
+
+    operator = await connected(await crew.open(ready["operator_link"], LAPTOP))
+    ben = await sends_camera(crew, ready)
+    rows = operator.get_by_test_id("presenters").get_by_role("listitem")
+    await operator.get_by_test_id("watch").click()
+    await plays(operator, "air-video")
+    assert await operator.get_by_test_id("air-video").evaluate("video => video.muted"), "until it is switched on"
+    await picture(operator, "media-operator")
+    assert await barriers(operator) == []
+    await rows.get_by_role("button", name="Put on air").click()
+    await expect(ben.get_by_test_id("media-chips")).to_contain_text("On air")
+    await expect(ada.get_by_test_id("media-chips")).not_to_contain_text("On air")
+    await plays(stage, "guest")
+
+    await operator.get_by_test_id("talk").hover()
+    await operator.mouse.down()
+    await expect(operator.get_by_test_id("talk")).to_have_text("Presenters hear you")
+    await operator.mouse.up()
+    await expect(operator.get_by_test_id("talk")).to_have_text("Hold to talk")
+
+    await rows.get_by_role("button", name="Take off air").click()
+    await expect(stage.get_by_test_id("guest")).to_be_hidden()
+    assert (await picture(stage)).getextrema() == ((0, 0),) * 3
+    await expect(ben.get_by_test_id("media-chips")).not_to_contain_text("On air")
+    await expect(operator.get_by_test_id("air-who")).to_have_text("Nobody is on air")
+
+
+async def test_a_browser_that_keeps_the_sound_off(slidewire: Programs, crew: Visitors) -> None:
+    """OBS and vMix play what they are given; a browser wants a click first, and is told so in one line."""
+    host = await slidewire.start(
+        "up", str(decks.numbered_pdf(5)), "--listen", "127.0.0.1", "--port", "0", environment=NO_DISPLAY
+    )
+    ready = await host.ready()
+    await sends_camera(crew, ready)
+    address, _, secret = ready["guest_link"].partition("#")
+    async with browser.chromium("--autoplay-policy=document-user-activation-required") as strict, browser.visitors(strict) as others:
+        stage = await others.open(f"{address}?fit=cover#{secret}", SCREEN)
+        await plays(stage, "guest")
+        assert await stage.get_by_test_id("guest").evaluate("video => getComputedStyle(video).objectFit") == "cover"
+        line = stage.get_by_test_id("unmute")
+        await expect(line).to_be_visible()
+        await picture(stage, "media-guest-silent")
+        assert await barriers(stage) == []
+        await line.click()
+        await expect(line).to_be_hidden()
+        assert not await stage.get_by_test_id("guest").evaluate("video => video.muted")
+        await hears(stage, "guest")
