@@ -1,22 +1,25 @@
 """How much the way to the page carries, from its transport-wide feedback: rate, loss, length of bursts, round trip.
 
 **Queue.** The transit time of a packet (arrival less departure, on two clocks that differ by something constant) is
-that of the empty way plus what it waited in queues. The least one of the last ten seconds stands for the empty way; the
+that of the empty way plus what it waited in queues. The least one of the last half minute stands for the empty way; the
 least one of the last quarter of a second, less that, is what even the luckiest packet had to wait: the *standing
 queue*. Bursts of our own and the jitter of Wi-Fi do not show in it, a way that is too narrow does.
 
-    standing queue above 30 ms     rate := 0.85 × what has been arriving (never less than half at once), then wait
-    below 12 ms                    rate grows: by half each second until the first time it was too much, then by 8 %,
-                                   and by 3 % near the rate that was too much
-    between                        stays
+    above 30 ms    the rate becomes 0.85 × what has been arriving, or less if the queue is long, so that it is gone in
+                   about two seconds; and again if it does not shrink. If it only stays as it is, whatever we do, the
+                   way itself has become longer
+    below 12 ms    if the rate was lowered: nine tenths of what was arriving then, for that is what the way carries;
+                   near that it grows by 3 % a second, farther away by 8 %, and before it was ever too much by half
+    between        it stays
 
-**Loss.** Random loss says nothing about capacity: up to 15 % changes nothing here, repair packets and retransmissions
+**Loss.** Random loss says nothing about capacity: up to 20 % changes nothing here, repair packets and retransmissions
 deal with it. Above, the rate shrinks by half of what is beyond 10 %, for there are queues too short to be seen.
 
 **Silence.** Without feedback while packets leave, the rate shrinks by a fifth each half second.
 
-The rate does not grow beyond what is being used (a still picture proves nothing about the way). It is simpler than
-Google's congestion control (draft-ietf-rmcat-gcc), which looks at the trend of the delay instead of its level.
+A rate above `UNPROVEN` does not grow unless at least half of it is used: a still picture proves nothing about the way.
+Below, and while nothing is sent at all, it does, by a quarter a second until near what was too much. All this is
+simpler than Google's congestion control (draft-ietf-rmcat-gcc), which looks at the trend of the delay, not its level.
 """
 
 from __future__ import annotations
@@ -36,15 +39,17 @@ QUEUED: Final = 0.030
 EMPTY: Final = 0.012
 """Seconds of standing queue: too much; as good as none."""
 RECENT: Final = 0.25
-LONG: Final = 10.0
+LONG: Final = 30.0
 SHRINK: Final = 0.85
-TOLERATED: Final = 0.15
+DRAINED: Final = 1.5
+"""Seconds in which a queue is to be gone, if that does not take less than a fifth of the rate."""
+TO_NO_AVAIL: Final = 4
+UNPROVEN: Final = 200_000.0
+TOLERATED: Final = 0.20
 """Loss up to which nothing changes."""
 EXPECTED: Final = 0.10
 """What of more loss is taken for the way's own."""
 SILENCE: Final = 1.5
-DELIVERY: Final = 0.5
-"""Seconds that what has been arriving is counted over."""
 MEMORY: Final = 6.0
 """Seconds after which a loss counts a third."""
 _REMEMBERED: Final = 8192
@@ -91,19 +96,24 @@ class Congestion:
         """The standing queue, in seconds."""
         self._sent: dict[int, _Sent] = {}
         self._unwrapper = Unwrapper()
-        self._transits: deque[tuple[float, float]] = deque()
-        """(when it was told of, transit time), of the last `RECENT` seconds."""
+        self._came: deque[tuple[float, _Sent]] = deque()
+        """What came in the last `RECENT` seconds, by the page's clock and in its order."""
         self._floors: deque[tuple[float, float]] = deque()
         """The same of the last `LONG` seconds, only those that nothing newer is below."""
-        self._arrived: deque[tuple[float, int]] = deque()
-        self._losses, self._recent = _Losses(MEMORY), _Losses(1.5)
+        self._losses, self._recent = _Losses(MEMORY), _Losses(MEMORY / 2)
         self._round_trip: float | None = None
-        self._exact_at = -LONG
+        self._is_exact = False
+        self._left = -LONG
         self._heard = now
         self._changed = now
         """When the rate was last lowered."""
         self._grown = now
         self._was_too_much: float | None = None
+        """What was arriving when a queue stood."""
+        self._drains_from: float | None = None
+        """The standing queue when the rate was last lowered for it, or looked at since."""
+        self._look_again = now
+        self._in_vain = 0
 
     @property
     def network(self) -> Network:
@@ -120,13 +130,21 @@ class Congestion:
 
     def sent(self, number: int, size: int, now: float) -> None:
         """A packet left, with this transport-wide sequence number (unwrapped)."""
-        if not self._sent:
+        if now - self._left > SILENCE:
             self._heard = now  # from now on something can be told of
+        self._left = now
         self._sent[number] = _Sent(now, size)
         if len(self._sent) > _REMEMBERED:
             del self._sent[next(iter(self._sent))]
         if now - self._heard > SILENCE and now - self._changed > 0.5:
             self._lower(self.rate * 0.8, now)
+
+    def idle(self, now: float) -> None:
+        """To be called from time to time: while nothing leaves, nothing is told of either."""
+        if now - self._left > 0.5:
+            if self.rate < UNPROVEN:
+                self._grow(now)
+            self._grown = now
 
     def feedback(self, feedback: TransportFeedback, now: float) -> None:
         arrivals = feedback.arrivals()
@@ -140,19 +158,26 @@ class Congestion:
             if wrapped not in arrivals:
                 self._lost(number, sent, now)
             elif not sent.arrived:
-                self._came(sent, arrivals[wrapped] - sent.at, now)
+                self._arrive(sent, arrivals[wrapped], now)
                 newest = sent
         if newest is None:
             return
         self._heard = now
-        if now - self._exact_at > 5.0:
-            self._take_round_trip(now - newest.at)
+        if not self._is_exact:
+            # Feedback waits a little before it leaves; the luckiest one did not.
+            self._round_trip = min(now - newest.at, self._round_trip or LONG)
         self._judge(now)
 
-    def exact_round_trip(self, seconds: float, now: float) -> None:
+    def exact_round_trip(self, seconds: float) -> None:
         """From a receiver report, which says how long it had waited there."""
-        self._exact_at = now
-        self._take_round_trip(seconds)
+        if not 0 <= seconds < 10:
+            return
+        before = self._round_trip
+        if before is None or not self._is_exact:
+            self._round_trip = seconds
+        else:  # a queue that builds up should be believed sooner than one lucky packet
+            self._round_trip = before + (seconds - before) / (8 if seconds < before else 2)
+        self._is_exact = True
 
     def reported(self, fraction: float, now: float) -> None:
         """From a receiver report, for a page without transport-wide feedback: then loss is all there is to go by."""
@@ -170,7 +195,7 @@ class Congestion:
         """Something more important is in need."""
         self._lower(self.rate / 2, now)
 
-    def _came(self, sent: _Sent, transit: float, now: float) -> None:
+    def _arrive(self, sent: _Sent, at: float, now: float) -> None:
         for losses in (self._losses, self._recent):
             losses.fade(now)
             if sent.arrived is None:
@@ -178,8 +203,11 @@ class Congestion:
             else:  # it was only late
                 losses.lost = max(0.0, losses.lost - 1)
         sent.arrived = True
-        self._arrived.append((now, sent.size))
-        self._transits.append((now, transit))
+        if self._came and abs(at - self._came[-1][0]) > LONG:
+            self._came.clear()  # the page's clock began anew
+            self._floors.clear()
+        self._came.append((at, sent))
+        transit = at - sent.at
         while self._floors and self._floors[-1][1] >= transit:
             self._floors.pop()
         self._floors.append((now, transit))
@@ -196,44 +224,65 @@ class Congestion:
             losses.lost += 1
             losses.runs += is_new_run
 
-    def _take_round_trip(self, seconds: float) -> None:
-        if 0 <= seconds < 10:
-            before = self._round_trip
-            self._round_trip = seconds if before is None else before + (seconds - before) / 8
-
     def _judge(self, now: float) -> None:
-        while self._transits and self._transits[0][0] < now - RECENT:
-            self._transits.popleft()
-        while self._floors and self._floors[0][0] < now - LONG:
+        while self._came[0][0] < self._came[-1][0] - RECENT:
+            self._came.popleft()
+        while self._floors[0][0] < now - LONG:
             self._floors.popleft()
-        while self._arrived and self._arrived[0][0] < now - DELIVERY:
-            self._arrived.popleft()
-        self.queue = min(transit for _, transit in self._transits) - self._floors[0][1]
+        self.queue = min(at - sent.at for at, sent in self._came) - self._floors[0][1]
         self._shrink_for_loss(now)
-        delivered = sum(size for _, size in self._arrived) * 8 / DELIVERY
+        delivered = sum(sent.size for _, sent in self._came) * 8 / RECENT
         if self.queue > QUEUED:
-            # What was sent before the rate was lowered is still on its way, and in the queue.
-            if now - self._changed > self.round_trip + RECENT:
-                self._was_too_much = delivered
-                self._lower(max(SHRINK * delivered, self.rate / 2), now)
-        elif self.queue < EMPTY and delivered > 0.5 * self.rate:
+            self._relieve(delivered, now)
+        elif self._drains_from is not None:
+            if self.queue < EMPTY or now >= self._look_again:
+                self._drains_from, self._in_vain = None, 0
+                self.rate = max(self.rate, 0.9 * (self._was_too_much or 0))
+        elif self.queue < EMPTY and (delivered > 0.5 * self.rate or self.rate < UNPROVEN):
             self._grow(now)
         self._grown = now
+
+    def _relieve(self, delivered: float, now: float) -> None:
+        if now < self._look_again:
+            return  # what was sent before is still on its way, and in the queue
+        self._look_again = now + self.round_trip + self.queue + RECENT
+        before, self._drains_from = self._drains_from, self.queue
+        if before is not None and self.queue < 0.9 * before:
+            return
+        if before is not None and self.queue < 1.1 * before and self._recent.share < TOLERATED:
+            self._in_vain += 1
+            if self._in_vain == TO_NO_AVAIL:
+                self._drains_from, self._in_vain = None, 0
+                self._floors = deque([(now, self.queue + self._floors[0][1])])
+                return
+        took = self._came[-1][0] - self._came[0][0]
+        left_in = self._came[-1][1].at - self._came[0][1].at
+        least = 0.0
+        if delivered < self.rate / 2 and took < 1.1 * left_in:
+            least = self.rate / 2  # we hardly use the way; it is somebody else who fills it
+        else:
+            self._was_too_much = delivered
+        share = min(SHRINK, max(0.2, 1 - self.queue / DRAINED))
+        self._lower(max(share * delivered, least), now)
 
     def _grow(self, now: float) -> None:
         if self._was_too_much is None:
             growth = 1.5
         elif 0.8 < self.rate / self._was_too_much < 1.2:
             growth = 1.03
+        elif self.rate < min(UNPROVEN, self._was_too_much):
+            growth = 1.25
         else:
             growth = 1.08
         self.rate = min(MOST, self.rate * growth ** min(0.5, now - self._grown))
 
     def _shrink_for_loss(self, now: float) -> None:
         loss = self._recent.share
-        if loss > TOLERATED and self._recent.packets >= 30 and now - self._changed > max(0.5, self.round_trip):
-            self._was_too_much = self.rate
+        if loss > TOLERATED and self._recent.packets >= 50:
+            if self.queue < QUEUED:
+                self._was_too_much = self.rate
             self._lower(self.rate * (1 - (loss - EXPECTED) / 2), now)
+            self._recent = _Losses(self._recent.memory)  # these have had their effect
 
     def _lower(self, rate: float, now: float) -> None:
         self.rate = max(LEAST, min(self.rate, rate))

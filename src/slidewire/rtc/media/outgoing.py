@@ -39,6 +39,9 @@ PER_BLOCK: Final = 40
 """Packets that a block is to have, if packets of `SMALL` bytes make that many."""
 KEPT_SECONDS: Final = 3.0
 KEPT_PACKETS: Final = 2048
+AGAIN_SHARE: Final = 0.3
+AGAIN_AT_ONCE: Final = 50_000.0
+"""Bytes of media that may be sent again for each that is sent, and at once: what a queue delays is asked for, too."""
 KEY_EVERY: Final = 0.3
 """Seconds, at least, from one key frame that is asked of the source to the next."""
 LIMITS: Final = policy.Limits()
@@ -144,6 +147,7 @@ class Outgoing:
         self._block = _Block()
         self._redundancy: red.Sender | None = None
         self._interval, self._size = _Average(), _Average()
+        self._again_left = AGAIN_AT_ONCE
         self._key_at = -KEY_EVERY
         self._fir: int | None = None
         self._network = policy.Network(0.0, 1.0, 0.1)
@@ -199,6 +203,7 @@ class Outgoing:
             self.counts.packets += 1
             self.counts.bytes += size
             if packet.kind is Kind.VIDEO:
+                self._again_left = min(AGAIN_AT_ONCE, self._again_left + AGAIN_SHARE * size)
                 self._keep(packet.data, now)
                 return self._cover(packet, now)
         return []
@@ -246,8 +251,9 @@ class Outgoing:
         found = []
         for number in numbers:
             kept = self._kept.get(number)
-            if kept is not None and now - kept.at > 0.7 * round_trip:
+            if kept is not None and now - kept.at > 0.7 * round_trip and self._again_left > 0:
                 kept.at = now
+                self._again_left -= len(kept.packet)
                 found.append(Packet(self.line, Kind.RETRANSMISSION, self._again(kept.packet)))
         return found
 

@@ -208,6 +208,7 @@ class Session:
     def _adapt(self, now: float) -> None:
         """The frames get what repair packets, retransmissions and headers leave of the rate."""
         congestion = self._congestion
+        congestion.idle(now)
         self._pacer.rate = congestion.rate
         share = 1.0
         for outgoing in self._outgoing.values():
@@ -257,7 +258,7 @@ class Session:
                 continue
             round_trip = outgoing.reported(block, now)
             if round_trip is not None:
-                self._congestion.exact_round_trip(round_trip, now)
+                self._congestion.exact_round_trip(round_trip)
             if not self._numbered:
                 self._congestion.reported(block.fraction_lost / 256, now)
 
