@@ -23,6 +23,11 @@ SCREEN = "screen"
 LOOK_ROUND_EVERY = 1.0
 """Seconds after which it is asked again which monitors there are."""
 WAYLAND_OUTPUT = "XWAYLAND"
+_ADVICE = (
+    "allow this program to record the screen (System Settings, Privacy & Security), and look for a newer mss"
+    if sys.platform == "darwin"
+    else "check DISPLAY and XAUTHORITY, and that this runs as the user whose desktop shows the slides"
+)
 
 
 class ScreenError(Exception):
@@ -187,12 +192,11 @@ def _open_library(display: str | None) -> MSS:
     try:
         # Only X11 shows the pointer, and only there it is an option.
         library = MSS(display=display, with_cursor=True) if sys.platform == "linux" else MSS()
-    except (ScreenShotError, OSError) as error:
-        raise ScreenError(
-            f"the screen cannot be opened ({error}): check DISPLAY and XAUTHORITY, and that this runs as the user "
-            "whose desktop shows the slides"
-        ) from error
-    if any(str(monitor.get("output", "")).startswith(WAYLAND_OUTPUT) for monitor in library.monitors):
+        monitors = library.monitors
+    except (ScreenShotError, OSError, AttributeError) as error:
+        # AttributeError: a system in which the function that the library calls is no more.
+        raise ScreenError(f"the screen cannot be opened ({error}): {_ADVICE}") from error
+    if any(str(monitor.get("output", "")).startswith(WAYLAND_OUTPUT) for monitor in monitors):
         library.close()
         raise ScreenError(
             "this is a Wayland session, whose screen looks black to other programs: log in with an Xorg (X11) session "

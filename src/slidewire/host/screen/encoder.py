@@ -2,8 +2,8 @@
 
 Set up for a screen and for now: no frame waits for a later one, one thread (two of libvpx's wait for each other in a
 loop that takes ten times the processor), what did not change is skipped, and no bits go into what nobody would see.
-Neither library takes a new bit rate on the way through PyAV, so that the next frame after `set_rate` is the first, and
-a key frame, of a new encoder.
+Through PyAV, libvpx cannot be told another bit rate, and libx264 only without its limits: the next frame after
+`set_rate` is the first, and a key frame, of a new encoder.
 """
 
 from __future__ import annotations
