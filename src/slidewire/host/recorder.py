@@ -1,0 +1,238 @@
+"""A presenter's camera and microphone into a WebM file, as they came: VP8 and Opus, nothing is encoded again.
+
+The file is playable up to its last second whatever happens to this program: Matroska is written in clusters of a
+second, each as soon as it is complete. Everything that may wait for a disk is done by a thread; the event loop only
+hands frames over, and none if the disk does not keep up. Whatever goes wrong ends the recording with a sentence, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from fractions import Fraction
+from io import RawIOBase
+from pathlib import Path
+from typing import Final
+
+import av
+import av.container
+import av.stream
+
+from slidewire.host.filetime import FileTime, Placed
+from slidewire.rtc.media.frames import Codec, Frame, Source
+from slidewire.rtp import vp8
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING: Final = 64 << 20
+"""Bytes handed over and not written yet."""
+LOOK_EVERY: Final = 0.25
+OPUS_LOOKAHEAD: Final = 312 / 48_000
+"""Seconds: what an Opus packet says was heard that much before its timestamp."""
+USUAL_SIZE: Final = (1280, 720)
+"""For the file's header, if there is sound before there is a picture. Players take a picture's own size."""
+MUXER: Final = {"cluster_time_limit": "1000", "flush_packets": "1", "max_interleave_delta": "1000000"}
+
+
+class RecordingError(Exception):
+    """A sentence for the operator."""
+
+
+def new_file(folder: Path, when: datetime) -> Path:
+    """A name that is not taken, in a folder that is there. Raises `RecordingError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(_cannot_write(folder, error)) from error
+    name = f"slidewire-{when:%Y-%m-%d-%H%M%S}"
+    path = folder / f"{name}.webm"
+    for number in range(2, 1000):
+        if not path.exists():
+            break
+        path = folder / f"{name}-{number}.webm"
+    return path
+
+
+class Recorder:
+    """One file. It is a sink for both, camera and microphone; what is recorded is of one presenter at a time."""
+
+    def __init__(
+        self,
+        path: Path,
+        failed: Callable[[str], None] = lambda sentence: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The file is made at once. Raises `RecordingError`. `failed` is called on the event loop, with a sentence."""
+        self.path = path
+        try:
+            self._file = path.open("xb", buffering=0)
+        except OSError as error:
+            raise RecordingError(_cannot_write(path.parent, error)) from error
+        self.problem: str | None = None
+        """Why nothing is recorded any more."""
+        self._failed = failed
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._began = clock()
+        self._sources: tuple[Source | None, Source | None] = (None, None)
+        self._needs_key = True
+        self._closed = self._has_warned = False
+        self._handed_over = self._written = 0
+        """Bytes; each is changed by one thread only."""
+        self._queue: queue.SimpleQueue[tuple[Frame | None, float] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True)
+        self._thread.start()
+
+    def follow(self, camera: Source | None, microphone: Source | None) -> None:
+        """From now on what comes from these, which are of one presenter."""
+        if (camera, microphone) == self._sources or self._closed:
+            return
+        for source in self._sources:
+            if source is not None:
+                source.unsubscribe(self)
+        self._sources = camera, microphone
+        self._needs_key = True
+        self._queue.put((None, self._now()))
+        for source in self._sources:
+            if source is not None:
+                source.subscribe(self)
+        if camera is not None:
+            camera.want_key()
+
+    def take(self, frame: Frame) -> None:
+        """A frame came. Never waits."""
+        if frame.codec.is_video:
+            self.take_video(frame)
+        else:
+            self.take_audio(frame)
+
+    def take_video(self, frame: Frame) -> None:
+        if frame.codec is not Codec.VP8:
+            if not self._has_warned:
+                self._has_warned = True
+                self._failed(
+                    "This presenter's browser sends H.264, which a WebM file cannot hold: only sound is recorded."
+                )
+        elif frame.is_key or not self._needs_key:
+            self._needs_key = not self._hand_over(frame)
+
+    def take_audio(self, frame: Frame) -> None:
+        self._hand_over(frame)
+
+    async def close(self) -> None:
+        """The file is complete when this returns."""
+        self.follow(None, None)
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self, frame: Frame) -> bool:
+        if self._closed or self.problem is not None or self._handed_over - self._written > MOST_WAITING:
+            return False
+        self._handed_over += len(frame.data)
+        self._queue.put((frame, self._now()))
+        return True
+
+    def _now(self) -> float:
+        return self._clock() - self._began
+
+    def _fail(self, sentence: str) -> None:
+        if self.problem is None:
+            self.problem = sentence
+            log.warning("%s", sentence)
+            self._failed(sentence)
+
+    # --- in the thread ------------------------------------------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        times, writer = FileTime(), _Writer(self._file)
+        problem: Exception | None = None
+        works: list[Callable[[], None]] = [lambda: self._write_until_the_end(times, writer), writer.close]
+        for work in works:
+            try:
+                work()
+            except (OSError, ValueError, av.FFmpegError) as error:
+                problem = problem or error
+        self._file.close()
+        if problem is not None:
+            sentence = f"The recording ended: {_reason(problem)} What came before is in {self.path.name}."
+            with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to be told
+                self._loop.call_soon_threadsafe(self._fail, sentence)
+
+    def _write_until_the_end(self, times: FileTime, writer: _Writer) -> None:
+        while True:
+            try:
+                item = self._queue.get(timeout=LOOK_EVERY)
+            except queue.Empty:
+                writer.write(times.ready(self._now()))
+                continue
+            if item is None:
+                writer.write(times.rest())
+                return
+            frame, now = item
+            if frame is None:
+                times.follow()
+            else:
+                times.take(frame, now)
+                self._written += len(frame.data)
+            if self._queue.empty():
+                writer.write(times.ready(self._now()))
+
+
+class _Writer:
+    """Frames that have their times, into a file."""
+
+    def __init__(self, file: RawIOBase) -> None:
+        self._file = file
+        self._container: av.container.OutputContainer | None = None
+        self._streams: dict[bool, av.stream.Stream] = {}
+
+    def write(self, frames: list[Placed]) -> None:
+        for placed in frames:
+            if self._container is None:
+                self._open(next((each.frame for each in frames if each.frame.codec.is_video), None))
+            assert self._container is not None
+            is_video = placed.frame.codec.is_video
+            packet = av.Packet(placed.frame.data)
+            packet.stream = self._streams[is_video]
+            packet.time_base = Fraction(1, 1000)
+            packet.pts = packet.dts = round((placed.time - (0 if is_video else OPUS_LOOKAHEAD)) * 1000)
+            packet.is_keyframe = placed.frame.is_key
+            self._container.mux_one(packet)
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+
+    def _open(self, first: Frame | None) -> None:
+        container = self._container = av.open(self._file, "w", format="webm", options=MUXER)
+        width, height = (vp8.dimensions(first.data) if first is not None else None) or USUAL_SIZE
+        video = container.add_mux_stream("vp8", width=width, height=height)
+        # The encoder is there only for what a file's header says of Opus.
+        audio = container.add_stream("libopus", rate=48_000, layout="stereo")
+        self._streams = {True: video, False: audio}
+        container.start_encoding()
+
+
+def _cannot_write(folder: Path, error: OSError) -> str:
+    return f"Recordings cannot be written to {folder}: {_reason(error)} Choose another folder with --record."
+
+
+def _reason(error: Exception) -> str:
+    match getattr(error, "errno", None):
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return "there is no room left on the disk."
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return "this program may not write there."
+        case errno.EEXIST | errno.ENOTDIR:
+            return "a file is in the way."
+        case _:
+            return f"{getattr(error, 'strerror', None) or error}."
