@@ -61,13 +61,14 @@ async def connected(
     before_offer: str = "",
     relay: WeatherRelay | None = None,
     on_key: Callable[[Line], None] = lambda line: None,
+    make_peer: Callable[[MediaEvents], Any] = lambda events: MediaPeer([], events, Privacy.OPEN),
 ) -> AsyncIterator[Connected]:
     """`before_offer`: the body of a function of `pc`, run before the page makes its offer. With a `relay` all packets
-    go through it."""
+    go through it. `make_peer` is for those that compare."""
     told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     events = MediaEvents()
-    both = Connected(page, MediaPeer([], events, Privacy.OPEN))
+    both = Connected(page, make_peer(events))
 
     def key_wanted(line: Line) -> None:
         both.keys_wanted.append(line)
