@@ -15,11 +15,12 @@ import pytest
 from slidewire.aio import compiled, datapath
 from slidewire.aio.compiled import CompiledPath
 from slidewire.aio.udp import segments
+from slidewire.rates import Rate
 from slidewire.stun.address import Address
 from slidewire.stun.attributes import Attribute
 from slidewire.stun.message import parse
 from slidewire.turn import attributes as t
-from slidewire.turn.limits import Limits, Rate
+from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy
 from tests.support.relay import CHANNEL, End, Relay, TcpTurnClient, TurnClient, listen_tcp, relaying
 

@@ -13,8 +13,9 @@ import pytest
 from slidewire.aio import compiled
 from slidewire.aio.clock import monotonic
 from slidewire.aio.compiled import CompiledPath
+from slidewire.rates import Rate
 from slidewire.turn import attributes as t
-from slidewire.turn.limits import Limits, Rate
+from slidewire.turn.limits import Limits
 from tests.support.relay import End, Relay, TurnClient, relaying
 
 COUNT = 10_000

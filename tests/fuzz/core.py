@@ -18,13 +18,14 @@ import random
 from collections import Counter
 from typing import Any, Final
 
+from slidewire.rates import Rate
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.effects import FiveTuple, Transport
-from slidewire.turn.limits import Limits, Rate, prefix_of
+from slidewire.turn.limits import Limits, prefix_of
 from slidewire.turn.policy import PeerPolicy, networks
 from slidewire.turn.streams import NotTurn, Stream
 from tests.fuzz import mutation

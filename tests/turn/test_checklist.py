@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from slidewire.rates import Rate
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV6, Address
 from slidewire.stun.message import BINDING, HEADER_BYTES, Builder, Class, parse
@@ -21,7 +22,7 @@ from slidewire.turn.attributes import Method
 from slidewire.turn.authentication import Nonces
 from slidewire.turn.credentials import Credentials, mint, user_of
 from slidewire.turn.effects import FiveTuple, Transport
-from slidewire.turn.limits import Limits, Rate
+from slidewire.turn.limits import Limits
 from slidewire.turn.policy import SPECIAL, PeerPolicy, networks
 from tests.stun import test_vectors as vectors
 from tests.turn.stage import PEER, RELAY_HOST, SECRET, SERVER, WALL, Client, Stage, held

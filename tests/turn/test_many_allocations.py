@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from slidewire.rates import Rate
 from slidewire.stun.message import Class
 from slidewire.turn import attributes as t
-from slidewire.turn.limits import Limits, Rate
+from slidewire.turn.limits import Limits
 from tests.turn.stage import PEER, Stage, held
 
 COUNT = 10_000

@@ -185,8 +185,9 @@ def _explained(data_path: str) -> str:
 
 
 def _settings(options: dict[str, Any], allow: Any) -> Any:
+    from slidewire.rates import Rate
     from slidewire.server.turn import TurnSettings, state_folder
-    from slidewire.turn.limits import UNLIMITED, Limits, Rate
+    from slidewire.turn.limits import UNLIMITED, Limits
 
     per_second = options["bandwidth"] * 125_000
     limits = replace(Limits(), bandwidth=Rate(per_second, per_second)) if per_second else UNLIMITED

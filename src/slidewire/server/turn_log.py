@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from slidewire.aio import clock
+from slidewire.rates import Rate
 from slidewire.turn.effects import Report
-from slidewire.turn.limits import Rate
 
 LINES: Final = Rate(50, 500)
 """Whoever has a login can make us write; the rest is counted."""

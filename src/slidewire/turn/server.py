@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
-from slidewire.rates import Bucket
+from slidewire.rates import Bucket, Sieve
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
 from slidewire.stun.message import BINDING, Builder, Class, Message, packed, parse
@@ -54,7 +54,7 @@ from slidewire.turn.effects import (
     SocketAddress,
     Transport,
 )
-from slidewire.turn.limits import Limits, Sieve, prefix_of
+from slidewire.turn.limits import Limits, prefix_of
 from slidewire.turn.policy import PeerPolicy, tunnelled
 from slidewire.turn.requests import (
     METHODS,
