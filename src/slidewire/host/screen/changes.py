@@ -93,7 +93,9 @@ class Pace:
 
     def looked(self, now: float, share: float) -> None:
         """At the picture, of which that share had changed."""
-        self._looked = now
+        # Keep the beat when this look was a little late; begin a new one when it was later than that.
+        due = self.due()
+        self._looked = due if now < due + self.interval / 2 else now
         if share:
             moves = now - self._changed <= MOVES_FOR
             self._share = 0.7 * self._share + 0.3 * share if moves else share
@@ -108,7 +110,8 @@ class Cadence:
     """When one encoder has something to do. A frame that is due is one of the newest picture: none ever waits."""
 
     def __init__(self, fastest: float, rate: float) -> None:
-        self._interval = 1 / fastest
+        # Looks have the same beat, or half of it, and are not quite even: do not make one wait for the next.
+        self._interval = 0.9 / fastest
         self.rate = rate
         """Bits a second."""
         self._encoded = -math.inf
