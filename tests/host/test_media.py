@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from slidewire.aio.clock import monotonic
@@ -30,6 +34,8 @@ GUEST_PAGE = [Line.GUEST, Line.GUEST_SOUND]
 LOCAL = "candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host"
 PUBLIC = "candidate:2 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 50000"
 RELAY = "candidate:3 1 udp 16777215 203.0.113.1 50001 typ relay raddr 198.51.100.7 rport 50000"
+KEY = b"\x10\x02\x00\x9d\x01\x2a" + struct.pack("<HH", 640, 360) + bytes(100)
+"""The beginning of a VP8 key frame."""
 SDP = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + "".join(f"a={text}\r\n" for text in (LOCAL, PUBLIC, RELAY))
 
 
@@ -551,6 +557,62 @@ async def test_it_may_be_shared_from_the_start() -> None:
     assert ada.media["screen"] and show.shared == ["2"]
     await show.server.close()
     assert show.screens[0].stopped
+
+
+# The recording
+
+
+async def recorded(path: Path) -> dict[str, int]:
+    """How many packets of each kind are in the file."""
+    with av.open(path) as container:
+        return dict(Counter(packet.stream.type for packet in container.demux() if packet.size))
+
+
+async def test_who_is_on_air_is_recorded_and_told(tmp_path: Path) -> None:
+    show = Show()
+    await show.begin(show.options(record=tmp_path / "videos"))
+    ada, bob, boss = await show.presenter(), await show.presenter(), await show.operator()
+    a, b = await ada.connect(PRESENTER, camera=True, microphone=True), await bob.connect(PRESENTER, camera=True)
+    await ada.until(lambda: ada.media["on_air"] and ada.media["recording"])
+    assert not bob.media["recording"] and boss.state["room"]["media"]["recording"]
+    for number in range(10):
+        for peer in (a, b):
+            peer.events.frame(Line.CAMERA, replace(picture(number), data=KEY))
+            peer.events.frame(Line.MICROPHONE, sound(number))
+    assert (await boss.command("record", on=False))["ok"]
+    await ada.until(lambda: not ada.media["recording"])
+    a.events.frame(Line.CAMERA, replace(picture(10), data=KEY))
+    assert (await boss.command("record", on=True))["ok"]
+    await ada.until(lambda: ada.media["recording"])
+    await boss.command("mute", session=ada.guest.id, muted=True)
+    await ada.until(lambda: not ada.media["recording"])
+    await show.server.close()
+    first, second = sorted((tmp_path / "videos").iterdir(), key=lambda path: len(path.name))
+    kinds = await recorded(first)
+    assert 0 < kinds["video"] <= 10 and 0 < kinds["audio"] <= 10, "one presenter's"
+    assert second.stat().st_size == 0
+    assert [event for event, _ in show.audit if "recording" in event] == ["recording_ended", "recording_began"]
+
+
+async def test_where_no_folder_was_given_nothing_is_recorded_and_it_is_said_how(show: Show) -> None:
+    boss = await show.operator()
+    error = (await boss.command("record", on=True))["error"]
+    assert error["code"] == "no_folder" and "--record" in error["message"]
+    assert not boss.state["room"]["media"]["recording"]
+
+
+async def test_a_recording_that_cannot_go_on_is_said_and_over(tmp_path: Path) -> None:
+    show = Show()
+    await show.begin(show.options(record=tmp_path))
+    boss = await show.operator()
+    recorder = show.agent.media._recorder
+    assert recorder is not None
+    recorder._fail("There is no room left.")
+    await boss.until(lambda: boss.state["room"]["media"]["problem"] == "There is no room left.")
+    assert not boss.state["room"]["media"]["recording"]
+    assert (await boss.command("record", on=True))["ok"]
+    await boss.until(lambda: boss.state["room"]["media"]["recording"] and not boss.state["room"]["media"]["problem"])
+    await show.server.close()
 
 
 # Clicks first

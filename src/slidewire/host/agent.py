@@ -132,7 +132,7 @@ class HostAgent:
         stage.laser_moved = self._laser_moved
 
     async def start(self) -> None:
-        """Open the deck. Raises `DeckError` or `SharingError`."""
+        """Open the deck. Raises `DeckError`, `SharingError` or `RecordingError`."""
         await self.stage.open()
         await self.media.start()
         self._housekeeper = asyncio.create_task(self._keep_house(), name="housekeeping")

@@ -1,7 +1,7 @@
 """When the media of one guest have to give way, judged by what its clicks feel.
 
-Clicks go first. A queue that media fill is felt by the PINGs of the control session before anything is lost. When two of
-them in a row take longer than the best of the last half minute, or two in a row stay unanswered, the media's rate is
+Clicks go first. A queue that media fill is felt by the PINGs of the control session before anything is lost. When two
+of them in a row take longer than the best of the last half minute, or two in a row stay unanswered, the media's rate is
 halved; how it grows again is the business of the media's own congestion control. One PING that is late or lost means
 nothing: on a wireless network that is the weather, and less video would not mend it.
 """

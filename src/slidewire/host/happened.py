@@ -97,6 +97,10 @@ def media_from_the_start(audit: Audit, event: str) -> None:
     audit(event, who="the host")
 
 
+def recording_failed(audit: Audit) -> None:
+    audit("recording_ended", who="the host", reason="failed")
+
+
 def _event(name: str, asked: Mapping[str, Any]) -> str:
     if name in _SWITCHES:
         field, on, off = _SWITCHES[name]

@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -32,6 +33,7 @@ from slidewire.host.guest import Guest
 from slidewire.host.guestmedia import Connection, MakePeer, may_send, permitted_lines, read_lines
 from slidewire.host.onair import Clock, Talk
 from slidewire.host.operators import CommandError
+from slidewire.host.recorder import Recorder, RecordingError, new_file
 from slidewire.host.sharing import WHOLE, OpenScreen, Sharing, View, open_screen
 from slidewire.rates import Bucket, Rate
 from slidewire.rtc.engine import IceServer, PeerError
@@ -46,15 +48,6 @@ CONNECTIONS: Final = 64
 OFF: Final = "This host was started with --no-media."
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at how clicks fare beside media."""
-
-
-class Recording(Protocol):
-    """One file, which a presenter is recorded into."""
-
-    def follow(self, camera: Source | None, microphone: Source | None) -> None:
-        """From now on what comes from these."""
-
-    async def close(self) -> None: ...
 
 
 class Around(Protocol):
@@ -112,7 +105,8 @@ class Media:
         self._clock = clock
         self._pages: dict[int, _Page] = {}
         self._sharing = Sharing(options.open_screen if options else open_screen, self._sharing_changed)
-        self._is_recording = options is not None and options.record is not None
+        self._recorder: Recorder | None = None
+        self._recording_since = 0.0
         self._on_air: int | None = None
         self._talk = Talk()
         self._problem: str | None = None
@@ -125,7 +119,10 @@ class Media:
         }
 
     async def start(self) -> None:
-        """Share and record what shall be from the start. Raises `SharingError`."""
+        """Share and record what shall be from the start. Raises `SharingError` or `RecordingError`."""
+        if self._options is not None and self._options.record is not None:
+            self._begin_recording(self._options.record)
+            happened.media_from_the_start(self._around.audit, "recording_began")
         if self._options is not None and self._options.share is not None:
             await self._sharing.begin(self._options.share)
             happened.media_from_the_start(self._around.audit, "screen_shared")
@@ -135,6 +132,7 @@ class Media:
             self._looking.cancel()
         for page in list(self._pages.values()):
             self.gone(page.guest)
+        self._end_recording()
         await self._sharing.close()
         await self._working.finish()
 
@@ -150,14 +148,15 @@ class Media:
             "camera": is_on and Line.CAMERA in lines,
             "microphone": is_on and Line.MICROPHONE in lines,
             "on_air": is_on_air,
-            "recording": is_on_air and self._is_recording,
+            "recording": is_on_air and self._recorder is not None,
         }
 
     def describe_room(self) -> dict[str, Any]:
         """… and what operators are told besides."""
         return {
             "screen": self._sharing.screen is not None,
-            "recording": self._is_recording,
+            "recording": self._recorder is not None,
+            "recorded": None if self._recorder is None else round(self._clock() - self._recording_since),
             "can_share": self._options is not None and has_desktop(),
             "problem": OFF if self._options is None else self._sharing.problem or self._problem,
         }
@@ -349,6 +348,9 @@ class Media:
             for line, outlet in connection.outlets.items():
                 outlet.feed(self._source(line, page))
             self._rate_screen(page)
+        if self._recorder is not None:
+            on_air = self._on_air
+            self._recorder.follow(self._feed(on_air, Line.CAMERA), self._feed(on_air, Line.MICROPHONE))
 
     def _source(self, line: Line, page: _Page) -> Source | None:
         match line:
@@ -444,15 +446,42 @@ class Media:
     def _record(self, command: dict[str, Any]) -> dict[str, Any]:
         if self._options is None:
             raise CommandError("media_off", OFF)
-        if self._options.record is None:
-            raise CommandError(
-                "no_folder", "There is no folder for recordings. Start the host again with --record FOLDER."
-            )
-        self._is_recording = command.get("on") is not False
+        folder = self._options.record
+        if folder is None:
+            text = "There is no folder for recordings. Start the host again with --record FOLDER."
+            raise CommandError("no_folder", text)
         self._problem = None
-        self._around.media_changed()
-        self._route()
+        if command.get("on") is False:
+            self._end_recording()
+        elif self._recorder is None:
+            try:
+                self._begin_recording(folder)
+            except RecordingError as error:
+                raise CommandError("recording_failed", str(error)) from None
         return {}
+
+    # The recording
+
+    def _begin_recording(self, folder: Path) -> None:
+        """Raises `RecordingError`."""
+        self._recorder = Recorder(new_file(folder, datetime.now()), self._recorder_says)  # noqa: DTZ005  a person's time
+        self._recording_since = self._clock()
+        self._route()
+        self._around.media_changed()
+
+    def _end_recording(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            self._working.start(recorder.close())
+            self._around.media_changed()
+
+    def _recorder_says(self, sentence: str) -> None:
+        """It cannot go on, or not with everything."""
+        self._problem = sentence
+        if self._recorder is not None and self._recorder.problem is not None:
+            self._end_recording()
+            happened.recording_failed(self._around.audit)
+        self._around.media_changed()
 
     @staticmethod
     def _rate_screen(page: _Page) -> None:

@@ -27,6 +27,7 @@ from slidewire.host.agent import HostAgent
 from slidewire.host.decks.driver import Deck
 from slidewire.host.links import Room, RoomBook
 from slidewire.host.media import MediaOptions
+from slidewire.host.recorder import RecordingError
 from slidewire.host.sharing import SharingError
 from slidewire.host.stage import Overlay, Stage
 from slidewire.rtc.engine import Engine
@@ -155,7 +156,7 @@ class HostProgram:
         """Open the deck and the room. Raises `DeckError` or `HostError`."""
         try:
             await self._agent.start()
-        except SharingError as error:
+        except (RecordingError, SharingError) as error:
             await self._agent.close()
             raise HostError(str(error)) from None
         await self._socket.start()
