@@ -20,9 +20,9 @@ from typing import Any, Final
 
 from slidewire.aio.datapath import BUDGET, Clients, NoSuchPath, Owner
 from slidewire.aio.udp import SocketAddress, UdpSocket, segments
+from slidewire.rates import Rate
 from slidewire.turn.allocation import Allocation, Channel, Meter, Ports
 from slidewire.turn.effects import Transport
-from slidewire.turn.limits import Rate
 from slidewire.turn.server import TurnServer
 
 SOURCE: Final = Path(__file__).with_name("_relay.c")

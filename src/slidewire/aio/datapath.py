@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from slidewire.aio.udp import SocketAddress, UdpSocket
+from slidewire.rates import Rate
 from slidewire.turn.allocation import Allocation, Meter
-from slidewire.turn.limits import Rate
 from slidewire.turn.server import TurnServer
 
 VARIABLE: Final = "SLIDEWIRE_DATA_PATH"

@@ -17,9 +17,9 @@ from typing import Final
 
 from slidewire.aio.datapath import Clients, Owner
 from slidewire.aio.udp import SEGMENTED_BYTES, SocketAddress, UdpSocket, segments
+from slidewire.rates import Rate
 from slidewire.turn.allocation import Allocation, Meter, PlainMeter
 from slidewire.turn.effects import Transport
-from slidewire.turn.limits import Rate
 from slidewire.turn.server import TurnServer
 
 SLOTS: Final = 64
