@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import xcffib
@@ -223,6 +223,34 @@ def test_what_cannot_be_shared_is_said_with_what_to_do(display: str, monkeypatch
         open_screen("some window", ":4711")
     with pytest.raises(ScreenError, match=r"no window has “no such” in its title"):
         open_screen("no such", display)
+
+
+class _Library:
+    """In place of mss, for systems that are not here."""
+
+    monitors: ClassVar = [{"width": 640, "height": 480}, {"width": 640, "height": 480, "output": "XWAYLAND0"}]
+    closed = 0
+
+    def __init__(self, **_: object) -> None: ...
+
+    def close(self) -> None:
+        type(self).closed += 1
+
+
+def test_an_x_server_inside_a_wayland_session_is_not_taken_for_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mss.MSS", _Library)
+    with pytest.raises(ScreenError, match=r"Wayland.*looks black.*log in with an Xorg"):
+        open_screen("screen", ":0")
+    assert _Library.closed == 1
+
+
+def test_a_system_that_no_longer_has_what_the_library_calls_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(**_: object) -> None:
+        raise AttributeError("symbol not found")
+
+    monkeypatch.setattr("mss.MSS", missing)
+    with pytest.raises(ScreenError, match=r"cannot be opened \(symbol not found\)"):
+        list_screens(":0")
 
 
 @pytest.mark.parametrize("choice", ["screen", "slides"])

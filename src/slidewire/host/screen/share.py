@@ -16,7 +16,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from av import VideoFrame
@@ -97,7 +97,7 @@ class Numbers:
     frames: int = 0
     keys: int = 0
     bytes: int = 0
-    encoders: int = field(default=0)
+    encoders: int = 0
     """Those at work now."""
 
 
