@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import xcffib.xproto as xproto
 from PIL import Image
 from playwright.async_api import Browser, CDPSession, Page, expect
 
@@ -17,6 +18,7 @@ from tests.support import browser, decks
 from tests.support.browser import (
     LAPTOP,
     MEDIA,
+    PHONE,
     SCREEN,
     Visitors,
     barriers,
@@ -25,13 +27,17 @@ from tests.support.browser import (
     note_receipts,
     noted_receipts,
     picture,
+    says,
+    tap,
     until,
 )
 from tests.support.programs import Programs
+from tests.support.xserver import XClient, x_client, x_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -80,9 +86,7 @@ async def hears(page: Page, test_id: str) -> None:
 
 
 async def test_a_camera_on_air_and_clicks_beside_it(slidewire: Programs, crew: Visitors) -> None:
-    host = await slidewire.start(
-        "up", str(decks.numbered_pdf(40)), "--listen", "127.0.0.1", "--port", "0", environment=NO_DISPLAY
-    )
+    host = await slidewire.start("up", str(decks.numbered_pdf(40)), *LOOPBACK, environment=NO_DISPLAY)
     ready = await host.ready()
     stage = await crew.open(ready["guest_link"], SCREEN)
     ada = await sends_camera(crew, ready)
@@ -134,9 +138,7 @@ async def _has_light(devtools: CDPSession) -> bool:
 
 async def test_a_browser_that_keeps_the_sound_off(slidewire: Programs, crew: Visitors) -> None:
     """OBS and vMix play what they are given; a browser wants a click first, and is told so in one line."""
-    host = await slidewire.start(
-        "up", str(decks.numbered_pdf(5)), "--listen", "127.0.0.1", "--port", "0", environment=NO_DISPLAY
-    )
+    host = await slidewire.start("up", str(decks.numbered_pdf(5)), *LOOPBACK, environment=NO_DISPLAY)
     ready = await host.ready()
     await sends_camera(crew, ready)
     address, _, secret = ready["guest_link"].partition("#")
@@ -158,3 +160,71 @@ async def test_a_browser_that_keeps_the_sound_off(slidewire: Programs, crew: Vis
         await expect(line).to_be_hidden()
         assert not await stage.get_by_test_id("guest").evaluate("video => video.muted")
         await hears(stage, "guest")
+
+
+class Wall:
+    """A window over the whole screen, in one colour."""
+
+    def __init__(self, client: XClient) -> None:
+        self._client = client
+        self._window = int(client.connection.generate_id())
+        width, height = client.screen.width_in_pixels, client.screen.height_in_pixels
+        place = (client.root, 0, 0, width, height, 0, xproto.WindowClass.InputOutput, 0)
+        unmanaged = (xproto.CW.OverrideRedirect, [1])
+        client.core.CreateWindow(0, self._window, *place, *unmanaged)
+        client.core.MapWindow(self._window)
+
+    def paint(self, colour: int) -> None:
+        self._client.core.ChangeWindowAttributes(self._window, xproto.CW.BackPixel, [colour])
+        self._client.core.ClearArea(False, self._window, 0, 0, 0, 0)
+        self._client.sync()
+
+
+async def _is_seen(page: Page, colour: int) -> bool:
+    """Where the slide is, beside the pointer in its middle."""
+    box = await page.get_by_test_id("laser-pad").bounding_box()
+    assert box is not None
+    scale = PHONE["device_scale_factor"]
+    at = int((box["x"] + box["width"] / 4) * scale), int((box["y"] + box["height"] / 2) * scale)
+    seen = (await picture(page)).getpixel(at)
+    wanted = colour.to_bytes(3, "big")
+    return isinstance(seen, tuple) and all(abs(a - b) < 40 for a, b in zip(seen, wanted, strict=True))
+
+
+@pytest.mark.desktop
+async def test_the_screen_live_in_place_of_the_slide(slidewire: Programs, crew: Visitors) -> None:
+    orange, blue = 0xE06000, 0x2040E0
+    with x_server(window_manager=False) as display, x_client(display) as client:
+        wall = Wall(client)
+        wall.paint(orange)
+        desktop = {"DISPLAY": display, "WAYLAND_DISPLAY": ""}
+        deck = str(decks.numbered_pdf(40))
+        host = await slidewire.start("up", deck, "--driver", "web", *LOOPBACK, environment=desktop)
+        ready = await host.ready()
+        operator = await connected(await crew.open(ready["operator_link"], LAPTOP))
+        page = await connected(await crew.open(ready["presenter_link"]))
+        await expect(page.get_by_test_id("live")).to_be_hidden()
+        await operator.get_by_test_id("share").click()
+        await page.get_by_test_id("live").click()
+        live = page.get_by_test_id("live-picture")
+        await expect(live).to_be_visible()
+        await until(lambda: _is_seen(page, orange), "the screen, live")
+        await picture(page, "media-live")
+        assert await barriers(page) == []
+
+        client.core.GrabServer()  # nobody else gets a picture of it from here on
+        client.sync()
+        await expect(page.get_by_text("No live picture at the moment")).to_be_visible()
+        await expect(live).to_be_hidden()
+        await tap(page, "next")
+        await says(page, "1 → 2")
+        await picture(page, "media-live-stalled")
+        wall.paint(blue)
+        client.core.UngrabServer()
+        client.sync()
+        await expect(live).to_be_visible()
+        await until(lambda: _is_seen(page, blue), "the screen again, as it is now")
+
+        await operator.get_by_test_id("share").click()
+        await expect(live).to_be_hidden()
+        await expect(page.get_by_test_id("live")).to_be_hidden()

@@ -41,8 +41,7 @@ function received(track: MediaStreamTrack): void {
 }
 
 async function look(): Promise<void> {
-  const { frames } = (await media?.counts('guest')) ?? { frames: 0 }
-  onAir.counted(performance.now(), frames)
+  onAir.counted(performance.now(), (await media?.frames('guest')) ?? 0)
   show()
 }
 

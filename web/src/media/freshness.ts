@@ -1,41 +1,28 @@
-/* Whether the live picture of the screen is one, or a still that has become a lie. A screen on which nothing moves sends
- * nothing, so that silence alone means nothing. It has stalled when
- *
- * - packets come and no picture is made of them, or
- * - the slides have moved and the picture has not.
+/* Whether a picture that is shown is one of now. Hosts send a frame every second even of a screen on which nothing moves,
+ * and cameras many more: a moment without one is loss, some seconds are a still that has become a lie.
  *
  * Sans-I/O: `now` is in milliseconds. */
 
-const WITHOUT_A_FRAME = 3000
-/** A slide may change nothing that is seen, but mostly it does. */
-const BEHIND_THE_SLIDES = 3000
+const STILL_FOR = 4000
 
 export class Freshness {
   #frames = 0
-  #packets = 0
-  /** The first packets after the last frame came then. */
-  #hungrySince: number | null = null
-  #movedAt: number | null = null
+  #frameAt = -Infinity
+  #deafUntil = -Infinity
 
-  /** What was received so far. */
-  counted(now: number, packets: number, frames: number): void {
-    if (frames !== this.#frames) {
-      this.#hungrySince = null
-      this.#movedAt = null
-    } else if (packets > this.#packets) {
-      this.#hungrySince ??= now
-    }
+  /** How many frames there were so far. A new connection counts from the beginning. */
+  counted(now: number, frames: number): void {
+    if (frames > 0 && frames !== this.#frames && now >= this.#deafUntil) this.#frameAt = now
     this.#frames = frames
-    this.#packets = packets
   }
 
-  /** The slides did. */
-  moved(now: number): void {
-    this.#movedAt ??= now
+  /** It is over. Frames that are on their way still are not counted for so long. */
+  cut(now: number, deaf: number): void {
+    this.#frameAt = -Infinity
+    this.#deafUntil = now + deaf
   }
 
   isFresh(now: number): boolean {
-    const overdue = (since: number | null, patience: number): boolean => since !== null && now - since > patience
-    return this.#frames > 0 && !overdue(this.#hungrySince, WITHOUT_A_FRAME) && !overdue(this.#movedAt, BEHIND_THE_SLIDES)
+    return now - this.#frameAt < STILL_FOR
   }
 }

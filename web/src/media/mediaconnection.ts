@@ -134,8 +134,9 @@ export class MediaConnection {
     this.#tell()
   }
 
-  async counts(line: Line): Promise<{ packets: number; frames: number }> {
-    return (await this.#peer?.counts(line)) ?? { packets: 0, frames: 0 }
+  /** Frames decoded so far of what is received on a line. */
+  async frames(line: Line): Promise<number> {
+    return (await this.#peer?.frames(line)) ?? 0
   }
 
   #begin(): void {

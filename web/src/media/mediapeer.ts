@@ -41,16 +41,10 @@ export class MediaPeer extends Negotiation {
     this.#turn = this.#turn.then(() => sendTrack(sender, track)).catch(() => undefined) // closed meanwhile
   }
 
-  /** Packets and frames received so far on a line. */
-  async counts(line: Line): Promise<{ packets: number; frames: number }> {
-    const counts = { packets: 0, frames: 0 }
+  async frames(line: Line): Promise<number> {
     const reports = await this.#transceivers.get(line)?.receiver.getStats().catch(() => null)
-    for (const report of (reports as unknown as Map<string, { [field: string]: unknown }> | null)?.values() ?? []) {
-      if (report['type'] !== 'inbound-rtp') continue
-      counts.packets += Number(report['packetsReceived'] ?? 0)
-      counts.frames += Number(report['framesDecoded'] ?? 0)
-    }
-    return counts
+    const all = [...((reports as unknown as Map<string, { [field: string]: unknown }> | null)?.values() ?? [])]
+    return Number(all.find(({ type }) => type === 'inbound-rtp')?.['framesDecoded'] ?? 0)
   }
 
   protected override signal(message: Said): void {

@@ -17,7 +17,6 @@ export class ScreenView {
   readonly #words = element('p', 'live-words')
   #freshness = new Freshness()
   #timer: ReturnType<typeof setInterval> | undefined
-  #deck = ''
 
   constructor(
     pad: HTMLElement,
@@ -58,15 +57,8 @@ export class ScreenView {
     void this.#video.play().catch(() => undefined)
   }
 
-  /** The audience sees this now: when it changes, the live picture has to. */
-  deckShows(deck: string): void {
-    if (this.#deck && this.#deck !== deck) this.#freshness.moved(performance.now())
-    this.#deck = deck
-  }
-
   async #look(): Promise<void> {
-    const { packets, frames } = await this.media.counts('screen')
-    this.#freshness.counted(performance.now(), packets, frames)
+    this.#freshness.counted(performance.now(), await this.media.frames('screen'))
     this.#show()
   }
 

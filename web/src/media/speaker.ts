@@ -154,7 +154,7 @@ export class Speaker {
 
   /** Everything follows from what is switched on, what devices there are, and what the host allows. */
   #sync(): void {
-    const { media, deck } = this.app()
+    const { media } = this.app()
     if (this.devices.microphone.track === null) this.#muted = false
     for (const kind of KINDS) {
       if (!media[kind]) {
@@ -169,7 +169,6 @@ export class Speaker {
     const sends = KINDS.some((kind) => this.#on[kind] && (this.devices[kind].track || this.devices[kind].awaited || this.devices[kind].asking))
     if (sends || this.#muted || this.screen.wanted) this.#media.open()
     else this.#media.close()
-    this.screen.deckShows(JSON.stringify([deck.slide, deck.build, deck.blank]))
     this.#hearing()
     this.#mute.hidden = !this.devices.microphone.track || !(this.#on.microphone || this.#muted)
     this.#mute.textContent = this.#muted ? 'Unmute' : 'Mute'
