@@ -17,17 +17,17 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from slidewire.fec import flexfec, policy, red
 from slidewire.rtc.media.frames import Codec, Frame, Line
 from slidewire.rtc.media.pacer import Kind, Packet
-from slidewire.rtc.media.sdp import MID, Format, Negotiated, Sources
-from slidewire.rtp import extensions, h264, rtcp, vp8
+from slidewire.rtc.media.sdp import Format, Negotiated, Sources
+from slidewire.rtc.media.stamp import SourceClock, Stamp
+from slidewire.rtp import h264, rtcp, vp8
 from slidewire.rtp import packet as rtp
-from slidewire.rtp.extensions import ABSOLUTE_SEND_TIME, TRANSPORT_WIDE
 
 LARGEST: Final = 1200
 """Bytes of an RTP packet of ours, repair packets' included."""
@@ -42,46 +42,17 @@ KEPT_PACKETS: Final = 2048
 AGAIN_SHARE: Final = 0.3
 AGAIN_AT_ONCE: Final = 50_000.0
 """Bytes of media that may be sent again for each that is sent, and at once: what a queue delays is asked for, too."""
+STANDSTILLS: Final = 0.5
+"""Packets a second that repair packets leave lost, from which on the page waits for retransmissions."""
+RETRANSMITTED_WITHIN: Final = 0.08
+"""Seconds beyond a round trip: until the page asks, and until its answer has left."""
+MOST_PATIENCE: Final = 0.4
+PATIENT_FOR: Final = 10.0
 KEY_EVERY: Final = 0.3
 """Seconds, at least, from one key frame that is asked of the source to the next."""
 LIMITS: Final = policy.Limits()
 _RED_FROM: Final = 0.01
 """Loss from which audio carries its last packets again."""
-
-
-class Stamp:
-    """The header extension of what we send, and what is written into it when a packet leaves."""
-
-    def __init__(self, ids: Mapping[str, int], mid: str) -> None:
-        elements = []
-        self._send_time = self._number = 0
-        at = 12 + 4
-        for uri, data in ((ABSOLUTE_SEND_TIME, bytes(3)), (TRANSPORT_WIDE, bytes(2)), (MID, mid.encode())):
-            if uri not in ids or not 1 <= len(data) <= 16:
-                continue
-            if uri == ABSOLUTE_SEND_TIME:
-                self._send_time = at + 1
-            elif uri == TRANSPORT_WIDE:
-                self._number = at + 1
-            elements.append(extensions.Element(ids[uri], data))
-            at += 1 + len(data)
-        self.extension = extensions.build(elements)
-        """With zeros where it will be stamped."""
-        profile, data = self.extension or (0, b"")
-        self.bytes = struct.pack("!HH", profile, len(data) // 4) + data if self.extension else b""
-
-    @property
-    def is_numbered(self) -> bool:
-        return self._number > 0
-
-    def leave(self, packet: bytes, number: int, now: float) -> bytes:
-        """`number`: transport-wide."""
-        leaving = bytearray(packet)
-        if self._send_time:
-            leaving[self._send_time : self._send_time + 3] = (int(now * (1 << 18)) & 0xFFFFFF).to_bytes(3, "big")
-        if self._number:
-            leaving[self._number : self._number + 2] = (number & 0xFFFF).to_bytes(2, "big")
-        return bytes(leaving)
 
 
 @dataclass(slots=True)
@@ -133,6 +104,9 @@ class Outgoing:
         self.stamp = Stamp(agreed.extensions, agreed.mid)
         self.plan = policy.NOTHING
         self._limits = LIMITS
+        self.patience = 0.0
+        """Seconds for which the page is to hold pictures back, at least."""
+        self._patient_at = -PATIENT_FOR
         self.counts = Counts()
         self.needs_key = agreed.line.is_video
         """What was sent so far cannot be gone on with."""
@@ -140,7 +114,7 @@ class Outgoing:
         self._local: Sources = agreed.local
         self._formats = {each.codec: each for each in agreed.formats}
         self._number, self._rtx_number, fec_number, offset = struct.unpack("!HHHI", entropy(10))
-        self._clock = _Clock(offset)
+        self._clock = SourceClock(offset)
         self._picture = offset & 0x7FFF
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._fec = flexfec.Sender(self._local.fec, agreed.flexfec, fec_number) if agreed.flexfec is not None else None
@@ -277,22 +251,43 @@ class Outgoing:
 
     # --- Protection ---
 
-    def adapt(self, network: policy.Network) -> None:
+    def adapt(self, network: policy.Network, now: float) -> None:
         """What is known of the way, from time to time."""
         self._network = network
-        if self._fec is not None and self._size.value is not None and self._interval.value is not None:
+        if self.line.is_video and self._size.value is not None and self._interval.value is not None:
             limits = LIMITS._replace(overhead=LIMITS.overhead / self._longer)
             frames = max(1.0, int(limits.delay / self._interval.value))
             packets = self._size.value / max(SMALL, min(LARGEST, self._size.value * frames / PER_BLOCK))
             stream = policy.Stream(max(1.0, packets), self._interval.value)
-            self.plan = policy.plan(network, stream, limits)
-            self._limits = limits
+            if self._fec is not None:
+                self.plan, self._limits = policy.plan(network, stream, limits), limits
+            self._adapt_patience(network, stream, now)
         if self._agreed.red is not None and not self.line.is_video:
             distance = 1 + (network.burst >= policy.SINGLE) + (network.burst >= 2 * policy.SINGLE)
             if network.loss < _RED_FROM:
                 self._redundancy = None
             elif self._redundancy is None:
                 self._redundancy = red.Sender(self._agreed.red, distance)
+
+    def _adapt_patience(self, network: policy.Network, stream: policy.Stream, now: float) -> None:
+        """Where repair packets leave so much lost that a picture would often stand still for a round trip, the page
+        holds pictures back for as long: then what is retransmitted is in time."""
+        left = network.loss
+        if self.plan.frames and network.burst < policy.SINGLE:
+            k = min(LIMITS.reach, max(1, round(self.plan.frames * stream.packets)))
+            left = policy.expected(k, int(self.plan.overhead * k), network.loss)
+        wanted = network.round_trip + RETRANSMITTED_WITHIN
+        if (
+            network.loss <= policy.QUIET
+            or left * stream.packets / stream.interval < STANDSTILLS
+            or wanted > MOST_PATIENCE
+        ):
+            wanted = 0.0
+        if wanted >= self.patience or now - self._patient_at > PATIENT_FOR:
+            if wanted != self.patience and self.stamp.can_wait:
+                self.patience = wanted
+                self.stamp.wait(wanted)
+            self._patient_at = now
 
     def get_timer(self) -> float | None:
         """When a block has waited long enough for its next frame."""
@@ -394,24 +389,5 @@ class Outgoing:
             "fec_sent": counts.repairs,
             "fec_bytes": counts.repair_bytes,
             "overhead": counts.repair_bytes / counts.bytes if counts.bytes else 0.0,
+            "patience": self.patience,
         }
-
-
-class _Clock:
-    """A source's timestamps as the stream's: from another place, 32 bits wide, never back when the source changes."""
-
-    FAR: Final = 2.0
-    """Seconds by which timestamps may differ from the time that passed, before it is another source."""
-
-    def __init__(self, offset: int) -> None:
-        self._offset = offset
-        self._last: tuple[int, float] | None = None
-
-    def timestamp(self, theirs: int, clock_rate: int, now: float) -> int:
-        if self._last is not None:
-            last, at = self._last
-            passed = (now - at) * clock_rate
-            if not last < theirs or abs(theirs - last - passed) > self.FAR * clock_rate:
-                self._offset += last + max(1, round(passed)) - theirs
-        self._last = (theirs, now)
-        return (theirs + self._offset) & 0xFFFFFFFF

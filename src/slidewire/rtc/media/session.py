@@ -119,6 +119,11 @@ class Session:
             self._effects.append(KeyWanted(line))
         self._go_on(now)
 
+    @property
+    def queue(self) -> float | None:
+        """Seconds that our packets wait in queues on the way; None while no feedback says so."""
+        return self._congestion.queue if self._congestion.is_measured else None
+
     def give_way(self, now: float) -> None:
         """Something more important is in need: half the rate, until it grows again."""
         if now - self._gave_way >= GIVES_WAY_EVERY:
@@ -213,7 +218,7 @@ class Session:
         share = 1.0
         for outgoing in self._outgoing.values():
             if congestion.is_measured:
-                outgoing.adapt(congestion.network)
+                outgoing.adapt(congestion.network, now)
             if outgoing.line.is_video:
                 size = outgoing.payload_limit
                 share = min(share, size / (size + OUTSIDE + 30) / (1 + outgoing.overhead))
