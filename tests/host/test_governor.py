@@ -8,12 +8,19 @@ class Clicks:
         self.governor = Governor()
         self.now = 1000.0
 
-    def feel(self, seconds: float, round_trip: float | None, path: str = "direct/1", unanswered: int = 0) -> int:
+    def feel(
+        self,
+        seconds: float,
+        round_trip: float | None,
+        path: str = "direct/1",
+        unanswered: int = 0,
+        queue: float | None = None,
+    ) -> int:
         """How often media had to give way."""
         times = 0
         for _ in range(round(seconds * 4)):
             heard_at = None if round_trip is None else self.now
-            times += self.governor.must_give_way(path, round_trip, heard_at, unanswered, self.now)
+            times += self.governor.must_give_way(path, round_trip, heard_at, unanswered, queue, self.now)
             self.now += 0.25
         return times
 
@@ -27,6 +34,14 @@ def test_they_do_when_the_round_trip_rises_over_its_best() -> None:
     clicks.feel(5, 0.020)
     assert clicks.feel(0.5, 0.049) == 0, "29 ms are nothing yet"
     assert clicks.feel(0.5, 0.051) == 1
+
+
+def test_they_need_not_where_their_own_packets_find_no_queue() -> None:
+    """Then a computer is busy, and less video is no help."""
+    clicks = Clicks()
+    clicks.feel(5, 0.020, queue=0.001)
+    assert clicks.feel(10, 0.200, queue=0.010) == clicks.feel(2, None, unanswered=3, queue=0.010) == 0
+    assert clicks.feel(1, 0.200, queue=0.013) == 2
 
 
 def test_on_a_long_way_half_as_much_again_is_too_much() -> None:
@@ -53,8 +68,8 @@ def test_not_again_before_that_could_be_felt() -> None:
 def test_what_was_measured_once_counts_once() -> None:
     governor = Governor()
     for heard_at, round_trip in ((1.0, 0.020), (1.5, 0.100)):
-        assert not governor.must_give_way("direct/1", round_trip, heard_at, 0, heard_at)
-    gave = [governor.must_give_way("direct/1", 0.100, 2.0, 0, 2.0 + tenth / 10) for tenth in range(30)]
+        assert not governor.must_give_way("direct/1", round_trip, heard_at, 0, None, heard_at)
+    gave = [governor.must_give_way("direct/1", 0.100, 2.0, 0, None, 2.0 + tenth / 10) for tenth in range(30)]
     assert gave == [True] + 29 * [False]
 
 

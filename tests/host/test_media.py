@@ -51,6 +51,7 @@ class Peer:
     """A media connection that is open as soon as it has answered."""
 
     rate = 2_000_000.0
+    queue: float | None = 0.030
 
     def __init__(self, servers: Sequence[IceServer], events: MediaEvents, privacy: Privacy) -> None:
         self.servers, self.events, self.privacy = servers, events, privacy

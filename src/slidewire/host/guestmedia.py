@@ -51,6 +51,10 @@ class MediaPeer(Protocol):
     def rate(self) -> float:
         """Bits per second for all frames to the page."""
 
+    @property
+    def queue(self) -> float | None:
+        """Seconds that they wait in queues on the way; None: nobody says."""
+
     async def answer(self, sdp: str, lines: Sequence[Line]) -> str: ...
     def add_candidate(self, candidate: dict[str, Any] | None) -> None: ...
     def send(self, line: Line, frame: Frame) -> None: ...
@@ -134,6 +138,10 @@ class Connection:
         """Clicks suffer: half the rate for media."""
         if self._peer is not None and self.is_open:
             self._peer.give_way()
+
+    @property
+    def queue(self) -> float | None:
+        return self._peer.queue if self._peer is not None else None
 
     @property
     def screen_rate(self) -> float:

@@ -414,7 +414,8 @@ class Media:
         path = page.guest.watch_path(LOOK_EVERY)
         if path is None or page.connection is None:
             return
-        if page.governor.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, now):
+        queue = page.connection.queue
+        if page.governor.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, queue, now):
             log.info("clicks of %08x take long: its media give way", page.guest.id)
             page.connection.give_way()
 

@@ -112,6 +112,11 @@ class MediaPeer:
         """Bits per second for the frames of all lines to the page together."""
         return self._session.rate if self._session is not None else 0.0
 
+    @property
+    def queue(self) -> float | None:
+        """Seconds that our packets wait in queues on the way, as the page's feedback has it; None without any."""
+        return self._session.queue if self._session is not None else None
+
     def want_key(self, line: Line) -> None:
         """Ask the page for a key frame."""
         if self._session is not None and self._is_open:
