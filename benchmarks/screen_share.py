@@ -165,6 +165,7 @@ async def stock(name: str, display: str, seconds: float) -> dict[str, float]:
             shot = await loop.run_in_executor(None, library.grab, library.monitors[0])
             frame = await loop.run_in_executor(None, converted, shot.width, shot.height, bytes(shot.raw))
             frame.pts, frame.time_base = round((at - began) * 90000), Fraction(1, 90000)
+            frame.opaque = at  # an encoder changes the times of the frame that it shares with the others
             return frame
 
     relay, track = MediaRelay(), Screen()
@@ -176,8 +177,7 @@ async def stock(name: str, display: str, seconds: float) -> dict[str, float]:
         source = relay.subscribe(track, buffered=False)
         while True:
             frame = await source.recv()
-            assert frame.pts is not None
-            captured = began + frame.pts / 90000
+            captured = frame.opaque
             payloads, timestamp = await loop.run_in_executor(None, encoder.encode, frame, False)
             if is_vp8:
                 data = b"".join(map(vp8_depayload, payloads))
