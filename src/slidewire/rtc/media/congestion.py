@@ -50,6 +50,7 @@ TOLERATED: Final = 0.20
 EXPECTED: Final = 0.10
 """What of more loss is taken for the way's own."""
 SILENCE: Final = 1.5
+LATELY: Final = 1.0
 MEMORY: Final = 6.0
 """Seconds after which a loss counts a third."""
 _REMEMBERED: Final = 8192
@@ -167,6 +168,10 @@ class Congestion:
             # Feedback waits a little before it leaves; the luckiest one did not.
             self._round_trip = min(now - newest.at, self._round_trip or LONG)
         self._judge(now)
+
+    def queue_now(self, now: float) -> float:
+        """The standing queue; nothing waits there if nothing of ours was told of for a second."""
+        return self.queue if now - self._heard < LATELY else 0.0
 
     def exact_round_trip(self, seconds: float) -> None:
         """From a receiver report, which says how long it had waited there."""

@@ -115,7 +115,7 @@ class MediaPeer:
     @property
     def queue(self) -> float | None:
         """Seconds that our packets wait in queues on the way, as the page's feedback has it; None without any."""
-        return self._session.queue if self._session is not None else None
+        return self._session.queue(self._now()) if self._session is not None else None
 
     def want_key(self, line: Line) -> None:
         """Ask the page for a key frame."""

@@ -119,10 +119,9 @@ class Session:
             self._effects.append(KeyWanted(line))
         self._go_on(now)
 
-    @property
-    def queue(self) -> float | None:
+    def queue(self, now: float) -> float | None:
         """Seconds that our packets wait in queues on the way; None while no feedback says so."""
-        return self._congestion.queue if self._congestion.is_measured else None
+        return self._congestion.queue_now(now) if self._congestion.is_measured else None
 
     def give_way(self, now: float) -> None:
         """Something more important is in need: half the rate, until it grows again."""
