@@ -178,6 +178,7 @@ async def stock(name: str, display: str, seconds: float) -> dict[str, float]:
         while True:
             frame = await source.recv()
             captured = frame.opaque
+            assert isinstance(captured, float)
             payloads, timestamp = await loop.run_in_executor(None, encoder.encode, frame, False)
             if is_vp8:
                 data = b"".join(map(vp8_depayload, payloads))

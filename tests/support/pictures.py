@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from typing import Any
@@ -16,8 +17,9 @@ from slidewire.rtc.media.frames import Codec, Frame
 WORDS = ("alpha", "rate", "loss", "clicks", "room", "screen", "frames", "of", "the", "and")
 
 
+@functools.cache
 def slide(number: int, width: int = 640, height: int = 360) -> Image.Image:
-    """A slide with text of its own. The same number is the same picture."""
+    """A slide with text of its own. The same number is the same picture: not to be painted on."""
     dice = random.Random(number)
     image = Image.new("RGB", (width, height), (250, 250, 245))
     draw = ImageDraw.Draw(image)
