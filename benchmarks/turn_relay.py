@@ -1,6 +1,6 @@
 """What a relayed packet costs, beside coturn: packets per CPU-second, added latency, allocations, memory.
 
-    python -m benchmarks.turn_relay [--coturn PATH] [--rounds 5] [--seconds 0.6] [--only NAME,…] [--write]
+    python -m benchmarks.turn_relay [--coturn PATH] [--workers N] [--rounds 5] [--seconds 0.6] [--only NAME,…] [--write]
 
 Slidewire with each of its data paths, Debian's coturn, and every coturn given by `--coturn` (with its default
 settings, and with `--multiplex-peer --udp-gso` if it has them) relay between the same clients and peers on loopback, in
@@ -91,7 +91,7 @@ CELLS = [
 ]
 
 
-def contenders(coturns: list[str], port: int, scratch: Path) -> list[Contender]:
+def contenders(coturns: list[str], port: int, scratch: Path, workers: int = 1) -> list[Contender]:
     secret = scratch / "secret"
     secret.write_text(SECRET)
     slidewire = [
@@ -103,6 +103,9 @@ def contenders(coturns: list[str], port: int, scratch: Path) -> list[Contender]:
         Contender(f"slidewire {path}", slidewire, {"SLIDEWIRE_DATA_PATH": path}, "this tree")
         for path in ("plain", "compiled")
     ]
+    if workers > 1:
+        name, many = f"slidewire compiled × {workers}", [*slidewire, "--workers", str(workers)]
+        made.append(Contender(name, many, {"SLIDEWIRE_DATA_PATH": "compiled"}, "this tree"))
     for program in coturns:
         version = _coturn_version(program)
         made.append(Contender(f"coturn {version}", _coturn(program, port, scratch, version), {}, version))
@@ -191,6 +194,18 @@ class Turn:
         self.ask(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 0x4000), (t.XOR_PEER_ADDRESS, peer))
 
 
+def _family(pid: int) -> list[int]:
+    """A process and those that it started, and so on."""
+    parents = {}
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it is gone
+            parents[int(each.parent.name)] = int(each.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for member in found:  # which grows meanwhile
+        found += [child for child, parent in parents.items() if parent == member]
+    return found
+
+
 class Server:
     def __init__(self, contender: Contender, port: int) -> None:
         self.process = subprocess.Popen(
@@ -212,18 +227,24 @@ class Server:
                 except OSError:
                     time.sleep(0.1)
         time.sleep(0.3)
+        self._family = _family(self.process.pid)
 
     def cpu(self) -> float:
-        """Seconds of processor time, to the nanosecond, of all its threads."""
-        total = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
+        """Seconds of processor time, to the nanosecond, of all its processes and their threads."""
+        return sum(self.shares())
+
+    def shares(self) -> list[float]:
+        """The same for each process, the first one first."""
+        return [
+            sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+            for pid in self._family
+        ]
 
     def memory(self) -> int:
         """Resident bytes that are its own."""
-        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_")) * 1024
+        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._family]
+        lines = [line for text in texts for line in text.splitlines() if line.startswith("Private_")]
+        return sum(int(line.split()[1]) for line in lines) * 1024
 
     def stop(self) -> None:
         self.process.terminate()
@@ -423,7 +444,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[list[Contender]
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = [shutil.which("turnserver")] if shutil.which("turnserver") else []
-    competitors = contenders([*filter(None, found), *options.coturn], port, scratch)
+    competitors = contenders([*filter(None, found), *options.coturn], port, scratch, options.workers)
     if options.only:
         competitors = [
             each for each in competitors if any(each.name.startswith(name) for name in options.only.split(","))
@@ -523,6 +544,7 @@ def _busy(mine: dict[str, list[float]]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--coturn", action="append", default=[], metavar="PATH", help="another turnserver, newest last")
+    parser.add_argument("--workers", type=int, default=1, help="the compiled path also with so many processes")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.6, help="for each cell")
     parser.add_argument("--idle", type=int, default=IDLE, help="allocations for the memory of one")
@@ -536,6 +558,8 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
     paths = " ".join(f"--coturn {Path(path).name}" for path in options.coturn)
+    if options.workers > 1:
+        paths += f" --workers {options.workers}"
     command = f"python -m benchmarks.turn_relay {paths} --rounds {options.rounds} --seconds {options.seconds} --write"
     said = report(competitors, figures, command)
     print(said)
