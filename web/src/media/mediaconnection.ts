@@ -70,9 +70,14 @@ export class MediaConnection {
     }
   }
 
-  /** Somebody wants it. Where it waits to try again, it tries now. */
+  /** It is wanted. Said as often as one likes. */
   open(): void {
-    if (this.#peer) return
+    if (this.standing === 'off') this.#begin()
+  }
+
+  /** Somebody pressed something: where it waits to try again, it tries now. */
+  hurry(): void {
+    if (this.standing === 'off' || this.#peer) return
     this.#failures = 0
     this.#begin()
   }

@@ -33,6 +33,8 @@ interface Row {
   refusal: HTMLElement
   title: HTMLElement
   advice: HTMLElement
+  /** Why nothing comes of a device that is on. */
+  held: HTMLElement
 }
 
 function toggle(words: string, id: string, pressed: (on: boolean) => void): HTMLButtonElement {
@@ -51,7 +53,6 @@ export class Panel {
   readonly #status = element('p', 'media-status')
   readonly #rows: { [kind in Kind]: Row }
   readonly #level = element('div', 'level')
-  readonly #quiet = element('p', 'quiet')
   readonly #hear: HTMLButtonElement
   readonly #stop: HTMLButtonElement
   readonly #meter: LevelMeter
@@ -77,7 +78,7 @@ export class Panel {
       this.#level.setAttribute('aria-valuenow', String(Math.round(level * 100)))
     })
     this.#rows = { camera: this.#row('camera'), microphone: this.#row('microphone') }
-    this.#rows.microphone.section.append(this.#level, this.#quiet)
+    this.#rows.microphone.section.append(this.#level)
     this.#hear = toggle('Hear the operator', 'hear', (on) => owner.hear(on))
     const hearing = element('div', 'device alone', this.#hear, element('p', 'quiet', 'With headphones, the room does not hear itself.'))
     this.#stop = button('Stop camera and microphone', 'stop', () => owner.stop())
@@ -127,7 +128,6 @@ export class Panel {
     const heard = owner.isMuted() ? null : microphone.track
     if (this.#metered !== heard) this.#meter.listen((this.#metered = heard))
     this.#level.hidden = !microphone.track
-    setText(this.#quiet, microphone.track?.muted ? 'The system or a switch on the device keeps it silent.' : '')
     const { tone, text } = owner.status()
     setText(this.#status, text)
     setAttribute(this.#status, 'data-tone', tone)
@@ -149,14 +149,15 @@ export class Panel {
     refusal.dataset['testid'] = `refusal-${kind}`
     const flip = toggle(name, `send-${kind}`, (on) => owner.switchTo(kind, on))
     flip.setAttribute('aria-label', `Send ${kind}`)
-    const section = element('div', 'device', flip, select, refusal)
+    const held = element('p', 'held')
+    const section = element('div', 'device', flip, select, held, refusal)
     section.setAttribute('role', 'group')
     section.setAttribute('aria-label', name)
-    return { section, toggle: flip, select, refusal, title, advice }
+    return { section, toggle: flip, select, refusal, title, advice, held }
   }
 
   #renderRow(kind: Kind, allowed: boolean): void {
-    const { section, toggle: flip, select, refusal, title, advice } = this.#rows[kind]
+    const { section, toggle: flip, select, refusal, title, advice, held } = this.#rows[kind]
     const device = this.owner.devices[kind]
     section.hidden = !allowed
     setAttribute(flip, 'aria-checked', String(this.owner.isOn(kind)))
@@ -171,6 +172,7 @@ export class Panel {
     select.hidden = device.choices.length === 0
     const current = device.choices.some(({ id }) => id === device.chosen) ? device.chosen : ''
     if (select.value !== current) select.value = current
+    setText(held, device.track?.muted ? 'Held back by the system, a call, or a switch on the device.' : '')
     refusal.hidden = !device.refusal
     if (!device.refusal) return
     setText(title, device.refusal.title)

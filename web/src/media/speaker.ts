@@ -44,11 +44,11 @@ export class Speaker {
     kinds: () => KINDS.filter((kind) => this.app().media[kind]),
     isOn: (kind) => this.#isSent(kind),
     isMuted: () => this.#muted,
-    hears: () => this.#hears,
+    hears: () => this.#hears(),
     status: () => sendingWords(this.#sending()),
     switchTo: (kind, on) => this.#switch(kind, on),
     hear: (on) => {
-      this.#hears = on
+      this.#hearing = on
       this.#sync()
     },
     preview: (kind) => void this.devices.open([kind]),
@@ -63,7 +63,8 @@ export class Speaker {
   /** What the speaker has switched on. The device may still be asked for, or be gone for a moment. */
   readonly #on = { camera: false, microphone: false }
   #muted = false
-  #hears = true
+  /** Null: as long as something is sent. */
+  #hearing: boolean | null = null
 
   constructor(
     connection: Connection,
@@ -77,6 +78,7 @@ export class Speaker {
     this.screen = new ScreenView(find('pad'), this.#media)
     this.#chips.dataset['testid'] = 'media-chips'
     this.#chips.setAttribute('aria-label', 'What is sent')
+    this.#chips.setAttribute('aria-live', 'polite')
     find('pad').append(this.#chips)
     this.#mute.dataset['testid'] = 'mute'
     this.#open.before(this.#mute)
@@ -98,6 +100,7 @@ export class Speaker {
   /** Shows the screen as it is now, or the slide's picture. */
   live(): void {
     this.screen.want(!this.screen.wanted)
+    this.#media.hurry()
     this.#sync()
   }
 
@@ -118,6 +121,7 @@ export class Speaker {
       this.devices.close(kind)
     }
     this.#sync()
+    this.#media.hurry()
     if (on && !track) void this.devices.open([kind])
   }
 
@@ -127,6 +131,7 @@ export class Speaker {
       this.devices.close(kind)
     }
     this.#muted = false
+    this.#hearing = null
     this.#sync()
   }
 
@@ -144,6 +149,15 @@ export class Speaker {
 
   #isSent(kind: Kind): boolean {
     return this.#on[kind] && this.devices[kind].track !== null
+  }
+
+  /** Somebody wants to send something, whether it can be had just now or not. */
+  #sends(): boolean {
+    return this.#muted || KINDS.some((kind) => this.#on[kind] && (this.devices[kind].track || this.devices[kind].awaited || this.devices[kind].asking))
+  }
+
+  #hears(): boolean {
+    return this.#hearing ?? this.#sends()
   }
 
   #sending(): Sending {
@@ -166,10 +180,9 @@ export class Speaker {
     }
     if (!media.screen) this.screen.want(false)
     const { state, ...sending } = this.#sending()
-    const sends = KINDS.some((kind) => this.#on[kind] && (this.devices[kind].track || this.devices[kind].awaited || this.devices[kind].asking))
-    if (sends || this.#muted || this.screen.wanted) this.#media.open()
+    if (this.#sends() || this.#hearing || this.screen.wanted) this.#media.open()
     else this.#media.close()
-    this.#hearing()
+    this.#playVoice()
     this.#mute.hidden = !this.devices.microphone.track || !(this.#on.microphone || this.#muted)
     this.#mute.textContent = this.#muted ? 'Unmute' : 'Mute'
     this.#mute.setAttribute('aria-pressed', String(this.#muted))
@@ -181,11 +194,11 @@ export class Speaker {
   #received(line: string, track: MediaStreamTrack): void {
     if (line === 'screen') this.screen.received(track)
     if (line === 'sound') this.#voice.srcObject = new MediaStream([track])
-    this.#hearing()
+    this.#playVoice()
   }
 
-  #hearing(): void {
-    this.#voice.muted = !this.#hears
-    if (this.#voice.srcObject && this.#hears && this.#voice.paused) void this.#voice.play().catch(() => undefined)
+  #playVoice(): void {
+    this.#voice.muted = !this.#hears()
+    if (this.#voice.srcObject && this.#hears() && this.#voice.paused) void this.#voice.play().catch(() => undefined)
   }
 }

@@ -43,6 +43,7 @@ export class Watcher {
     this.watching = on
     this.listening &&= on
     this.#sync()
+    this.#media.hurry()
   }
 
   listen(on: boolean): void {
@@ -59,6 +60,7 @@ export class Watcher {
     if (on) void this.#devices.open(['microphone'])
     else this.#release = setTimeout(() => this.#devices.close('microphone'), KEPT_FOR)
     this.#sync()
+    this.#media.hurry()
   }
 
   happened(event: ConnectionEvent): void {

@@ -127,6 +127,7 @@ test('what breaks is made anew, ever later while that fails, and soon again once
   ;(await opened(media)).becomes('failed')
   expect(media.standing).toBe('interrupted')
   const waits = []
+  media.open()
   for (let round = 0; round < 7; round++) {
     const [before, generations] = [Date.now(), FakeConnection.made.length]
     while (FakeConnection.made.length === generations) await vi.advanceTimersByTimeAsync(250)
@@ -172,7 +173,9 @@ test('a refusal is shown in the words of the host, asked again much later, or wh
   expect([media.standing, media.refusal, newest().closed]).toEqual(['refused', 'This link is not for that.', true])
   await vi.advanceTimersByTimeAsync(29_000)
   expect(FakeConnection.made.length).toBe(1)
-  media.open()
+  media.open() // a page says it again and again
+  expect(FakeConnection.made.length).toBe(1)
+  media.hurry()
   expect([media.standing, FakeConnection.made.length]).toEqual(['connecting', 2])
   hears('media_refused', { generation: 1, code: 'late', message: 'of the one before' })
   expect(media.standing).toBe('connecting')
