@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import av
+import av.container
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
@@ -19,6 +22,7 @@ from tests.support.xserver import TestWindow, x_client, x_server
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+LOOPBACK = ("--listen", "127.0.0.1", "--port", "0", "--no-turn")
 ORANGE, TEAL = (240, 120, 0), (0, 120, 120)
 
 
@@ -31,9 +35,7 @@ async def everybody() -> AsyncIterator[Visitors]:
 async def show(slidewire: Programs, *options: str, display: str = "") -> tuple[Program, dict[str, Any]]:
     deck = str(decks.numbered_pdf(30))
     environment = {**NO_DISPLAY, "DISPLAY": display}
-    host = await slidewire.start(
-        "up", deck, "--listen", "127.0.0.1", "--port", "0", "--no-turn", *options, environment=environment
-    )
+    host = await slidewire.start("up", deck, *LOOPBACK, *options, environment=environment)
     return host, await host.ready()
 
 
@@ -71,10 +73,10 @@ async def colour_of(page: Page, test_id: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-async def test_a_camera_is_seen_and_heard_until_its_presenter_is_removed(
-    slidewire: Programs, everybody: Visitors
+async def test_a_camera_is_seen_heard_and_recorded_until_its_presenter_is_removed(
+    slidewire: Programs, everybody: Visitors, tmp_path: Path
 ) -> None:
-    host, ready = await show(slidewire)
+    host, ready = await show(slidewire, "--record", str(tmp_path / "videos"))
     ada = await connected(await everybody.open(ready["presenter_link"]))
     boss = await everybody.open(ready["operator_link"], LAPTOP)
     guest = await everybody.open(ready["guest_link"], SCREEN)
@@ -102,6 +104,7 @@ async def test_a_camera_is_seen_and_heard_until_its_presenter_is_removed(
         )
 
     await until(loud, "the microphone's beep")
+    await expect(ada.get_by_test_id("media-chips")).to_contain_text("Recording")
     await ada.keyboard.press("Escape")
     for slide in range(1, 6):
         await tap(ada, "next")
@@ -110,7 +113,38 @@ async def test_a_camera_is_seen_and_heard_until_its_presenter_is_removed(
     await row.get_by_role("button", name="Remove").click()
     await boss.get_by_role("dialog").get_by_role("button", name="Remove").click()
     await expect(guest.get_by_test_id("guest")).to_be_hidden()
+    await host.stop()
+    (video,) = (tmp_path / "videos").iterdir()
+    with av.open(video) as file:
+        seconds = {kind: float(packets[-1].pts * packets[-1].time_base) for kind, packets in by_kind(file).items()}
+    assert seconds["video"] > 2 and abs(seconds["video"] - seconds["audio"]) < 1
     assert "Traceback" not in host.errors
+
+
+def by_kind(file: av.container.InputContainer) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for packet in file.demux():
+        if packet.size:
+            found.setdefault(packet.stream.type, []).append(packet)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--share-screen",), 1, "The screen is not shared: there is no screen to share (DISPLAY is not set)"),
+        (("--record", __file__), 1, "a file is in the way"),
+        (("--no-media", "--share-screen"), 2, "--no-media turns off"),
+        (("--share-screen", __file__), 2, "Put the deck before it"),
+    ],
+)
+async def test_what_cannot_be_is_said_at_the_start(
+    slidewire: Programs, options: tuple[str, ...], code: int, words: str
+) -> None:
+    host = await slidewire.start("up", *LOOPBACK, *options, environment=NO_DISPLAY)
+    async with asyncio.timeout(30):
+        assert await host.process.wait() == code
+    assert words in host.errors and "Traceback" not in host.errors
 
 
 async def test_the_screen_is_seen_live_while_somebody_clicks(slidewire: Programs, everybody: Visitors) -> None:
