@@ -47,6 +47,7 @@ class Connected:
     keys_wanted: list[Line] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     answer: str = ""
+    closed: bool = False
 
     async def stats(self, kind: str = "inbound-rtp") -> list[dict[str, Any]]:
         """What the page's connection says of itself."""
@@ -62,6 +63,7 @@ async def connected(
     relay: WeatherRelay | None = None,
     on_key: Callable[[Line], None] = lambda line: None,
     make_peer: Callable[[MediaEvents], Any] = lambda events: MediaPeer([], events, Privacy.OPEN),
+    on_frame: Callable[[Line, Frame], None] = lambda line, frame: None,
 ) -> AsyncIterator[Connected]:
     """`before_offer`: the body of a function of `pc`, run before the page makes its offer. With a `relay` all packets
     go through it. `make_peer` is for those that compare."""
@@ -70,13 +72,22 @@ async def connected(
     events = MediaEvents()
     both = Connected(page, make_peer(events))
 
+    def came(line: Line, frame: Frame) -> None:
+        both.frames.append((line, frame))
+        on_frame(line, frame)
+
     def key_wanted(line: Line) -> None:
         both.keys_wanted.append(line)
         on_key(line)
 
     events.candidate, events.opened, events.rate = told.put_nowait, both.opened.set, both.rates.append
-    events.frame = lambda line, frame: both.frames.append((line, frame))
+    events.frame = came
     events.key_wanted = key_wanted
+
+    def closed() -> None:
+        both.closed = True
+
+    events.closed = closed
     await page.evaluate(f"() => {{ globalThis.beforeOffer = async (pc) => {{ {before_offer} }} }}")
     kinds = [["video" if line.is_video else "audio", line.from_page] for line in lines]
     try:

@@ -326,14 +326,13 @@ def test_sender_reports_give_audio_and_video_one_clock() -> None:
         now = index * 0.04
         for packet in camera.frame(ticks=3600):
             video.receive(packet, now + 0.1)
-        for _ in range(2):
-            audio.receive(microphone.frame(), now + 0.03)
+        for later in (0.02, 0.04):  # when it was heard to its end
+            audio.receive(microphone.frame(now + later), now + 0.03 + later)
         if index == 20:
             at = parsed(packet).timestamp
             video.sender_report(SenderReport(MEDIA_SSRC, ntp(wall + now), at, 0, 0), now + 0.1)
         if index == 35:
-            at = microphone.timestamp + 48
-            audio.sender_report(SenderReport(AUDIO_SSRC, ntp(wall + now + 0.041), at, 0, 0), now + 0.2)
+            audio.sender_report(browsers_report(microphone, wall + now + 0.041, 0.001), now + 0.2)
         frames += drained(video)[0]
         sounds += drained(audio)[0]
     assert frames[0].captured is None and sounds[0].captured is None
@@ -350,12 +349,39 @@ def test_a_microphone_that_was_off_is_not_heard_too_early(pause: float) -> None:
         now += 0.02
         incoming.receive(microphone.frame(now), now + 0.05)
         if index == 50:
-            report = SenderReport(AUDIO_SSRC, ntp(wall + now), microphone.timestamp, 0, 0)
-            incoming.sender_report(report, now + 0.05)
+            incoming.sender_report(browsers_report(microphone, wall + now), now + 0.05)
     now += pause
     incoming.receive(microphone.frame(now), now + 0.07)
     last = drained(incoming)[0][-1].captured
-    assert last == pytest.approx(wall + now - 0.02, abs=0.01)
+    assert last == pytest.approx(wall + now - 0.02, abs=0.001)
+
+
+def test_a_busy_browser_reports_sound_late() -> None:
+    """It takes the moment of encoding for that of capture; its packets' times of sending are late, too."""
+    microphone, incoming, dice = Microphone(random.Random(2)), Incoming(MICROPHONE, 1), random.Random(3)
+    wall, now = 3_900_000_000.0, 50.0
+    for index in range(1, 700):
+        now += 0.02
+        late = dice.choice([0.0, 0.0, 0.001, 0.03, 0.08])
+        incoming.receive(microphone.frame(now + late), now + late + 0.05)
+        if index % 250 == 240:
+            incoming.sender_report(browsers_report(microphone, wall + now + late), now + late + 0.05)
+            incoming.receive(microphone.frame(now + 0.02), now + 0.07)
+            captured = drained(incoming)[0][-1].captured
+            assert captured == pytest.approx(wall + now, abs=0.002)
+            now += 0.02
+
+
+def test_sound_that_slips_is_followed() -> None:
+    """A busy machine loses 60 ms of sound: all that follows is that much later, with timestamps as if nothing was."""
+    microphone, incoming = Microphone(random.Random(2)), Incoming(MICROPHONE, 1)
+    wall, now = 3_900_000_000.0, 50.0
+    for index in range(300):
+        now += 0.08 if index == 200 else 0.02
+        incoming.receive(microphone.frame(now), now + 0.05)
+        if index == 100:
+            incoming.sender_report(browsers_report(microphone, wall + now), now + 0.05)
+    assert drained(incoming)[0][-1].captured == pytest.approx(wall + now - 0.02, abs=0.001)
 
 
 def test_a_network_that_was_away_is_no_pause_of_the_microphone() -> None:
@@ -365,9 +391,14 @@ def test_a_network_that_was_away_is_no_pause_of_the_microphone() -> None:
         now += 0.02
         incoming.receive(microphone.frame(now), max(now + 0.05, 53.0) if index > 100 else now + 0.05)
         if index == 50:
-            report = SenderReport(AUDIO_SSRC, ntp(wall + now), microphone.timestamp, 0, 0)
-            incoming.sender_report(report, now + 0.05)
+            incoming.sender_report(browsers_report(microphone, wall + now), now + 0.05)
     assert drained(incoming)[0][-1].captured == pytest.approx(wall + now - 0.02, abs=0.001)
+
+
+def browsers_report(microphone: Microphone, when: float, later: float = 0.0) -> SenderReport:
+    """Chromium's: the beginning of the last packet is put at the time at which it was sent, `later` ago."""
+    timestamp = (microphone.timestamp - 960 + round(later * 48_000)) & 0xFFFFFFFF
+    return SenderReport(AUDIO_SSRC, ntp(when), timestamp, 0, 0)
 
 
 def ntp(seconds: float) -> int:

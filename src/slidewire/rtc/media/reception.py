@@ -3,8 +3,8 @@
 `Reception` counts what the network delivered by itself: repaired packets stay lost here, or the sender would think
 that all is well. `SenderClock` says when a frame was captured: sender reports give pairs of the sender's wall clock
 and a stream's timestamp, and one wall clock is behind all of its streams, which is how lips meet voices. Each report
-is off by some milliseconds and the next one by others, so that the middle one of the last few counts; the drift
-between a sound card and a wall clock, 0.1 ms a second at worst, is less than that.
+is off by some milliseconds, so that the middle one of the last few counts; the drift between a sound card and a wall
+clock, 0.1 ms a second at worst, is less than that.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from slidewire.rtp.rtcp import ReportBlock, SenderReport
 REPORTS_KEPT: Final = 8
 STEP: Final = 0.2
 """Seconds by which a report may differ from the ones before it. If by more, the stream has made a jump."""
+LAGS_KEPT: Final = 50
+"""Packets: a second of sound."""
 PAUSE: Final = 0.25
-"""Seconds by which timestamps may fall behind the times of sending: sound is not held back by who sends it."""
+"""Seconds from which on a packet that is late is no late one, but the first one after silence."""
 SEND_TIMES: Final = 64.0
 """Seconds after which abs-send-time begins anew."""
 _NTP_FRACTION: Final = 1 << 32
@@ -88,31 +90,43 @@ class SenderClock:
     def __init__(self, clock_rate: int) -> None:
         self._clock_rate = clock_rate
         self._offsets: deque[float] = deque(maxlen=REPORTS_KEPT)
-        self._offset: float | None = None
         self._last_sent: tuple[int, float, float] | None = None
         """Of the last packet: its timestamp, when it was sent (the sender's clock), when it came (ours)."""
+        self._lags: deque[float] = deque([0.0], LAGS_KEPT)
+        """Of the last packets: times of sending less timestamps, from the first packet on."""
+        self._length = 0
+        """Of a packet that says when it left, in ticks."""
 
     def sender_report(self, ntp_time: int, timestamp: int) -> None:
         """`timestamp`: unwrapped, as it is asked for."""
-        offset = ntp_time / _NTP_FRACTION - timestamp / self._clock_rate
-        if self._offset is not None and abs(offset - self._offset) > STEP:
+        offset = ntp_time / _NTP_FRACTION - timestamp / self._clock_rate - self._lags[-1]
+        if self._offsets and abs(offset - statistics.median(self._offsets)) > STEP:
             self._offsets.clear()
         self._offsets.append(offset)
-        self._offset = statistics.median(self._offsets)
 
     def sent(self, timestamp: int, send_time: float, now: float) -> None:
-        """A packet says when it left, modulo 64 seconds. Where a microphone was off in between, its timestamps stood
-        still, which the next sender report tells up to five seconds later."""
-        if self._last_sent is not None and self._offset is not None:
+        """A packet of sound says when it left, modulo 64 seconds.
+
+        A browser counts samples for timestamps: they stand still while a microphone is off, and slip when the machine
+        is busy. And in a report it takes the moment at which it had encoded its last packet for that at which it began
+        to hear it. Both shows in the times of sending: the least late one in a second is as good as a clock, and a
+        packet cannot be sent before it is heard to its end.
+        """
+        if self._last_sent is not None:
             last_timestamp, last_send_time, then = self._last_sent
+            if timestamp > last_timestamp:
+                self._length = min(self._length or timestamp, timestamp - last_timestamp)
             between = (send_time - last_send_time) % SEND_TIMES
             between += SEND_TIMES * round((now - then - between) / SEND_TIMES)
-            pause = between - (timestamp - last_timestamp) / self._clock_rate
-            if pause > PAUSE:
-                self._offset += pause  # good to some milliseconds; the next report is better
-                self._offsets.clear()
+            lag = between - (timestamp - last_timestamp) / self._clock_rate
+            total = self._lags[-1] + lag
+            if lag > PAUSE:
+                self._lags.clear()
+            self._lags.append(total)
         self._last_sent = timestamp, send_time, now
 
     def at(self, timestamp: int) -> float | None:
         """None: no report so far."""
-        return None if self._offset is None else self._offset + timestamp / self._clock_rate
+        if not self._offsets:
+            return None
+        return statistics.median(self._offsets) + min(self._lags) + (timestamp - self._length) / self._clock_rate
