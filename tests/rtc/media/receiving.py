@@ -46,6 +46,7 @@ class Watching:
         self.there, self.back = SimulatedPath(weather, dice), SimulatedPath(weather, dice)
         self.got = Got()
         self.keys_wanted = 0
+        self._key_wanted = False
         self.bits: float | None = None
         """Per second, of the source; None: as the session says."""
         self.asks = True
@@ -85,7 +86,8 @@ class Watching:
     def frame(self, is_key: bool = False, size: int | None = None) -> None:
         bits = self.session.rate if self.bits is None else self.bits
         data = random.Random(self._number).randbytes(size or max(50, int(bits / 8 / 25)))
-        is_key = is_key or self._number == 0
+        is_key = is_key or self._key_wanted
+        self._key_wanted = False
         data = bytes([data[0] & 0xFE if is_key else data[0] | 1]) + data[1:]
         line = next(line for line in self.agreed if line.is_video)
         self.session.send(line, Frame(Codec.VP8, data, self._number * 3600, is_key), self.now)
@@ -101,6 +103,7 @@ class Watching:
                 self.there.send(self.now.hex().encode().ljust(32) + effect.data, self.now)
             elif isinstance(effect, KeyWanted):
                 self.keys_wanted += 1
+                self._key_wanted = True
 
     def _receive(self, stamped: bytes) -> None:
         left, data = float.fromhex(stamped[:32].strip().decode()), stamped[32:]

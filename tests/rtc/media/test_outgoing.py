@@ -37,7 +37,7 @@ def test_frames_become_packets_that_begin_with_a_key_frame() -> None:
     watching.bits = 0
     watching.run(0.01)
     assert watching.keys_wanted == 1, "it asks for one as soon as it can send"
-    watching._number = 5
+    watching._key_wanted = False
     watching.frame()
     assert watching.session.statistics()["screen"]["dropped"] == 1
     watching.frame(is_key=True, size=5000)

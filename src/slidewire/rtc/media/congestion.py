@@ -38,6 +38,8 @@ MOST: Final = 12_000_000.0
 QUEUED: Final = 0.030
 EMPTY: Final = 0.012
 """Seconds of standing queue: too much; as good as none."""
+STANDS: Final = 0.12
+"""Seconds after which it is no hiccup."""
 RECENT: Final = 0.25
 LONG: Final = 30.0
 SHRINK: Final = 0.85
@@ -54,6 +56,8 @@ LATELY: Final = 1.0
 MEMORY: Final = 6.0
 """Seconds after which a loss counts a third."""
 _REMEMBERED: Final = 8192
+_ENOUGH: Final = 8
+"""Packets that say how much arrives."""
 _REPORTED: Final = 100
 """Packets that a receiver report counts for: it does not say."""
 
@@ -113,7 +117,7 @@ class Congestion:
         """What was arriving when a queue stood."""
         self._drains_from: float | None = None
         """The standing queue when the rate was last lowered for it, or looked at since."""
-        self._look_again = now
+        self._look_again = self._stands_since = now
         self._in_vain = 0
 
     @property
@@ -143,7 +147,9 @@ class Congestion:
     def idle(self, now: float) -> None:
         """To be called from time to time: while nothing leaves, nothing is told of either."""
         if now - self._left > 0.5:
-            if self.rate < UNPROVEN:
+            if self._drains_from is not None and now >= self._look_again:
+                self._drained()
+            elif self.rate < UNPROVEN:
                 self._grow(now)
             self._grown = now
 
@@ -237,15 +243,21 @@ class Congestion:
         self.queue = min(at - sent.at for at, sent in self._came) - self._floors[0][1]
         self._shrink_for_loss(now)
         delivered = sum(sent.size for _, sent in self._came) * 8 / RECENT
+        if self.queue <= QUEUED:
+            self._stands_since = now
         if self.queue > QUEUED:
-            self._relieve(delivered, now)
+            if now - self._stands_since > STANDS:
+                self._relieve(delivered, now)
         elif self._drains_from is not None:
             if self.queue < EMPTY or now >= self._look_again:
-                self._drains_from, self._in_vain = None, 0
-                self.rate = max(self.rate, 0.9 * (self._was_too_much or 0))
+                self._drained()
         elif self.queue < EMPTY and (delivered > 0.5 * self.rate or self.rate < UNPROVEN):
             self._grow(now)
         self._grown = now
+
+    def _drained(self) -> None:
+        self._drains_from, self._in_vain = None, 0
+        self.rate = max(self.rate, 0.9 * (self._was_too_much or 0))
 
     def _relieve(self, delivered: float, now: float) -> None:
         if now < self._look_again:
@@ -263,10 +275,10 @@ class Congestion:
         took = self._came[-1][0] - self._came[0][0]
         left_in = self._came[-1][1].at - self._came[0][1].at
         least = 0.0
-        if delivered < self.rate / 2 and took < 1.1 * left_in:
-            least = self.rate / 2  # we hardly use the way; it is somebody else who fills it
-        else:
+        if len(self._came) >= _ENOUGH and (delivered > self.rate / 2 or took > 1.1 * left_in):
             self._was_too_much = delivered
+        else:
+            least = self.rate / 2  # we hardly use the way; it is somebody else who fills it
         share = min(SHRINK, max(0.2, 1 - self.queue / DRAINED))
         self._lower(max(share * delivered, least), now)
 

@@ -46,7 +46,7 @@ STANDSTILLS: Final = 0.5
 """Packets a second that repair packets leave lost, from which on the page waits for retransmissions."""
 RETRANSMITTED_WITHIN: Final = 0.08
 """Seconds beyond a round trip: until the page asks, and until its answer has left."""
-MOST_PATIENCE: Final = 0.4
+MOST_PATIENCE: Final = 0.5
 PATIENT_FOR: Final = 10.0
 KEY_EVERY: Final = 0.3
 """Seconds, at least, from one key frame that is asked of the source to the next."""
