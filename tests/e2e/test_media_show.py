@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -136,6 +137,7 @@ async def _has_light(devtools: CDPSession) -> bool:
     return max(Image.open(io.BytesIO(shot)).convert("L").tobytes()) > 100
 
 
+@pytest.mark.long
 async def test_a_browser_that_keeps_the_sound_off(slidewire: Programs, crew: Visitors) -> None:
     """OBS and vMix play what they are given; a browser wants a click first, and is told so in one line."""
     host = await slidewire.start("up", str(decks.numbered_pdf(5)), *LOOPBACK, environment=NO_DISPLAY)
@@ -191,8 +193,9 @@ async def _is_seen(page: Page, colour: int) -> bool:
     return isinstance(seen, tuple) and all(abs(a - b) < 40 for a, b in zip(seen, wanted, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.desktop
-async def test_the_screen_live_in_place_of_the_slide(slidewire: Programs, crew: Visitors) -> None:
+async def test_a_live_screen_that_stalls_is_a_slide_until_it_is_live_again(slidewire: Programs, crew: Visitors) -> None:
     orange, blue = 0xE06000, 0x2040E0
     with x_server(window_manager=False) as display, x_client(display) as client:
         wall = Wall(client)
@@ -228,3 +231,30 @@ async def test_the_screen_live_in_place_of_the_slide(slidewire: Programs, crew: 
         await operator.get_by_test_id("share").click()
         await expect(live).to_be_hidden()
         await expect(page.get_by_test_id("live")).to_be_hidden()
+
+
+@pytest.mark.long
+async def test_media_come_back_by_themselves(slidewire: Programs, crew: Visitors) -> None:
+    """A host that stands still, as in a sleep, and one that is killed and started again."""
+    server = await slidewire.start("serve", *LOOPBACK)
+    command = ["host", str(decks.numbered_pdf(5)), "--server", (await server.ready())["https"]]
+    host = await slidewire.start(*command, environment=NO_DISPLAY)
+    ready = await host.ready()
+    stage = await crew.open(ready["guest_link"], SCREEN)
+    ada = await sends_camera(crew, ready)
+    await plays(stage, "guest")
+
+    host.process.send_signal(signal.SIGSTOP)
+    await expect(stage.get_by_test_id("guest")).to_be_hidden()  # a still is no lie for longer than it takes to notice
+    await expect(ada.get_by_test_id("media-chips")).to_contain_text("Picture and sound interrupted")
+    host.process.send_signal(signal.SIGCONT)
+    await plays(stage, "guest")
+    await expect(ada.get_by_test_id("media-chips")).to_have_text("On airCamera onMic on")
+
+    await host.kill()
+    await expect(stage.get_by_test_id("guest")).to_be_hidden()
+    await (await slidewire.start(*command, environment=NO_DISPLAY)).ready()
+    await plays(stage, "guest")
+    await expect(ada.get_by_test_id("media-chips")).to_have_text("On airCamera onMic on")
+    await tap(ada, "next")
+    await says(ada, "1 → 2")
