@@ -1,0 +1,249 @@
+"""What a presenter's camera looks like at the host through a bad network: stock Chromium → host, with the repair
+packets that Chromium sends if it may, without them, and to the library by itself.
+
+    python -m benchmarks.camera_loss [--cells 5:100,10:100:4] [--seconds 20] [--write]
+
+A cell is loss in per cent, round trip in milliseconds and, if there are bursts, their mean length in packets. All ways
+of a cell run at once, each with a page of its own and weather of its own from the same seed, in both directions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser
+
+from benchmarks import machine
+from benchmarks.media_loss import Cell
+from benchmarks.stock_receiver import StockReceiver
+from slidewire.rtc.media.frames import Frame, Line
+from tests.support import browser
+from tests.support.capture_page import secure
+from tests.support.media_page import Connected, connected
+from tests.support.weather_relay import weather
+
+RESULTS = Path(__file__).parent / "results"
+SETTLES = 12.0
+"""Seconds: browsers begin at 300 kbit/s and look what more there is."""
+CELLS = "0:100,2:100,5:100,10:100,5:100:4,5:300"
+WAYS = ("RED, ULPFEC", "retransmission only", "the library alone")
+FREEZE = 0.15
+"""Seconds longer than usual between two pictures: what browsers count as a freeze."""
+WITHOUT_FEC = """
+for (const transceiver of pc.getTransceivers()) {
+  const all = RTCRtpSender.getCapabilities(transceiver.receiver.track.kind).codecs;
+  transceiver.setCodecPreferences(all.filter(codec => !/red|ulpfec/.test(codec.mimeType)));
+}
+"""
+SOURCE = """
+const canvas = document.createElement('canvas');
+canvas.width = 640; canvas.height = 480;
+const paint = canvas.getContext('2d');
+let number = 0;
+setInterval(() => {
+  number++;
+  paint.fillStyle = 'white';
+  paint.fillRect(0, 0, 640, 480);
+  for (let i = 0; i < 60; i++) {
+    paint.fillStyle = `hsl(${(i * 31 + number * 3) % 360} 90% 50%)`;
+    paint.fillRect((i * 97 + number * (3 + i % 5)) % 640, (i * 53 + number * (1 + i % 3)) % 480, 40, 30);
+  }
+}, 40);
+const stream = await navigator.mediaDevices.getUserMedia({audio: true});
+const [camera, microphone] = pc.getTransceivers();
+await camera.sender.replaceTrack(canvas.captureStream(25).getVideoTracks()[0]);
+await microphone.sender.replaceTrack(stream.getAudioTracks()[0]);
+"""
+
+
+@dataclass
+class Way:
+    """One page and what came of it."""
+
+    both: Connected
+    came: list[tuple[float, Line, Frame]] = field(default_factory=list)
+
+
+@dataclass
+class Found:
+    seconds: float
+    page: dict[str, float]
+    host: dict[str, float]
+    sound: dict[str, float]
+    pictures: list[float]
+    """When they came."""
+    bytes: int
+    """Of pictures."""
+
+    @property
+    def frozen(self) -> float:
+        """Seconds, as browsers count them."""
+        gaps = [after - before for before, after in pairwise(self.pictures)]
+        if not gaps:
+            return self.seconds
+        usual = sum(gaps) / len(gaps)
+        return sum(gap for gap in gaps if gap > max(3 * usual, usual + FREEZE))
+
+
+async def measure(chromium: Browser, cell: Cell, ways: Sequence[str], seconds: float) -> list[Found]:
+    async with AsyncExitStack() as stack:
+        running = [await start(stack, chromium, cell, way) for way in ways]
+        await asyncio.sleep(SETTLES)
+        began = time.monotonic()
+        before = [await look(way) for way in running]
+        await asyncio.sleep(seconds)
+        after = [await look(way) for way in running]
+        took = time.monotonic() - began
+    found = []
+    for way, was, now in zip(running, before, after, strict=True):
+        passed = [{name: b.get(name, 0.0) - a.get(name, 0.0) for name in b} for a, b in zip(was, now, strict=True)]
+        passed[0]["target"] = (was[0]["target"] + now[0]["target"]) / 2
+        pictures = [(when, frame) for when, line, frame in way.came if line is Line.CAMERA and when > began]
+        size = sum(len(frame.data) for _, frame in pictures)
+        found.append(Found(took, passed[0], passed[1], passed[2], [when for when, _ in pictures], size))
+    return found
+
+
+async def start(stack: AsyncExitStack, chromium: Browser, cell: Cell, way: str) -> Way:
+    context = await chromium.new_context()
+    stack.push_async_callback(context.close)
+    page = await context.new_page()
+    await secure(page)
+    relay = await stack.enter_async_context(weather(seed=1))
+    came: list[tuple[float, Line, Frame]] = []
+    options: dict[str, Any] = {"make_peer": StockReceiver} if way == WAYS[2] else {}
+    both = await stack.enter_async_context(
+        connected(
+            page,
+            [Line.CAMERA, Line.MICROPHONE],
+            before_offer=(WITHOUT_FEC if way == WAYS[1] else "") + SOURCE,
+            relay=relay,
+            on_frame=lambda line, frame: came.append((time.monotonic(), line, frame)),
+            **options,
+        )
+    )
+    relay.set(cell.weather)
+    return Way(both, came)
+
+
+async def look(way: Way) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """What the page counts of its camera, and the host of camera and microphone."""
+    (sent,) = [each for each in await way.both.stats("outbound-rtp") if each["kind"] == "video"]
+    page = {name: float(sent.get(name, 0)) for name in ("bytesSent", "framesEncoded")}
+    host = way.both.peer.statistics()
+    return page | {"target": float(sent.get("targetBitrate", 0))}, host.get("camera", {}), host.get("microphone", {})
+
+
+HEAD = ("network", "way", "Chromium's target", "pictures, bare", "pictures received", "frozen", "pictures lost",
+        "packets lost", "repaired", "sent again", "repair packets", "sound lost", "of which RED repaired")  # fmt: skip
+
+
+def row(cell: Cell, way: str, found: Found) -> list[str]:
+    host, sound = found.host, found.sound
+    known = bool(host)
+
+    def kilobits(count: float) -> str:
+        return f"{count * 8 / found.seconds / 1000:.0f} kbit/s"
+
+    repairs = host.get("repairs", 0) / max(1, host.get("packets", 0))
+    return [
+        str(cell), way, f"{found.page['target'] / 1000:.0f} kbit/s", kilobits(found.bytes) if known else "–",
+        f"{len(found.pictures)} of {found.page['framesEncoded']:.0f}", f"{found.frozen:.2f} s",
+        f"{host['dropped']:.0f}" if known else "–", f"{host['lost']:.0f}" if known else "–",
+        f"{host['recovered']:.0f}" if known else "–", f"{host['retransmitted']:.0f}" if known else "–",
+        f"{repairs:.0%}" if known else "–",
+        f"{sound['lost']:.0f}" if known else "–", f"{sound['recovered']:.0f}" if known else "–",
+    ]  # fmt: skip
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [HEAD, ["---", "---", *(["--:"] * (len(HEAD) - 2))], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def picture(found: dict[tuple[Cell, str], Found], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams["svg.hashsalt"] = "camera_loss"
+    cells = list(dict.fromkeys(cell for cell, _ in found))
+    ways = [way for way in WAYS if any(each == way for _, each in found)]
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    width = 0.8 / len(ways)
+    for index, (way, colour) in enumerate(zip(ways, ("#0b7285", "#f59f00", "#868e96"), strict=False)):
+        places = [place + width * index for place in range(len(cells))]
+        panels[0].bar(
+            places, [found[cell, way].page["target"] / 1000 for cell in cells], width, label=way, color=colour
+        )
+        shares = [100 * found[cell, way].frozen / found[cell, way].seconds for cell in cells]
+        panels[1].bar(places, shares, width, color=colour)
+    names = [str(cell).replace(", ", ",\n").replace(" in ", "\nin ") for cell in cells]
+    for panel, title in zip(
+        panels, ("kbit/s that Chromium's encoder aims at", "per cent of the time frozen"), strict=True
+    ):
+        panel.set_xticks([place + 0.4 - width / 2 for place in range(len(cells))], names, fontsize=8)
+        panel.set_title(title, fontsize=10)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def report(found: dict[tuple[Cell, str], Found], described: dict[str, str]) -> str:
+    lines = [
+        "# camera_loss: results",
+        "",
+        "By `python -m benchmarks.camera_loss --write`; [the README](../README.md#camera_loss) explains it.",
+        "",
+        "![Bitrate and freezes](camera_loss.svg)",
+        "",
+        table([row(cell, way, values) for (cell, way), values in found.items()]),
+        *(f"- {name}: {value}" for name, value in described.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+async def run(cells: Sequence[Cell], ways: Sequence[str], seconds: float) -> dict[tuple[Cell, str], Found]:
+    found: dict[tuple[Cell, str], Found] = {}
+    print(table([]), end="", flush=True)
+    for cell in cells:
+        async with browser.chromium(*browser.MEDIA) as chromium:
+            for way, values in zip(ways, await measure(chromium, cell, ways, seconds), strict=True):
+                found[cell, way] = values
+                print(f"| {' | '.join(row(cell, way, values))} |", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", default=CELLS)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--ways", default=",".join(str(index) for index in range(len(WAYS))), help="by number")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/results/camera_loss.md and .svg")
+    options = parser.parse_args()
+    cells = [Cell.read(text) for text in options.cells.split(",")]
+    ways = [WAYS[int(index)] for index in options.ways.split(",")]
+    described = machine.describe(
+        chromium=machine.program_version("chromium", "--version"),
+        aiortc=machine.versions("aiortc")["aiortc"],
+        measured=f"{options.seconds:g} s of each, after {SETTLES:g} s",
+    )
+    found = asyncio.run(run(cells, ways, options.seconds))
+    described["load"] += f"; {machine.load():.2f} at the end"
+    print(machine.say(described))
+    if options.write:
+        (RESULTS / "camera_loss.md").write_text(report(found, described), encoding="utf-8")
+        picture(found, RESULTS / "camera_loss.svg")
+
+
+if __name__ == "__main__":
+    main()
