@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from io import FileIO
@@ -132,6 +133,9 @@ async def test_another_presenter_with_another_clock_and_size(tmp_path: Path) -> 
     recorder.follow(cameras[2], cameras[3])
     assert [cable.sinks for cable in cameras] == [[], [], [recorder], [recorder]]
     assert cameras[2].keys_wanted == 1
+    recorder.follow(cameras[2], None)
+    recorder.follow(cameras[2], cameras[3])
+    assert cameras[2].keys_wanted == 1 and cameras[3].sinks == [recorder], "the picture goes on"
     clock.now += 1.0
     second = Camera(160, 120, wall=5.0)
     second.picture(0)  # the key frame that we did not see
@@ -162,6 +166,18 @@ class Cable:
 
     def want_key(self) -> None:
         self.keys_wanted += 1
+
+
+async def test_a_key_frame_is_asked_for_until_one_comes(tmp_path: Path) -> None:
+    clock, cable, camera = Clock(), Cable(), Camera()
+    recorder = Recorder(tmp_path / "a.webm", clock=clock)
+    recorder.follow(cable, None)
+    for number in range(60):
+        recorder.take(camera.picture(number + 1) if number else replace(camera.picture(1), is_key=False))
+        clock.now += 0.04
+    await recorder.close()
+    assert cable.keys_wanted == 1 + 50, "the encoder's next key frame is its 51st picture"
+    assert len(Read(recorder.path).pictures) == 10
 
 
 async def test_only_sound(tmp_path: Path) -> None:
@@ -332,6 +348,19 @@ def test_a_source_that_never_reports_is_placed_by_when_it_came() -> None:
         given += times.ready(number * 0.02 + 0.5)
     assert len(given) == pytest.approx(50 * (HELD + 3 - BEHIND), abs=3)
     assert [each.time for each in given] == pytest.approx([0.5 + number * 0.02 for number in range(len(given))])
+
+
+def test_the_same_presenter_by_another_connection() -> None:
+    """Its clock goes on; its timestamps begin anew, without a report at first."""
+    times = FileTime()
+    for number in range(100):
+        times.take(audio(number + 50_000, WALL + number * 0.02), number * 0.02)
+    for number in range(200):
+        captured = WALL + 5 + number * 0.02
+        times.take(audio(number, captured if number > 120 else None), 5 + number * 0.02)
+    placed = times.rest()
+    assert len(placed) == 300
+    assert [each.time for each in placed[100:]] == pytest.approx([5 + number * 0.02 for number in range(200)])
 
 
 def test_sound_does_not_jump_with_every_report() -> None:

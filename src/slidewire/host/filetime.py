@@ -43,8 +43,10 @@ class _Kind:
     held: list[tuple[Frame, float]] = field(default_factory=list)
     without_clock: float | None = None
     """What to add to the timestamp, in seconds, where no report ever came."""
+    newest: int = 0
+    """Timestamp of the frame that came last."""
     last: tuple[int, float] | None = None
-    """Timestamp and time of the frame before."""
+    """Timestamp and time of the frame that was placed last."""
 
 
 class FileTime:
@@ -66,6 +68,10 @@ class FileTime:
     def take(self, frame: Frame, now: float) -> None:
         """`now`: seconds since the recording began."""
         kind = self._kinds[frame.codec.is_video]
+        if frame.timestamp < kind.newest:  # the same source by another connection: its timestamps began anew
+            self._place_held(kind)
+            kind.without_clock = None
+        kind.newest = frame.timestamp
         if frame.captured is not None:
             kind.without_clock = None
             held, kind.held = kind.held, []

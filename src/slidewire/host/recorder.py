@@ -93,19 +93,21 @@ class Recorder:
 
     def follow(self, camera: Source | None, microphone: Source | None) -> None:
         """From now on what comes from these, which are of one presenter."""
-        if (camera, microphone) == self._sources or self._closed:
+        if self._closed:
             return
-        for source in self._sources:
-            if source is not None:
-                source.unsubscribe(self)
-        self._sources = camera, microphone
-        self._needs_key = True
-        self._queue.put((None, self._now()))
-        for source in self._sources:
-            if source is not None:
-                source.subscribe(self)
-        if camera is not None:
-            camera.want_key()
+        before, self._sources = self._sources, (camera, microphone)
+        if not any(source is not None and source is was for source, was in zip(self._sources, before, strict=True)):
+            self._queue.put((None, self._now()))  # somebody else, with another clock
+        for source, was in zip(self._sources, before, strict=True):
+            if source is not was:
+                if was is not None:
+                    was.unsubscribe(self)
+                if source is not None:
+                    source.subscribe(self)
+        if camera is not before[0]:
+            self._needs_key = True
+            if camera is not None:
+                camera.want_key()
 
     def take(self, frame: Frame) -> None:
         """A frame came. Never waits."""
@@ -123,6 +125,8 @@ class Recorder:
                 )
         elif frame.is_key or not self._needs_key:
             self._needs_key = not self._hand_over(frame)
+        elif self._sources[0] is not None:
+            self._sources[0].want_key()
 
     def take_audio(self, frame: Frame) -> None:
         self._hand_over(frame)
