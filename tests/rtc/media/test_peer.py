@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 from playwright.async_api import Page
 
 from slidewire.rtc.media.frames import Codec, Line
-from tests.support.media_page import connected
+from slidewire.testing.network import Weather
+from tests.support.camera import Camera, Projector, filming
+from tests.support.media_page import Connected, connected
+from tests.support.weather_relay import weather
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -23,3 +30,56 @@ async def test_chromium_connects_and_agrees_on_everything(page: Page) -> None:
         assert directions == ["recvonly", "sendonly", "sendonly", "recvonly"]
         sent = await page.evaluate("pc.getSenders()[2].getParameters().codecs.map(each => each.mimeType)")
         assert sent[0] == "audio/red", "what stands first is what it sends"
+
+
+async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await is_so():
+            await asyncio.sleep(0.1)
+
+
+async def video(both: Connected) -> dict[str, Any]:
+    """What the page says of the video that comes to it; nothing before its first packet."""
+    return next((each for each in await both.stats() if each["kind"] == "video"), {})
+
+
+async def test_chromium_repairs_what_is_lost_from_our_repair_packets(page: Page) -> None:
+    camera = Projector(Camera(width=320, height=240, rate=25, bitrate=500_000).film(2), 25)
+
+    def key_wanted(_: Line) -> None:
+        camera.key_wanted = True
+
+    async with weather() as relay, connected(page, [Line.SCREEN], relay=relay, on_key=key_wanted) as both:
+        with filming(camera, lambda frame: both.peer.send(Line.SCREEN, frame)):
+            relay.set(Weather(delay=0.1, loss=0.08))
+
+            async def is_repaired() -> bool:
+                seen = await video(both)
+                return bool(seen.get("fecPacketsReceived", 0) > 30 and seen.get("retransmittedPacketsReceived", 0) > 3)
+
+            await until(is_repaired)
+            seen = await video(both)
+        ours = both.peer.statistics()
+    assert seen["fecBytesReceived"] > 5000 and seen["framesDecoded"] > 10
+    assert both.keys_wanted[0] is Line.SCREEN
+    assert ours["screen"]["fec_sent"] >= seen["fecPacketsReceived"]
+    assert 0.02 < ours["loss"] < 0.2 and 0.15 < ours["rtt"] < 0.5
+
+
+@pytest.mark.parametrize("codec", [Codec.VP8, Codec.H264])
+async def test_chromium_shows_what_is_sent(page: Page, codec: Codec) -> None:
+    preferred = (
+        f"RTCRtpReceiver.getCapabilities('video').codecs.filter(each => /{codec.value}|rtx/.test(each.mimeType))"
+    )
+    camera = Camera(width=320, height=240, rate=25, bitrate=500_000, codec=codec)
+    offer = f"pc.getTransceivers()[0].setCodecPreferences({preferred})"
+    async with connected(page, [Line.SCREEN], before_offer=offer) as both:
+        assert both.peer.codec(Line.SCREEN) is codec
+        with filming(camera, lambda frame: both.peer.send(Line.SCREEN, frame)):
+
+            async def is_shown() -> bool:
+                return bool((await video(both)).get("framesDecoded", 0) >= 10)
+
+            await until(is_shown)
+        size = await page.eval_on_selector("video", "video => [video.videoWidth, video.videoHeight]")
+    assert size == [320, 240]

@@ -42,8 +42,9 @@ KEPT_PACKETS: Final = 2048
 AGAIN_SHARE: Final = 0.3
 AGAIN_AT_ONCE: Final = 50_000.0
 """Bytes of media that may be sent again for each that is sent, and at once: what a queue delays is asked for, too."""
-STANDSTILLS: Final = 0.5
-"""Packets a second that repair packets leave lost, from which on the page waits for retransmissions."""
+STANDSTILLS: Final = 1.0
+"""Packets a second that repair packets are expected to leave lost, from which on the page waits for retransmissions.
+The expectation is on the safe side by twice and more."""
 RETRANSMITTED_WITHIN: Final = 0.08
 """Seconds beyond a round trip: until the page asks, and until its answer has left."""
 MOST_PATIENCE: Final = 0.5
