@@ -19,7 +19,7 @@ from slidewire.aio.loop import Alarm
 from slidewire.aio.plain import PlainPath
 from slidewire.aio.stream import StreamConnection
 from slidewire.aio.udp import UdpSocket, bind_udp
-from slidewire.stun.address import Address
+from slidewire.stun.address import IPV4, Address
 from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
@@ -212,8 +212,9 @@ class RelayShell:
         return None
 
     def _try(self, host: RelayHost, port: int) -> Opened | None:
+        bound = Address(host.bound, port)
         try:
-            relay = UdpSocket(bind_udp(host.bound, port))
+            relay = UdpSocket(bind_udp(host.bound, port), bound if bound.family == IPV4 else None)
         except OSError:
             return None
         try:
@@ -222,4 +223,4 @@ class RelayShell:
             relay.close()
             return None
         self._relays[relay.name[:2]] = relay
-        return Opened(relay, Address(host.bound, port), Address(host.announced, port))
+        return Opened(relay, bound, bound if host.announced == host.bound else Address(host.announced, port))

@@ -29,14 +29,15 @@ class UdpSocket:
 
     __slots__ = ("_socket", "is_ipv6", "name", "receive_into", "sendto", "watched")
 
-    def __init__(self, bound: socket.socket) -> None:
+    def __init__(self, bound: socket.socket, name: SocketAddress | None = None) -> None:
+        """`name`: where it is bound, for who knows that without asking the kernel."""
         if bound.getblocking():
             bound.setblocking(False)
         self._socket = bound
         self.is_ipv6 = bound.family == socket.AF_INET6
         self.sendto = bound.sendto
         self.receive_into = bound.recvfrom_into
-        self.name: SocketAddress = bound.getsockname()
+        self.name: SocketAddress = name or bound.getsockname()
         self.watched: Any = None
         """What its data path knows it by."""
 
