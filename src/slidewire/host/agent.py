@@ -98,7 +98,7 @@ class HostAgent:
         self._door = Door(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
         self._counts_told = 0
-        self._pictures = Pictures(stage)
+        self._pictures = Pictures(stage, self.media.sees_live)
         self._describer = RoomDescriber(room, server)
         self._commands = Commands(
             {

@@ -73,6 +73,7 @@ class Guest:
         """Where the signaling server reaches it; None while it does not."""
         self.clicks = 0
         self.last: LastClick | None = None
+        self.clicked_at = float("-inf")
         self.since = time.time()
         self.last_heard = monotonic()
         """When the last frame of it opened."""
@@ -164,6 +165,7 @@ class Guest:
             self.session.settle(sequence, outcome, monotonic())
         self.clicks += outcome.status is Status.PERFORMED
         self.last = LastClick(intent, outcome)
+        self.clicked_at = monotonic()
         self._settled.append(self.last)
         self.drain()
 

@@ -365,6 +365,11 @@ class Media:
             case _:
                 return None
 
+    def sees_live(self, guest: Guest) -> bool:
+        """Whether the screen is on its way to this guest."""
+        page = self._pages.get(guest.id)
+        return page is not None and page.view is not None
+
     def _view(self, page: _Page) -> View | None:
         connection, screen = page.connection, self._sharing.screen
         codec = connection.codec(Line.SCREEN) if connection is not None else None

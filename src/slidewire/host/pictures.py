@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
+from slidewire.aio.clock import monotonic
 from slidewire.control.parts import MESSAGE_BYTES, PICTURE_STREAM, split
 from slidewire.host.guest import Guest
 from slidewire.host.stage import Stage
@@ -19,9 +21,14 @@ class Pictures:
     """One request at a time per guest; a newer one replaces those still waiting, because the slide has moved on."""
 
     WAITING = 3
+    BEHIND_CLICKS, AT_MOST = 1.0, 3.0
+    """Seconds without a click that a picture waits for, and for how long, where the screen is seen live."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, sees_live: Callable[[Guest], bool] = lambda guest: False) -> None:
+        """Who sees the screen live needs the slide's picture only if that stalls. On a narrow network the two would
+        share what there is with the receipts of somebody who clicks on."""
         self._stage = stage
+        self._sees_live = sees_live
         self._requests: dict[Guest, list[dict[str, Any]]] = {}
         self._tasks: dict[Guest, asyncio.Task[None]] = {}
 
@@ -59,6 +66,7 @@ class Pictures:
         if picture is None or len(picture.data) > MESSAGE_BYTES:
             self._refuse(guest, request["id"], "unavailable" if picture is None else "too_large")
             return
+        await self._let_clicks_pass(guest)
         begun: str | None = None
         for part in split(PICTURE_STREAM, request["id"], picture.data):
             path = await guest.wait_for_room()
@@ -66,6 +74,13 @@ class Pictures:
                 return  # what went by a path that died is gone: the presenter asks again, by another
             guest.session.wire.send_part(part, path)
             guest.drain()
+
+    async def _let_clicks_pass(self, guest: Guest) -> None:
+        now = monotonic()
+        latest = now + self.AT_MOST
+        while self._sees_live(guest) and (rest := min(guest.clicked_at + self.BEHIND_CLICKS, latest) - now) > 0:
+            await asyncio.sleep(rest)
+            now = monotonic()
 
     def _refuse(self, guest: Guest, id_: int, reason: str) -> None:
         guest.send_message({"type": "no_picture", "id": id_, "reason": reason})
