@@ -12,7 +12,7 @@ from slidewire.rtc.media.effects import FrameArrived, SendRtcp
 from slidewire.rtc.media.frames import Codec, Frame, Line
 from slidewire.rtc.media.incoming import Incoming
 from slidewire.rtc.media.sdp import Format, Negotiated
-from slidewire.rtp import h264
+from slidewire.rtp import h264, vp8
 from slidewire.rtp.packet import Packet
 from slidewire.rtp.rtcp import Nack, PictureLoss, Rtcp, SenderReport
 from slidewire.testing.network import SimulatedPath, Weather
@@ -139,6 +139,7 @@ def test_repair_packets_bring_back_what_is_lost_without_a_round_trip() -> None:
         if protection:
             assert counts.recovered > 0.5 * counts.lost
             assert counts.retransmitted < 0.4 * counts.recovered
+            assert counts.recovered + counts.retransmitted <= counts.lost
         waits[protection] = sum(
             later - earlier > 0.2 for earlier, later in zip(show.came_at, show.came_at[1:], strict=False)
         )
@@ -269,6 +270,38 @@ def test_a_sender_that_begins_anew_is_followed() -> None:
     check_decodable(frames, sent)
     assert len(frames) >= 20
     assert incoming.counts().frames == len(frames)
+
+
+def test_one_stray_packet_does_no_harm() -> None:
+    """Its number is far from all others; a sender that began anew would go on from there."""
+    camera, incoming = Camera(random.Random(1), number=20_000), Incoming(CAMERA, 1)
+    frames: list[Frame] = []
+    for index in range(30):
+        for packet in camera.frame():
+            incoming.receive(packet, index / 30)
+        stray = parsed(packet)._replace(sequence_number=(index * 5000 + 45_000) & 0xFFFF)
+        incoming.receive(stray.build(), index / 30)
+        got, feedback = drained(incoming)
+        frames += got
+        assert feedback == []
+    assert [frame.data for frame in frames] == camera.sent
+
+
+def test_packets_of_two_pictures_are_no_frame() -> None:
+    """Their sequence numbers say that they belong together, their picture IDs that something went wrong before."""
+    dice, incoming = random.Random(1), Incoming(replace(PLAIN_CAMERA, formats=CAMERA.formats), 1)
+    frames: list[Frame] = []
+    for index in range(12):
+        key = index in (0, 8)
+        payloads = vp8.packetize(bytes([not key]) + dice.randbytes(2000), index, 900)
+        if index == 4:
+            payloads[1] = vp8.packetize(payloads[1][4:], 77, 900)[0]
+            payloads[1] = bytes([payloads[1][0] & ~0x10]) + payloads[1][1:]  # no frame starts with it
+        for part, payload in enumerate(payloads):
+            packet = Packet(VP8, 100 + index * 3 + part, index * 3000, 9, payload, part == 2)
+            incoming.receive(packet.build(), index / 30)
+        frames += drained(incoming)[0]
+    assert [frame.timestamp // 3000 for frame in frames] == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
 def test_audio_is_recovered_from_the_packet_behind() -> None:
