@@ -25,7 +25,8 @@ MOVES_FOR = 0.5
 SMALL, LARGE = 0.15, 0.6
 """Shares of the picture: what is smaller moves at `FASTEST`, what is larger at half of that."""
 BUSY = 0.5
-"""The share of one processor that looking and encoding may take while `SLOWEST` allows it."""
+"""The share of the time that looking and encoding may take while `SLOWEST` allows it. It is time on the wall: what else
+wants the processor makes it longer, and that is right."""
 
 REPEATS = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Seconds after a change at which it is encoded again."""
