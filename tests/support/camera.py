@@ -1,4 +1,4 @@
-"""A camera for tests: a moving pattern, encoded as it comes, with a key frame whenever one is asked for."""
+"""A camera for tests: a moving pattern, encoded as it comes, with a key frame whenever one is asked for; a voice."""
 
 from __future__ import annotations
 
@@ -69,6 +69,23 @@ class Camera:
             y = (box * 53 + number * (1 + box % 3)) % (height - 30)
             drawn[y : y + 30, x : x + 40] = 20 + (box * 31 + number * 7) % 200
         return drawn
+
+
+def voice(seconds: float) -> list[Frame]:
+    """A tone that goes up and down, in Opus packets of 20 ms."""
+    encoder = av.CodecContext.create("libopus", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate, encoder.bit_rate = 48_000, 32_000
+    encoder.layout, encoder.format = "mono", "s16"
+    encoder.options = {"application": "voip", "frame_duration": "20"}
+    packets: list[bytes] = []
+    for number in range(round(seconds * 50)):
+        time = (np.arange(960) + number * 960) / 48_000
+        tone = (8000 * np.sin(2 * np.pi * (300 + 100 * np.sin(time)) * time)).astype(np.int16)
+        sound = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
+        sound.sample_rate, sound.pts = 48_000, number * 960
+        packets += [bytes(packet) for packet in encoder.encode(sound)]
+    return [Frame(Codec.OPUS, data, number * 960, True) for number, data in enumerate(packets)]
 
 
 class Projector:

@@ -15,6 +15,7 @@ from slidewire.rtc.media.session import Session
 from slidewire.rtp import packet as rtp
 from slidewire.rtp import rtcp
 from slidewire.rtp.extensions import TRANSPORT_WIDE, parse
+from slidewire.rtp.sequence import difference
 from slidewire.testing.network import CALM, SimulatedPath, Weather
 from tests.rtc.media.offers import offer
 
@@ -148,10 +149,12 @@ class Watching:
         self._asked.pop(number, None)
 
     def _notice(self, number: int) -> None:
-        if self._highest is not None:
-            for missing in range(self._highest + 1, self._highest + ((number - self._highest) & 0xFFFF)):
-                if missing & 0xFFFF not in self.got.media:
-                    self._asked[missing & 0xFFFF] = 0.0
+        ahead = 1 if self._highest is None else difference(number, self._highest)
+        if ahead <= 0:
+            return
+        for missing in range(number - ahead + 1, number):
+            if missing & 0xFFFF not in self.got.media:
+                self._asked[missing & 0xFFFF] = 0.0
         self._highest = number
 
     def _speak(self) -> None:

@@ -135,6 +135,41 @@ def test_when_the_way_narrows_the_rate_follows_within_two_seconds() -> None:
     assert statistics.median(watching.got.transits) < 0.15, "the queue is gone again"
 
 
+def test_a_way_that_became_longer_is_not_taken_for_a_narrow_one() -> None:
+    watching = Watching(Weather(delay=0.05))
+    watching.bits = 800_000
+    watching.run(6)
+    watching.weather(Weather(delay=0.12))
+    watching.run(20)
+    assert watching.session.rate > 800_000
+
+
+def test_a_stall_does_not_undo_what_is_known_of_the_way() -> None:
+    """Nothing arrives for 0.3 s, then all of it: a busy computer, a radio that was asleep."""
+    watching = Watching(Weather(delay=0.05))
+    watching.bits = 800_000
+    watching.run(8)
+    dropped = watching.session.statistics()["screen"]["dropped"]
+    watching.weather(Weather(delay=0.35))
+    watching.run(0.1)
+    watching.weather(Weather(delay=0.05))
+    watching.run(5)
+    assert watching.session.rate > 800_000
+    assert watching.session.statistics()["screen"]["dropped"] == dropped
+
+
+def test_when_nothing_comes_through_less_is_sent_and_more_again_afterwards() -> None:
+    watching = Watching(Weather(delay=0.05))
+    watching.run(5)
+    rate = watching.session.rate
+    watching.weather(Weather(delay=0.05, loss=1.0))
+    watching.run(5)
+    assert watching.session.rate < rate / 2
+    watching.weather(Weather(delay=0.05))
+    watching.run(20)
+    assert watching.session.rate > 400_000
+
+
 def test_below_what_video_needs_only_audio_goes_on() -> None:
     watching = Watching(Weather(delay=0.05, rate=60_000 / 8, queue=1.0), lines=(Line.SCREEN, Line.SOUND))
     sound = watching.agreed[Line.SOUND].local

@@ -11,7 +11,7 @@ from playwright.async_api import Page
 
 from slidewire.rtc.media.frames import Codec, Line
 from slidewire.testing.network import Weather
-from tests.support.camera import Camera, Projector, filming
+from tests.support.camera import Camera, Projector, filming, voice
 from tests.support.media_page import Connected, connected
 from tests.support.weather_relay import weather
 
@@ -83,3 +83,24 @@ async def test_chromium_shows_what_is_sent(page: Page, codec: Codec) -> None:
             await until(is_shown)
         size = await page.eval_on_selector("video", "video => [video.videoWidth, video.videoHeight]")
     assert size == [320, 240]
+
+
+async def test_chromium_hears_what_audio_carries_twice(page: Page) -> None:
+    """A tenth is lost; with the packet before it in each packet, a hundredth stays lost."""
+    said = voice(7)
+    async with weather() as relay, connected(page, [Line.SOUND], relay=relay) as both:
+        relay.set(Weather(delay=0.05, loss=0.1))
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        heard = []
+        for number, frame in enumerate(said):
+            both.peer.send(Line.SOUND, frame)
+            if number in (125, len(said) - 1):
+                heard += await both.stats()
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - loop.time()))
+    before, after = heard
+    lost = after["packetsLost"] - before["packetsLost"]
+    concealed = after["concealedSamples"] - before["concealedSamples"]
+    assert lost > 8
+    assert concealed < 0.6 * lost * 960
