@@ -249,6 +249,24 @@ async def test_without_a_screen_from_the_beginning_it_waits_for_one(monkeypatch:
         await until(lambda: receiver.sees(slide(1)), "it is there")
 
 
+class Broken:
+    def take(self, frame: Frame) -> None:
+        raise RuntimeError("no more")
+
+
+async def test_a_viewer_that_fails_leaves_and_the_others_see_everything(caplog: pytest.LogCaptureFixture) -> None:
+    screen = Screen()
+    async with shared(screen) as share:
+        share.watch(Broken(), Codec.VP8, FULL)
+        receiver = Receiver(Codec.VP8)
+        share.watch(receiver, Codec.VP8, FULL)
+        await until(lambda: receiver.sees(slide(1)), "the other one sees it")
+        screen.image = slide(2)
+        await until(lambda: receiver.sees(slide(2)), "and goes on seeing")
+        assert share.problem is None
+    assert caplog.text.count("a viewer of the screen failed") == 1
+
+
 async def test_stopping_twice_is_stopping_once() -> None:
     screen = Screen()
     share = ScreenShare(screen)

@@ -257,6 +257,7 @@ class ScreenShare:
         captured = picture.captured if lane.cadence.has_change else now
         timestamp = max(round((captured - self._began) * CLOCK_RATE), self._last_timestamp + 1)
         self._last_timestamp = timestamp
+        captured = self._began + timestamp / CLOCK_RATE  # exactly: receivers compare the two
         frame = await self._in_thread(lambda: self._encode_in_thread(codec, lane, canvas, timestamp, captured, key))
         lane.cadence.encoded(now, len(frame.data) * 8 if frame else 0, is_key=frame is not None and frame.is_key)
         if frame is not None:
@@ -284,7 +285,12 @@ class ScreenShare:
                 viewer.is_waiting, viewer.previous = False, None
             elif viewer.previous is not tier:
                 continue
-            viewer.sink.take(frame)
+            try:
+                viewer.sink.take(frame)
+            except Exception:
+                # One viewer's trouble: the others need every frame.
+                log.exception("a viewer of the screen failed, and gets no more of it")
+                self.forget(viewer)
 
     def _say(self, problem: str | None) -> None:
         if problem == self.problem:
