@@ -204,7 +204,7 @@ def test_a_lump_leaves_at_the_pace() -> None:
     rate = watching.session._pacer.rate
     watching.run(0.1)
     sent = sum(len(data) + OUTSIDE for data in watching.sent)
-    assert sent == pytest.approx(rate * HEADROOM / 8 * 0.1, rel=0.15)
+    assert sent == pytest.approx(rate * HEADROOM / 8 * 0.1, abs=1.5 * 1250), "to a packet or so"
 
 
 def test_key_frames_are_asked_for_once_for_many_questions() -> None:
