@@ -4,11 +4,14 @@ A packet is missing as soon as a later one came. It may only have been overtaken
 way may give it, so that it is asked for a little later; then again whenever a round trip has passed without it, as
 questions and answers are lost like everything else. It is given up when it would come too late to be of use.
 
-Round trips are learned from the answers: of packets that were asked for once, when they came by retransmission.
+Round trips are learned from the answers. Nothing in one says to which question it is; most are to the first one, as
+most packets are not lost, so that the middle one of a few is right.
 """
 
 from __future__ import annotations
 
+import statistics
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +21,7 @@ ASK_AGAIN: Final = 0.020
 MOST_ASKS: Final = 10
 MOST: Final = 250
 """More are missing only where a network was away for a while, and then a key frame is cheaper than all of them."""
+ROUND_TRIPS_KEPT: Final = 9
 USUAL_ROUND_TRIP: Final = 0.1
 SHORTEST_ROUND_TRIP, LONGEST_ROUND_TRIP = 0.005, 1.0
 
@@ -27,12 +31,14 @@ class _Hole:
     since: float
     due: float
     asked: int = 0
-    last: float = 0.0
+    first: float = 0.0
+    """When it was asked for at first."""
 
 
 class Missing:
     def __init__(self, *, patience: float, ask: bool) -> None:
         self.round_trip = USUAL_ROUND_TRIP
+        self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)
         self.given_up = 0
         self._patience = patience
         self._ask = ask
@@ -68,13 +74,13 @@ class Missing:
         hole = self._holes.pop(place, None)
         if hole is None:
             return False
-        if retransmitted and hole.asked == 1:
-            self.learn(now - hole.last)
+        if retransmitted and hole.asked:
+            self.learn(now - hole.first)
         return True
 
     def learn(self, round_trip: float) -> None:
-        measured = min(LONGEST_ROUND_TRIP, max(SHORTEST_ROUND_TRIP, round_trip))
-        self.round_trip += (measured - self.round_trip) / 8
+        self._round_trips.append(min(LONGEST_ROUND_TRIP, max(SHORTEST_ROUND_TRIP, round_trip)))
+        self.round_trip = statistics.median(self._round_trips)
 
     def forget_before(self, place: int) -> None:
         """What is before it is of no use any more."""
@@ -97,7 +103,7 @@ class Missing:
                 self.given_up += 1
             elif self._ask and now >= hole.due:
                 hole.asked += 1
-                hole.last = now
+                hole.first = hole.first or now
                 hole.due = now + self.round_trip + ASK_AGAIN if hole.asked < MOST_ASKS else hole.since + patience
                 asked.append(place)
         self._timer = self._next()
