@@ -3,8 +3,8 @@ packets that Chromium sends if it may, without them, and to the library by itsel
 
     python -m benchmarks.camera_loss [--cells 5:100,10:100:4] [--seconds 20] [--write]
 
-A cell is loss in per cent, round trip in milliseconds and, if there are bursts, their mean length in packets. All ways
-of a cell run at once, each with a page of its own and weather of its own from the same seed, in both directions.
+A cell is loss in per cent, round trip in milliseconds and, if there are bursts, their mean length in packets. The ways
+of a cell take turns, each with a browser of its own, through weather from the same seed in both directions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.support.media_page import Connected, connected
 from tests.support.weather_relay import weather
 
 RESULTS = Path(__file__).parent / "results"
-SETTLES = 12.0
+SETTLES = 10.0
 """Seconds: browsers begin at 300 kbit/s and look what more there is."""
 CELLS = "0:100,2:100,5:100,10:100,5:100:4,5:300"
 WAYS = ("RED, ULPFEC", "retransmission only", "the library alone")
@@ -93,23 +93,22 @@ class Found:
         return sum(gap for gap in gaps if gap > max(3 * usual, usual + FREEZE))
 
 
-async def measure(chromium: Browser, cell: Cell, ways: Sequence[str], seconds: float) -> list[Found]:
+async def measure(chromium: Browser, cell: Cell, name: str, seconds: float) -> Found:
     async with AsyncExitStack() as stack:
-        running = [await start(stack, chromium, cell, way) for way in ways]
+        way = await start(stack, chromium, cell, name)
         await asyncio.sleep(SETTLES)
         began = time.monotonic()
-        before = [await look(way) for way in running]
+        before = await look(way)
         await asyncio.sleep(seconds)
-        after = [await look(way) for way in running]
+        after = await look(way)
         took = time.monotonic() - began
-    found = []
-    for way, was, now in zip(running, before, after, strict=True):
-        passed = [{name: b.get(name, 0.0) - a.get(name, 0.0) for name in b} for a, b in zip(was, now, strict=True)]
-        passed[0]["target"] = (was[0]["target"] + now[0]["target"]) / 2
-        pictures = [(when, frame) for when, line, frame in way.came if line is Line.CAMERA and when > began]
-        size = sum(len(frame.data) for _, frame in pictures)
-        found.append(Found(took, passed[0], passed[1], passed[2], [when for when, _ in pictures], size))
-    return found
+    page, host, sound = (
+        {name: now.get(name, 0.0) - was.get(name, 0.0) for name in now} for was, now in zip(before, after, strict=True)
+    )
+    page["target"] = (before[0]["target"] + after[0]["target"]) / 2
+    pictures = [(when, frame) for when, line, frame in way.came if line is Line.CAMERA and when > began]
+    size = sum(len(frame.data) for _, frame in pictures)
+    return Found(took, page, host, sound, [when for when, _ in pictures], size)
 
 
 async def start(stack: AsyncExitStack, chromium: Browser, cell: Cell, way: str) -> Way:
@@ -216,10 +215,10 @@ async def run(cells: Sequence[Cell], ways: Sequence[str], seconds: float) -> dic
     found: dict[tuple[Cell, str], Found] = {}
     print(table([]), end="", flush=True)
     for cell in cells:
-        async with browser.chromium(*browser.MEDIA) as chromium:
-            for way, values in zip(ways, await measure(chromium, cell, ways, seconds), strict=True):
-                found[cell, way] = values
-                print(f"| {' | '.join(row(cell, way, values))} |", flush=True)
+        for way in ways:
+            async with browser.chromium(*browser.MEDIA) as chromium:
+                found[cell, way] = await measure(chromium, cell, way, seconds)
+            print(f"| {' | '.join(row(cell, way, found[cell, way]))} |", flush=True)
     return found
 
 
