@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import struct
 from collections import Counter
@@ -20,6 +21,7 @@ from slidewire.host.agent import HostAgent
 from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.media import MediaOptions
+from slidewire.host.pictures import Pictures
 from slidewire.host.sharing import Screen, SharingError
 from slidewire.rtc.engine import IceServer, PeerError
 from slidewire.rtc.media.frames import Codec, Frame, Line, Sink
@@ -558,6 +560,34 @@ async def test_it_may_be_shared_from_the_start() -> None:
     assert ada.media["screen"] and show.shared == ["2"]
     await show.server.close()
     assert show.screens[0].stopped
+
+
+async def test_pictures_come_behind_the_clicks_of_who_sees_the_screen_live(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pictures, "BEHIND_CLICKS", 0.3)
+    monkeypatch.setattr(Pictures, "AT_MOST", 0.8)
+    ada, boss = await show.presenter(), await show.operator()
+    pictures, guest = show.agent._pictures, ada.guest
+
+    async def waited(*, clicking: bool) -> float:
+        guest.clicked_at = began = monotonic()
+        waiting = asyncio.ensure_future(pictures._let_clicks_pass(guest))
+        while not waiting.done():
+            await asyncio.sleep(0.02)
+            if clicking:
+                guest.clicked_at = monotonic()
+        return monotonic() - began
+
+    assert await waited(clicking=True) < 0.3, "it sees no screen"
+    await ada.connect(PRESENTER, screen=True)
+    await boss.command("share_screen", on=True)
+    await ada.until(lambda: show.agent.media.sees_live(guest))
+    assert 0.3 <= await waited(clicking=False) < 0.8
+    assert 0.8 <= await waited(clicking=True) < 5
+    await ada.say("media_on", screen=False)
+    await ada.until(lambda: not show.agent.media.sees_live(guest))
+    assert await waited(clicking=True) < 0.3
 
 
 # The recording

@@ -122,7 +122,9 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="[screen|N|TITLE]",
                 help="From the start, share the screen, monitor N or the window of that title. Operators may later.",
             ),
-            click.option("--record", type=FILE, metavar="FOLDER", help="Record who is on air into this folder, from the start."),
+            click.option(
+                "--record", type=FILE, metavar="FOLDER", help="From the start, record who is on air, into FOLDER."
+            ),
             click.option("--media/--no-media", default=True, help="Camera, microphone and screen. --no-media: none."),
         ]
     ):
