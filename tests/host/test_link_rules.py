@@ -270,6 +270,22 @@ def test_which_device_holds_it_outlives_the_host(tmp_path: Path) -> None:
     assert again.links[rule.id] == replace(rule, device="phone", admitted=("phone",))
 
 
+def test_a_room_that_is_opened_again_has_a_link_to_each_page(tmp_path: Path) -> None:
+    """One was revoked, and one is of a kind that the version before did not have."""
+    room = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    kept, revoked, lacking = (room.first(page) for page in ("operator", "p", "guest"))
+    room.change(replace(revoked, revoked=True))
+    del room.links[lacking.id]
+    room.save()
+    assert room.lock is not None
+    room.lock.close()
+    again = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    assert again.lock is not None
+    again.lock.close()
+    assert again.first("operator") == kept and again.first("p").id != revoked.id
+    assert (again.first("guest").role, again.first("guest").page) == (Role.VIEW, "guest")
+
+
 # Let in by hand
 
 
