@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from slidewire.testing.network import Weather
-from tests.support.browser import says, tap, visitors
+from tests.support.browser import says, tap, until, visitors
 from tests.support.capture import Capture
 from tests.support.lab import Lab, Machine, Nat
 from tests.support.programs import Program, Programs, programs
@@ -87,6 +87,12 @@ KEEP = """globalThis.peers = []
 globalThis.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...all) { super(...all); peers.push(this) }
 }"""
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+SENDS = """async () => {
+  const reports = await Promise.all(peers.map(async (peer) => [...(await peer.getStats()).values()]))
+  return reports.flat().some(({ type, roundTripTime }) => type === 'remote-inbound-rtp' && roundTripTime > 0)
+}"""
+"""The host says that it has got some of it."""
 TELL = """async () => JSON.stringify(await Promise.all(peers.map(async (peer) => [
   peer.localDescription?.sdp, peer.remoteDescription?.sdp, [...(await peer.getStats()).values()],
 ]))) + document.documentElement.outerHTML + JSON.stringify({ ...localStorage, ...sessionStorage })"""
@@ -97,7 +103,7 @@ async def chromium_on(machine: Machine, link: str) -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=machine.program("/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--ignore-certificate-errors"],
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--ignore-certificate-errors", *CAMERA],
         )
         async with visitors(browser) as everybody:
             yield await everybody.open(link, script=KEEP)
@@ -114,6 +120,9 @@ async def test_neither_end_s_wire_page_statistics_or_log_tells_of_the_other(
         await expect(page.get_by_test_id("connection")).to_contain_text(words, timeout=30_000)
         await tap(page, "next")
         await says(page, "1 → 2")
+        await page.get_by_test_id("media").tap()
+        await page.get_by_test_id("send-camera").tap()
+        await until(lambda: page.evaluate(SENDS), "the camera is on its way", seconds=30)
         told = await page.evaluate(TELL)
     assert "candidate" in told and "a=fingerprint" in told
     the_captures_mean_something(show)
