@@ -383,6 +383,18 @@ class TestLimits:
             for each in (one, two, peer):
                 each.close()
 
+    async def test_each_way_is_counted_by_itself(self, path: str) -> None:
+        async with relaying(path) as relay, Pair(relay, "127.0.0.1") as pair:
+            for _ in range(2):
+                pair.client.channel(bytes(100))
+                await pair.peer.hear()
+            pair.peer.say(bytes(60), pair.client.relayed)
+            await pair.client.receive()
+            pair.client.indicate(bytes(10), pair.peer.address)
+            await pair.peer.hear()
+            for meter in (relay.allocation.meter, relay.core.total):
+                assert (meter.packets, meter.bytes, meter.packets_up, meter.bytes_up) == (4, 270, 3, 210)
+
     async def test_a_bucket_fills_again(self, path: str) -> None:
         async with (
             relaying(path, limits=replace(Limits(), packets=Rate(50, 1))) as relay,

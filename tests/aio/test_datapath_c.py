@@ -72,7 +72,7 @@ from slidewire.aio.compiled import load
 library = load(Path(os.environ["RELAY_LIBRARY"]))
 meter = library.meter_new(0, 0, 0, 0)
 library.meter_free(meter)
-library.meter_admit(meter, 1, 1.0)
+library.meter_admit(meter, 1, 1.0, 1)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=sanitized, capture_output=True, timeout=60)
     assert done.returncode != 0 and b"heap-use-after-free" in done.stderr

@@ -55,7 +55,9 @@ def test_what_happened_is_counted() -> None:
     assert said["turn_allocations_made_total"] == 3
     assert said['turn_allocations_ended_total{reason="deleted by the client"}'] == 1
     assert said["turn_channels"] == 1
-    assert said["turn_traffic_packets_total"] == 2 and said["turn_traffic_bytes_total"] == 160
+    for sender, size in {"client": 100, "peer": 60}.items():
+        assert said[f'turn_traffic_packets_total{{from="{sender}"}}'] == 1
+        assert said[f'turn_traffic_bytes_total{{from="{sender}"}}'] == size
     assert said['turn_packet_dropped{from="client"}'] == said['turn_packet_dropped{from="peer"}'] == 1
     assert said['turn_refused_total{code="403"}'] == said['turn_peers_refused_total{reason="private"}'] == 1
     assert said['turn_refused_total{code="437"}'] == 1 and said["turn_unauthenticated_401_requests"] == 3

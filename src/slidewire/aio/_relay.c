@@ -67,6 +67,7 @@ struct flow {
 
 struct meter {
     uint64_t packets, bytes, dropped;
+    uint64_t packets_up, bytes_up; /* of those, from clients */
     double packets_full_at, bytes_full_at;
     double packet_rate, packet_burst, byte_rate, byte_burst; /* no limit: no rate */
 };
@@ -238,7 +239,7 @@ static int take(double *full_at, double at, double cost, double rate, double bur
     return 1;
 }
 
-static int admit(struct meter *m, uint32_t size, double at) {
+static int admit(struct meter *m, uint32_t size, double at, int is_up) {
     if (!take(&m->packets_full_at, at, 1, m->packet_rate, m->packet_burst) ||
         !take(&m->bytes_full_at, at, size, m->byte_rate, m->byte_burst)) {
         m->dropped++;
@@ -246,6 +247,10 @@ static int admit(struct meter *m, uint32_t size, double at) {
     }
     m->packets++;
     m->bytes += size;
+    if (is_up) {
+        m->packets_up++;
+        m->bytes_up += size;
+    }
     return 1;
 }
 
@@ -397,7 +402,7 @@ static int to_peer(struct path *p, struct endpoint *e, uint8_t *data, uint32_t s
             continue;
         if (!usable(c, at))
             return 0;
-        if (admit(a->meter, length, at) && admit(p->total, length, at))
+        if (admit(a->meter, length, at, 1) && admit(p->total, length, at, 1))
             queue(p, &c->flow, data + 4, length);
         return 1;
     }
@@ -414,7 +419,7 @@ static int from_peer(struct path *p, struct endpoint *e, uint8_t *data, uint32_t
             continue;
         if (!usable(c, at) || size > UINT16_MAX)
             return 0;
-        if (admit(a->meter, size, at) && admit(p->total, size, at)) {
+        if (admit(a->meter, size, at, 0) && admit(p->total, size, at, 0)) {
             uint8_t *header = data - HEADROOM;
             header[0] = (uint8_t)(c->number >> 8);
             header[1] = (uint8_t)c->number;
@@ -626,7 +631,9 @@ PUBLIC struct meter *meter_new(double packet_rate, double packet_burst, double b
 }
 
 PUBLIC void meter_free(struct meter *m) { free(m); }
-PUBLIC int meter_admit(struct meter *m, uint32_t size, double at) { return admit(m, size, at); }
+PUBLIC int meter_admit(struct meter *m, uint32_t size, double at, int is_up) { return admit(m, size, at, is_up); }
 PUBLIC uint64_t meter_packets(const struct meter *m) { return m->packets; }
 PUBLIC uint64_t meter_bytes(const struct meter *m) { return m->bytes; }
+PUBLIC uint64_t meter_packets_up(const struct meter *m) { return m->packets_up; }
+PUBLIC uint64_t meter_bytes_up(const struct meter *m) { return m->bytes_up; }
 PUBLIC uint64_t meter_dropped(const struct meter *m) { return m->dropped; }

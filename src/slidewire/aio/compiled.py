@@ -54,9 +54,11 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "path_source": (ctypes.c_char_p,),
     "meter_new": (_POINTER, _REAL, _REAL, _REAL, _REAL),
     "meter_free": (None, _POINTER),
-    "meter_admit": (_INT, _POINTER, ctypes.c_uint32, _REAL),
+    "meter_admit": (_INT, _POINTER, ctypes.c_uint32, _REAL, _INT),
     "meter_packets": (_SIZE, _POINTER),
     "meter_bytes": (_SIZE, _POINTER),
+    "meter_packets_up": (_SIZE, _POINTER),
+    "meter_bytes_up": (_SIZE, _POINTER),
     "meter_dropped": (_SIZE, _POINTER),
 }
 
@@ -110,11 +112,19 @@ class CompiledMeter:
         return int(self._library.meter_bytes(self.address))
 
     @property
+    def packets_up(self) -> int:
+        return int(self._library.meter_packets_up(self.address))
+
+    @property
+    def bytes_up(self) -> int:
+        return int(self._library.meter_bytes_up(self.address))
+
+    @property
     def dropped(self) -> int:
         return int(self._library.meter_dropped(self.address))
 
-    def admit(self, size: int, now: float) -> bool:
-        return bool(self._library.meter_admit(self.address, size, now))
+    def admit(self, size: int, now: float, is_up: bool) -> bool:
+        return bool(self._library.meter_admit(self.address, size, now, is_up))
 
 
 class CompiledPath:

@@ -29,10 +29,17 @@ class Meter(Protocol):
     def bytes(self) -> int: ...
 
     @property
+    def packets_up(self) -> int:
+        """Of those, from the client."""
+
+    @property
+    def bytes_up(self) -> int: ...
+
+    @property
     def dropped(self) -> int: ...
 
-    def admit(self, size: int, now: float) -> bool:
-        """Count a packet, if there may be one."""
+    def admit(self, size: int, now: float, is_up: bool) -> bool:
+        """Count a packet, if there may be one. `is_up`: from the client."""
 
 
 MakeMeter = Callable[[Rate | None, Rate | None], Meter]
@@ -42,14 +49,17 @@ MakeMeter = Callable[[Rate | None, Rate | None], Meter]
 class PlainMeter:
     """A meter for whoever has none."""
 
-    __slots__ = ("_bandwidth", "_bytes_full_at", "_packets", "_packets_full_at", "bytes", "dropped", "packets")
+    __slots__ = (
+        "_bandwidth", "_bytes_full_at", "_packets", "_packets_full_at", "bytes", "bytes_up", "dropped", "packets",
+        "packets_up",
+    )  # fmt: skip
 
     def __init__(self, packets: Rate | None, bandwidth: Rate | None) -> None:
-        self.packets = self.bytes = self.dropped = 0
+        self.packets = self.bytes = self.packets_up = self.bytes_up = self.dropped = 0
         self._packets, self._bandwidth = packets, bandwidth
         self._packets_full_at = self._bytes_full_at = 0.0
 
-    def admit(self, size: int, now: float) -> bool:
+    def admit(self, size: int, now: float, is_up: bool) -> bool:
         if self._packets is not None:
             packets = self._packets.take(self._packets_full_at, now)
             if packets is None:
@@ -64,6 +74,9 @@ class PlainMeter:
             self._bytes_full_at = bandwidth
         self.packets += 1
         self.bytes += size
+        if is_up:
+            self.packets_up += 1
+            self.bytes_up += size
         return True
 
 
@@ -188,7 +201,7 @@ class Allocation:
         relays = self.all_relays
         if channel.peer[0] in relays.guarded and not relays.is_live(channel.peer):
             return None
-        return channel if self.meter.admit(size, now) and self.total.admit(size, now) else None
+        return channel if self.admit(size, now, True) else None
 
     def from_peer(self, source: Address, size: int, now: float) -> int | None:
         """The channel number for what came from there, NO_CHANNEL, or None to drop it. A plain tuple will do."""
@@ -197,11 +210,11 @@ class Allocation:
             return None
         channel = self.channels_by_peer.get(peer)
         if channel is not None and channel.usable_until > now:
-            return channel.number if self.admit(size, now) else None
-        return NO_CHANNEL if self.permits(peer, now) and self.admit(size, now) else None
+            return channel.number if self.admit(size, now, False) else None
+        return NO_CHANNEL if self.permits(peer, now) and self.admit(size, now, False) else None
 
-    def admit(self, size: int, now: float) -> bool:
-        return self.meter.admit(size, now) and self.total.admit(size, now)
+    def admit(self, size: int, now: float, is_up: bool) -> bool:
+        return self.meter.admit(size, now, is_up) and self.total.admit(size, now, is_up)
 
     def permits(self, peer: Address, now: float) -> bool:
         """§9."""

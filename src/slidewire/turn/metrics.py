@@ -82,8 +82,11 @@ def _metrics(server: TurnServer) -> Iterable[Metric]:
     yield Metric(
         "turn_channels", "gauge", "Channels that are bound.", [({}, sum(len(each.channels) for each in allocations))]
     )
-    yield counter("turn_traffic_packets_total", "Packets relayed, both ways.", total.packets)
-    yield counter("turn_traffic_bytes_total", "Bytes relayed, both ways, without headers.", total.bytes)
+    for name, help_, whole, up in (
+        ("turn_traffic_packets_total", "Packets relayed.", total.packets, total.packets_up),
+        ("turn_traffic_bytes_total", "Bytes relayed, without headers.", total.bytes, total.bytes_up),
+    ):
+        yield Metric(name, "counter", help_, [({"from": "client"}, up), ({"from": "peer"}, whole - up)])
     yield Metric(
         "turn_packet_dropped", "counter", "Packets not relayed: no permission, no such channel, over a limit.",
         [

@@ -575,7 +575,7 @@ class TurnServer:
         if allocation is not None and send is not None:
             relay = allocation.relays.get(send.peer.family)
             allowed = allocation.permits(send.peer, now) and not self._refusal(allocation.owner.username, send.peer)
-            if relay is not None and allowed and allocation.admit(len(send.data), now):
+            if relay is not None and allowed and allocation.admit(len(send.data), now, True):
                 target = self._book.relays.target_of(send.peer)
                 # §13: where IPv6 is on either side of a UDP client, DONT-FRAGMENT is ignored; §15: not over TCP
                 plain = client.transport.is_stream or client.address.family == send.peer.family == IPV4
