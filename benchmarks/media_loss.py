@@ -148,7 +148,7 @@ def picture(found: dict[tuple[Cell, str], Found], path: Path) -> None:
         axes.bar([place + width * index for place in range(len(cells))], shares, width, label=way, color=colour)
     names = [str(cell).replace(", ", ",\n").replace(" in ", "\nin ") for cell in cells]
     axes.set_xticks([place + 0.4 - width / 2 for place in range(len(cells))], names, fontsize=8)
-    axes.set_ylabel("per cent of the time frozen, as Chromium counts it")
+    axes.set_ylabel("per cent of the time frozen")
     axes.set_title("Loss each way and round trip: 640 × 480, 25 pictures a second", fontsize=10)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from slidewire.fec.policy import Network
@@ -42,6 +43,8 @@ EMPTY: Final = 0.012
 """Seconds of standing queue: too much; as good as none."""
 STANDS: Final = 0.12
 """Seconds after which it is no hiccup."""
+PAUSE: Final = 0.12
+"""Seconds by which one packet takes longer than the one before it."""
 RECENT: Final = 0.25
 LONG: Final = 30.0
 SHRINK: Final = 0.85
@@ -245,7 +248,7 @@ class Congestion:
         self.queue = min(at - sent.at for at, sent in self._came) - self._floors[0][1]
         self._shrink_for_loss(now)
         delivered = sum(sent.size for _, sent in self._came) * 8 / RECENT
-        if self.queue <= QUEUED:
+        if self.queue <= QUEUED or self._paused():
             self._stands_since = now
         if self.queue > QUEUED:
             if now - self._stands_since > STANDS:
@@ -256,6 +259,11 @@ class Congestion:
         elif self.queue < EMPTY and (delivered > 0.5 * self.rate or self.rate < UNPROVEN):
             self._grow(now)
         self._grown = now
+
+    def _paused(self) -> bool:
+        """Something held packets up at once: a busy computer, a radio asleep. In a queue each waits a little longer."""
+        transits = [at - sent.at for at, sent in self._came]
+        return any(later - earlier > PAUSE for earlier, later in pairwise(transits))
 
     def _drained(self) -> None:
         self._drains_from, self._in_vain = None, 0
