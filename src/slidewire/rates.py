@@ -114,11 +114,11 @@ class Sieve:
         digest = hashlib.blake2b(source, digest_size=8, key=self._key).digest()
         return int.from_bytes(digest, "big") % len(self._full_at)
 
-    def queue(self, source: bytes, now: float) -> float:
+    def queue(self, source: bytes, now: float, cost: float = 1.0) -> float:
         """Take in any case; answers how long to wait before using it, so that the rate is kept."""
         index = self._index(source)
-        wait = self._rate.wait(self._full_at[index], now)
-        self._full_at[index] = max(self._full_at[index], now) + 1.0 / self._rate.per_second
+        wait = self._rate.wait(self._full_at[index], now, cost)
+        self._full_at[index] = max(self._full_at[index], now) + cost / self._rate.per_second
         return wait
 
     def take(self, source: bytes, now: float) -> bool:

@@ -21,6 +21,7 @@ ADDRESS: Final = "127.0.0.66"
 AT_ONCE: Final = 256
 SOCKETS: Final = 90
 """As many as the server gives one address at once, and a few less."""
+BURST: Final = 50
 EACH: Final = 2000
 """… or fewer, so that each has this much to say: a flood, not a drizzle."""
 
@@ -28,9 +29,7 @@ EACH: Final = 2000
 def client_hello() -> bytes:
     """What a browser says first. The same one again and again is good enough to make a server sign."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    talk = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    talk = believing().wrap_bio(incoming, outgoing, server_hostname="localhost")
     try:
         talk.do_handshake()
     except ssl.SSLWantReadError:
@@ -75,9 +74,14 @@ def flood_connections(port: int, count: int) -> Counter[str]:
     return fates
 
 
-def websocket(port: int) -> ssl.SSLSocket:
-    context = ssl.create_default_context()
+def believing() -> ssl.SSLContext:
+    """Whatever certificate it is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def websocket(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
     plain = socket.create_connection(("127.0.0.1", port), source_address=(ADDRESS, 0), timeout=20)
     made = context.wrap_socket(plain, server_hostname="localhost")
     key = base64.b64encode(os.urandom(16)).decode()
@@ -99,36 +103,37 @@ def frame(said: dict[str, Any]) -> bytes:
 
 
 def flood_messages(port: int, count: int, link: str, token: str) -> Counter[str]:
-    """By somebody who has a good link: all the sockets that can be had, joined, and then as fast as they take it."""
-    fates, sockets = Counter[str](), list[ssl.SSLSocket]()
+    """By somebody who has a good link: all the sockets that can be had, joined, and then as fast as they take it. Who
+    is thrown out comes again, until all is said."""
+    fates, sockets, context = Counter[str](), list[ssl.SSLSocket](), believing()
     join = frame({"type": "join", "v": 1, "link": link, "token": token})
-    burst = frame({"type": "send", "data": "A" * 40}) * 50
-    for _ in range(min(SOCKETS, count // EACH)):
-        try:
-            made = websocket(port)
-            made.sendall(join)
-            sockets.append(made)
-        except OSError as error:
-            fates[f"no socket: {type(error).__name__}"] += 1
-    fates["sockets"] = len(sockets)
-    for made in sockets:
-        made.setblocking(False)
-    deadline = time.monotonic() + 300
-    while fates["messages"] < count and sockets and time.monotonic() < deadline:
+    burst = frame({"type": "send", "data": "A" * 40}) * BURST
+    wanted, again, deadline = min(SOCKETS, count // EACH), 0.0, time.monotonic() + 60
+    while fates["messages"] < count and time.monotonic() < deadline:
+        while len(sockets) < wanted and time.monotonic() >= again:
+            try:
+                made = websocket(port, context)
+                made.sendall(join)
+                made.setblocking(False)
+                sockets.append(made)
+                fates["sockets"] += 1
+            except OSError as error:
+                fates[f"no socket: {type(error).__name__}"] += 1
+                again = time.monotonic() + 0.05
         for made in list(sockets):
             try:
                 made.send(burst)
-                fates["messages"] += 50
+                fates["messages"] += BURST
             except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
                 continue
             except OSError as error:
                 fates[f"lost: {type(error).__name__}"] += 1
                 sockets.remove(made)
         time.sleep(0)
-    while fates["messages"] < count and time.monotonic() < deadline and fates["tried again"] < 200:
-        fates["tried again"] += 1
+    fates["tried again"] = 100
+    for _ in range(fates["tried again"]):
         try:
-            websocket(port)
+            websocket(port, context)
             fates["in again"] += 1
         except OSError as error:
             fates[f"not in again: {type(error).__name__}"] += 1
@@ -137,7 +142,10 @@ def flood_messages(port: int, count: int, link: str, token: str) -> Counter[str]
 
 def main() -> None:
     kind, port, count, *more = sys.argv[1:]
-    os.nice(19)  # an attacker's work is done on its own machine, and does not slow ours
+    if processor := os.environ.get("ATTACKER_PROCESSOR"):
+        os.sched_setaffinity(0, {int(processor)})
+    else:
+        os.nice(19)  # an attacker's work is done on its own machine, and does not slow ours
     began = time.monotonic()
     flood = flood_connections(int(port), int(count)) if kind == "connections" else None
     fates = flood if flood is not None else flood_messages(int(port), int(count), *more)

@@ -3,8 +3,11 @@
 The server with its host, the presenter and the attacker are processes of their own; the presenter clicks by way of the
 server, which is the way that an attack on the server can hurt. Quiet and attack are measured in the same run.
 
-How long clicks take is compared where the attack is large and the machine is ours (`long`). The small ones run beside
-whatever else a machine does, so they look at what the attack costs the server: its processor's time, and memory.
+How long clicks take is compared where the attack is large and the machine is ours (`long`). There the attacker has a
+processor of its own, as it has on a machine of its own, and the show has another, when it is quiet as when it is
+attacked: what an attacker takes of a processor that it shares with its victim, no server can give back. The small ones
+run beside whatever else a machine does, so they look at what the attack costs the server: its processor's time, and
+memory.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import ssl
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +36,8 @@ from tests.support.programs import Program, programs
 
 EVERYDAY = {"connections": 1000, "messages": 20_000}
 FULL = {"connections": 50_000, "messages": 1_000_000}
-CLICK_EVERY = 0.04
+CLICK_EVERY = 0.06
+"""Fast for a thumb, and well within what one presenter may say: a click is acknowledged, too."""
 MOST_GROWTH = 64 << 20
 """Bytes that one address can make the server take, however it tries: docs/design/threats.md adds them up."""
 JITTER_MS = 5.0
@@ -100,9 +104,30 @@ async def show(home: Path) -> AsyncIterator[Show]:
         yield Show(server, ready, presenter)
 
 
-async def attack(kind: str, *words: str) -> dict[str, Any]:
+@contextlib.contextmanager
+def show_on_one_processor(apart: bool) -> Iterator[dict[str, str]]:
+    """What is started meanwhile, and we ourselves. The attacker's environment, which names it another."""
+    all_ = os.sched_getaffinity(0)
+    if not apart or len(all_) < 2:
+        yield {}
+        return
+    show_s, attacker_s, *_ = sorted(all_)
+    os.sched_setaffinity(0, {show_s})
+    try:
+        yield {"ATTACKER_PROCESSOR": str(attacker_s)}
+    finally:
+        os.sched_setaffinity(0, all_)
+
+
+async def attack(environment: dict[str, str], kind: str, *words: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.attack.attacker", kind, *words, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.attack.attacker",
+        kind,
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
     )
     try:
         said, _ = await process.communicate()
@@ -127,7 +152,9 @@ def number(text: str, name: str) -> float:
 async def survive(home: Path, kind: str, count: int, full: bool) -> tuple[dict[str, Any], str, str]:
     """What became of the attack, the server's numbers after it, and its log."""
     seconds = 15.0 if full else 4.0
-    async with show(home) as running:
+    async with contextlib.AsyncExitStack() as stack:
+        environment = stack.enter_context(show_on_one_processor(full))
+        running = await stack.enter_async_context(show(home))
         await running.click(1.0)  # warm
         began, worked = time.monotonic(), running.worked()
         quiet = await running.click(seconds)
@@ -137,7 +164,7 @@ async def survive(home: Path, kind: str, count: int, full: bool) -> tuple[dict[s
         if kind == "messages":
             link = parse_link(running.ready["presenter_link"])
             words += [link.link_id, encode_base64url(link.join_token)]
-        attacking = asyncio.create_task(attack(kind, *words))
+        attacking = asyncio.create_task(attack(environment, kind, *words))
         attacked = await running.click(seconds, attacking)
         fates = await attacking
         took = time.monotonic() - began
@@ -178,8 +205,7 @@ async def many_messages(home: Path, count: int, full: bool = False) -> None:
     assert_blocked_and_named(text, log, "a flood of messages")
     assert fates["sockets"] >= min(50, count // EACH) - 1, "the attack was one"
     heard = number(text, "slidewire_messages_total")
-    allowed = 200 + 300 + 100 * fates["seconds"]
-    assert heard < allowed * fates["sockets"] + 3000, "a burst, what is borne of a flood, the rates; and the show's own"
+    assert heard < 100 + 1000 * fates["seconds"] + 6000, "what is done for one address, and the show's own"
 
 
 async def test_a_show_goes_on_while_one_address_opens_a_thousand_connections(tmp_path: Path) -> None:

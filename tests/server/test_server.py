@@ -256,7 +256,7 @@ class TestPosts:
                 assert replaced["code"] == "replaced"
                 async with session.post("/ws", data="", headers=page.headers) as gone:
                     assert gone.status == 404
-            assert not [one.events.get_nowait() for _ in range(one.events.qsize())]  # it was never away
+                assert not [one.events.get_nowait() for _ in range(one.events.qsize())]  # it was never away
 
     async def test_a_bad_link_is_refused_at_once(self, tmp_path: Path) -> None:
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:

@@ -668,6 +668,45 @@ class TestFloods:
         stage.pass_time(10)
         assert stage.hub.gate.knock("192.0.2.7", stage.now)
 
+    def test_what_is_borne_of_an_address_is_borne_of_all_its_sockets_together(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), messages=Rate(1, 10), flood=Rate(1, 30)))
+        host = stage.host(link())
+        flooding = [stage.presenter() for _ in range(3)]
+        for _ in range(9 + 10):
+            for presenter in flooding:
+                presenter.say("send", to=host.member, data="")
+        assert all(presenter.is_open for presenter in flooding)
+        for presenter in flooding:
+            presenter.say("send", to=host.member, data="")
+        assert not any(presenter.is_open for presenter in flooding), "each by its own next message"
+        (block,) = stage.hub.gate.blocks(stage.now)
+        assert block.why == "a flood of messages" and host.is_open
+
+    def test_whose_messages_have_to_wait_without_end_floods_and_its_quiet_neighbour_stays(self) -> None:
+        stage = Stage(limits=dataclasses.replace(Limits(), share_messages=Rate(1, 5), late=Rate(1, 20)))
+        host = stage.host(link())
+        flooding, quiet = stage.presenter(), stage.presenter()
+        for _ in range(5):
+            flooding.say("send", to=host.member, data="")
+        for _ in range(5):
+            assert flooding.is_open
+            stage.hub.had_to_wait(flooding.number, 4, stage.now)
+        stage.hub.had_to_wait(flooding.number, 4, stage.now)
+        stage.hub.had_to_wait(quiet.number, 4, stage.now)
+        stage.drain()
+        assert flooding.closed == (4429, "rate_limited") and quiet.is_open
+        assert stage.hub.gate.blocked_for("192.0.2.7", stage.now) > 0
+
+    def test_pings_and_pongs_of_websocket_cost_as_much_as_messages(self, stage: Stage) -> None:
+        host = stage.host(link())
+        answered = sum(stage.hub.receive_control(host.number, 10, stage.now) for _ in range(8 * 199 + 300))
+        assert answered == 8 * 199, "what is left to one that said one thing before it was a host"
+        stage.drain()
+        assert host.is_open
+        assert not stage.hub.receive_control(host.number, 10, stage.now)
+        stage.drain()
+        assert host.closed == (4429, "rate_limited")
+
     def test_guessing_goes_on_until_the_address_is_blocked(self, stage: Stage) -> None:
         stage.host(link(), room="K7QM42")
         gate, guesses = stage.hub.gate, 0
@@ -680,7 +719,7 @@ class TestFloods:
         assert stage.hub.counts["failed proofs"] == guesses
 
     def test_all_presenters_of_a_room_have_a_rate_together(self) -> None:
-        limits = dataclasses.replace(Limits(), room_messages=Rate(10, 30), share_messages=Rate(1, 5))
+        limits = dataclasses.replace(Limits(), place_messages=Rate(10, 30), share_messages=Rate(1, 5))
         stage = Stage(limits=limits)
         host = stage.host(link())
         quiet, *presenters = (stage.presenter() for _ in range(4))

@@ -12,16 +12,17 @@ LIMITS = Limits(
     messages=Rate(1, 100),
     bytes=Rate(1000, 10_000),
     host_factor=2,
-    flood=Rate(1, 3),
     share_messages=Rate(1, 5),
     share_bytes=Rate(100, 500),
-    room_messages=Rate(1, 10),
-    room_bytes=Rate(100, 2000),
+    place_messages=Rate(1, 10),
+    place_bytes=Rate(100, 2000),
+    room_messages=Rate(1, 25),
+    room_bytes=Rate(100, 3500),
 )
 
 
 def test_a_host_has_so_many_times_as_much_and_what_it_has_spent_stays_spent() -> None:
-    host = ConnectionSpending(LIMITS)
+    host = ConnectionSpending(LIMITS, "one")
     for _ in range(60):
         assert host.take(0, 0.0, None) == 0
     host.becomes_host()
@@ -29,23 +30,33 @@ def test_a_host_has_so_many_times_as_much_and_what_it_has_spent_stays_spent() ->
 
 
 def test_bytes_count_as_messages_do() -> None:
-    own = ConnectionSpending(LIMITS)
+    own = ConnectionSpending(LIMITS, "one")
     assert own.take(9_000, 0.0, None) == 0
     assert own.take(1_500, 0.0, None) == pytest.approx(0.5)
     assert own.take(1_500, 0.5, None) == 0
 
 
-@pytest.mark.parametrize(("size", "share", "common"), [(0, 5, 10), (100, 5, 10)])
-def test_a_flood_takes_what_the_room_has_for_all_and_nothing_of_anybodys_share(
-    size: int, share: int, common: int
-) -> None:
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_flood_takes_what_its_address_has_and_nothing_of_anybodys_share(size: int) -> None:
     room = RoomSpending(LIMITS)
-    eve, ada = ConnectionSpending(LIMITS), ConnectionSpending(LIMITS)
-    assert sum(eve.take(size, 0.0, room) == 0 for _ in range(50)) == share + common
-    assert sum(ada.take(size, 0.0, room) == 0 for _ in range(50)) == share
+    eve, her_other_self, neighbour = (ConnectionSpending(LIMITS, "hers") for _ in range(3))
+    elsewhere = ConnectionSpending(LIMITS, "elsewhere")
+    share, place = 5, 10
+    assert sum(eve.take(size, 0.0, room) == 0 for _ in range(50)) == share + place
+    assert sum(her_other_self.take(size, 0.0, room) == 0 for _ in range(50)) == share
+    assert sum(neighbour.take(size, 0.0, room) == 0 for _ in range(50)) == share
+    assert sum(elsewhere.take(size, 0.0, room) == 0 for _ in range(50)) == share + place
 
 
-def test_who_goes_on_is_told_once_a_second_and_then_it_is_a_flood() -> None:
-    own = ConnectionSpending(LIMITS)
+def test_there_is_an_end_to_what_a_room_takes_from_all_addresses_together() -> None:
+    room = RoomSpending(LIMITS)
+    everybody = {place: ConnectionSpending(LIMITS, place) for place in "abcd"}
+    taken = [sum(each.take(0, 0.0, room) == 0 for _ in range(50)) for each in everybody.values()]
+    assert taken == [15, 15, 10, 5], "five each, ten of what the address has, and 25 of what the room has"
+    room.prune(1000.0)
+    assert everybody["d"].take(0, 1000.0, room) == 0
+
+
+def test_who_goes_on_is_told_once_a_second() -> None:
+    own = ConnectionSpending(LIMITS, "one")
     assert [own.is_to_be_told(now) for now in (0.0, 0.5, 0.99, 1.0, 1.5)] == [True, False, False, True, False]
-    assert [own.may_go_on(0.0) for _ in range(4)] == [True, True, True, False]

@@ -23,8 +23,11 @@ SocketAddress = tuple[Any, ...]
 Begin = Callable[[socket.socket, SocketAddress], Coroutine[Any, Any, None] | None]
 """What to do with a connection; None: it is not wanted."""
 
-_AT_ONCE: Final = 64
-"""Connections accepted before others get a turn."""
+_AT_ONCE: Final = 8
+"""Connections accepted before others get a turn …"""
+_REFUSED_SECONDS: Final = 0.002
+"""… and for how long nobody is accepted when all of these were refused: whoever floods waits in the kernel's queue, and
+costs a bounded part of our time. Who else has just come waits there, too: behind 1024 at most, a third of a second."""
 _NO_MORE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _REST_SECONDS: Final = 1.0
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -64,6 +67,7 @@ class Acceptor:
             asyncio.get_running_loop().add_reader(listening.fileno(), self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
+        refused = 0
         for _ in range(_AT_ONCE):
             try:
                 accepted, remote = listening.accept()
@@ -73,16 +77,22 @@ class Acceptor:
                 if error.errno not in _NO_MORE:
                     raise
                 log.warning("No more connections for a moment: %s", error.strerror)
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(listening.fileno())
-                loop.call_later(_REST_SECONDS, self._listen, listening)
+                self._rest(listening, _REST_SECONDS)
                 return
             accepted.setblocking(False)
             beginning = self._begin(accepted, remote)
             if beginning is None:
+                refused += 1
                 reset(accepted)
             else:
                 self._tasks.start(beginning)
+        if refused == _AT_ONCE:
+            self._rest(listening, _REFUSED_SECONDS)
+
+    def _rest(self, listening: socket.socket, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening.fileno())
+        loop.call_later(seconds, self._listen, listening)
 
 
 def listen_tcp(host: str, port: int, *, shared: bool = False) -> socket.socket:

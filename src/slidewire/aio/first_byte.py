@@ -4,12 +4,15 @@ A STUN message begins with two zero bits and, as all its methods are below 0x80,
 7983 shares ports alike); HTTP begins with a letter. TURN's other frames, ChannelData, look like letters, but nobody can
 send one before a STUN message. Nothing is relayed between the two: the connection is handed over whole.
 
-Who asks for HTTP is counted as here until it has gone; TURN counts its own.
+Who asks for HTTP is counted as here until it has gone; TURN counts its own. Who sends much is read a little at a time,
+in turn with the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -17,6 +20,12 @@ from slidewire.aio.accept import SocketAddress
 from slidewire.aio.stream import StreamConnection, StreamOwner
 
 STUN: Final = (0, 1)
+READ_BYTES: Final = 1024
+"""What is read of one connection before the others get their turn …"""
+WAITING_BYTES: Final = 8 * 1024
+"""… and what may wait here to be read …"""
+KERNEL_BYTES: Final = 32 * 1024
+"""… and there. Requests are small, and messages, too."""
 
 
 class SharedPort:
@@ -38,6 +47,8 @@ class SharedPort:
         self.is_tls = is_tls
         self.seconds = seconds
         self.left = left
+        self.buffer = memoryview(bytearray(READ_BYTES))
+        """Everybody's: what is in it is taken out at once."""
         self.silent: set[Visitor] = set()
 
     def __call__(self, remote: SocketAddress) -> Visitor:
@@ -49,10 +60,11 @@ class SharedPort:
             visitor.abort()
 
 
-class Visitor(asyncio.Protocol):
+class Visitor(asyncio.BufferedProtocol):
     """A connection: until it says something nobody's, and then HTTP's (through here) or TURN's (without us)."""
 
     def __init__(self, port: SharedPort, remote: SocketAddress) -> None:
+        self.address = str(remote[0])
         self._port = port
         self._remote = remote
         self._here = True
@@ -71,7 +83,11 @@ class Visitor(asyncio.Protocol):
         if self._http is not None:
             self._http.connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._port.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._port.buffer[:nbytes])
         if self._http is not None:
             self._http.data_received(data)
             return
@@ -80,6 +96,7 @@ class Visitor(asyncio.Protocol):
             return
         self._decided()
         if data[0] not in STUN or self._port.streams is None:
+            _keep_little_unread(transport)
             self._http = self._port.http()
             self._http.connection_made(transport)
             self._http.data_received(data)
@@ -123,3 +140,13 @@ class Visitor(asyncio.Protocol):
         if self._patience is not None:
             self._patience.cancel()
         self._port.silent.discard(self)
+
+
+def _keep_little_unread(transport: asyncio.Transport) -> None:
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
+    limit = getattr(transport, "set_read_buffer_limits", None)  # TLS has a buffer of its own
+    if limit is not None:
+        limit(high=WAITING_BYTES)

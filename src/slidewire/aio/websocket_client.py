@@ -29,6 +29,8 @@ WATCH_SECONDS: Final = 1.0
 SLEPT_SECONDS: Final = 3.0
 """When nothing ran here for this long, the computer slept, and its sockets may be dead."""
 MAX_FRAME: Final = 1024 * 1024
+TURN_MESSAGES: Final = 32
+"""So many messages in a row before whatever else this program does gets its turn."""
 """`room_opened` and `resumed` list up to 64 members."""
 
 log = logging.getLogger(__name__)
@@ -243,6 +245,7 @@ class SignalingSocket:
             self.flush()
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> str:
+        heard = 0
         while True:
             message = await socket.receive()
             if message.type is not WSMsgType.TEXT:
@@ -250,6 +253,9 @@ class SignalingSocket:
             if self._is_current():
                 self.client.receive_message(message.data, monotonic())
                 self.flush()
+            heard += 1
+            if heard % TURN_MESSAGES == 0:
+                await asyncio.sleep(0)
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse[bool], outbox: asyncio.Queue[bytes | None]) -> None:
         try:

@@ -15,6 +15,7 @@ import contextlib
 import itertools
 import logging
 import secrets
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -36,8 +37,10 @@ ALL_OUTBOX_BYTES: Final = 64 * 1024 * 1024
 CROWDED_BYTES: Final = 64 * 1024
 """… and for one when there is no more than that."""
 CLOSE_SECONDS: Final = 3.0
-TURN_MESSAGES: Final = 16
-"""So many messages of one socket in a row before the others get their turn."""
+TURN_MESSAGES: Final = 4
+"""So many messages of one socket are read in a row before the others get their turn …"""
+TURN_WRITES: Final = 32
+"""… and so many are written: who hears many must not fall behind because many are heard."""
 POST_HEADER: Final = "Slidewire-Socket"
 """Names the socket that a POST belongs to. Only who opened it knows its name."""
 NEWS_SECONDS: Final = 0.5
@@ -64,8 +67,8 @@ class _Outbox:
 
     def __init__(self, transport: asyncio.Transport | None, waiting: _Waiting) -> None:
         self.close: Close | None = None
+        self.transport = transport
         self._waiting = waiting
-        self._transport = transport
         self._messages: deque[bytes] = deque()
         self._size = 0
         self._wake = asyncio.Event()
@@ -105,10 +108,23 @@ class _Outbox:
         self.close = close
         if discard:
             self.forget()
-        if self._transport is not None:
-            loop = asyncio.get_running_loop()
-            self._last_resort = loop.call_later(2 * CLOSE_SECONDS, self._transport.abort)
+        self._abort_in(2 * CLOSE_SECONDS)
         self._wake.set()
+
+    def ended(self) -> None:
+        """The end was said. The answer may take a while, but not for ever: it may come behind a flood."""
+        self._abort_in(CLOSE_SECONDS)
+
+    @property
+    def cut_off(self) -> bool:
+        """We ended it, and the line is cut."""
+        return self.close is not None and self.transport is not None and self.transport.is_closing()
+
+    def _abort_in(self, seconds: float) -> None:
+        if self._last_resort is not None:
+            self._last_resort.cancel()
+        if self.transport is not None:
+            self._last_resort = asyncio.get_running_loop().call_later(seconds, self.transport.abort)
 
     def done(self) -> None:
         self.forget()
@@ -158,7 +174,13 @@ class HubSockets:
         """GET /ws."""
         address = self._let_in(request)
         socket = web.WebSocketResponse(
-            compress=False, max_msg_size=MAX_FRAME, timeout=CLOSE_SECONDS, writer_limit=64 * 1024, decode_text=False
+            compress=False,
+            max_msg_size=MAX_FRAME,
+            timeout=CLOSE_SECONDS,
+            writer_limit=64 * 1024,
+            decode_text=False,
+            autoping=False,
+            autoclose=False,
         )
         await socket.prepare(request)
         number, outbox = next(self._numbers), _Outbox(request.transport, self._waiting)
@@ -168,7 +190,7 @@ class HubSockets:
         self._pump()
         writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {number}")
         try:
-            await self._read(number, socket)
+            await self._read(number, address, socket, outbox)
         finally:
             self._hub.disconnect(number, monotonic())
             self._outboxes.pop(number, None)
@@ -178,6 +200,8 @@ class HubSockets:
                 await writer
             finally:
                 outbox.done()
+                if request.transport is not None:
+                    request.transport.close()
                 if not self._outboxes:
                     self._idle.set()
         return socket
@@ -189,13 +213,16 @@ class HubSockets:
             name = self._open_posted(self._let_in(request), request.host)
         elif name not in self._posted or not self._is_welcome(request):
             raise web.HTTPNotFound(text="There is no such socket (any more). Open another.")
+        address = request.remote or "?"
         number, last = self._posted[name]
         last.cancel()
         outbox = self._outboxes[number]
         try:
-            for line in (await self._read_lines(request)).splitlines():
+            for heard, line in enumerate((await self._read_lines(request)).splitlines(), 1):
                 self._hub.receive_message(number, line, monotonic())
-            self._pump()
+                self._pump()
+                if heard % TURN_MESSAGES == 0:
+                    await self._give_way(number, address)
             await outbox.news()
             said = b"\n".join(iter(outbox.take, None))
         finally:
@@ -281,30 +308,58 @@ class HubSockets:
         origin = request.headers.get("Origin")
         return origin is None or origin in self._origins or origin.partition("://")[2] == request.host
 
-    async def _read(self, number: int, socket: web.WebSocketResponse) -> None:
-        turn = 0
-        while True:
+    async def _give_way(self, number: int, address: str, transport: asyncio.Transport | None = None) -> None:
+        """To the others, for a moment; and if much is to be done for this address, until it is its turn again. What it
+        sends meanwhile is not read: when the buffers on the way are full, it waits in its own machine."""
+        now = monotonic()
+        wait = self._hub.gate.queue(address, now, TURN_MESSAGES)
+        if wait == 0:
+            await asyncio.sleep(0)
+            return
+        self._hub.had_to_wait(number, TURN_MESSAGES, now)
+        self._pump()
+        if transport is not None and not transport.is_closing():
+            transport.pause_reading()
+        try:
+            await asyncio.sleep(wait)
+        finally:
+            if transport is not None and not transport.is_closing():
+                transport.resume_reading()
+
+    async def _read(self, number: int, address: str, socket: web.WebSocketResponse, outbox: _Outbox) -> None:
+        """Until the other end closes, or answers our close, or is gone."""
+        for heard in itertools.count(1):
             message = await socket.receive()
             match message.type:
                 case WSMsgType.TEXT:
                     self._hub.receive_message(number, message.data, monotonic())
                 case WSMsgType.BINARY:
                     self._hub.receive_binary(number, monotonic())
+                case WSMsgType.PING | WSMsgType.PONG as kind:
+                    paid = self._hub.receive_control(number, len(message.data), monotonic())
+                    if paid and kind is WSMsgType.PING:
+                        await socket.pong(message.data)
                 case _:
                     return
             self._pump()
-            turn += 1
-            if turn % TURN_MESSAGES == 0:
-                await asyncio.sleep(0)
+            if heard % TURN_MESSAGES == 0:
+                await self._give_way(number, address, outbox.transport)
+                if outbox.cut_off:
+                    return  # what it had sent before matters to nobody
 
     async def _write(self, socket: web.WebSocketResponse, outbox: _Outbox) -> None:
+        written = 0
         try:
             while True:
                 await outbox.wait()
                 while (data := outbox.take()) is not None:
                     await socket.send_frame(data, WSMsgType.TEXT)
-                if outbox.close is not None:
-                    await socket.close(code=outbox.close.code, message=outbox.close.reason.encode())
+                    written += 1
+                    if written % TURN_WRITES == 0:
+                        await asyncio.sleep(0)
+                if (end := outbox.close) is not None:
+                    outbox.ended()
+                    await socket.send_frame(struct.pack("!H", end.code) + end.reason.encode(), WSMsgType.CLOSE)
                     return
         except (ClientConnectionError, ConnectionError):
             pass  # it died under us; its reader reports that

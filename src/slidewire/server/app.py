@@ -252,7 +252,9 @@ class Server:
     def _make_app(self, sockets: HubSockets) -> web.Application:
         pages = Pages(self._settings.pages_dir)
         trust = TrustPages(self._certificates)
-        app = web.Application(middlewares=[guard(self.gate, self._proxies), one_shape_of_errors])
+        app = web.Application(
+            middlewares=[guard(self.gate, self._proxies, self._settings.limits.request_work), one_shape_of_errors]
+        )
         app.on_response_prepare.append(add_security_headers)
         if self._settings.tls_cert is not None:
             app.on_response_prepare.append(_keep_to_tls)

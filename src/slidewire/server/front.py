@@ -18,7 +18,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from slidewire.aio.accept import Acceptor, SocketAddress
+from slidewire.aio.accept import Acceptor, SocketAddress, reset
 from slidewire.aio.clock import monotonic
 from slidewire.aio.first_byte import SharedPort, Visitor
 from slidewire.aio.http import Handler, error_response
@@ -83,6 +83,10 @@ class FrontDoor:
         try:
             if wait > 0:
                 await asyncio.sleep(wait)
+                if self._gate.blocked_for(visitor.address, monotonic()):
+                    reset(accepted)
+                    visitor.leave()
+                    return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: visitor, accepted, ssl=self._context, ssl_handshake_timeout=handshake
@@ -98,7 +102,7 @@ class FrontDoor:
             self._gate.left(address)
 
 
-def guard(gate: Gate, proxies: TrustedProxies) -> Middleware:
+def guard(gate: Gate, proxies: TrustedProxies, request_work: float) -> Middleware:
     """A middleware: from here on `request.remote` is where the client is, and who asks too much is answered 429."""
     hints: set[str] = set()
 
@@ -112,11 +116,14 @@ def guard(gate: Gate, proxies: TrustedProxies) -> Middleware:
         elif not hints and ("Forwarded" in headers or "X-Forwarded-For" in headers) and peer in _LOOPBACK:
             hints.add(peer)
             log.warning("A proxy on this machine speaks for others. With --trusted-proxy %s it is believed.", peer)
-        address, now = request.remote or "?", monotonic()
-        wait = gate.ask(address, now)
+        address = request.remote or "?"
+        wait = gate.ask(address, monotonic())
         if wait > 0:
             after = {"Retry-After": str(max(1, round(wait))), "X-RateLimit-Remaining": "0"}
             return error_response(429, "rate_limited", "Too many requests. Wait a little, then ask again.", after)
+        turn = gate.queue(address, monotonic(), request_work)
+        if turn > 0:
+            await asyncio.sleep(turn)
         return await handler(request)
 
     return guarded

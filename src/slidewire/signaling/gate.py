@@ -29,7 +29,10 @@ class Gate:
         self._told = told
         self._knocks = Sieve(limits.knocks, sieve_key)
         self._handshakes = Sieve(limits.handshakes, sieve_key)
+        self._work = Sieve(limits.work, sieve_key)
         self._requests: Buckets[str] = Buckets(limits.requests)
+        self._dropped: Buckets[str] = Buckets(limits.flood)
+        self._late: Buckets[str] = Buckets(limits.late)
         self._blocks: Blocks[str] = Blocks(
             limits.tolerance,
             first=limits.first_block,
@@ -72,6 +75,19 @@ class Gate:
         if not self._held[key]:
             del self._held[key]
 
+    def queue(self, address: str, now: float, work: float) -> float:
+        """Seconds that somebody at this address should wait before so much more (in messages) is done for it. Everybody
+        there waits in the same queue: who has many connections gets no more done than who has one."""
+        return self._work.queue(address_key(address).encode(), now, work)
+
+    def bears(self, address: str, now: float) -> bool:
+        """One more message of this address was dropped: whether that is still borne, or a flood."""
+        return self._dropped.take(address_key(address), now) == 0
+
+    def bears_late(self, address: str, now: float, messages: int) -> bool:
+        """So many messages had to wait in the queue: whether that is still borne, or a flood."""
+        return self._late.take(address_key(address), now, messages) == 0
+
     def ask(self, address: str, now: float) -> float:
         """Before a request is looked at: 0, or the seconds it should wait."""
         key = address_key(address)
@@ -105,9 +121,11 @@ class Gate:
     @property
     def remembered(self) -> int:
         """Addresses that anything is remembered of."""
-        return len(self._held) + len(self._requests.full_at) + len(self._blocks)
+        return len(self._held) + len(self._requests.full_at) + len(self._late.full_at) + len(self._blocks)
 
     def prune(self, now: float) -> None:
         """Forget what is over; once a minute is often enough."""
         self._requests.prune(now)
+        self._dropped.prune(now)
+        self._late.prune(now)
         self._blocks.prune(now)

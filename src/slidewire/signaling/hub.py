@@ -132,7 +132,7 @@ class Hub:
             reached_by,
             opened=now,
             heard=now,
-            spending=ConnectionSpending(self._limits),
+            spending=ConnectionSpending(self._limits, address_key(address)),
         )
         self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check_connection, record)
 
@@ -165,6 +165,28 @@ class Hub:
                 raise _Refusal(Code.NOT_ALLOWED, f"A {speaker.value} in a room cannot say {_type_of(message)}.")
         except _Refusal as no:
             self._refuse(record, no.code, no.text, now, message.ref, retry_after=no.retry_after, close=no.close)
+
+    def had_to_wait(self, connection: ConnectionId, messages: int, now: float) -> None:
+        """Its address is worked for as fast as may be, and so many more messages of this connection are there. If that
+        goes on, it is a flood; who keeps to its share has no part in it."""
+        record = self._connections.get(connection)
+        if record is None:
+            return
+        borne = self.gate.bears_late(record.source, now, messages)
+        borne = borne and not self.gate.blocked_for(record.source, now)
+        if not borne and record.spending.is_past_its_share(now):
+            self._flood(record, now)
+
+    def receive_control(self, connection: ConnectionId, size: int, now: float) -> bool:
+        """WebSocket's own ping or pong, which costs as much as a message. False: it was dropped."""
+        record = self._connections.get(connection)
+        if record is None:
+            return False
+        record.heard = now
+        wait = record.spending.take(size, now, None)
+        if wait > 0:
+            self._over_rate(record, wait, now)
+        return wait == 0
 
     def receive_binary(self, connection: ConnectionId, now: float) -> None:
         record = self._connections.get(connection)
@@ -516,17 +538,19 @@ class Hub:
                 self._drop(record, BAD_MESSAGE, wrong.code, now)
 
     def _over_rate(self, record: _Connection, wait: float, now: float) -> None:
-        """Who goes on and on is closed, and its address blocked. Where others of its address are flooding, it has had
-        its tolerance."""
+        """Who goes on and on is closed, and its address blocked. What is borne, is borne of all of its sockets."""
         self.counts["messages dropped"] += 1
-        if self.gate.blocked_for(record.source, now) or not record.spending.may_go_on(now):
-            text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
-            self.gate.offend(record.source, "a flood of messages", now, FLOOD)
-            self._post.error(record.id, Code.RATE_LIMITED, text, retry_after=self.gate.blocked_for(record.source, now))
-            self._drop(record, FULL, Code.RATE_LIMITED, now)
+        if self.gate.blocked_for(record.source, now) or not self.gate.bears(record.source, now):
+            self._flood(record, now)
         elif record.spending.is_to_be_told(now):
             text = "Too many messages: this one and any until then were dropped."
             self._refuse(record, Code.RATE_LIMITED, text, now, retry_after=wait)
+
+    def _flood(self, record: _Connection, now: float) -> None:
+        text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
+        self.gate.offend(record.source, "a flood of messages", now, FLOOD)
+        self._post.error(record.id, Code.RATE_LIMITED, text, retry_after=self.gate.blocked_for(record.source, now))
+        self._drop(record, FULL, Code.RATE_LIMITED, now)
 
     def _close(self, record: _Connection, code: int, reason: str) -> None:
         """Forget the connection; its member is the caller's business."""
@@ -581,6 +605,8 @@ class Hub:
         """Once a minute, forget what is over."""
         for buckets in (self._new_connections, self._failed_joins, self._new_rooms, self.gate):
             buckets.prune(now)
+        for room in self._register.rooms.values():
+            room.spending.prune(now)
         for room in self._register.forget_what_is_over():
             self._end(room, now)
         return now + SWEEP_SECONDS

@@ -18,19 +18,29 @@ class Limits:
     bytes: Rate = Rate(256 * 1024, 1024 * 1024)
     host_factor: float = 8
     flood: Rate = Rate(50, 300)
-    """… and how many it may say beyond that, which are dropped, before it is closed and its address is blocked."""
-    share_messages: Rate = Rate(20, 30)
+    """… and how many one address may say beyond that, which are dropped, before who says the next one is closed and the
+    address is blocked."""
+    share_messages: Rate = Rate(10, 20)
     share_bytes: Rate = Rate(16 * 1024, 32 * 1024)
     """What each presenter of a room has for itself, whatever the others do …"""
-    room_messages: Rate = Rate(200, 500)
-    room_bytes: Rate = Rate(512 * 1024, 1024 * 1024)
-    """… and all of them together beyond that. What a full room may say at once fits into its host's outbox."""
+    place_messages: Rate = Rate(200, 300)
+    place_bytes: Rate = Rate(512 * 1024, 1024 * 1024)
+    """… what those at one address have together beyond that …"""
+    room_messages: Rate = Rate(1000, 4000)
+    room_bytes: Rate = Rate(1024 * 1024, 1536 * 1024)
+    """… and what all of them have together. What a full room may say at once fits into its host's outbox."""
     link_joins: Rate = Rate(5, 100)
 
     knocks: Rate = Rate(50, 500)
     """Connections of one address, before anything is known about them."""
-    handshakes: Rate = Rate(50, 50)
+    handshakes: Rate = Rate(50, 10)
     """… and how fast TLS is begun with them: a signature is dear. The others wait for their turn."""
+    work: Rate = Rate(1000, 100)
+    """How fast one address is worked for, in messages: what comes faster is read later, so that the others have their
+    turn. A request is as much work as `request_work` messages …"""
+    request_work: float = 2
+    late: Rate = Rate(500, 1500)
+    """… and how many messages of one address may be read later before that is a flood, too."""
     requests: Rate = Rate(100, 1000)
     """Requests of one address."""
     connections: Rate = Rate(20, 100)

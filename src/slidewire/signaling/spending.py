@@ -1,29 +1,46 @@
 """What a connection may spend, and a room: so many messages, so many bytes.
 
 A message is paid from its connection's allowance. A presenter's is paid once more: from the share that it has of its
-room for itself, and when that is used up, from what the room has for all of them. So whoever floods takes nothing from
-those who do not.
+room for itself, and when that is used up, from what its address has there, and what the room has for all of them. So
+whoever floods takes nothing from those who do not.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from slidewire.rates import Bucket, Buckets
 from slidewire.signaling.limits import Limits
+
+PLACES: Final = 256
+"""Addresses of one room that are remembered."""
 
 
 class RoomSpending:
     def __init__(self, limits: Limits) -> None:
-        self.messages, self.bytes = Bucket(limits.room_messages), Bucket(limits.room_bytes)
+        self._places: Buckets[str] = Buckets(limits.place_messages, PLACES)
+        self._place_bytes: Buckets[str] = Buckets(limits.place_bytes, PLACES)
+        self._messages, self._bytes = Bucket(limits.room_messages), Bucket(limits.room_bytes)
         self.joins: Buckets[str] = Buckets(limits.link_joins)
         """By link."""
 
+    def take_message(self, address: str, now: float) -> float:
+        return self._places.take(address, now) or self._messages.take(now)
+
+    def take_bytes(self, address: str, now: float, size: int) -> float:
+        return self._place_bytes.take(address, now, size) or self._bytes.take(now, size)
+
+    def prune(self, now: float) -> None:
+        for buckets in (self._places, self._place_bytes, self.joins):
+            buckets.prune(now)
+
 
 class ConnectionSpending:
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, address: str) -> None:
+        self._address = address
         self._host_factor = limits.host_factor
         self._messages, self._bytes = Bucket(limits.messages), Bucket(limits.bytes)
         self._share_messages, self._share_bytes = Bucket(limits.share_messages), Bucket(limits.share_bytes)
-        self._flood = Bucket(limits.flood)
         self._told = float("-inf")
 
     def becomes_host(self) -> None:
@@ -37,12 +54,11 @@ class ConnectionSpending:
         wait = self._messages.take(now) or self._bytes.take(now, size)
         if wait or room is None:
             return wait
-        wait = self._share_messages.take(now) and room.messages.take(now)
-        return wait or (self._share_bytes.take(now, size) and room.bytes.take(now, size))
+        wait = self._share_messages.take(now) and room.take_message(self._address, now)
+        return wait or (self._share_bytes.take(now, size) and room.take_bytes(self._address, now, size))
 
-    def may_go_on(self, now: float) -> bool:
-        """Another message that was not paid: False if that is a flood."""
-        return self._flood.take(now) == 0
+    def is_past_its_share(self, now: float) -> bool:
+        return self._share_messages.rate.left(self._share_messages.full_at, now) == 0
 
     def is_to_be_told(self, now: float) -> bool:
         """At most once a second: an answer to each would double the flood."""
