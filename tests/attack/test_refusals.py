@@ -263,12 +263,17 @@ class TestMessages:
         ],
         ids=["address", "header", "length", "smuggled", "zero", "TLS to plain"],
     )
-    async def test_what_is_no_request_is_answered_400(self, tmp_path: Path, request_: bytes, status: int) -> None:
+    async def test_what_is_no_request_is_answered_400_and_with_nothing_of_it(
+        self, tmp_path: Path, request_: bytes, status: int
+    ) -> None:
         async with serving(tmp_path) as (_, ready):
             reader, writer = await asyncio.open_connection("127.0.0.1", ready.port)
             writer.write(request_)
             async with asyncio.timeout(PATIENCE):
-                assert (await reader.readline()).split()[1] == str(status).encode()
+                answer = await reader.read()
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.split()[1] == str(status).encode() and b"Content-Security-Policy" in head
+            assert json.loads(body) == {"statusCode": status, "message": "Bad Request.", "code": "bad_request"}
             writer.close()
 
 

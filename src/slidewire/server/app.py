@@ -13,6 +13,7 @@ import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -27,7 +28,7 @@ from slidewire.server.auth import Cookies, Doorkeeper
 from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError, ServerSettings, why_not_opened
 from slidewire.server.fleet import Fleet
-from slidewire.server.front import FrontDoor, guard, tell_block
+from slidewire.server.front import FrontDoor, guard, http_of, tell_block
 from slidewire.server.leaktest import LeakTest
 from slidewire.server.networks import make_networks
 from slidewire.server.numbers import Numbers
@@ -146,17 +147,16 @@ class Server:
         token = load_token(settings.state_dir / TOKEN_FILE)
         numbers = Numbers(self.gate, self.hub, self._sockets, self._turn_core, token)
         app.router.add_get("/metrics", numbers.get)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            keepalive_timeout=settings.keepalive_seconds,
-            lingering_time=2.0,
-            shutdown_timeout=2.0,
-            logger=below,
-            auto_decompress=False,  # nobody here takes compressed bodies, so nobody is made to unpack one
-        )
+        options: dict[str, Any] = {
+            "access_log": None,
+            "keepalive_timeout": settings.keepalive_seconds,
+            "lingering_time": 2.0,
+            "logger": below,
+            "auto_decompress": False,  # nobody here takes compressed bodies, so nobody is made to unpack one
+        }
+        self._runner = web.AppRunner(app, shutdown_timeout=2.0, **options)
         await self._runner.setup()
-        port = self._port = await self._listen(self._runner)
+        port = self._port = await self._listen(self._runner, options)
         self._watcher = asyncio.create_task(self._watch(), name="certificate watch")
         certificates = self._certificates
         url = public_url(settings, port)
@@ -279,7 +279,7 @@ class Server:
         )
         return app
 
-    async def _listen(self, runner: web.AppRunner) -> int:
+    async def _listen(self, runner: web.AppRunner, options: dict[str, Any]) -> int:
         settings = self._settings
         context = self._context.context if self._context is not None else None
         assert runner.server is not None
@@ -288,7 +288,7 @@ class Server:
         self._door = FrontDoor(
             self.gate,
             self._proxies,
-            http=runner.server,
+            http=http_of(runner.server, **options),
             streams=self._relay.streams if self._relay is not None else None,
             context=context,
             seconds=settings.keepalive_seconds,

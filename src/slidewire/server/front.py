@@ -13,15 +13,17 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from aiohttp.web_protocol import RequestHandler
 
 from slidewire.aio.accept import Acceptor, SocketAddress, reset
 from slidewire.aio.clock import monotonic
 from slidewire.aio.first_byte import SharedPort, Visitor
-from slidewire.aio.http import Handler, error_response
+from slidewire.aio.http import SECURITY_HEADERS, Handler, error_response
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.stream import StreamOwner
 from slidewire.rates import Block
@@ -35,6 +37,28 @@ _NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 def tell_block(block: Block[str]) -> None:
     """Into the log: the one place where somebody's address is written down, because of what it did."""
     log.warning("%s is blocked for %.0f s: %s.", block.key, block.seconds, block.why)
+
+
+class _Handler(RequestHandler):
+    """aiohttp's own, but what is no request is answered in the shape of all errors, and with nothing of it."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        super().handle_error(request, status, exc, message)  # writes the log, and raises where an answer has begun
+        phrase = HTTPStatus(status).phrase
+        answer = error_response(status, phrase.lower().replace(" ", "_"), f"{phrase}.", SECURITY_HEADERS)
+        answer.force_close()
+        return answer
+
+
+def http_of(server: web.Server, **options: Any) -> Callable[[], asyncio.Protocol]:
+    """Makes what speaks HTTP on each connection."""
+    return lambda: _Handler(server, loop=asyncio.get_running_loop(), **options)
 
 
 class FrontDoor:
