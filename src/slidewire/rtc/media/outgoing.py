@@ -121,6 +121,7 @@ class Outgoing:
         self._fec = flexfec.Sender(self._local.fec, agreed.flexfec, fec_number) if agreed.flexfec is not None else None
         self._block = _Block()
         self._redundancy: red.Sender | None = None
+        self._distance = 0
         self._interval, self._size = _Average(), _Average()
         self._again_left = AGAIN_AT_ONCE
         self._key_at = -KEY_EVERY
@@ -265,10 +266,13 @@ class Outgoing:
             self._adapt_patience(network, stream, now)
         if self._agreed.red is not None and not self.line.is_video:
             distance = 1 + (network.burst >= policy.SINGLE) + (network.burst >= 2 * policy.SINGLE)
-            if network.loss < _RED_FROM:
-                self._redundancy = None
-            elif self._redundancy is None:
-                self._redundancy = red.Sender(self._agreed.red, distance)
+            self._carry(distance if network.loss >= _RED_FROM else 0, self._agreed.red)
+
+    def _carry(self, distance: int, payload_type: int) -> None:
+        """How many of the packets before it each audio packet carries again."""
+        if distance != self._distance:
+            self._distance = distance
+            self._redundancy = red.Sender(payload_type, distance) if distance else None
 
     def _adapt_patience(self, network: policy.Network, stream: policy.Stream, now: float) -> None:
         """Where repair packets leave so much lost that a picture would often stand still for a round trip, the page
