@@ -480,6 +480,16 @@ async def test_the_media_of_who_is_sent_away_end_at_once(show: Show, how: str) -
         await boss.until(lambda: a.closed)
 
 
+@pytest.mark.parametrize("role", [Role.CLICK, Role.OPERATOR])
+async def test_who_was_sent_away_gets_nothing_in_the_moment_its_connections_last(show: Show, role: Role) -> None:
+    ada = await show.presenter(role=role)
+    guest, agent = ada.guest, show.agent
+    agent._dismiss(guest, "removed", "The operator removed you from the show.")
+    agent.message_arrived(guest, {"type": "media_offer", "generation": 1, "sdp": SDP, "lines": ["screen"]})
+    agent.message_arrived(guest, {"type": "command", "id": 1, "name": "end_show"})
+    assert show.peers == [] and not agent.room.ended
+
+
 async def test_who_comes_back_in_a_new_session_is_still_on_air(show: Show) -> None:
     ada, boss = await show.presenter(), await show.operator()
     a = await ada.connect(PRESENTER, camera=True)

@@ -308,6 +308,8 @@ class HostAgent:
         self._state_soon()
 
     def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None:
+        if self.guests.get(guest.id) is not guest:
+            return  # it was sent away, and its connections last a moment longer, for the good-bye
         match message["type"]:
             case "get_state":
                 self._send_state(guest)
