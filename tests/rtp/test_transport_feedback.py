@@ -64,6 +64,12 @@ def test_a_run_of_none_and_the_reserved_status_are_malformed(chunk: str) -> None
         TransportFeedback.parse(bytes.fromhex("00000001 00000002 00010001 00000100" + chunk + "0000"))
 
 
+def test_what_says_much_in_a_few_bytes_is_malformed() -> None:
+    body = bytes.fromhex("00000001 00000002 0000 ffff 00000000") + bytes.fromhex("1fff") * 9
+    with pytest.raises(ValueError, match="too many"):
+        TransportFeedback.parse(body)
+
+
 @given(
     st.dictionaries(st.integers(0, 400), st.floats(0, 100), min_size=1).map(
         lambda found: {number: at / 100 for number, at in sorted(found.items())}

@@ -19,6 +19,9 @@ from typing import Final, NamedTuple, Self
 TICK: Final = 0.00025
 REFERENCE_TICKS: Final = 256
 """Ticks of a delta in one of the reference time."""
+MOST: Final = 2048
+"""Packets that a feedback may be about, to be read. Its format has room for 65,535, which a run says in sixteen bytes:
+a datagram full of those would keep whoever reads it for most of a second."""
 _NOT_RECEIVED, _SMALL, _LARGE = 0, 1, 2
 _RUN: Final = 0x1FFF
 
@@ -76,6 +79,8 @@ class TransportFeedback(NamedTuple):
     def parse(cls, body: bytes) -> Self:
         """From what follows the RTCP header. ValueError or struct.error if it is malformed."""
         sender, media, base, total, reference, count = struct.unpack_from("!IIHH3sB", body)
+        if total > MOST:
+            raise ValueError("about too many packets")
         symbols: list[int] = []
         at = 16
         while len(symbols) < total:
