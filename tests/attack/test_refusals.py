@@ -117,6 +117,17 @@ class TestSlowness:
                 assert (await reader.readline()).startswith(b"HTTP/1.1 408")
             writer.close()
 
+    @pytest.mark.parametrize("dribbled", [b"", b"GET /healthz HT"], ids=["silent", "halfway"])
+    async def test_who_is_idle_between_requests_is_closed(self, tmp_path: Path, dribbled: bytes) -> None:
+        async with serving(tmp_path, keepalive_seconds=0.5) as (_, ready):
+            reader, writer = await asyncio.open_connection("127.0.0.1", ready.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + dribbled)
+            began = time.monotonic()
+            async with asyncio.timeout(PATIENCE):
+                answer = await reader.read()
+            assert answer.count(b"HTTP/1.1 200") == 1 and 0.4 < time.monotonic() - began < 5
+            writer.close()
+
     async def test_a_stranger_who_dribbles_its_first_message_is_closed_with_4400(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
