@@ -80,14 +80,15 @@ class FileTime:
                 self._place(kind, earlier, frame.captured - back, came)
             self._place(kind, frame, frame.captured, now)
         elif kind.without_clock is not None:
-            self._put(kind, frame, kind.without_clock + frame.timestamp / frame.codec.clock_rate)
+            self._place_without_clock(kind, frame, now)
         else:
             kind.held.append((frame, now))
-            if now - kind.held[0][1] > HELD:
-                self._place_held(kind)
 
     def ready(self, now: float) -> list[Placed]:
         """What can be written by now, in order."""
+        for kind in self._kinds.values():
+            if kind.held and now - kind.held[0][1] > HELD:  # perhaps nothing more comes of it: the rest cannot wait
+                self._place_held(kind)
         until = min([now, *(kind.held[0][1] for kind in self._kinds.values() if kind.held)]) - BEHIND
         return self._give(until)
 
@@ -109,11 +110,14 @@ class FileTime:
 
     def _place_held(self, kind: _Kind) -> None:
         held, kind.held = kind.held, []
-        if held:
-            first, came = held[0]
-            kind.without_clock = came - first.timestamp / first.codec.clock_rate
-            for frame, _ in held:
-                self._put(kind, frame, kind.without_clock + frame.timestamp / frame.codec.clock_rate)
+        for frame, came in held:
+            self._place_without_clock(kind, frame, came)
+
+    def _place_without_clock(self, kind: _Kind, frame: Frame, came: float) -> None:
+        time = frame.timestamp / frame.codec.clock_rate
+        if kind.without_clock is None or abs(kind.without_clock + time - came) > WRONG:
+            kind.without_clock = came - time
+        self._put(kind, frame, kind.without_clock + time)
 
     def _place_all_held(self) -> None:
         for kind in self._kinds.values():
