@@ -5,6 +5,7 @@
     python -m tests.fuzz signaling --seconds 3600
     python -m tests.fuzz control --seconds 3600
     python -m tests.fuzz media --seconds 3600
+    python -m tests.fuzz bodies --seconds 3600
 
 Every input comes from a seed, which is said when something goes wrong; the same seed makes the same play again
 (`--plays 1`). Exit code 1 if anything was found.
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import codec, control, core, media, signaling
+from tests.fuzz import bodies, codec, control, core, media, signaling
 
 TARGETS: Final[dict[str, Callable[[int], int]]] = {
     "codec": codec.run,
@@ -29,6 +30,7 @@ TARGETS: Final[dict[str, Callable[[int], int]]] = {
     "signaling": signaling.run,
     "control": control.run,
     "media": media.run,
+    "bodies": bodies.run,
 }
 _WARM_SECONDS: Final = 5.0
 _GROWTH: Final = 16 << 20

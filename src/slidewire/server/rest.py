@@ -240,12 +240,22 @@ async def _read_body(request: web.Request, kind: type[Struct]) -> Struct:
                     raise Refused(TOO_LARGE)
     except TimeoutError:
         raise Refused(TOO_SLOW) from None
+    return decode_body(body, kind)
+
+
+def decode_body(body: bytes | bytearray, kind: type[Struct]) -> Struct:
+    """Raises Refused, in words that hold no value that was sent."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise Refused(INVALID, f"{error}.") from None
+        raise Refused(INVALID, _what(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused(MALFORMED) from None
+
+
+def _what(error: msgspec.ValidationError) -> str:
+    """It may name a field as the client did, at any length."""
+    return f"{str(error)[:200]}."
 
 
 def _read_text(values: Any, kind: type[Struct], fault: Fault) -> Struct:
@@ -255,4 +265,4 @@ def _read_text(values: Any, kind: type[Struct], fault: Fault) -> Struct:
             raise Refused(fault, "A name comes twice in the query.")
         return msgspec.convert(dict(values), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Refused(fault, None if fault is NOT_FOUND else f"{error}.") from None
+        raise Refused(fault, None if fault is NOT_FOUND else _what(error)) from None
