@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slidewire.rtc.media.assembly import Piece, VideoAssembly
 from slidewire.rtc.media.effects import FrameArrived, SendRtcp
 from slidewire.rtc.media.frames import Codec, Frame, Line
 from slidewire.rtc.media.incoming import Incoming
@@ -540,6 +541,24 @@ def test_memory_is_bounded() -> None:
         if not index % 1000:
             drained(incoming)
     assert held(incoming) < 20_000
+
+
+def test_frames_without_end_are_not_looked_at_again_with_each_packet() -> None:
+    looks = 0
+
+    class Pieces(dict[int, Piece | None]):
+        def __getitem__(self, place: int) -> Piece | None:
+            nonlocal looks
+            looks += 1
+            return super().__getitem__(place)
+
+    assembly = VideoAssembly(0)
+    assembly._pieces = Pieces()
+    for place in range(4000):
+        is_key = place in (1, 2, 3, 4)
+        assembly.insert(place, Piece(Codec.VP8, b"x", 3000, marker=False, starts=is_key, is_key=is_key))
+        assert assembly.next_frame(()) is None
+    assert looks < 5 * 4000
 
 
 def held(thing: object, seen: set[int] | None = None) -> int:

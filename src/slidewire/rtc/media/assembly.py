@@ -118,7 +118,7 @@ class AudioAssembly:
 class _Found:
     """What there is of the frame that starts at a place."""
 
-    pieces: Sequence[Piece]
+    pieces: list[Piece]
     end: int
     """The first place behind what was looked at."""
     is_whole: bool
@@ -134,6 +134,8 @@ class VideoAssembly:
         self._highest = head - 1
         self._keys: list[int] = []
         """Places at or after the head where a key frame starts; the last few, in order."""
+        self._begun: dict[int, _Found] = {}
+        """Frames that go on where they end: it is looked from there on. A frame may have thousands of packets."""
         self._last: Piece | None = None
         """Of the frame that was given out last."""
 
@@ -188,11 +190,13 @@ class VideoAssembly:
     def _whole_key(self, waited: Container[int]) -> int | None:
         return next((place for place in self._keys if self._look(place, waited).is_whole), None)
 
-    def _look(self, place: int, waited: Container[int]) -> _Found:
-        pieces: list[Piece] = []
+    def _look(self, start: int, waited: Container[int]) -> _Found:
+        found = self._begun.pop(start, None) or _Found([], start, is_whole=False)
+        pieces, place = found.pieces, found.end
         while place <= self._highest:
             if place not in self._pieces:
-                return _Found(pieces, place, is_whole=False, is_hopeless=not pieces or place not in waited)
+                found.is_hopeless = not pieces or place not in waited
+                break
             piece = self._pieces[place]
             if piece is not None:
                 if not pieces and not self._begins(place, piece):
@@ -205,7 +209,10 @@ class VideoAssembly:
                 if piece.marker:
                     return _Found(pieces, place + 1, is_whole=True)
             place += 1
-        return _Found(pieces, place, is_whole=False)
+        found.end = place
+        if pieces and not found.is_hopeless:
+            self._begun[start] = found
+        return found
 
     def _begins(self, place: int, piece: Piece) -> bool:
         """Where the packet does not say it, whatever came right before must belong to another frame."""
@@ -232,6 +239,7 @@ class VideoAssembly:
         self.head = place
         self._highest = max(self._highest, place - 1)
         self._keys = [key for key in self._keys if key >= place]
+        self._begun = {start: found for start, found in self._begun.items() if start >= place}
 
     def _count_dropped(self, first: Piece) -> None:
         """Picture IDs tell how many frames there were since the last one."""
