@@ -354,7 +354,7 @@ def test_a_microphone_that_was_on_for_a_moment_keeps_nothing_back() -> None:
     """It was off again before its first report."""
     times, given = FileTime(), 0
     times.take(audio(0, None), 0.0)
-    for number in range(int(60 * 25)):
+    for number in range(60 * 25):
         times.take(video(number, WALL + number * 0.04), number * 0.04)
         given += len(times.ready(number * 0.04))
     assert given == pytest.approx(25 * (60 - BEHIND), abs=3)
