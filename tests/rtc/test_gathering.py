@@ -17,7 +17,10 @@ from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerEvents
 from slidewire.rtc.gathering import HEAD_START, read_servers
+from slidewire.rtc.media.frames import Line
+from slidewire.rtc.media.peer import MediaEvents
 from slidewire.server.turn import TurnReady, TurnService, TurnSettings
+from tests.rtc.media.offers import offer
 from tests.server.certificates import make_certificate
 
 PATIENCE = 20.0
@@ -100,6 +103,24 @@ async def exchange(ends: list[End]) -> None:
     async with asyncio.timeout(PATIENCE):
         heard = [await two.received.get() for _ in range(2)]
     assert sorted(heard) == [(Channel.BULK, b"picture"), (Channel.CONTROL, b"next")]
+
+
+def sockets() -> int:
+    here = Path("/proc/self/fd")
+    return sum(each.is_symlink() and str(each.readlink()).startswith("socket:") for each in here.iterdir())
+
+
+async def test_whenever_it_is_closed_no_socket_stays_open() -> None:
+    before = sockets()
+    for turns in range(8):
+        peer = AiortcEngine().create_media_peer([], MediaEvents(), Privacy.OPEN)
+        answering = asyncio.ensure_future(peer.answer(offer([Line.SCREEN]), [Line.SCREEN]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await peer.close()
+        await answering
+    await asyncio.sleep(0)
+    assert sockets() == before
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])

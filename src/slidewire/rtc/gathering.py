@@ -75,6 +75,10 @@ class Gathering:
                 addresses = of_default_route(addresses)
             connection._local_candidates += await connection.get_component_candidates(1, addresses)
         connection._local_candidates_end = True
+        if connection._closing:  # while the sockets were made: nobody else would close them
+            for protocol in connection._protocols:
+                await protocol.close()
+            return
         self._work = asyncio.create_task(self._ask_servers(), name="ICE servers")
 
     async def close(self) -> None:
