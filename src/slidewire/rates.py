@@ -65,6 +65,10 @@ class Bucket:
         self.full_at = after
         return 0.0
 
+    def charge(self, now: float, cost: float) -> None:
+        """What was used already, whether it was there or not."""
+        self.full_at = max(self.full_at, now) + cost / self.rate.per_second
+
 
 @dataclass(slots=True)
 class Buckets(Generic[K]):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from slidewire.control.privacy import Privacy
+from slidewire.rates import Bucket, Rate
 from slidewire.rtc.engine import IceServer
 from slidewire.rtc.media import sdp as descriptions
 from slidewire.rtc.media.effects import FrameArrived, KeyWanted, RateChanged, SendPacket
@@ -19,6 +20,10 @@ from slidewire.rtc.media.frames import Codec, Frame, Line
 from slidewire.rtc.media.sdp import Negotiated
 from slidewire.rtc.media.session import Session
 from slidewire.rtc.media.transport import MediaTransport
+
+WORK: Final = Rate(0.2, 0.2)
+"""Processor seconds that packets from one page may cost in each second. A camera with its microphone takes a tenth of
+that, on a slow computer half; somebody's script might send more than the clicks of the others could wait for."""
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class MediaPeer:
         self._early: list[dict[str, Any] | None] = []
         self._started = False
         self._mid = "0"
+        self._work = Bucket(WORK)
         self._transport = MediaTransport(
             ice_servers,
             privacy,
@@ -136,14 +142,18 @@ class MediaPeer:
         self._stop()
         if self._sender is not None:
             self._sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sender
+            await asyncio.gather(self._sender, return_exceptions=True)
         await self._transport.close()
 
     def _received(self, data: bytes) -> None:
-        if self._session is not None and self._is_open:
-            self._session.receive(data, self._now())
-            self._flush()
+        if self._session is None or not self._is_open:
+            return
+        now, began = self._now(), time.thread_time()
+        if self._work.take(now, 0.0):
+            return  # as if the network had lost it
+        self._session.receive(data, now)
+        self._work.charge(now, time.thread_time() - began)
+        self._flush()
 
     def _transport_opened(self) -> None:
         self._is_open = True

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from aioice import Candidate
+from aioice.stun import TransactionError
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 from aiortc.exceptions import InvalidStateError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
@@ -93,7 +94,7 @@ class MediaTransport:
         """False: it is gone, for there is no connection."""
         try:
             await self._dtls._send_rtp(packet)
-        except ConnectionError:
+        except (ConnectionError, TransactionError):  # the latter of a relay that did not answer
             return False
         return True
 
