@@ -130,6 +130,14 @@ async def test_no_more_candidates_than_anybody_has_are_kept_or_used(early: bool)
     assert sum(refused) == 2 * (len(said) - MOST_CANDIDATES)
 
 
+async def test_nor_are_they_in_a_description() -> None:
+    engine, peer, _, refused = guarded(Privacy.OPEN)
+    said = [f"a={LOCAL.replace('50000', str(50_000 + n))}\r\n" for n in range(1000)]
+    await peer.answer(HEAD + "".join(said) + "a=mid:0\r\n")
+    assert engine.descriptions == [HEAD + "".join(said[:MOST_CANDIDATES]) + "a=mid:0\r\n"]
+    assert sum(refused) == len(said) - MOST_CANDIDATES
+
+
 async def test_a_candidate_is_not_a_book() -> None:
     engine, peer, _, refused = guarded(Privacy.OPEN)
     await peer.answer(HEAD)

@@ -15,7 +15,7 @@ from slidewire.control.privacy import Filter, Privacy
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerEvents
 
 MOST_CANDIDATES: Final = 64
-"""Of the other end, besides those in its description. A computer with a dozen interfaces has half as many."""
+"""Of the other end: in its description, and besides. A computer with a dozen interfaces has half as many."""
 LONGEST_CANDIDATE: Final = 1024
 """Characters, with what stands around it."""
 
@@ -50,9 +50,9 @@ class Guard:
     def hear(self, sdp: str) -> str:
         """The other end's description as it may pass. Candidates that waited for it follow."""
         stopped = self._in.stopped
-        passed = self._in.description(sdp)
-        if self._in.stopped > stopped:
-            self._refused(self._in.stopped - stopped)
+        passed, too_many = _with_few(self._in.description(sdp))
+        if (refused := self._in.stopped - stopped + too_many) > 0:
+            self._refused(refused)
         early, self._early = self._early or [], None
         for candidate in early:
             self._pass_on(candidate)
@@ -137,6 +137,16 @@ class GuardedPeer:
 
     def _let_in(self, candidate: dict[str, Any] | None) -> None:
         self._peer.add_candidate(candidate)
+
+
+def _with_few(sdp: str) -> tuple[str, int]:
+    """A description with its first candidates only, and how many there were beyond: to each of them, checks are sent."""
+    lines, count = [], 0
+    for line in sdp.splitlines(keepends=True):
+        count += line.startswith("a=candidate:")
+        if count <= MOST_CANDIDATES or not line.startswith("a=candidate:"):
+            lines.append(line)
+    return "".join(lines), max(0, count - MOST_CANDIDATES)
 
 
 _STOPPED: dict[str, Any] = {}

@@ -53,6 +53,13 @@ def test_chromiums_offer() -> None:
     assert len({ssrc for each in locals_ for ssrc in each}) == 9
 
 
+def test_more_than_anybody_says_is_not_remembered() -> None:
+    lines = (Line.CAMERA,)
+    text = offer(lines).replace("SAVPF ", "SAVPF " + "96 " * 100) + "".join(f"a=ssrc:{n}\r\n" for n in range(1000))
+    (section,) = sdp.read_offer(text, lines).sections
+    assert len(section.sources) == sdp.MOST_SOURCES and len(set(section.payload_types)) == len(section.payload_types)
+
+
 def test_the_answer_says_the_same() -> None:
     said = answer(offer(ALL), ALL)
     assert said.endswith("\r\n") and "\n\n" not in said and "goog-remb" not in said

@@ -28,6 +28,8 @@ REPAIR_WINDOW: Final = 10_000_000
 """Microseconds, as browsers have it."""
 LONGEST: Final = 100_000
 """Characters of an offer."""
+MOST_SOURCES: Final = 8
+"""SSRCs of a line from the page."""
 
 _EXTENSIONS: Final = (ABSOLUTE_SEND_TIME, TRANSPORT_WIDE, MID)
 _FEEDBACK: Final = ("transport-cc", "ccm fir", "nack", "nack pli")
@@ -231,7 +233,7 @@ def _section(value: str) -> Section:
     numbers = [number for word in words[3:] if (number := _number(word, 127)) is not None]
     if not numbers:
         raise PeerError("the offer cannot be used: an m-line names no payload type")
-    return Section(words[0], numbers)
+    return Section(words[0], list(dict.fromkeys(numbers)))
 
 
 def _attribute(section: Section, name: str, value: str) -> None:
@@ -261,7 +263,7 @@ def _attribute(section: Section, name: str, value: str) -> None:
             section.extensions.setdefault(words[1], number)
     elif name == "ssrc":
         number = _number(value.partition(" ")[0], 0xFFFFFFFF)
-        if number is not None and number not in section.sources:
+        if number is not None and number not in section.sources and len(section.sources) < MOST_SOURCES:
             section.sources.append(number)
 
 
@@ -311,7 +313,7 @@ def _negotiate(section: Section, line: Line, entropy: Callable[[int], bytes]) ->
         flexfec=_by_name(section, "flexfec-03/90000") if line.is_video and not line.from_page else None,
         feedback=frozenset(name for name in _FEEDBACK if name in offered),
         extensions={uri: id_ for uri, id_ in section.extensions.items() if uri in _wanted(line)},
-        remote=tuple(section.sources[:8]) if line.from_page else (),
+        remote=tuple(section.sources) if line.from_page else (),
         local=None if line.from_page else _sources(entropy),
     )
 
