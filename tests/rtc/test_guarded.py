@@ -10,7 +10,7 @@ import pytest
 
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_engine import AiortcEngine
-from slidewire.rtc.engine import Channel, IceServer, Peer, PeerEvents
+from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 from slidewire.rtc.guarded import LONGEST_CANDIDATE, MOST_CANDIDATES, GuardedPeer
 
 LOCAL = "candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host"
@@ -136,6 +136,13 @@ async def test_nor_are_they_in_a_description() -> None:
     await peer.answer(HEAD + "".join(said) + "a=mid:0\r\n")
     assert engine.descriptions == [HEAD + "".join(said[:MOST_CANDIDATES]) + "a=mid:0\r\n"]
     assert sum(refused) == len(said) - MOST_CANDIDATES
+
+
+async def test_a_description_is_not_a_book() -> None:
+    engine, peer, _, _ = guarded(Privacy.OPEN)
+    with pytest.raises(PeerError, match="too long"):
+        await peer.answer(HEAD + "a=x:y\r\n" * 10_000)
+    assert engine.descriptions == []
 
 
 async def test_a_candidate_is_not_a_book() -> None:

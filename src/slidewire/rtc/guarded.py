@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from slidewire.control.privacy import Filter, Privacy
-from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerEvents
+from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents
 
 MOST_CANDIDATES: Final = 64
 """Of the other end: in its description, and besides. A computer with a dozen interfaces has half as many."""
 LONGEST_CANDIDATE: Final = 1024
 """Characters, with what stands around it."""
+LONGEST_DESCRIPTION: Final = 65_536
+"""Characters. A browser says a tenth of that; with a megabyte of it the WebRTC library is busy for 15 seconds."""
 
 
 class Guard:
@@ -48,7 +50,9 @@ class Guard:
         self._in.is_near = self._out.is_near = near
 
     def hear(self, sdp: str) -> str:
-        """The other end's description as it may pass. Candidates that waited for it follow."""
+        """The other end's description as it may pass. Candidates that waited for it follow. Raises `PeerError`."""
+        if len(sdp) > LONGEST_DESCRIPTION:
+            raise PeerError("the description cannot be used: it is too long")
         stopped = self._in.stopped
         passed, too_many = _with_few(self._in.description(sdp))
         if (refused := self._in.stopped - stopped + too_many) > 0:
@@ -140,7 +144,7 @@ class GuardedPeer:
 
 
 def _with_few(sdp: str) -> tuple[str, int]:
-    """A description with its first candidates only, and how many there were beyond: to each of them, checks are sent."""
+    """A description with its first candidates only, and how many came beyond: to each of them checks are sent."""
     lines, count = [], 0
     for line in sdp.splitlines(keepends=True):
         count += line.startswith("a=candidate:")

@@ -1,4 +1,4 @@
-/* What the m-lines of a media connection are for, seen from the room (control.md §7), and which codecs each prefers. */
+/* What the m-lines of a media connection are for, seen from the room (control.md §8), and which codecs each prefers. */
 
 export type Line = 'screen' | 'camera' | 'microphone' | 'sound' | 'guest' | 'guest_sound' | 'talkback'
 
