@@ -1,9 +1,11 @@
 """A media session at whose other end somebody means harm: any packets, reports and feedback, in any order and at any
-time; and any offer. What it says stays within bounds, and it goes on working."""
+time; and any offer. What it says stays within bounds, nothing takes it long, and it goes on working."""
 
 from __future__ import annotations
 
 import random
+import struct
+import time
 from typing import Final
 
 from slidewire.fec import red
@@ -23,6 +25,8 @@ OFFER: Final = offer(LINES)
 _ROUNDS: Final = 300
 _MOST_SENT: Final = 40
 """Packets that one input may cause at once: a page's NACK of many, or a second's reports."""
+_LONGEST: Final = 0.1
+"""Processor seconds for one datagram, of which the worst should take a thirtieth."""
 
 
 def run(seed: int) -> int:
@@ -36,10 +40,11 @@ def run(seed: int) -> int:
     for _ in range(_ROUNDS):
         now += dice.choice((0.0, 0.001, 0.02, 0.3, 5.0)) * dice.random()
         what = dice.random()
-        if what < 0.5:
-            session.receive(_packet(dice, numbers, agreed), now)
-        elif what < 0.8:
-            session.receive(_report(dice, agreed), now)
+        if what < 0.8:
+            data = _packet(dice, numbers, agreed) if what < 0.5 else _report(dice, agreed)
+            began = time.thread_time()
+            session.receive(data, now)
+            assert time.thread_time() - began < _LONGEST
         elif what < 0.9:
             _send(dice, session, now)
         else:
@@ -103,6 +108,8 @@ def _packet(dice: random.Random, numbers: list[int], agreed: list[sdp.Negotiated
 
 
 def _report(dice: random.Random, agreed: list[sdp.Negotiated]) -> bytes:
+    if dice.random() < 0.02:
+        return _much(dice)
     sources = [ssrc for each in agreed for ssrc in (*each.remote, *(each.local or ()))]
     ssrc = dice.choice(sources)
     numbers = tuple(dice.randrange(0x10000) for _ in range(dice.randint(1, 40)))
@@ -123,6 +130,16 @@ def _report(dice: random.Random, agreed: list[sdp.Negotiated]) -> bytes:
         )
     )
     return _spoilt(dice, rtcp.build([packet]))
+
+
+def _much(dice: random.Random) -> bytes:
+    """A datagram of feedback that says as much as it can in as few bytes."""
+    total = dice.choice((2048, 2049, 0xFFFF))
+    chunks = struct.pack("!H", 0x1FFF) * (9 if total == 0xFFFF else 1)
+    body = struct.pack("!IIHHI", 1, dice.getrandbits(32), dice.randrange(0x10000), total, 0) + chunks
+    body += bytes(-len(body) % 4)
+    feedback = struct.pack("!BBH", 0x8F, rtcp.TRANSPORT_LAYER_FEEDBACK, len(body) // 4) + body
+    return feedback * (1200 // len(feedback))
 
 
 def _spoilt(dice: random.Random, data: bytes) -> bytes:
