@@ -15,6 +15,7 @@ from fractions import Fraction
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -24,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slidewire.host.filetime import BEHIND, HELD, WRONG, FileTime
-from slidewire.host.recorder import Recorder, RecordingError, new_file
+from slidewire.host.recorder import LEFT_FREE, Recorder, RecordingError, new_file
 from slidewire.rtc.media.frames import Codec, Frame, Sink
 from slidewire.rtp import vp8
 
@@ -239,6 +240,25 @@ def test_names_are_not_taken_twice(tmp_path: Path) -> None:
     assert names == ["slidewire-2026-11-22-201500.webm"] + [
         f"slidewire-2026-11-22-201500-{number}.webm" for number in (2, 3)
     ]
+
+
+async def test_a_disk_is_not_filled_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = LEFT_FREE
+    monkeypatch.setattr("slidewire.host.recorder.shutil.disk_usage", lambda path: SimpleNamespace(free=free))
+    said: list[str] = []
+    clock, camera = Clock(), Camera()
+    recorder = Recorder(tmp_path / "film.webm", said.append, clock)
+    show(recorder, clock, 2.0, camera)
+    await asyncio.sleep(0.1)
+    assert said == []
+    free -= 1
+    clock.now += 2
+    async with asyncio.timeout(10):
+        while not said:
+            await asyncio.sleep(0.01)
+    await recorder.close()
+    assert said == ["The recording ended: there is no room left on the disk. What came before is in film.webm."]
+    assert Read(recorder.path).pictures
 
 
 class Full:

@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +37,8 @@ log = logging.getLogger(__name__)
 MOST_WAITING: Final = 64 << 20
 """Bytes handed over and not written yet."""
 LOOK_EVERY: Final = 0.25
+LEFT_FREE: Final = 256 << 20
+"""Bytes of the disk that are for everything else: a recording ends before it is full."""
 OPUS_LOOKAHEAD: Final = 312 / 48_000
 """Seconds: what an Opus packet says was heard that much before its timestamp."""
 USUAL_SIZE: Final = (1280, 720)
@@ -172,7 +176,12 @@ class Recorder:
                 self._loop.call_soon_threadsafe(self._fail, sentence)
 
     def _write_until_the_end(self, times: FileTime, writer: _Writer) -> None:
+        looked = float("-inf")
         while True:
+            if self._now() - looked > 1.0:
+                looked = self._now()
+                if shutil.disk_usage(self.path.parent).free < LEFT_FREE:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             try:
                 item = self._queue.get(timeout=LOOK_EVERY)
             except queue.Empty:
