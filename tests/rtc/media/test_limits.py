@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aioice.stun import TransactionTimeout
 
@@ -66,3 +68,15 @@ async def test_a_relay_that_does_not_answer_loses_packets_and_nothing_else(monke
     finally:
         await peer.close()
     assert tries == 2
+
+
+async def test_who_never_connects_does_not_keep_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slidewire.rtc.media.transport.CONNECTS_WITHIN", 0.05)
+    closed = asyncio.Event()
+    peer = MediaPeer([], MediaEvents(closed=closed.set), Privacy.OPEN)
+    try:
+        await peer.answer(offer([Line.SCREEN]), [Line.SCREEN])  # in which no address is named
+        async with asyncio.timeout(10):
+            await closed.wait()
+    finally:
+        await peer.close()

@@ -31,6 +31,9 @@ from slidewire.rtc.media.sdp import Credentials
 
 log = logging.getLogger(__name__)
 
+CONNECTS_WITHIN = 30.0
+"""Seconds, twice as long as pages wait: whoever names no address, or never shakes hands, keeps nobody's place."""
+
 
 class _Dtls(RTCDtlsTransport):
     def __init__(self, ice: RTCIceTransport, received: Callable[[bytes], None]) -> None:
@@ -111,11 +114,12 @@ class MediaTransport:
     async def _connect(self, remote: Credentials, is_lite: bool) -> None:
         prints = [RTCDtlsFingerprint(algorithm, value) for algorithm, value in remote.fingerprints]
         try:
-            await self._ice.start(RTCIceParameters(remote.ufrag, remote.password, is_lite))
-            if self._ice.state == "completed":
-                self._dtls.on("statechange", self._dtls_changed)
-                await self._dtls.start(RTCDtlsParameters(prints))
-        except (ConnectionError, InvalidStateError) as error:
+            async with asyncio.timeout(CONNECTS_WITHIN):
+                await self._ice.start(RTCIceParameters(remote.ufrag, remote.password, is_lite))
+                if self._ice.state == "completed":
+                    self._dtls.on("statechange", self._dtls_changed)
+                    await self._dtls.start(RTCDtlsParameters(prints))
+        except (ConnectionError, InvalidStateError, TimeoutError) as error:
             log.debug("media did not connect: %s", type(error).__name__)
         if self._dtls.state != "connected":
             self._end()
