@@ -31,9 +31,11 @@ test('what comes behind it: the direct connection in at most 3 KB, and the rest 
   const pages = readdirSync(dist).filter((name) => name.endsWith('.html')).map((name) => page(name.slice(0, -5))).join()
   const later = files.filter(({ name }) => name.endsWith('.js') && !pages.includes(name))
   const named = (what: string): typeof later => later.filter(({ name }) => name.startsWith(`assets/${what}-`))
-  expect(later.length).toBe(['peer', 'rest', 'speaker', 'watcher'].flatMap(named).length)
+  expect(later.length).toBe(['peer', 'rest', 'shield', 'speaker', 'watcher'].flatMap(named).length)
   for (const { compressed } of named('peer')) expect(compressed).toBeLessThanOrEqual(3 * 1024)
   expect(size(named('rest'))).toBeLessThanOrEqual(4 * 1024)
+  expect(named('shield').length).toBe(1)
+  expect(size(named('shield'))).toBeLessThanOrEqual(2 * 1024)
   // Media, when somebody asks for them: on the presenter page and on the operator's.
   expect([named('speaker').length, named('watcher').length]).toEqual([1, 1])
   expect(size(named('speaker'))).toBeLessThanOrEqual(9 * 1024)

@@ -12,6 +12,7 @@ import { type App, type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } f
 import { verificationWords, wordsOf } from '../src/presenter/compare.ts'
 import { keyIntent } from '../src/presenter/keys.ts'
 import { fraction } from '../src/presenter/laser.ts'
+import { hidingWords } from '../src/presenter/shield.ts'
 import { buildWords, elapsed } from '../src/presenter/slidewords.ts'
 import { notice, receiptWords, slideNumber, standingWords } from '../src/presenter/words.ts'
 import { fromHex, readVectors } from './support/hex.ts'
@@ -125,6 +126,18 @@ test('words are shown once the host has opened its nonce, and never where it ope
   expect(await wordsOf(met(await commitment(theirs), null))).toContain('Not connected')
   expect(await wordsOf(met(await commitment(theirs), theirs))).toBe(await verificationWords(hash, ours, theirs))
   expect(await wordsOf(met(await commitment(ours), theirs))).toContain('not your host')
+})
+
+test('what holds of our address, in words', () => {
+  const words = (byRoom: boolean, byUs: boolean, standing: App['standing'], isYoung = false): string =>
+    hidingWords({ byRoom, byUs, standing, isYoung })
+  expect(words(false, true, 'relayed')).toBe('Through a relay: nobody at the other end sees your address.')
+  expect(words(true, false, 'relayed')).toBe('The room asks for it: it cannot be turned off. Through a relay: nobody at the other end sees your address.')
+  expect(words(false, true, 'signaling')).toMatch(/^No relay answers: clicks go through the server/)
+  expect(words(false, true, 'signaling', true)).toMatch(/^Looking for a relay/)
+  expect(words(false, false, 'direct')).toBe('Connected directly: the host sees your address.')
+  // By a relay because there is no other way: the host was told the addresses that it could not reach.
+  for (const standing of ['relayed', 'signaling'] as const) expect(words(false, false, standing)).toMatch(/^Not hidden/)
 })
 
 test('the connection in words', () => {

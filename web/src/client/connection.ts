@@ -39,6 +39,8 @@ export type ConnectionEvent =
   | { type: 'joined' }
   /** The server's operator says something to everybody in the room. */
   | { type: 'notice'; text: string }
+  /** From now on through relays only: no peer connection may stay that was made before. */
+  | { type: 'relays_only' }
 
 /** How often the state of things is looked at when nothing happens. */
 const HOUSEKEEPING = 500
@@ -53,6 +55,7 @@ export class Connection {
   readonly now = monotonicClock()
   /** Of the session that stands: what verification words are made of, and what the next session calls it by. */
   meeting: Meeting | undefined
+  #relaysOnly = false
   #signaling: SignalingClient | null = null
   readonly #sockets = new Map<number, WebSocket | Posts>()
   /** The first attempt, whose hello is said along with `join`. */
@@ -151,7 +154,28 @@ export class Connection {
   /** What a peer connection of the session that stands has to keep to. */
   rules(): Rules {
     const ownHost = new URL(this.url).hostname
-    return { ...this.meeting, iceServers: this.#iceServers, ownHost, network: this.#signaling?.network ?? '' }
+    const network = this.#signaling?.network ?? ''
+    return { ...this.meeting, iceServers: this.#iceServers, ownHost, network, relaysOnly: this.#relaysOnly }
+  }
+
+  get relaysOnly(): boolean {
+    return this.#relaysOnly
+  }
+
+  /** Whether the other end may learn where this one is. The room may ask for the same; this loosens nothing of that. */
+  set relaysOnly(isWanted: boolean) {
+    if (this.#relaysOnly === isWanted) return
+    this.#relaysOnly = isWanted
+    if (!this.#signaling) return // nothing was made yet
+    const now = this.now()
+    if (isWanted) {
+      this.#peers.anew(now)
+      this.emit({ type: 'relays_only' })
+      this.#sayAgain(now) // what went by the connections that are gone
+    } else {
+      this.#peers.build(now) // beside the relayed one, which stays until it carries
+    }
+    this.#pump()
   }
 
   /** How much came that may not be used: see peer.ts. */

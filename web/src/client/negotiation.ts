@@ -13,6 +13,8 @@ export interface Rules {
   network: string
   privacy?: unknown
   ice_hosts?: unknown
+  /** Asked for at this end: nothing but relays, whatever the room's policy is. It is the strictest there is. */
+  relaysOnly?: boolean
 }
 
 export interface Said {
@@ -63,8 +65,8 @@ export abstract class Negotiation {
     this.#offer = this.connection.createOffer().catch(() => ({ type: 'offer' }))
   }
 
-  async offer({ iceServers, ownHost, network, privacy, ice_hosts: hosts }: Rules): Promise<void> {
-    const policy = readPrivacy(privacy, 'balanced')
+  async offer({ iceServers, ownHost, network, privacy, ice_hosts: hosts, relaysOnly }: Rules): Promise<void> {
+    const policy = relaysOnly ? 'private' : readPrivacy(privacy, 'balanced')
     const listed = Array.isArray(hosts) ? hosts.filter((host) => typeof host === 'string') : []
     const { permitted, refused } = permitServers(iceServers, [ownHost, ...listed])
     this.refused('ice_servers', refused.length)
@@ -75,7 +77,8 @@ export abstract class Negotiation {
       this.connection.setConfiguration({ ...this.configuration, iceServers: permitted, iceTransportPolicy })
       const offer = await this.#offer
       // Its candidates follow.
-      this.#say({ type: 'offer', sdp: this.#filters[0].description(offer?.sdp ?? ''), ...(network && { network }) })
+      const sdp = this.#filters[0].description(offer?.sdp ?? '')
+      this.#say({ type: 'offer', sdp, ...(network && { network }), ...(relaysOnly && { privacy: policy }) })
       await this.connection.setLocalDescription(offer)
     } catch {
       this.fail()

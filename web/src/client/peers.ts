@@ -122,6 +122,13 @@ export class Peers {
     void peer.offer(this.owner.rules())
   }
 
+  /** The rules are stricter now: what was made by the ones before is given up, also if nothing takes its place. */
+  anew(now: number): void {
+    for (const peer of this.#peers.splice(0)) this.#discard(peer)
+    this.#failures = 0
+    this.build(now)
+  }
+
   /** The offer may have got lost with a path. */
   offerAgain(now: number): void {
     this.#sayOffer(now, OFFER_AGAIN)

@@ -125,7 +125,7 @@ export class MediaConnection {
     }
   }
 
-  /** A new session stands, and what it knows of the one before is not certain. */
+  /** A new session stands, and what it knows of the one before is not certain; or the connection has to keep to other rules. */
   sessionBegan(): void {
     this.#told = null
     if (this.standing !== 'off') this.#begin()

@@ -105,7 +105,7 @@ export class Speaker {
   }
 
   happened(event: ConnectionEvent): void {
-    if (event.type === 'session') this.#media.sessionBegan()
+    if (event.type === 'session' || event.type === 'relays_only') this.#media.sessionBegan()
     if (event.type === 'path_silent') this.#media.pathSilent()
     if (event.type === 'trouble' && event.final) this.#stop()
     this.#sync()

@@ -40,6 +40,10 @@ export function enter(): Entrance {
   return link ? { link } : { trouble: 'link_incomplete' }
 }
 
+/** Whether this browser's presenter connects through relays only. */
+export const relaysOnly = (value?: boolean): boolean =>
+  stored('localStorage', `${KEY} relays only`, value === undefined ? undefined : value ? 'yes' : '') === 'yes'
+
 export const socketUrl = (): string => `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/ws`
 
 /** Who knocks: on the operator's page "iPhone", "Win32", "Linux armv8l"; and a random name, kept by this browser, by which

@@ -1,4 +1,4 @@
-/* Verification words (control.md §2) in a dialog of their own. */
+/* Verification words (control.md §2). */
 
 import type { Bytes } from '../client/bytes.ts'
 import { commitment, type Meeting } from '../client/handshake.ts'
@@ -23,11 +23,4 @@ export async function wordsOf(meeting: Meeting | undefined): Promise<string> {
   if (!hostNonce) return 'Not connected to the host yet.'
   if ((await commitment(hostNonce)) === meeting.commit) return verificationWords(meeting.hash, meeting.nonce, hostNonce)
   return 'There are none: whoever answered is not your host. Ask for a new link, sent to you another way.'
-}
-
-export async function showWords(meeting: Meeting | undefined): Promise<void> {
-  const dialog = document.getElementById('compare-dialog') as HTMLDialogElement
-  const words = document.getElementById('compare-words') as HTMLElement
-  words.textContent = await wordsOf(meeting)
-  dialog.showModal()
 }

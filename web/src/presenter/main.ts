@@ -3,7 +3,7 @@
 import { Connection } from '../client/connection.ts'
 import type { Intent } from '../client/records.ts'
 import { find } from '../page/dom.ts'
-import { enter, identity, socketUrl } from '../page/enter.ts'
+import { enter, identity, relaysOnly, socketUrl } from '../page/enter.ts'
 import { type AppEvent, BEGINNING, can, mayClick, reduce } from './app.ts'
 import { tapButton } from './buttons.ts'
 import { vibrate } from './haptics.ts'
@@ -71,6 +71,7 @@ if ('trouble' in entrance) {
   happened({ type: 'trouble', code: entrance.trouble, message: '', final: true })
 } else {
   connection = new Connection(entrance.link, identity('phone'), socketUrl(), happened)
+  connection.relaysOnly = relaysOnly()
   void connection.start()
   listenToKeys((intent) => {
     if (intent.verb !== 'white' || can(app, 'white')) submit(intent)

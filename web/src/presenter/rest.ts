@@ -8,8 +8,8 @@ import { find, setAttribute, setText } from '../page/dom.ts'
 import { showTrouble } from '../page/error.ts'
 import { draw, Pictures } from '../page/pictures.ts'
 import { type App, can, mayClick, mayPoint } from './app.ts'
-import { showWords } from './compare.ts'
 import { laserPad } from './laser.ts'
+import type { Shield } from './shield.ts'
 import { buildWords, elapsed } from './slidewords.ts'
 import { keepScreenOn } from './wakelock.ts'
 
@@ -48,6 +48,7 @@ export class Rest {
   #speaker: Speaker | null = null
   #coming: Promise<Speaker | null> | null = null
   #loading = 0
+  #shield: Shield | null = null
 
   constructor(
     private readonly connection: Connection,
@@ -63,7 +64,7 @@ export class Rest {
     place.start.addEventListener('click', () => submit({ verb: 'start', argument: 0 }))
     this.#goToDialog(submit)
     place.serverSays.addEventListener('click', () => (place.serverSays.hidden = true))
-    find('compare').addEventListener('click', () => void showWords(connection.meeting))
+    find('compare').addEventListener('click', () => void this.#openShield())
     // What the laser pad shows is as wide to its height as the picture.
     const ratio = (): number => this.#speaker?.screen.ratio ?? place.picture.width / place.picture.height
     laserPad(place.pad, find('dot'), ratio, (points) => mayPoint(this.#app) && connection.point(points))
@@ -104,6 +105,7 @@ export class Rest {
     if ((app.media.on_air || app.media.recording) && !this.#loading) void this.#media()
     setText(place.build, buildWords(app))
     setText(place.title, app.deck.slide_title ?? '')
+    this.#shield?.show(app)
     this.#showNotes(app)
     this.#showPictures(app)
   }
@@ -125,6 +127,17 @@ export class Rest {
     }
   }
 
+  async #openShield(): Promise<void> {
+    globalThis.importQuery = this.#loading++ ? `?${this.#loading}` : ''
+    try {
+      this.#shield ??= new (await import('./shield.ts')).Shield(this.connection)
+      await this.#shield.open(this.#app)
+    } catch {
+      setText(find('compare-words'), 'The server did not answer. Close this and try again.')
+      find<HTMLDialogElement>('compare-dialog').showModal()
+    }
+  }
+
   #tick(): void {
     const { started } = this.#app
     const clock = this.connection.hostClock()
@@ -132,6 +145,7 @@ export class Rest {
     const { ice_servers: servers, candidates } = this.connection.refused
     const said = servers + candidates > 0 ? `Refused: ${servers} ICE servers, ${candidates} addresses` : ''
     setAttribute(place.connection, 'title', said)
+    this.#shield?.show(this.#app)
     this.#wantPictures()
   }
 

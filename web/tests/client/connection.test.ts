@@ -356,6 +356,59 @@ test('messages of a type go to the module that asks for them, and its own to the
   expect(twin?.parts.map(({ bytes }) => fromUtf8(bytes))).toContain('{"type":"camera","on":true}')
 })
 
+/** As much of a browser's peer connection as is needed to offer one. */
+class FakePeer extends EventTarget {
+  static made: FakePeer[] = []
+  connectionState = 'new'
+  closed = false
+  constructor(public configuration: RTCConfiguration) {
+    super()
+    FakePeer.made.push(this)
+  }
+  createDataChannel = (): EventTarget => new EventTarget()
+  setConfiguration = (given: RTCConfiguration): void => void (this.configuration = given)
+  createOffer = async (): Promise<RTCSessionDescriptionInit> => ({ type: 'offer', sdp: 'v=0' })
+  setLocalDescription = async (): Promise<void> => undefined
+  close = (): void => void (this.closed = true)
+}
+
+test('who hides its address gives up what was connected at once, and every offer from then on asks for relays', async () => {
+  FakePeer.made = []
+  vi.stubGlobal('RTCPeerConnection', FakePeer)
+  await connected()
+  const offers = (): unknown[] => {
+    const texts = main.meetings.flatMap((twin) => twin.parts.map(({ bytes }) => fromUtf8(bytes)))
+    const said = new Set(texts.filter((text) => text.startsWith('{"type":"offer"')))
+    return [...said].map((text) => JSON.parse(text) as Message).map(({ generation, privacy }) => [generation, privacy])
+  }
+  const policies = (): unknown[] => FakePeer.made.map(({ configuration, closed }) => [configuration.iceTransportPolicy, closed])
+  await until(() => offers().length === 1)
+  expect([offers(), policies()]).toEqual([[[1, undefined]], [['all', false]]])
+
+  connection.relaysOnly = true
+  expect(FakePeer.made[0]?.closed).toBe(true)
+  await until(() => offers().length === 2)
+  expect([offers()[1], policies()[1]]).toEqual([[2, 'private'], ['relay', false]])
+  expect(events.filter(({ type }) => type === 'relays_only').length).toBe(1)
+  next()
+  await until(() => receipts().length === 1)
+  expect([receipts(), sessions()]).toEqual([['performed'], 1])
+
+  connection.relaysOnly = false
+  await until(() => offers().length === 3)
+  expect([offers()[2], policies()[2]]).toEqual([[3, undefined], ['all', false]])
+  expect(FakePeer.made[1]?.closed).toBe(false) // until the new one carries
+})
+
+test('a device that hides its address does so from the first offer', async () => {
+  FakePeer.made = []
+  vi.stubGlobal('RTCPeerConnection', FakePeer)
+  connection.relaysOnly = true
+  await connected()
+  await until(() => FakePeer.made[0]?.configuration.iceTransportPolicy !== undefined)
+  expect(FakePeer.made.map(({ configuration }) => configuration.iceTransportPolicy)).toEqual(['relay'])
+})
+
 test('the state is asked for when a PONG shows a version that we do not have', async () => {
   await connected()
   const twin = [...main.sessions.values()][0]

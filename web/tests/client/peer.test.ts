@@ -71,6 +71,18 @@ test('a private room: relays only, whoever says what', async () => {
   expect(counted).toEqual({ candidates: 5, ice_servers: 0 })
 })
 
+test('this end may ask for relays only in any room, says so, and loosens nothing by not asking', async () => {
+  for (const privacy of ['open', 'balanced', undefined]) {
+    const { fake, texts, said } = await meet({ ...OWN, privacy, relaysOnly: true, network: 'here' }, 'here')
+    expect(fake.configuration.iceTransportPolicy).toBe('relay')
+    expect(said[0]).toMatchObject({ type: 'offer', privacy: 'private' })
+    for (const text of [texts, fake.remote, fake.added.join()]) expect(text).not.toMatch(/192\.168|198\.51/)
+  }
+  const { fake, said } = await meet({ ...OWN, privacy: 'private', relaysOnly: false })
+  expect(fake.configuration.iceTransportPolicy).toBe('relay')
+  expect(said[0]).not.toHaveProperty('privacy')
+})
+
 test('by default no local address passes, unless the host is at the same place', async () => {
   const far = await meet({ ...OWN, network: 'here' }, 'there')
   expect(far.fake.configuration.iceTransportPolicy).toBe('all')

@@ -83,6 +83,19 @@ test("the room's privacy holds for media as for clicks", async () => {
   expect(media.stopped.candidates).toBe(1)
 })
 
+test('relays only for this end: the media connection is made anew, and its offer asks for it', async () => {
+  const media = connect()
+  await opened(media)
+  expect(of('media_offer').at(-1)).not.toHaveProperty('privacy')
+  const before = newest()
+  vi.spyOn(host, 'rules').mockReturnValue({ ...host.rules(), privacy: 'open', relaysOnly: true } as ReturnType<typeof host.rules>)
+  media.sessionBegan()
+  await settled()
+  expect(before.closed).toBe(true)
+  expect(newest().configuration.iceTransportPolicy).toBe('relay')
+  expect(of('media_offer').at(-1)).toMatchObject({ generation: 2, privacy: 'private' })
+})
+
 test('a track goes out and is taken back without a new offer, and each time the host is told', async () => {
   const media = connect()
   const peer = await opened(media)
