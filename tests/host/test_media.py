@@ -504,6 +504,20 @@ async def test_who_comes_back_in_a_new_session_is_still_on_air(show: Show) -> No
     assert watching.sent[Line.GUEST] == [1] and [event for event, _ in show.audit].count("put_on_air") == 1
 
 
+async def test_who_comes_back_as_another_device_that_nobody_let_in_has_no_media(show: Show) -> None:
+    boss, ada = await show.operator(), await show.presenter(by_hand=True)
+    await boss.command("admit", session=ada.guest.id)
+    await ada.until(lambda: ada.guest.admitted)
+    a = await ada.connect(PRESENTER, camera=True)
+    await ada.until(lambda: ada.media["on_air"])
+    old = ada.guest.id
+    ada.speaker.connection._device = "another"
+    ada.speaker.connection._knock()
+    await ada.until(lambda: ada.guest.id != old)
+    assert not ada.guest.admitted
+    await boss.until(lambda: a.closed and not any(p["on_air"] for p in boss.state["room"]["presenters"]))
+
+
 async def test_what_one_operator_says_is_heard_by_every_presenter_and_by_one_at_a_time(show: Show) -> None:
     ada, bob, boss, chief = [await show.presenter() for _ in "ab"] + [await show.operator() for _ in "bc"]
     ears = [await ada.connect(PRESENTER), await bob.connect(PRESENTER)]

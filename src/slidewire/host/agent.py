@@ -270,6 +270,8 @@ class HostAgent:
             return
         self._change_rule(rule)
         guest.admitted = is_let_in(rule, guest.who.device)
+        if not guest.admitted:
+            self.media.gone(guest)  # what it had in the session before
         happened.joined(self.audit, guest)
         self._send_state(guest)
         self._announce_soon(_is_operator)
