@@ -130,11 +130,6 @@ class Incoming:
         self._came_since_key_request = True
         self._go_on(now)
 
-    def learn_round_trip(self, seconds: float) -> None:
-        """Measured by somebody else."""
-        if self._stream is not None:
-            self._stream.missing.learn(seconds)
-
     def report_blocks(self, now: float) -> tuple[ReportBlock, ...]:
         """For a report that leaves now."""
         stream = self._stream
