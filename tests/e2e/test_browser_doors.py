@@ -11,7 +11,7 @@ import zxingcpp
 from playwright.async_api import Locator, Page, expect
 
 from tests.support import decks
-from tests.support.browser import LAPTOP, PHONE, SCREEN, Visitors, connected, picture, says, tap
+from tests.support.browser import LAPTOP, PHONE, SCREEN, Visitors, connected, picture, says, tap, until
 from tests.support.programs import Program, Programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -145,7 +145,7 @@ async def test_an_operator_does_not_show_its_own_link_nor_send_itself_away(
     await picture(operator, "operator-own-link-hidden")
     await own.get_by_role("button", name="Show the link").click()
     assert await own.get_by_role("textbox").input_value() == ready["operator_link"]
-    assert read_qr(await own.get_by_role("img").screenshot()) == [ready["operator_link"]]
+    assert await scanned(own) == [ready["operator_link"]]
     await own.get_by_role("button", name="Hide the link").click()
     await expect(own.get_by_role("img")).to_have_count(0)
 
@@ -173,14 +173,29 @@ async def test_what_was_refused_stands_on_the_operator_page(slidewire: Programs,
     await expect(page.get_by_test_id("connection")).to_have_text("Connecting…")
 
 
+async def test_no_string_becomes_code_or_markup_in_a_page(slidewire: Programs, visitors: Visitors) -> None:
+    _, ready = await web_show(slidewire)
+    visitors.tolerate("Trusted")
+    for link in (ready["operator_link"], ready["presenter_link"]):
+        page = await visitors.open(link)
+        assert await page.evaluate(FORBIDDEN) == ["TypeError"] * 4
+
+
+FORBIDDEN = """() => [
+  () => { document.createElement('p').innerHTML = '<b>hello</b>' },
+  () => new DOMParser().parseFromString('<b>hello</b>', 'text/html'),
+  () => new Worker('/worker.js'),
+  () => trustedTypes.createPolicy('default', { createHTML: (text) => text }),
+].map((sink) => { try { sink(); return 'done' } catch (error) { return error.name } })"""
+
+
 async def test_a_new_link_by_its_qr_code(slidewire: Programs, visitors: Visitors) -> None:
     _, ready = await web_show(slidewire)
     operator = await connected(await visitors.open(ready["operator_link"], LAPTOP))
     link = await make_link(operator, "Grace Hopper")
     made = row(operator, "links", "Grace Hopper")
     await made.scroll_into_view_if_needed()
-    shown = await made.get_by_role("img").screenshot()
-    assert read_qr(shown) == [link]
+    assert await scanned(made) == [link]
     await picture(operator, "operator-link")
     grace = await connected(await visitors.open(link))
     await tap(grace, "next")
@@ -207,6 +222,13 @@ async def make_link(operator: Page, name: str, expires: str = "this show", role:
     await form.get_by_label("Good for").select_option(expires)
     await form.get_by_role("button", name="Make link").click()
     return await row(operator, "links", name).get_by_role("textbox").input_value()
+
+
+async def scanned(of: Locator) -> list[str]:
+    """What a phone reads off the QR code that is shown there."""
+    image = of.get_by_role("img")
+    await until(lambda: image.evaluate("image => image.complete && image.naturalWidth > 0"), "the picture is drawn")
+    return read_qr(await image.screenshot())
 
 
 def read_qr(png: bytes) -> list[str]:

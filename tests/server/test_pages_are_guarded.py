@@ -43,9 +43,11 @@ def test_the_policy_lets_nothing_in() -> None:
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == rules["frame-ancestors"] == ["'none'"]
     assert rules["script-src"] == rules["style-src"] == rules["connect-src"] == ["'self'"]
     every = {source for sources in rules.values() for source in sources}
-    assert every == {"'none'", "'self'", "data:", "blob:"}
+    assert every == {"'none'", "'self'", "data:", "blob:", "'script'"}
     for name, sources in rules.items():
         assert name in ("img-src", "media-src") or not {"data:", "blob:"} & set(sources)
+    # No string becomes code or markup, and no script may make an exception of that.
+    assert rules["require-trusted-types-for"] == ["'script'"] and rules["trusted-types"] == ["'none'"]
 
 
 async def test_whatever_is_asked(tmp_path: Path, pages: Path) -> None:
