@@ -93,20 +93,22 @@ SENDS = """async () => {
   return reports.flat().some(({ type, roundTripTime }) => type === 'remote-inbound-rtp' && roundTripTime > 0)
 }"""
 """The host says that it has got some of it."""
+OPEN_WITHOUT_RELAY = """() => peers.filter((peer) =>
+  peer.connectionState !== 'closed' && peer.getConfiguration().iceTransportPolicy !== 'relay').length"""
 TELL = """async () => JSON.stringify(await Promise.all(peers.map(async (peer) => [
   peer.localDescription?.sdp, peer.remoteDescription?.sdp, [...(await peer.getStats()).values()],
 ]))) + document.documentElement.outerHTML + JSON.stringify({ ...localStorage, ...sessionStorage })"""
 
 
 @contextlib.asynccontextmanager
-async def chromium_on(machine: Machine, link: str) -> AsyncIterator[Page]:
+async def chromium_on(machine: Machine, link: str, script: str = KEEP) -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=machine.program("/usr/bin/chromium"),
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--ignore-certificate-errors", *CAMERA],
         )
         async with visitors(browser) as everybody:
-            yield await everybody.open(link, script=KEEP)
+            yield await everybody.open(link, script=script)
         await browser.close()
 
 
@@ -168,6 +170,33 @@ async def test_a_host_that_keeps_to_nothing_does_not_find_out_where_the_presente
     assert [address for address in show.addresses("speaker") if show.wire["host"].holds(address)] == []
     assert "addresses that the room's privacy forbids" in speaker.errors
     assert [address for address in show.addresses("host") if show.wire["speaker"].holds(address)] == []
+
+
+@pytest.mark.browser
+@pytest.mark.long
+async def test_a_page_that_hides_its_address_tells_it_to_nobody_in_an_open_room(show: Show) -> None:
+    """From the first offer on, in a browser that was told so before. Switched off it connects directly; switched on again
+    that ends at once."""
+    host, link = await show.begin("open")
+    hidden = "globalThis.localStorage?.setItem('slidewire relays only', 'yes')"
+    async with chromium_on(show.speaker, link, f"{KEEP}\n{hidden}") as page:
+        await expect(page.get_by_test_id("connection")).to_contain_text("through a relay", timeout=30_000)
+        await tap(page, "next")
+        await says(page, "1 → 2")
+        await asyncio.sleep(LINGER)
+        the_captures_mean_something(show)
+        assert found(show.addresses("speaker"), heard_of(host)) == []
+        assert [address for address in show.addresses("speaker") if show.wire["host"].holds(address)] == []
+        await page.get_by_test_id("compare").tap()
+        switch, words = page.get_by_test_id("relays-only"), page.get_by_test_id("relays-words")
+        await expect(switch).to_be_checked()
+        await expect(words).to_have_text("Through a relay: nobody at the other end sees your address.")
+        await switch.tap()
+        await expect(words).to_have_text("Connected directly: the host sees your address.", timeout=30_000)
+        assert show.wire["host"].holds(show.outside["speaker"]), "the captures would have found it"
+        await switch.tap()
+        await expect(words).to_contain_text("Through a relay: nobody", timeout=30_000)
+        assert await page.evaluate(OPEN_WITHOUT_RELAY) == 0
 
 
 async def test_the_captures_find_what_an_open_room_tells(show: Show) -> None:
