@@ -175,8 +175,8 @@ async def test_a_host_that_keeps_to_nothing_does_not_find_out_where_the_presente
 @pytest.mark.browser
 @pytest.mark.long
 async def test_a_page_that_hides_its_address_tells_it_to_nobody_in_an_open_room(show: Show) -> None:
-    """From the first offer on, in a browser that was told so before. Switched off it connects directly; switched on again
-    that ends at once."""
+    """From the first offer on, in a browser that was told so before. Switched off it connects directly; switched on
+    again that ends at once."""
     host, link = await show.begin("open")
     hidden = "globalThis.localStorage?.setItem('slidewire relays only', 'yes')"
     async with chromium_on(show.speaker, link, f"{KEEP}\n{hidden}") as page:
