@@ -151,7 +151,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "code",
         ["link_unknown", "link_wrong", "link_expired", "link_revoked", "room_ended", "room_taken", "room_full",
-         "removed", "version_unsupported", "malformed"],
+         "key_needed", "removed", "version_unsupported", "malformed"],
     )  # fmt: skip
     def test_final_at_the_first_attempt(self, code: str) -> None:
         bench = presenter()

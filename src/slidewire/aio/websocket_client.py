@@ -105,8 +105,11 @@ class SignalingSocket:
         on_event: Callable[[Event], None],
         *,
         ca: Path | None = None,
+        token: str | None = None,
     ) -> None:
+        """`token`: for a server that opens rooms only for who has one. It goes in a header, where no log keeps it."""
         self.client = client
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._url = websocket_url(server)
         self._on_event = on_event
         self._ssl: ssl.SSLContext | bool = client_context(ca) if self._url.startswith("wss:") else True
@@ -214,6 +217,7 @@ class SignalingSocket:
             async with asyncio.timeout(CONNECT_SECONDS):
                 socket = await self._session.ws_connect(
                     self._url,
+                    headers=self._headers,
                     ssl=self._ssl,
                     proxy=system_proxy(URL(self._url)),
                     compress=0,

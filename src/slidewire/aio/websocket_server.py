@@ -17,7 +17,7 @@ import logging
 import secrets
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from aiohttp import ClientConnectionError, WSMsgType, web
@@ -155,8 +155,11 @@ class HubSockets:
         save: Callable[[SaveRoom | DropRoom | SaveTombstone], None] = lambda effect: None,
         member_gone: Callable[[], None] = lambda: None,
         origins: frozenset[str] = frozenset(),
+        may_open_rooms: Callable[[web.Request], Awaitable[bool]] | None = None,
     ) -> None:
+        """`may_open_rooms`: whether who asks for a socket may open rooms with it. Without it, anybody may."""
         self._hub = hub
+        self._may_open_rooms = may_open_rooms
         self._save = save
         self._member_gone = member_gone
         self._origins = origins
@@ -173,6 +176,7 @@ class HubSockets:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """GET /ws."""
         address = self._let_in(request)
+        may_open = self._may_open_rooms is None or await self._may_open_rooms(request)
         socket = web.WebSocketResponse(
             compress=False,
             max_msg_size=MAX_FRAME,
@@ -186,7 +190,7 @@ class HubSockets:
         number, outbox = next(self._numbers), _Outbox(request.transport, self._waiting)
         self._outboxes[number] = outbox
         self._idle.clear()
-        self._hub.connect(number, address, monotonic(), request.host)
+        self._hub.connect(number, address, monotonic(), request.host, may_open_rooms=may_open)
         self._pump()
         writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {number}")
         try:
@@ -210,7 +214,9 @@ class HubSockets:
         """POST /ws: messages, a line each; and in the answer what the server has to say by then."""
         name = request.headers.get(POST_HEADER)
         if name is None:
-            name = self._open_posted(self._let_in(request), request.host)
+            who = self._let_in(request)
+            may_open = self._may_open_rooms is None or await self._may_open_rooms(request)
+            name = self._open_posted(who, request.host, may_open_rooms=may_open)
         elif name not in self._posted or not self._is_welcome(request):
             raise web.HTTPNotFound(text="There is no such socket (any more). Open another.")
         address = request.remote or "?"
@@ -243,13 +249,13 @@ class HubSockets:
             raise web.HTTPRequestEntityTooLarge(MAX_FRAME, len(body))
         return body
 
-    def _open_posted(self, address: str, reached_by: str) -> str:
+    def _open_posted(self, address: str, reached_by: str, *, may_open_rooms: bool) -> str:
         name, number = secrets.token_urlsafe(16), next(self._numbers)
         ends = asyncio.get_running_loop().call_later(POST_SECONDS, self._close_posted, name)
         self._posted[name] = number, ends
         self._outboxes[number] = _Outbox(None, self._waiting)
         self._idle.clear()
-        self._hub.connect(number, address, monotonic(), reached_by)
+        self._hub.connect(number, address, monotonic(), reached_by, may_open_rooms=may_open_rooms)
         return name
 
     def _close_posted(self, name: str) -> None:

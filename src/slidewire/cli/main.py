@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -177,6 +178,13 @@ def up(deck: Path | None, as_json: bool, verbose: int, open_browser: bool | None
 @_server_options
 @click.option("--turn-uri", multiple=True, help="Others relay, here: turn:HOST:3478?transport=udp and the like.")
 @click.option("--turn-secret-file", type=FILE, help="The secret they know.")
+@click.option(
+    "--rooms",
+    type=click.Choice(["anybody", "keys"]),
+    default="anybody",
+    show_default=True,
+    help="Who may open rooms. keys: who has an API key with the scope rooms.open.",
+)
 @_common
 def serve(as_json: bool, verbose: int, **options: Any) -> None:
     """The server alone."""
@@ -185,7 +193,8 @@ def serve(as_json: bool, verbose: int, **options: Any) -> None:
     log_to_stderr(verbose)
 
     async def work() -> None:
-        await serving.serve(replace(_settings(options), accounts=True), as_json)
+        settings = replace(_settings(options), accounts=True, rooms_need_key=options["rooms"] == "keys")
+        await serving.serve(settings, as_json)
 
     _run(work)
 
@@ -195,15 +204,35 @@ def serve(as_json: bool, verbose: int, **options: Any) -> None:
 @click.option("--server", required=True, help="The server's address, https://SERVER.")
 @click.option("--ca", type=FILE, help="Trust this authority as well (PEM).")
 @click.option("--state-dir", type=FILE, help="Where room keys are kept.")
+@click.option("--api-key-file", type=FILE, help="A key of the server, if it opens rooms only for who has one.")
 @_common
-def host(deck: Path | None, server: str, ca: Path | None, as_json: bool, verbose: int, **options: Any) -> None:
+def host(
+    deck: Path | None,
+    server: str,
+    ca: Path | None,
+    api_key_file: Path | None,
+    as_json: bool,
+    verbose: int,
+    **options: Any,
+) -> None:
     """The host alone: shows DECK here, for presenters who come through SERVER."""
     from slidewire.cli import serving
 
     log_to_stderr(verbose)
     if not server.startswith(("https://", "http://")):
         raise click.BadParameter("give the server's address as https://SERVER", param_hint="--server")
-    _run(lambda: serving.host(server, _host(deck, options), ca, as_json))
+    key = None if api_key_file is None else _api_key(api_key_file)
+    _run(lambda: serving.host(server, replace(_host(deck, options), api_key=key), ca, as_json))
+
+
+def _api_key(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        key = ""
+    if re.fullmatch(r"swk_[\w-]+", key) is None:
+        raise click.BadParameter(f"{path} has no API key in it; one begins with swk_", param_hint="--api-key-file")
+    return key
 
 
 @main.command()

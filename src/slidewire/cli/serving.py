@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import webbrowser
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class HostOptions:
     media: bool = True
     share_screen: str | None = None
     record: Path | None = None
+    api_key: str | None = field(default=None, repr=False)
 
 
 async def serve(settings: ServerSettings, as_json: bool) -> None:
@@ -120,6 +121,7 @@ def _program(server: str, options: HostOptions, ca: Path | None = None, connect_
         ice_hosts=options.ice_hosts,
         audit_days=options.audit_days,
         media=_media(engine, options),
+        api_key=options.api_key,
     )
 
 

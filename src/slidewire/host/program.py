@@ -111,10 +111,11 @@ class HostProgram:
         ice_hosts: Sequence[str] = (),
         audit_days: int = DAYS,
         media: MediaOptions | None = None,
+        api_key: str | None = None,
     ) -> None:
         """`connect_to`: how this process reaches the server, if not at the address presenters are given. `ice_hosts`:
         whose STUN and TURN servers may be used besides those on the server's own host. Without `media` there are
-        none."""
+        none. `api_key`: for a server that wants one before it opens a room."""
         self._room: Room = RoomBook((state or state_directory()) / "rooms").open(server, deck_name, room)
         self._audit: AuditLog | None = None
         if audit_days:
@@ -144,7 +145,11 @@ class HostProgram:
             links=[msgspec.convert(rule.announcement(), messages.Link) for rule in self._room.good_links(wall())],
         )
         self._socket = SignalingSocket(
-            connect_to or server, SignalingClient(first, entropy=secrets.token_bytes), self._receive, ca=ca
+            connect_to or server,
+            SignalingClient(first, entropy=secrets.token_bytes),
+            self._receive,
+            ca=ca,
+            token=api_key,
         )
         self._agent.signaling = _RoomAtServer(self._socket)
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -77,6 +77,7 @@ class Scope(StrEnum):
     READ = "connections.read"
     CONTROL = "connections.control"
     TURN = "turn.credentials"
+    ROOMS = "rooms.open"
     ADMIN = "admin"
 
 

@@ -138,12 +138,19 @@ class Server:
         )
         origins = frozenset() if settings.url is None else frozenset({settings.url.rstrip("/")})
         member_gone = self._relay.member_gone if self._relay is not None else lambda: None
-        self._sockets = HubSockets(self.hub, save=self._store.save, member_gone=member_gone, origins=origins)
+        doorkeeper = self._make_doorkeeper(self.hub, origins)
+        self._sockets = HubSockets(
+            self.hub,
+            save=self._store.save,
+            member_gone=member_gone,
+            origins=origins,
+            may_open_rooms=doorkeeper.may_open_rooms if settings.rooms_need_key else None,
+        )
         turn = await self._relay.start(self.hub) if self._relay is not None else None
         if self._fleet is not None:
             await self._fleet.start()
         app = self._make_app(self._sockets)
-        app.add_routes(self._make_api(self.hub, self._sockets, relays, origins).routes())
+        app.add_routes(Api(doorkeeper, self.hub, self._sockets.operate, relays).routes())
         token = load_token(settings.state_dir / TOKEN_FILE)
         numbers = Numbers(self.gate, self.hub, self._sockets, self._turn_core, token)
         app.router.add_get("/metrics", numbers.get)
@@ -170,10 +177,10 @@ class Server:
             turn=_turn_ports(turn, port if self._context is not None else None),
         )
 
-    def _make_api(self, hub: Hub, sockets: HubSockets, relays: OwnRelay | Fleet | None, origins: frozenset[str]) -> Api:
+    def _make_doorkeeper(self, hub: Hub, origins: frozenset[str]) -> Doorkeeper:
         settings = self._settings
         secure = not settings.http or (settings.url or "").startswith("https://")
-        doorkeeper = Doorkeeper(
+        return Doorkeeper(
             hub,
             self._accounts,
             load_token(settings.state_dir / TOKEN_FILE),
@@ -181,7 +188,6 @@ class Server:
             origins,
             secure,
         )
-        return Api(doorkeeper, hub, sockets.operate, relays)
 
     async def _invitation(self, url: str) -> str | None:
         """The link that makes the first account, until there is one: there is no default password to know."""

@@ -144,6 +144,18 @@ class Doorkeeper:
         key = await self.accounts.ask(lambda book: book.key_of(token, wall()))
         return None if key is None else Caller(f"key/{key.id}", key.scopes, key=key, expires=key.expires)
 
+    async def may_open_rooms(self, request: web.Request) -> bool:
+        """Whether the request for a socket shows a token with the scope for it. Cookies count for nothing: pages open
+        none."""
+        address = address_of(request)
+        if "Authorization" not in request.headers or self.failures_wait(address) > 0:
+            return False
+        caller = await self.identify(request, members=False)
+        if caller is None:
+            self.failed(address)
+            return False
+        return Scope.ROOMS in caller.scopes and (caller.key is None or caller.key.may_come_from(address))
+
     # --- how often something was wrong --------------------------------------------------------------------------------
 
     def failures_wait(self, address: str, name: str | None = None) -> float:

@@ -45,6 +45,8 @@ class ServerSettings:
     """… and on any address. Phones refuse the app's sealing there: browsers want a secure context."""
     accounts: bool = False
     """Operators of the server sign in: for one that stands somewhere. `up` is run by whoever sits before it."""
+    rooms_need_key: bool = False
+    """New rooms are for who signs in or has an API key with the scope for them; else for anybody."""
     turn: bool = True
     """STUN and TURN as well, for the rooms of this server."""
     turn_port: int = 3478

@@ -184,6 +184,7 @@ _FINAL: Final = frozenset(
         Code.LINK_REVOKED,
         Code.ROOM_ENDED,
         Code.ROOM_TAKEN,
+        Code.KEY_NEEDED,
         Code.REMOVED,
         Code.VERSION_UNSUPPORTED,
         Code.FIRST_MESSAGE,

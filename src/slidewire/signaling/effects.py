@@ -21,6 +21,7 @@ CLOSES: Final[dict[Code, int]] = {
     Code.LINK_REVOKED: OVER,
     Code.ROOM_ENDED: OVER,
     Code.ROOM_TAKEN: OVER,
+    Code.KEY_NEEDED: OVER,
     Code.ROOM_FULL: FULL,
     Code.REMOVED: OVER,
     Code.REPLACED: REPLACED,

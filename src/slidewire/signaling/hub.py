@@ -55,8 +55,15 @@ class _Connection:
     opened: float
     heard: float
     spending: ConnectionSpending
+    may_open_rooms: bool = True
     member: Member | None = None
     offences: deque[float] = field(default_factory=deque)
+
+
+_KEY_NEEDED_TEXT: Final = (
+    "This server opens rooms only for who has a key for that. Ask its operator for an API key with the scope "
+    "rooms.open, and give it with --api-key-file."
+)
 
 
 class _Refusal(Exception):
@@ -122,8 +129,17 @@ class Hub:
         """How many more it may open at once."""
         return self._new_connections.left(address_key(address), now)
 
-    def connect(self, connection: ConnectionId, address: str, now: float, reached_by: str = "") -> None:
-        """`reached_by`: the server's name and port as this client knows them (its `Host` header)."""
+    def connect(
+        self,
+        connection: ConnectionId,
+        address: str,
+        now: float,
+        reached_by: str = "",
+        *,
+        may_open_rooms: bool = True,
+    ) -> None:
+        """`reached_by`: the server's name and port as this client knows them (its `Host` header). `may_open_rooms`:
+        ones that are not there yet; who has the token of one that is there comes in without."""
         self._start_sweeping(now)
         self._connections[connection] = record = _Connection(
             connection,
@@ -133,6 +149,7 @@ class Hub:
             opened=now,
             heard=now,
             spending=ConnectionSpending(self._limits, address_key(address)),
+            may_open_rooms=may_open_rooms,
         )
         self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check_connection, record)
 
@@ -295,6 +312,8 @@ class Hub:
         token_hash = _sha256(m.decode_base64url(message.token))
         room = self._register.rooms.get(message.room.upper()) if message.room else None
         if room is None:
+            if not record.may_open_rooms:
+                raise _Refusal(Code.KEY_NEEDED, _KEY_NEEDED_TEXT)
             wait = self._new_rooms.take(record.address, now)
             if wait > 0:
                 text = "Too many new rooms from this address. Try again later."

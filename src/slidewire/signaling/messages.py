@@ -55,6 +55,7 @@ class Code(StrEnum):
     LINK_TAKEN = "link_taken"
     ROOM_ENDED = "room_ended"
     ROOM_TAKEN = "room_taken"
+    KEY_NEEDED = "key_needed"
     ROOM_FULL = "room_full"
     REMOVED = "removed"
     RESUME_UNKNOWN = "resume_unknown"

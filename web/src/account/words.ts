@@ -4,6 +4,7 @@ const MAY: { [scope: string]: string } = {
   'connections.read': 'sees rooms',
   'connections.control': 'removes, closes, tells',
   'turn.credentials': 'uses the relays',
+  'rooms.open': 'opens rooms',
   admin: 'makes keys',
 }
 
