@@ -73,6 +73,16 @@ test.each(PAGES)('the %s page takes its script and its style as they were built,
   }
 })
 
+test('no script makes markup or code of strings: the pages run under Trusted Types without a policy', () => {
+  const scripts = files.filter(({ name }) => name.endsWith('.js'))
+  expect(scripts.length).toBeGreaterThan(PAGES.length)
+  for (const { name } of scripts) {
+    expect(readFileSync(join(dist, name), 'utf8'), name).not.toMatch(
+      /\b(?:innerHTML|outerHTML|srcdoc|insertAdjacentHTML|setHTMLUnsafe|createContextualFragment|DOMParser|parseHTMLUnsafe|document\.write|importScripts|(?:Shared)?Worker\(|Function\(['"`]|createElement\(['"`](?:script|iframe|embed|object)['"`])/,
+    )
+  }
+})
+
 test('everything lies compressed beside itself, and there are no source maps', () => {
   const names = readdirSync(dist, { recursive: true, encoding: 'utf8' })
   expect(names.filter((name) => name.endsWith('.map'))).toEqual([])
