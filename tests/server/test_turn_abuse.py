@@ -187,14 +187,20 @@ class Test19SlowStreams:
 
     async def test_one_address_has_so_many_connections_and_no_more(self, victim: Victim) -> None:
         before = victim.descriptors()
-        streams = []
+        streams, refused = [], 0
         try:
             for _ in range(520):
-                stream = await asyncio.open_connection("127.0.0.1", victim.udp, local_addr=("127.0.0.3", 0))
-                streams.append(stream)
+                try:
+                    stream = await asyncio.open_connection("127.0.0.1", victim.udp, local_addr=("127.0.0.3", 0))
+                except ConnectionError:  # the reset was here before we looked
+                    refused += 1
+                else:
+                    streams.append(stream)
             async with asyncio.timeout(SECONDS):
-                ended = await asyncio.gather(*(ends(reader) for reader, _ in streams[-8:]))
-            assert all(ended) and victim.descriptors() - before <= 512
+                ended = await asyncio.gather(*(ends(reader) for reader, _ in streams[512:]))
+                while victim.descriptors() - before > 512 + 4:  # the last ones are being closed; a few may be its own
+                    await asyncio.sleep(0.01)
+            assert refused + len(ended) >= 8 and all(ended)
             (await victim.client()).close()
         finally:
             for _, writer in streams:

@@ -15,7 +15,7 @@ from typing import Any
 PYTHON = "/usr/bin/python3"
 PATIENCE = 60.0
 PRELUDE = """
-import json, sys, time, uno
+import json, os, sys, time, uno
 local = uno.getComponentContext()
 resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
 end = time.monotonic() + 60
@@ -35,6 +35,10 @@ while components.hasMoreElements():
 document = documents[0] if documents else None
 show = document.Presentation.getController() if document else None
 """
+END = """
+sys.stdout.flush()
+os._exit(0)  # what of UNO is left crashes now and then while Python takes itself apart
+"""
 
 
 def soffice(profile: Path, *arguments: str) -> list[str]:
@@ -53,9 +57,9 @@ def run(profile: Path, script: str) -> Any:
     name = "test-" + secrets.token_hex(6)
     accept = soffice(profile, f"--accept=pipe,name={name};urp;StarOffice.ComponentContext")
     subprocess.run(accept, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    command = [PYTHON, "-E", "-c", PRELUDE + script, name]
+    command = [PYTHON, "-E", "-c", PRELUDE + script + END, name]
     done = subprocess.run(command, timeout=PATIENCE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr}"
     return json.loads(done.stdout) if done.stdout else None
 
 
