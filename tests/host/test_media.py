@@ -428,6 +428,12 @@ async def test_switching_who_is_on_air_sends_nothing_old_and_begins_with_a_key_f
     assert watching.sent[Line.GUEST] == [1, 4]
     assert [event for event, _ in show.audit if "air" in event] == ["put_on_air", "put_on_air", "taken_off_air"]
 
+    # Who was taken off air does not come back by switching the camera off and on: operators decide now.
+    for camera in (False, True):
+        await bob.say("media_on", camera=camera)
+    await boss.until(lambda: sum(p["camera"] for p in boss.state["room"]["presenters"]) == 2)
+    assert not any(p["on_air"] for p in boss.state["room"]["presenters"])
+
 
 async def test_key_frames_that_watchers_ask_for_are_asked_of_the_source_once_a_second(show: Show) -> None:
     ada, boss = await show.presenter(), await show.operator()

@@ -75,3 +75,25 @@ def test_who_leaves_gives_the_word_back() -> None:
     talk.hear(1, sound(), 0.0)
     assert [talk.ends(2), talk.ends(1), talk.hear(2, sound(), 0.1)] == [False, True, True]
     assert talk.speaker == 2
+
+
+def test_a_watcher_that_fails_is_left_out_and_the_others_go_on() -> None:
+    class Failing:
+        def take(self, frame: Frame) -> None:
+            raise RuntimeError("a watcher's trouble")
+
+    taken: list[Frame] = []
+
+    class Good:
+        def take(self, frame: Frame) -> None:
+            taken.append(frame)
+
+    feed = Feed(lambda: None, lambda: 0.0)
+    failing = Failing()
+    feed.subscribe(failing)
+    feed.subscribe(Good())
+    one, two = (Frame(Codec.OPUS, bytes(9), number, True, None) for number in (1, 2))
+    feed.take(one)
+    feed.take(two)
+    feed.unsubscribe(failing)
+    assert taken == [one, two]

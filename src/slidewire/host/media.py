@@ -108,6 +108,8 @@ class Media:
         self._recorder: Recorder | None = None
         self._recording_since = 0.0
         self._on_air: int | None = None
+        self._is_directed = False
+        """An operator has said who is on air: from then on nobody is by itself."""
         self._talk = Talk()
         self._problem: str | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -392,7 +394,9 @@ class Media:
         return True
 
     def _is_air_free(self) -> bool:
-        """Nobody is on air, or somebody who sends nothing."""
+        """Nobody is on air, or somebody who sends nothing, and no operator decides."""
+        if self._is_directed:
+            return False
         page = self._pages.get(self._on_air) if self._on_air is not None else None
         return page is None or not (page.camera or page.microphone)
 
@@ -429,6 +433,7 @@ class Media:
     def _put_on_air(self, command: dict[str, Any]) -> dict[str, Any]:
         session = command.get("session")
         if session is None:
+            self._is_directed = True
             self._set_on_air(None)
             return {}
         guest = self._around.guests.get(session) if type(session) is int else None
@@ -440,6 +445,7 @@ class Media:
             raise CommandError("role", "This presenter's link is not for camera and microphone.")
         if guest.muted:
             raise CommandError("muted", "This presenter is muted. Unmute it first.")
+        self._is_directed = True
         self._set_on_air(guest.id)
         return {}
 

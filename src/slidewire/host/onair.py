@@ -8,10 +8,13 @@ stream, whose timestamps only grow, is the connection's work.)
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
 from slidewire.rtc.media.frames import Frame, Line, Sink, Source
+
+log = logging.getLogger(__name__)
 
 KEY_EVERY: Final = 1.0
 """Seconds between two key frames that a source is asked for, however many watch it: each costs as much as a second."""
@@ -37,7 +40,8 @@ class Feed:
         self._sinks.append(sink)
 
     def unsubscribe(self, sink: Sink) -> None:
-        self._sinks.remove(sink)
+        if sink in self._sinks:
+            self._sinks.remove(sink)
 
     def want_key(self) -> None:
         now = self._clock()
@@ -47,7 +51,12 @@ class Feed:
 
     def take(self, frame: Frame) -> None:
         for sink in tuple(self._sinks):
-            sink.take(frame)
+            try:
+                sink.take(frame)
+            except Exception:
+                # One watcher's trouble: the others, and who is watched, go on.
+                log.exception("a watcher failed, and gets no more of this")
+                self.unsubscribe(sink)
 
 
 class Outlet:
