@@ -12,6 +12,7 @@ from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.host.agent import HostAgent
+from slidewire.host.guest import OFFERS
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
@@ -245,6 +246,20 @@ async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: C
         await presenter.until(lambda answered=answered: len(said) >= answered)  # type: ignore[misc]
     assert said == 2 * [{"type": "answer", "generation": 1, "sdp": "answer"}]
     assert [peer.candidates for peer in engine.peers] == [[{"candidate": CANDIDATE}]], "one peer, told once"
+
+
+async def test_who_offers_without_end_is_not_read_without_end(carrier: Carrier) -> None:
+    engine = NotingEngine()
+    agent_of(carrier).engine = engine
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
+    await presenter.until(lambda: bool(presenter.states))
+    session = presenter.connection._session
+    assert session is not None
+    for generation in range(1, 101):
+        session.send_message({"type": "offer", "sdp": "o", "generation": generation}, monotonic())
+    presenter.connection._drain()
+    await presenter.until(lambda: agent_of(carrier).counts["offer_refused"] + len(engine.peers) >= 100)
+    assert OFFERS.burst <= len(engine.peers) <= OFFERS.burst + 10
 
 
 class Talker(NotingPeer):

@@ -23,10 +23,14 @@ from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.host.limits import permit_intent, permit_laser
 from slidewire.host.links import LinkRule
 from slidewire.host.stage import Stage
+from slidewire.rates import Bucket, Rate
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerError, PeerEvents
 from slidewire.rtc.guarded import GuardedPeer
 
 SIGNALING = "signaling"
+OFFERS = Rate(2, 10)
+"""Of one session. To read an offer is the most costly thing that a link holder can ask for, and presenters make at most
+one a second; one that is dropped is repeated."""
 PEERS = 3
 """Peer connections at once: the one in use, and those that are coming up."""
 LOOK_AGAIN = 0.1
@@ -81,6 +85,7 @@ class Guest:
         """It said so: the page was closed, and will not come back as this session."""
         self._around = around
         self._peers: dict[int, GuardedPeer] = {}
+        self._offers = Bucket(OFFERS)
         self._generation = 0
         self._answered: list[dict[str, Any]] = []
         """What was said to the newest offer: an answer, and candidates."""
@@ -270,6 +275,9 @@ class Guest:
             # Repeated, because the answer to it may have got lost; or overtaken by a newer one.
             for message in self._answered if generation == self._generation else ():
                 self.send_message(message)
+            return
+        if self._offers.take(monotonic()):
+            self._around.count("offer_refused", 1)
             return
         self._generation, self._answered = generation, []
         self._drop_oldest_peers()
