@@ -71,13 +71,15 @@ class Camera:
         return drawn
 
 
-def voice(seconds: float) -> list[Frame]:
-    """A tone that goes up and down, in Opus packets of 20 ms."""
+def voice(seconds: float, *, in_band: bool = False) -> list[Frame]:
+    """A tone that goes up and down, in Opus packets of 20 ms. `in_band`: each with a coarse copy of the last."""
     encoder = av.CodecContext.create("libopus", "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.bit_rate = 48_000, 32_000
     encoder.layout, encoder.format = "mono", "s16"
     encoder.options = {"application": "voip", "frame_duration": "20"}
+    if in_band:
+        encoder.options |= {"fec": "1", "packet_loss": "20"}
     packets: list[bytes] = []
     for number in range(round(seconds * 50)):
         time = (np.arange(960) + number * 960) / 48_000
