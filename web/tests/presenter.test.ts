@@ -128,9 +128,10 @@ test('words are shown once the host has opened its nonce, and never where it ope
   expect(await wordsOf(met(await commitment(ours), theirs))).toContain('not your host')
 })
 
+const words = (byRoom: boolean, byUs: boolean, standing: App['standing'], isYoung = false): string =>
+  hidingWords({ byRoom, byUs, standing, isYoung })
+
 test('what holds of our address, in words', () => {
-  const words = (byRoom: boolean, byUs: boolean, standing: App['standing'], isYoung = false): string =>
-    hidingWords({ byRoom, byUs, standing, isYoung })
   expect(words(false, true, 'relayed')).toBe('Through a relay: nobody at the other end sees your address.')
   expect(words(true, false, 'relayed')).toBe('The room asks for it: it cannot be turned off. Through a relay: nobody at the other end sees your address.')
   expect(words(false, true, 'signaling')).toMatch(/^No relay answers: clicks go through the server/)

@@ -372,15 +372,16 @@ class FakePeer extends EventTarget {
   close = (): void => void (this.closed = true)
 }
 
+const offers = (): unknown[] => {
+  const texts = main.meetings.flatMap((twin) => twin.parts.map(({ bytes }) => fromUtf8(bytes)))
+  const said = new Set(texts.filter((text) => text.startsWith('{"type":"offer"')))
+  return [...said].map((text) => JSON.parse(text) as Message).map(({ generation, privacy }) => [generation, privacy])
+}
+
 test('who hides its address gives up what was connected at once, and every offer from then on asks for relays', async () => {
   FakePeer.made = []
   vi.stubGlobal('RTCPeerConnection', FakePeer)
   await connected()
-  const offers = (): unknown[] => {
-    const texts = main.meetings.flatMap((twin) => twin.parts.map(({ bytes }) => fromUtf8(bytes)))
-    const said = new Set(texts.filter((text) => text.startsWith('{"type":"offer"')))
-    return [...said].map((text) => JSON.parse(text) as Message).map(({ generation, privacy }) => [generation, privacy])
-  }
   const policies = (): unknown[] => FakePeer.made.map(({ configuration, closed }) => [configuration.iceTransportPolicy, closed])
   await until(() => offers().length === 1)
   expect([offers(), policies()]).toEqual([[[1, undefined]], [['all', false]]])
