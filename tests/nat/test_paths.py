@@ -42,7 +42,7 @@ PICTURE_FOLLOWS = 2.0
 DIRECT_AGAIN = 3.0
 """Seconds from a path for messages to a direct path: an offer and its answer, ICE, DTLS and SCTP are some ten round
 trips, and an offer is not made more often than once a second."""
-CARRIES_AGAIN = JUDGED + 1.0 + NEW_SOCKET + ROUND_TRIP + 3 * BUSY
+CARRIES_AGAIN = JUDGED + 1.0 + NEW_SOCKET + ROUND_TRIP + 2 * BUSY
 """Where nothing went through when the second socket was opened: TCP says SYN again after a second. SCTP and the first
 socket, which have been losing for longer, may take longer than that to try again."""
 TIME_TO_LIVE = 2.0

@@ -87,8 +87,6 @@ async def show(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> Asyn
 
 
 @pytest.mark.browser
-# By TCP a terminal goes every day, and a browser by TLS.
-@pytest.mark.parametrize("show", ["udp", pytest.param("tcp", marks=pytest.mark.long), "tls"], indirect=True)
 async def test_clicks_and_pictures_pass_for_a_browser(
     show: Show, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
