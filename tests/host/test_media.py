@@ -17,6 +17,7 @@ import pytest
 from slidewire.aio.clock import monotonic
 from slidewire.control.intents import Intent, Role, Status, Verb
 from slidewire.control.privacy import Privacy
+from slidewire.host import media
 from slidewire.host.agent import HostAgent
 from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room
@@ -344,6 +345,41 @@ async def test_offers_without_end_are_refused_and_clicks_go_on(show: Show) -> No
     await ada.hears("media_refused", code="rate", generation=30)
     assert len(show.peers) <= 8
     assert (await ada.speaker.tap(NEXT)).status is Status.PERFORMED
+
+
+async def test_pages_without_end_by_one_link_leave_places_for_the_others(show: Show) -> None:
+    link = show.agent.room.make_link(Role.CLICK)
+    many = [await show.visitor(link) for _ in range(53)]
+    for each in many[:52]:
+        await each.connect(PRESENTER)
+    await many[52].offer(PRESENTER)
+    refused = await many[52].hears("media_refused", generation=1)
+    assert refused["code"] == "link_full" and "Ask the operator" in refused["message"]
+
+    boss = await show.operator()
+    await boss.connect(OPERATOR)
+    others = show.agent.room.make_link(Role.CLICK)
+    crowd = [await show.visitor(others) for _ in range(5)]
+    for each in crowd[:4]:
+        await each.connect(PRESENTER)
+    await crowd[4].offer(PRESENTER)
+    await crowd[4].hears("media_refused", code="link_full")
+
+    speaking = await many[7].connect(PRESENTER)  # who has a place may make its connection anew
+    assert not speaking.closed
+    assert (await many[52].speaker.tap(NEXT)).status is Status.PERFORMED
+
+
+async def test_there_is_an_end_to_places_for_all(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "CONNECTIONS", 2)
+    ada, bob, boss = await show.presenter(), await show.presenter(), await show.operator()
+    await ada.connect(PRESENTER)
+    await boss.connect(OPERATOR)
+    await bob.offer(PRESENTER)
+    assert "Try again" in (await bob.hears("media_refused", code="full"))["message"]
+    await ada.say("media_close", generation=1)
+    await ada.until(lambda: show.peers[0].closed)
+    await bob.connect(PRESENTER)
 
 
 @pytest.mark.parametrize(

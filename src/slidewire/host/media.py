@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,11 @@ OFFERS: Final = Rate(0.5, 6)
 """Of one guest. Each costs keys and a handshake."""
 CONNECTIONS: Final = 64
 """Of all guests together."""
+KEPT: Final = 16
+"""So many of them are for the first of each link only: many people, or one person often, come by one link, and must not
+take the operator's place nor another speaker's …"""
+FEW: Final = 4
+"""… which are so many."""
 OFF: Final = "This host was started with --no-media."
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at how clicks fare beside media."""
@@ -258,8 +264,22 @@ class Media:
             return "role", "This link is not for that. Ask the operator for another one."
         if page.offers.take(self._clock()):
             return "rate", "That was asked for too often. Wait a few seconds."
-        if sum(other.connection is not None for other in self._pages.values()) >= CONNECTIONS:
-            return "full", f"The host serves {CONNECTIONS} already, which is as many as it does."
+        return self._no_place_for(guest)
+
+    def _no_place_for(self, guest: Guest) -> tuple[str, str] | None:
+        links = Counter(other.guest.link.id for other in self._pages.values() if other.connection is not None)
+        if links.total() >= CONNECTIONS:
+            text = (
+                f"The host serves {CONNECTIONS} already, which is as many as it does. Try again when others are done."
+            )
+            return "full", text
+        beyond_few = sum(max(0, count - FEW) for count in links.values())
+        if links[guest.link.id] >= FEW and beyond_few >= CONNECTIONS - KEPT:
+            text = (
+                f"{links[guest.link.id]} use camera, microphone or screen by this link already, and the last places are "
+                "kept for other links. Ask the operator for one of your own, or close another page of this one."
+            )
+            return "link_full", text
         return None
 
     def _receive_on(self, guest: Guest, message: Mapping[str, Any]) -> None:
