@@ -15,7 +15,7 @@ from slidewire.host.agent import HostAgent
 from slidewire.host.guest import OFFERS
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
-from slidewire.presenter.connection import PresenterConnection, PresenterEvents
+from slidewire.presenter.connection import STALE_BYTES, PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
 from slidewire.testing.deck import MemoryDeck
@@ -196,6 +196,9 @@ class NotingPeer:
     def send(self, channel: Channel, data: bytes) -> bool:
         return False
 
+    def waiting(self, channel: Channel) -> int:
+        return 0
+
     async def wait_for_room(self, channel: Channel) -> bool:
         return False
 
@@ -260,6 +263,51 @@ async def test_who_offers_without_end_is_not_read_without_end(carrier: Carrier) 
     presenter.connection._drain()
     await presenter.until(lambda: agent_of(carrier).counts["offer_refused"] + len(engine.peers) >= 100)
     assert OFFERS.burst <= len(engine.peers) <= OFFERS.burst + 10
+
+
+class FullPeer(NotingPeer):
+    """Its channels are open, and nothing that goes in is acknowledged: after some frames the rest waits."""
+
+    WINDOW = 400
+
+    def __init__(self, events: PeerEvents) -> None:
+        super().__init__(events)
+        self.sent: list[bytes] = []
+
+    async def offer(self) -> str:
+        for channel in (Channel.CONTROL, Channel.BULK):
+            asyncio.get_running_loop().call_soon(self._events.opened, channel)
+        return await super().offer()
+
+    def send(self, channel: Channel, data: bytes) -> bool:
+        if channel is Channel.CONTROL:
+            self.sent.append(data)
+        return True
+
+    def waiting(self, channel: Channel) -> int:
+        return max(0, sum(map(len, self.sent)) - self.WINDOW)
+
+
+class FullEngine(NotingEngine):
+    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> FullPeer:
+        self.peers.append(FullPeer(events))
+        return self.peers[-1]  # type: ignore[return-value]
+
+
+async def test_copies_do_not_pile_up_where_nothing_gets_out(carrier: Carrier) -> None:
+    engine = FullEngine()
+    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", engine=engine)
+    await presenter.until(lambda: len(engine.peers) == 1)
+    carrier.up = False
+    for _ in range(100):
+        assert presenter.connection.submit(NEXT) is not None
+    (peer,) = engine.peers
+    assert isinstance(peer, FullPeer)
+    longest = max(map(len, peer.sent))
+    assert STALE_BYTES < peer.waiting(Channel.CONTROL) <= STALE_BYTES + longest
+    peer.sent.clear()  # there is room again
+    presenter.connection.submit(NEXT)
+    assert peer.sent
 
 
 class Talker(NotingPeer):

@@ -7,6 +7,7 @@ import aioice.ice
 import aioice.stun
 import pytest
 from aioice.ice import StunProtocol
+from aiortc import RTCDtlsTransport
 
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_engine import AiortcEngine
@@ -96,3 +97,24 @@ async def test_a_slow_network_is_not_a_dead_one(ends: tuple[End, End], monkeypat
             assert not host.closed and not browser.closed
             await asyncio.sleep(0.02)
     monkeypatch.undo()
+
+
+async def test_what_waits_is_let_out_when_what_was_before_it_is_given_up(
+    ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is acknowledged where nothing arrives, and what is let out then may be the first that arrives again."""
+    browser, host = ends
+    await browser.peer.accept_answer(await host.peer.answer(await browser.peer.offer()))
+    await both_open(ends)
+    monkeypatch.setattr(RTCDtlsTransport, "_send_data", swallow)
+    for _ in range(100):
+        browser.peer.send(Channel.CONTROL, bytes(100))
+    waiting = browser.peer.waiting(Channel.CONTROL)
+    assert waiting > 0
+    async with asyncio.timeout(20):
+        while browser.peer.waiting(Channel.CONTROL) > 0:
+            await asyncio.sleep(0.02)
+
+
+async def swallow(self: RTCDtlsTransport, data: bytes) -> None:
+    pass

@@ -50,6 +50,8 @@ ASK_AGAIN = 1.0
 """Seconds before a state that did not come is asked for again."""
 SILENT_AFTER = 3.0
 """Seconds without any live path after which the presenter shakes hands anew."""
+STALE_BYTES = 512
+"""Where more than this waits to be let out, nothing is added: a copy made when there is room again is worth more."""
 SERVER_SILENT_AFTER = 1.5
 """Seconds without a PONG through the server after which its socket is looked at: it may have died without a word."""
 
@@ -362,8 +364,10 @@ class PresenterConnection:
                 self.signaling.send(self._host, data)
             return
         kind, _, generation = path.partition("/")
-        if (peer := self._peers.get(int(generation))) is not None:
-            peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
+        channel = Channel.BULK if kind == PathKind.BULK else Channel.CONTROL
+        peer = self._peers.get(int(generation))
+        if peer is not None and (channel is Channel.BULK or peer.waiting(channel) <= STALE_BYTES):
+            peer.send(channel, data)
 
     def _message_arrived(self, message: dict[str, Any]) -> None:
         generation = message.get("generation")

@@ -11,6 +11,9 @@ What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - A consent check is sent once and given `RETRY_RTO` to be answered; six that were not, and a connection is closed. With
   any value of it a slow or lossy network is taken for a dead one: consent checks are repeated, too.
 - It does not look again whether it can connect when its first candidate comes late: `_connect`.
+- It takes SCTP packets for lost after no less than a second (RFC 9260 §6.3.1), the first after three; `SCTP_RTO_MIN`,
+  `SCTP_RTO_INITIAL`: lowered to what browsers have. When that timer has emptied the window, it leaves waiting what
+  waited for that: `_t3_expired`.
 - The selected candidate pair has no public name: `_nominated_pair` reads it.
 """
 
@@ -24,6 +27,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aioice.stun
+import aiortc.rtcsctptransport
 from aioice import Candidate
 from aioice.ice import StunProtocol
 from aiortc import (
@@ -35,6 +39,7 @@ from aiortc import (
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcicetransport import candidate_from_aioice
+from aiortc.rtcsctptransport import RTCSctpTransport
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 from slidewire.control.privacy import Privacy
@@ -66,6 +71,24 @@ async def _request_with_patience(
 
 
 StunProtocol.request = _request_with_patience  # type: ignore[method-assign]
+
+aiortc.rtcsctptransport.SCTP_RTO_MIN = 0.4  # type: ignore[assignment]
+"""An acknowledgement may be delayed by 0.2 s (RFC 9260 §6.2), which its estimate of the round trip may not have met."""
+aiortc.rtcsctptransport.SCTP_RTO_INITIAL = 0.5
+
+_t3_expired = RTCSctpTransport._t3_expired
+_flushing: set[asyncio.Future[None]] = set()
+"""A loop holds its tasks only weakly."""
+
+
+def _t3_expired_and_flush(self: RTCSctpTransport) -> None:
+    _t3_expired(self)
+    flush = asyncio.ensure_future(self._data_channel_flush())
+    _flushing.add(flush)
+    flush.add_done_callback(_flushing.discard)
+
+
+RTCSctpTransport._t3_expired = _t3_expired_and_flush  # type: ignore[method-assign]
 
 END_AFTER = 10.0
 """Seconds from the last candidate until ICE may fail for want of one."""
@@ -137,6 +160,9 @@ class AiortcPeer:
         except InvalidStateError:
             return False
         return True
+
+    def waiting(self, channel: Channel) -> int:
+        return int(self._channels[channel].bufferedAmount)
 
     async def wait_for_room(self, channel: Channel) -> bool:
         queue = self._channels[channel]

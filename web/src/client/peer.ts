@@ -7,6 +7,9 @@ import { Negotiation, type Rules, type Said } from './negotiation.ts'
 export type { Rules }
 export type ChannelName = 'control' | 'bulk'
 
+/** Where more than this waits to be let out, nothing is added: a copy made when there is room again is worth more. */
+const STALE_BYTES = 512
+
 export interface PeerOwner {
   signal(message: Said): void
   opened(peer: Peer, channel: ChannelName, kind: 'direct' | 'relayed'): void
@@ -31,9 +34,11 @@ export class Peer extends Negotiation {
   }
 
   /** False where the channel does not take it. */
-  send(channel: ChannelName, data: Bytes): boolean {
+  send(name: ChannelName, data: Bytes): boolean {
+    const channel = this.#channels[name]
+    if (name === 'control' && channel.bufferedAmount > STALE_BYTES) return false
     try {
-      this.#channels[channel].send(data)
+      channel.send(data)
       return true
     } catch {
       return false

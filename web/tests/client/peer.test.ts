@@ -59,6 +59,25 @@ async function meet(rules: Rules, network?: string): Promise<{ said: Said[]; fak
   return { said, fake: Fake.made, texts: JSON.stringify(said) }
 }
 
+test('a copy is not added to what waits to be let out; the other channel keeps what it is given', () => {
+  const channels: (EventTarget & { bufferedAmount: number; sent: number; send: () => void })[] = []
+  vi.stubGlobal('RTCPeerConnection', class extends Fake {
+    override createDataChannel = (): EventTarget => {
+      const send = (): void => void channel.sent++
+      const channel = Object.assign(new EventTarget(), { bufferedAmount: 0, sent: 0, send })
+      channels.push(channel)
+      return channel
+    }
+  })
+  const peer = new Peer(1, { signal: nothing, opened: nothing, frame: nothing, failed: nothing, refused: nothing })
+  const [control, bulk] = channels
+  if (!control || !bulk) throw new Error('no channels')
+  expect([peer.send('control', new Uint8Array(60)), control.sent]).toEqual([true, 1])
+  control.bufferedAmount = bulk.bufferedAmount = 513
+  expect([peer.send('control', new Uint8Array(60)), control.sent]).toEqual([false, 1])
+  expect([peer.send('bulk', new Uint8Array(60)), bulk.sent]).toEqual([true, 1])
+})
+
 test('a private room: relays only, whoever says what', async () => {
   const { fake, texts, said } = await meet({ ...OWN, privacy: 'private', network: 'here' }, 'here')
   expect(fake.configuration.iceTransportPolicy).toBe('relay')
