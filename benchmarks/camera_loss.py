@@ -9,10 +9,9 @@ of a cell take turns, each with a browser of its own, through weather from the s
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,19 +20,15 @@ from typing import Any
 
 from playwright.async_api import Browser
 
-from benchmarks import machine
-from benchmarks.media_loss import Cell
+from benchmarks.bad_network import Cell, Measurement, bars, drawing, page_and_relay, passed
 from benchmarks.stock_receiver import StockReceiver
 from slidewire.rtc.media.frames import Frame, Line
 from tests.support import browser
 from tests.support.capture_page import secure
 from tests.support.media_page import Connected, connected
-from tests.support.weather_relay import weather
 
-RESULTS = Path(__file__).parent / "results"
 SETTLES = 10.0
 """Seconds: browsers begin at 300 kbit/s and look what more there is."""
-CELLS = "0:100,2:100,5:100,10:100,5:100:4,5:300"
 WAYS = ("RED, ULPFEC", "retransmission only", "the library alone")
 FREEZE = 0.15
 """Seconds longer than usual between two pictures: what browsers count as a freeze."""
@@ -102,9 +97,7 @@ async def measure(chromium: Browser, cell: Cell, name: str, seconds: float) -> F
         await asyncio.sleep(seconds)
         after = await look(way)
         took = time.monotonic() - began
-    page, host, sound = (
-        {name: now.get(name, 0.0) - was.get(name, 0.0) for name in now} for was, now in zip(before, after, strict=True)
-    )
+    page, host, sound = (passed(was, now) for was, now in zip(before, after, strict=True))
     page["target"] = (before[0]["target"] + after[0]["target"]) / 2
     pictures = [(when, frame) for when, line, frame in way.came if line is Line.CAMERA and when > began]
     size = sum(len(frame.data) for _, frame in pictures)
@@ -112,11 +105,8 @@ async def measure(chromium: Browser, cell: Cell, name: str, seconds: float) -> F
 
 
 async def start(stack: AsyncExitStack, chromium: Browser, cell: Cell, way: str) -> Way:
-    context = await chromium.new_context()
-    stack.push_async_callback(context.close)
-    page = await context.new_page()
+    page, relay = await page_and_relay(stack, chromium)
     await secure(page)
-    relay = await stack.enter_async_context(weather(seed=1))
     came: list[tuple[float, Line, Frame]] = []
     options: dict[str, Any] = {"make_peer": StockReceiver} if way == WAYS[2] else {}
     both = await stack.enter_async_context(
@@ -145,7 +135,7 @@ HEAD = ("network", "way", "Chromium's target", "pictures, bare", "pictures recei
         "packets lost", "repaired", "sent again", "repair packets", "sound lost", "of which RED repaired")  # fmt: skip
 
 
-def row(cell: Cell, way: str, found: Found) -> list[str]:
+def row(found: Found) -> list[str]:
     host, sound = found.host, found.sound
     known = bool(host)
 
@@ -154,7 +144,7 @@ def row(cell: Cell, way: str, found: Found) -> list[str]:
 
     repairs = host.get("repairs", 0) / max(1, host.get("packets", 0))
     return [
-        str(cell), way, f"{found.page['target'] / 1000:.0f} kbit/s", kilobits(found.bytes) if known else "–",
+        f"{found.page['target'] / 1000:.0f} kbit/s", kilobits(found.bytes) if known else "–",
         f"{len(found.pictures)} of {found.page['framesEncoded']:.0f}", f"{found.frozen:.2f} s",
         f"{host['dropped']:.0f}" if known else "–", f"{host['lost']:.0f}" if known else "–",
         f"{host['recovered']:.0f}" if known else "–", f"{host['retransmitted']:.0f}" if known else "–",
@@ -163,86 +153,36 @@ def row(cell: Cell, way: str, found: Found) -> list[str]:
     ]  # fmt: skip
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [HEAD, ["---", "---", *(["--:"] * (len(HEAD) - 2))], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def picture(found: dict[tuple[Cell, str], Found], path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    from matplotlib import pyplot as plt
-
-    mpl.rcParams["svg.hashsalt"] = "camera_loss"
-    cells = list(dict.fromkeys(cell for cell, _ in found))
-    ways = [way for way in WAYS if any(each == way for _, each in found)]
-    figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    width = 0.8 / len(ways)
-    for index, (way, colour) in enumerate(zip(ways, ("#0b7285", "#f59f00", "#868e96"), strict=False)):
-        places = [place + width * index for place in range(len(cells))]
-        panels[0].bar(
-            places, [found[cell, way].page["target"] / 1000 for cell in cells], width, label=way, color=colour
-        )
-        shares = [100 * found[cell, way].frozen / found[cell, way].seconds for cell in cells]
-        panels[1].bar(places, shares, width, color=colour)
-    names = [str(cell).replace(", ", ",\n").replace(" in ", "\nin ") for cell in cells]
-    for panel, title in zip(
-        panels, ("kbit/s that Chromium's encoder aims at", "per cent of the time frozen"), strict=True
-    ):
-        panel.set_xticks([place + 0.4 - width / 2 for place in range(len(cells))], names, fontsize=8)
-        panel.set_title(title, fontsize=10)
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[0].legend(frameon=False)
-    figure.savefig(path, metadata={"Date": None})
+    with drawing(path, panels=2, width=11) as (targets, freezes):
+        bars(targets, found, lambda each: each.page["target"] / 1000)
+        targets.set_title("kbit/s that Chromium's encoder aims at", fontsize=10)
+        targets.legend(frameon=False)
+        bars(freezes, found, lambda each: 100 * each.frozen / each.seconds)
+        freezes.set_title("per cent of the time frozen", fontsize=10)
 
 
-def report(found: dict[tuple[Cell, str], Found], described: dict[str, str]) -> str:
-    lines = [
-        "# camera_loss: results",
-        "",
-        "By `python -m benchmarks.camera_loss --write`; [the README](../README.md#camera_loss) explains it.",
-        "",
-        "![Bitrate and freezes](camera_loss.svg)",
-        "",
-        table([row(cell, way, values) for (cell, way), values in found.items()]),
-        *(f"- {name}: {value}" for name, value in described.items()),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-async def run(cells: Sequence[Cell], ways: Sequence[str], seconds: float) -> dict[tuple[Cell, str], Found]:
-    found: dict[tuple[Cell, str], Found] = {}
-    print(table([]), end="", flush=True)
+async def each_way(
+    cells: Sequence[Cell], ways: Sequence[str], seconds: float
+) -> AsyncIterator[tuple[Cell, str, Found]]:
     for cell in cells:
         for way in ways:
             async with browser.chromium(*browser.MEDIA) as chromium:
-                found[cell, way] = await measure(chromium, cell, way, seconds)
-            print(f"| {' | '.join(row(cell, way, found[cell, way]))} |", flush=True)
-    return found
+                found = await measure(chromium, cell, way, seconds)
+            yield cell, way, found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", default=CELLS)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--ways", default=",".join(str(index) for index in range(len(WAYS))), help="by number")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/results/camera_loss.md and .svg")
-    options = parser.parse_args()
-    cells = [Cell.read(text) for text in options.cells.split(",")]
-    ways = [WAYS[int(index)] for index in options.ways.split(",")]
-    described = machine.describe(
-        chromium=machine.program_version("chromium", "--version"),
-        aiortc=machine.versions("aiortc")["aiortc"],
-        measured=f"{options.seconds:g} s of each, after {SETTLES:g} s",
-    )
-    found = asyncio.run(run(cells, ways, options.seconds))
-    described["load"] += f"; {machine.load():.2f} at the end"
-    print(machine.say(described))
-    if options.write:
-        (RESULTS / "camera_loss.md").write_text(report(found, described), encoding="utf-8")
-        picture(found, RESULTS / "camera_loss.svg")
-
+CAMERA_LOSS = Measurement(
+    name="camera_loss",
+    ways=WAYS,
+    cells="0:100,2:100,5:100,10:100,5:100:4,5:300",
+    seconds=20.0,
+    settles=SETTLES,
+    head=HEAD,
+    row=row,
+    measure=each_way,
+    picture=("Bitrate and freezes", picture),
+)
 
 if __name__ == "__main__":
-    main()
+    CAMERA_LOSS.main(__doc__)
