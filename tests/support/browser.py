@@ -154,17 +154,18 @@ async def says(page: Page, words: str, test_id: str = "receipt") -> None:
     await expect(page.get_by_test_id(test_id)).to_contain_text(words)
 
 
+NOTE_RECEIPTS = """() => {
+  window.receipts = []
+  new MutationObserver((changes) => {
+    for (const change of changes)
+      for (const node of change.addedNodes) window.receipts.push(node.textContent)
+  }).observe(document.getElementById('receipt-text'), { childList: true })
+}"""
+
+
 async def note_receipts(page: Page) -> None:
     """From now on, keep every text that the receipt ever shows."""
-    await page.evaluate(
-        """() => {
-          window.receipts = []
-          new MutationObserver((changes) => {
-            for (const change of changes)
-              for (const node of change.addedNodes) window.receipts.push(node.textContent)
-          }).observe(document.getElementById('receipt-text'), { childList: true })
-        }"""
-    )
+    await page.evaluate(NOTE_RECEIPTS)
 
 
 async def noted_receipts(page: Page, last: str) -> list[str]:
@@ -176,7 +177,12 @@ async def noted_receipts(page: Page, last: str) -> list[str]:
 async def canvas(page: Page, test_id: str = "slide-picture") -> Image.Image:
     """What the page has drawn of a slide."""
     data = await page.get_by_test_id(test_id).evaluate("canvas => canvas.toDataURL('image/png')")
-    return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+    return image(data.partition(",")[2])
+
+
+def image(data: str) -> Image.Image:
+    """From base64."""
+    return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE / 1000) -> None:
@@ -196,8 +202,8 @@ async def picture(page: Page, name: str | None = None) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-def keep(image: Image.Image, name: str) -> None:
-    image.save(_artifact(name))
+def keep(taken: Image.Image, name: str) -> None:
+    taken.save(_artifact(name))
 
 
 def _artifact(name: str) -> Path:
