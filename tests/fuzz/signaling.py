@@ -108,7 +108,7 @@ class Play:
         register = hub._register
         assert hub.gate.remembered == 0
         assert not register._resumable and not register._links and not register._tombstones
-        tables = (hub._new_connections, hub._failed_joins, hub._new_rooms)
+        tables = (hub._connections._new, hub._failed_joins, hub._new_rooms)
         assert not any(table.full_at for table in tables)
 
 

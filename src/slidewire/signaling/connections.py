@@ -1,0 +1,208 @@
+"""The hub's connections: how many an address may open, what each may send, and how one ends.
+
+Nothing of rooms. A connection begins as a stranger; the hub seats a member on it, and hears by `gone` when a connection
+that carried one has ended. Whoever sends too much is dropped from first, then closed; whoever sends nonsense or nothing
+is closed, and what only an attacker does is an offence at the gate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from slidewire.rates import Buckets, address_key, plain_address
+from slidewire.signaling import messages as m
+from slidewire.signaling.deadlines import Deadlines
+from slidewire.signaling.effects import BAD_MESSAGE, CLOSES, FULL, SILENT, Close, Effect
+from slidewire.signaling.gate import FLOOD, Gate
+from slidewire.signaling.limits import Limits
+from slidewire.signaling.messages import Code
+from slidewire.signaling.post import Post
+from slidewire.signaling.room import ConnectionId, Member
+from slidewire.signaling.spending import ConnectionSpending, RoomSpending
+
+FIRST_MESSAGE_SECONDS: Final = 10.0
+_OFFENCES: Final = frozenset({Code.MALFORMED, Code.TOO_LARGE, Code.TYPE_UNKNOWN})
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    id: ConnectionId
+    address: str
+    """Whom it counts as."""
+    source: str
+    """Where it is."""
+    reached_by: str
+    opened: float
+    heard: float
+    spending: ConnectionSpending
+    may_open_rooms: bool = True
+    member: Member | None = None
+    offences: deque[float] = field(default_factory=deque)
+
+
+class Connections:
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        gate: Gate,
+        counts: Counter[str],
+        heartbeat: float,
+        deadlines: Deadlines,
+        post: Post,
+        effects: Callable[[Effect], object],
+        gone: Callable[[Member, float], None],
+    ) -> None:
+        self._limits = limits
+        self._gate = gate
+        self._counts = counts
+        self._heartbeat = heartbeat
+        self._deadlines = deadlines
+        self._post = post
+        self._effects = effects
+        self._gone = gone
+        self._open: dict[ConnectionId, Connection] = {}
+        self._new: Buckets[str] = Buckets(limits.connections)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def prune(self, now: float) -> None:
+        self._new.prune(now)
+
+    # --- from the first to the last -----------------------------------------------------------------------------------
+
+    def admit(self, address: str, now: float) -> float:
+        """0 if this address may have one more, else the seconds it should wait."""
+        wait = self._new.take(address_key(address), now)
+        if wait > 0:
+            self._counts["sockets over the rate"] += 1
+            self._gate.offend(address, "too many sockets", now)
+        return wait
+
+    def left(self, address: str, now: float) -> int:
+        """How many more it may open at once."""
+        return self._new.left(address_key(address), now)
+
+    def open(self, id_: ConnectionId, address: str, now: float, reached_by: str, may_open_rooms: bool) -> None:
+        self._open[id_] = connection = Connection(
+            id_,
+            address_key(address),
+            plain_address(address),
+            reached_by,
+            opened=now,
+            heard=now,
+            spending=ConnectionSpending(self._limits, address_key(address)),
+            may_open_rooms=may_open_rooms,
+        )
+        self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check, connection)
+
+    def of(self, member: Member) -> Connection | None:
+        """None: it is away."""
+        return None if member.connection is None else self._open[member.connection]
+
+    def hear(self, id_: ConnectionId, now: float) -> Connection | None:
+        """Something came on it. None: it was closed while that was on its way."""
+        connection = self._open.get(id_)
+        if connection is not None:
+            connection.heard = now
+        return connection
+
+    def end(self, id_: ConnectionId, now: float) -> None:
+        """It is no more. Its member, if any, may come back."""
+        connection = self._open.pop(id_, None)
+        if connection is not None and connection.member is not None:
+            self._gone(connection.member, now)
+
+    def close(self, connection: Connection, code: int, reason: str) -> None:
+        """Forget it; its member is the caller's business."""
+        self._open.pop(connection.id, None)
+        self._effects(Close(connection.id, code, reason))
+
+    def _drop(self, connection: Connection, code: int, reason: str, now: float) -> None:
+        """Close one whose member, if any, may come back."""
+        self.end(connection.id, now)
+        self._effects(Close(connection.id, code, reason))
+
+    def _check(self, connection: Connection, now: float) -> float | None:
+        if self._open.get(connection.id) is not connection:
+            return None
+        stranger = connection.member is None
+        due = connection.opened + FIRST_MESSAGE_SECONDS if stranger else connection.heard + 3 * self._heartbeat
+        if now < due:
+            return due
+        if stranger:
+            text = "Nothing was said for ten seconds. The first message is open_room, join or resume."
+            self.refuse(connection, Code.FIRST_MESSAGE, text, now)
+        else:
+            self._drop(connection, SILENT, "silent for three heartbeats", now)
+        return None
+
+    # --- errors -------------------------------------------------------------------------------------------------------
+
+    def refuse(
+        self, connection: Connection, code: Code, text: str, now: float, ref: str | None = None, *,
+        retry_after: float | None = None, close: bool = True,
+    ) -> None:  # fmt: skip
+        """Answer with an error, and close if it is one of those that do."""
+        self._counts[f"refused: {code}"] += 1
+        self._post.error(connection.id, code, text, ref, retry_after)
+        if close and code in CLOSES:
+            self._drop(connection, CLOSES[code], code, now)
+
+    def dismiss(self, connection: Connection, code: Code, text: str, retry_after: float | None = None) -> None:
+        """Answer with an error and close, without a word to the others about its member."""
+        self._post.error(connection.id, code, text, retry_after=retry_after)
+        self.close(connection, CLOSES[code], code)
+
+    def dismiss_all(self, code: Code, text: str, retry_after: float) -> None:
+        for connection in list(self._open.values()):
+            self.dismiss(connection, code, text, retry_after)
+
+    # --- too much, or nonsense ----------------------------------------------------------------------------------------
+
+    def pay(self, connection: Connection, size: int, now: float, room: RoomSpending | None) -> bool:
+        """For one message; `room`: whose presenter this is. False: it is over a rate, and dropped. Who goes on and on
+        is closed, and its address blocked. What is borne, is borne of all of its sockets."""
+        wait = connection.spending.take(size, now, room)
+        if wait == 0:
+            return True
+        self._counts["messages dropped"] += 1
+        if self._gate.blocked_for(connection.source, now) or not self._gate.bears(connection.source, now):
+            self._flood(connection, now)
+        elif connection.spending.is_to_be_told(now):
+            text = "Too many messages: this one and any until then were dropped."
+            self.refuse(connection, Code.RATE_LIMITED, text, now, retry_after=wait)
+        return False
+
+    def had_to_wait(self, id_: ConnectionId, messages: int, now: float) -> None:
+        """Its address is worked for as fast as may be, and so many more messages of this connection are there. If that
+        goes on, it is a flood; who keeps to its share has no part in it."""
+        connection = self._open.get(id_)
+        if connection is None:
+            return
+        borne = self._gate.bears_late(connection.source, now, messages)
+        borne = borne and not self._gate.blocked_for(connection.source, now)
+        if not borne and connection.spending.is_past_its_share(now):
+            self._flood(connection, now)
+
+    def offend(self, connection: Connection, wrong: m.Garbage | m.Wrong, now: float) -> None:
+        ref = wrong.ref if isinstance(wrong, m.Wrong) else None
+        self.refuse(connection, wrong.code, wrong.message, now, ref)
+        if wrong.code in _OFFENCES:
+            connection.offences.append(now)
+            while now - connection.offences[0] > self._limits.offence_window:
+                connection.offences.popleft()
+            if len(connection.offences) >= self._limits.offences:
+                self._gate.offend(connection.source, "messages that are none", now, self._limits.offences)
+                self._drop(connection, BAD_MESSAGE, wrong.code, now)
+
+    def _flood(self, connection: Connection, now: float) -> None:
+        text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
+        self._gate.offend(connection.source, "a flood of messages", now, FLOOD)
+        wait = self._gate.blocked_for(connection.source, now)
+        self._post.error(connection.id, Code.RATE_LIMITED, text, retry_after=wait)
+        self._drop(connection, FULL, Code.RATE_LIMITED, now)
