@@ -36,8 +36,8 @@ from tests.support.programs import Program, programs
 
 EVERYDAY = {"connections": 1000, "messages": 20_000}
 FULL = {"connections": 50_000, "messages": 1_000_000}
-CLICK_EVERY = 0.06
-"""Fast for a thumb, and well within what one presenter may say: a click is acknowledged, too."""
+CLICK_EVERY = 0.04
+"""A key held down."""
 MOST_GROWTH = 64 << 20
 """Bytes that one address can make the server take, however it tries: docs/design/threats.md adds them up."""
 JITTER_MS = 5.0

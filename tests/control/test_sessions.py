@@ -25,6 +25,8 @@ from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswer
 from slidewire.control.records import Ack, IntroductionRecord, Part, Receipt, Record
 from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.wire import MessageArrived, Transmit
+from slidewire.rates import Bucket
+from slidewire.signaling.limits import Limits
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import LINK_ID, PSK, Pair
 
@@ -490,6 +492,28 @@ def test_a_key_held_down_for_a_minute_is_never_too_fast() -> None:
         pair.run(1 / 33)
     pair.run(1)
     assert {receipt.status for receipt in pair.receipts} == {Status.PERFORMED}
+
+
+@pytest.mark.parametrize("round_trip", [0.005, 0.05, 0.15, 0.6])
+@pytest.mark.parametrize("a_second", [3, 10, 33])
+def test_however_fast_it_taps_a_presenter_without_a_direct_path_says_no_more_than_the_server_takes(
+    round_trip: float, a_second: int
+) -> None:
+    pair = Pair(seed=53, weather={"signaling": Weather(delay=round_trip / 2)})
+    takes, next_effect = Bucket(Limits().messages), pair.presenter.next_effect
+
+    def through_the_server() -> Any:
+        effect = next_effect()
+        if isinstance(effect, Transmit):
+            assert takes.take(pair.now) == 0, "it would be dropped, and in the end whoever says so much is blocked"
+        return effect
+
+    pair.presenter.next_effect = through_the_server  # type: ignore[method-assign]
+    for _ in range(60 * a_second):
+        pair.tap(NEXT)
+        pair.run(1 / a_second)
+    pair.run(2)
+    assert [receipt.status for receipt in pair.receipts] == 60 * a_second * [Status.PERFORMED]
 
 
 def test_a_laser_that_is_too_fast_is_dropped_and_thirty_a_second_are_not() -> None:

@@ -40,6 +40,7 @@ from slidewire.control.wire import (
     Wire,
 )
 from slidewire.control.words import verification_words
+from slidewire.rates import Bucket, Rate
 
 TIME_TO_LIVE = 2.0
 UNKNOWN_AFTER = 1.5
@@ -62,6 +63,9 @@ ASK_EVERY = 250
 """Once it is acknowledged, in case the receipt is lost."""
 STREAM_AGAIN = 0.500
 """A stream does not lose what it was given, unless whoever carries it does."""
+COPIES = Rate(per_second=10, burst=30)
+"""Frames of copies into one stream, which somebody forwards who must bound what one presenter says. Whoever taps faster
+than that needs none: what follows a tap is the next one."""
 RIDES_ALONG_AFTER = 0.010
 """An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago."""
 
@@ -145,8 +149,10 @@ class _Outstanding:
         """Whether it goes by this path, now that it may go."""
         if not path.kind.is_stream or not has_others:  # a stream learns what it lost from what follows
             return True
-        entered = self.in_stream.get(path.name, float("-inf"))
-        return entered < path.up_since or now - entered >= STREAM_AGAIN
+        return self.is_new_to(path) or now - self.in_stream[path.name] >= STREAM_AGAIN
+
+    def is_new_to(self, stream: Path) -> bool:
+        return self.in_stream.get(stream.name, float("-inf")) < stream.up_since
 
     def sent(self, paths: Iterable[Path], now: float) -> None:
         """It went out. Riding along in a frame that another intent caused uses up no repetition of its own."""
@@ -197,6 +203,8 @@ class PresenterSession:
         self._knows_clock = now - asked <= WELCOME_AGES
         self._next_sequence = 1
         self._outstanding: dict[int, _Outstanding] = {}
+        self._copies: dict[str, Bucket] = {}
+        """What each stream may still get of them."""
         self._laser_sequence = 0
         self._effects: deque[Effect] = deque()
 
@@ -332,11 +340,13 @@ class PresenterSession:
         floor = Floor(min(self._outstanding))
         for start in range(0, len(due), INTENTS_PER_FRAME):
             told: set[str] = set()
-            for sequence, waiting in due[start : start + INTENTS_PER_FRAME]:
+            together = due[start : start + INTENTS_PER_FRAME]
+            full = {path.name for path in paths if not self._may_follow(path, together, now, has_others)}
+            for sequence, waiting in together:
                 if waiting.first_sent is None:
                     waiting.deadline = self._deadline(now, waiting.expires - now)
                     waiting.doubt_after = self._doubt_after(now)
-                by = [path for path in paths if waiting.may_enter(path, now, has_others)]
+                by = [path for path in paths if path.name not in full and waiting.may_enter(path, now, has_others)]
                 waiting.sent(by, now)
                 for path in by:
                     path.sent_intent(now)
@@ -345,6 +355,17 @@ class PresenterSession:
                         told.add(path.name)
                         self.wire.send(floor, [path])
             self.wire.end_frame()
+
+    def _may_follow(
+        self, path: Path, together: Sequence[tuple[int, _Outstanding]], now: float, has_others: bool
+    ) -> bool:
+        """Whether a frame with these may go by the path: anything new may, and so many copies."""
+        if not path.kind.is_stream:
+            return True
+        entering = [waiting for _, waiting in together if waiting.may_enter(path, now, has_others)]
+        if not entering or any(waiting.is_new_to(path) for waiting in entering):
+            return True
+        return self._copies.setdefault(path.name, Bucket(COPIES)).take(now) == 0
 
     def _give_up(self, sequence: int, now: float) -> None:
         """Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know."""

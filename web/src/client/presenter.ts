@@ -36,6 +36,11 @@ const ASK_EVERY = 250
 /** A stream does not lose what it was given, unless whoever carries it does. */
 const STREAM_AGAIN = 500
 
+/** Frames of copies into one stream, which somebody forwards who must bound what one presenter says: one each so many
+ * milliseconds, and so many at once. Whoever taps faster needs none: what follows a tap is the next one. */
+const STREAM_COPY_EVERY = 100
+const STREAM_COPIES = 30
+
 /** What became of one intent. Every submitted intent gets exactly one. */
 export interface Receipt {
   sequence: number
@@ -102,6 +107,9 @@ function skip(waiting: Outstanding, now: number): void {
   while (waiting.due <= now) waiting.due = first + nextAfter(waiting, Math.round(waiting.due - first))
 }
 
+const isNewTo = (stream: Path, { inStream }: Outstanding): boolean =>
+  (inStream.get(stream.name) ?? -Infinity) < stream.upSince
+
 /** It went out. Riding along in a frame that another intent caused uses up no repetition of its own. */
 function markSent(waiting: Outstanding, now: number): void {
   waiting.lastSent = now
@@ -116,6 +124,8 @@ export class PresenterSession {
   readonly #hostClock: HostClock
   #nextSequence = 1
   readonly #waiting = new Map<number, Outstanding>()
+  /** When each stream may have all its copies again. */
+  readonly #copies = new Map<string, number>()
   #laserSequence = 0
   readonly #effects: Effect[] = []
 
@@ -310,22 +320,24 @@ export class PresenterSession {
     if (paths.length === 0) for (const [, waiting] of due) skip(waiting, now)
     if (paths.length === 0 || floor === undefined) return
     const alone = paths.every(isStream)
+    const mayEnter = (path: Path, waiting: Outstanding): boolean =>
+      // Alone it gets copies, too: a stream learns what it lost from what follows.
+      !isStream(path) || alone || isNewTo(path, waiting) || now - (waiting.inStream.get(path.name) as number) >= STREAM_AGAIN
     for (let start = 0; start < due.length; start += INTENTS_PER_FRAME) {
       const told = new Set<Path>()
-      for (const [sequence, waiting] of due.slice(start, start + INTENTS_PER_FRAME)) {
+      const together = due.slice(start, start + INTENTS_PER_FRAME)
+      const open = paths.filter((path) =>
+        this.#mayFollow(path, together.map(([, waiting]) => waiting).filter((waiting) => mayEnter(path, waiting)), now),
+      )
+      for (const [sequence, waiting] of together) {
         if (waiting.firstSent === null) {
           waiting.deadline = this.#deadline(now, waiting.expires - now)
           waiting.doubtAfter = this.#doubtAfter(now)
         }
         markSent(waiting, now)
         const { verb, argument } = waiting.intent
-        for (const path of paths) {
-          if (isStream(path)) {
-            const entered = waiting.inStream.get(path.name) ?? -Infinity
-            // Alone it gets every copy: a stream learns what it lost from what follows.
-            if (!alone && entered >= path.upSince && now - entered < STREAM_AGAIN) continue
-            waiting.inStream.set(path.name, now)
-          }
+        for (const path of open.filter((path) => mayEnter(path, waiting))) {
+          if (isStream(path)) waiting.inStream.set(path.name, now)
           if (!told.has(path)) this.#wire.send({ type: 'floor', sequence: floor }, [path])
           told.add(path)
           this.#wire.paths.sentIntent(path, now)
@@ -334,6 +346,15 @@ export class PresenterSession {
       }
       this.#wire.endFrame()
     }
+  }
+
+  /** Whether a frame with these may go by the path: anything new may, and so many copies. */
+  #mayFollow(path: Path, entering: Outstanding[], now: number): boolean {
+    if (!isStream(path) || !entering.length || entering.some((waiting) => isNewTo(path, waiting))) return true
+    const after = Math.max(this.#copies.get(path.name) ?? 0, now) + STREAM_COPY_EVERY
+    if (after > now + STREAM_COPIES * STREAM_COPY_EVERY + 1e-6) return false
+    this.#copies.set(path.name, after)
+    return true
   }
 
   /** Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know. */

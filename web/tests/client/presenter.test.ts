@@ -113,6 +113,22 @@ test('a stream alone gets every copy, and a new one gets what was sent by the ol
   expect(intentsBy(world, 'signaling', start)).toEqual([0, 50, 100, 110])
 })
 
+test('a key held down says no more to a stream alone than a server takes from one presenter: 50 a second, 200 at once', () => {
+  const world = new World(1)
+  world.pathUp('signaling', 'signaling', { delay: 75 })
+  const start = world.now
+  for (let taps = 0; taps < 33 * 60; taps++) {
+    tap(world)
+    world.run(30)
+  }
+  const seconds = (world.now - start) / 1000
+  world.run(2000)
+  expect(world.receipts.map(({ status }) => status)).toEqual(Array.from({ length: 33 * 60 }, () => 'performed'))
+  const said = world.sent.filter(({ path, at }) => path === 'signaling' && at >= start && at <= start + 1000 * seconds)
+  expect(said.length).toBeGreaterThan(33 * 60)
+  expect(said.length).toBeLessThan(50 * seconds + 200)
+})
+
 test('copies are dense from the start where much was lost lately', () => {
   const world = new World(3)
   world.pathUp('control-1', 'direct', { delay: 75, loss: 0.3 })
