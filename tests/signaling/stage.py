@@ -26,6 +26,14 @@ def link(name: str = LINK, token: bytes = JOIN_TOKEN, **more: Any) -> Said:
     return {"id": name, "commit": m.encode_base64url(hashlib.sha256(token).digest()), **more}
 
 
+def codes(heard: list[Said]) -> list[str]:
+    return [message["code"] if message["type"] == "error" else message["type"] for message in heard]
+
+
+def data_of(heard: list[Said]) -> list[str]:
+    return [message["data"] for message in heard if message["type"] == "message"]
+
+
 class Peer:
     """One socket, seen from its far end."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.signaling.stage import LINK, Stage, link
-from tests.signaling.test_hub import codes
+from tests.signaling.stage import LINK, Stage, codes, link
 
 
 def test_everybody_in_a_room_is_told_and_who_is_away_hears_it_later() -> None:

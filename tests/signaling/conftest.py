@@ -1,0 +1,12 @@
+"""A stage for every story."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.signaling.stage import Stage
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
