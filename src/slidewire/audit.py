@@ -10,7 +10,9 @@ next line goes on from. A process that dies in the middle of a line leaves it to
 again, and the chain says that, too. A line is handed to the system at once and to the disk when it likes: a program
 that crashes loses nothing, a computer that loses its power may lose the last seconds.
 
-Written are names, links' ids and labels, what was asked and what came of it; no secret, no slide's content, no address.
+A host writes what happens in its shows (`host.happened`), a server what its operators do (`server.happened`): names,
+links' ids and labels, what was asked and what came of it; no secret, no slide's content, and no address unless somebody
+asked for that.
 """
 
 from __future__ import annotations
@@ -69,14 +71,14 @@ def read_line(line: bytes) -> dict[str, Any] | None:
 class AuditLog:
     """Writes one chain of `folder`: the first that no other process is writing to."""
 
-    def __init__(self, folder: Path, wall: Callable[[], float], *, days: int = DAYS) -> None:
+    def __init__(self, folder: Path, wall: Callable[[], float], *, days: int = DAYS, lines: Rate = LINES) -> None:
         """Raises AuditError."""
         self._wall = wall
         self._days = days
         self._file: IO[bytes] | None = None
         self._day = ""
         self._number, self._head = 0, START
-        self._lines = Bucket(LINES)
+        self._lines = Bucket(lines)
         self._unsaid = 0
         self._lock: IO[bytes] | None = None
         try:
@@ -182,7 +184,7 @@ class AuditLog:
                 self._append(self._wall(), "deleted_on_schedule", {"up_to": last["n"], "head": last["hash"]})
 
 
-_MANY: Final = frozenset({"clicked", "refused"})
+_MANY: Final = frozenset({"clicked", "refused", "sign_in_failed"})
 """Events that somebody outside can cause at will."""
 
 

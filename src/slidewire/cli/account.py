@@ -41,6 +41,7 @@ def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: b
             token = book.invite(name, wall())
         except Denied:
             _fail(f"There is no account {name}. Without a name, the link makes a new one.")
+    _write_down(state_dir, "invited", **({} if name is None else {"about": name}))
     link = f"{(url or 'https://SERVER').rstrip('/')}/account#{token}"
     if as_json:
         say_json({"account": name, "link": link})
@@ -69,6 +70,20 @@ def remove(name: str, state_dir: Path | None) -> None:
     with _opened(state_dir) as book:
         if not book.remove(name):
             _fail(f"There is no account {name}. slidewire account list shows those there are.")
+    _write_down(state_dir, "account_removed", about=name)
+
+
+def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
+    """In the log of who did what. That it cannot be is said, and undoes nothing."""
+    from slidewire.aio.clock import wall
+    from slidewire.aio.websocket_client import state_directory
+    from slidewire.audit import AuditError
+    from slidewire.server.happened import command
+
+    try:
+        command(state_dir or state_directory(), wall, event, **fields)
+    except (AuditError, OSError) as error:
+        click.echo(f"slidewire: this is done, but not in the log of who did what: {error}", err=True)
 
 
 @contextlib.contextmanager

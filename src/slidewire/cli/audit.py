@@ -1,4 +1,4 @@
-"""`slidewire audit`: whether the log of who did what is whole, and what it says as a table."""
+"""`slidewire audit`: whether the logs of who did what are whole, and what they say as a table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import click
 from slidewire.cli.output import say_json
 
 FILE = click.Path(path_type=Path)
-_state_dir = click.option("--state-dir", type=FILE, help="Where this user's hosts keep their rooms and logs.")
+_state_dir = click.option("--state-dir", type=FILE, help="Where this user's hosts and servers keep their logs.")
 
 
 @click.group()
 def audit() -> None:
-    """The log of who did what in the shows of this computer: joined, clicked, was refused, was removed, made a link."""
+    """The log of who did what: in the shows of this computer (joined, clicked, was refused, was removed, made a link),
+    and to its server (signed in, failed to, made a key, closed a room)."""
 
 
 @audit.command()
@@ -75,10 +76,12 @@ def export(state_dir: Path | None, as_csv: Path | None, as_json: Path | None) ->
 def _chains(state_dir: Path | None) -> list[Path]:
     from slidewire.aio.websocket_client import state_directory
     from slidewire.audit import chains
+    from slidewire.server.happened import COMMANDS_FOLDER, FOLDER
 
-    folder = (state_dir or state_directory()) / "audit"
-    found = chains(folder)
+    folder = state_dir or state_directory()
+    found = [chain for name in ("audit", FOLDER, COMMANDS_FOLDER) for chain in chains(folder / name)]
     if not found:
-        click.echo(f"slidewire: there is no log in {folder}. A host makes one when it starts.", err=True)
+        text = f"slidewire: there is no log in {folder}. A host, or `slidewire serve`, makes one when it starts."
+        click.echo(text, err=True)
         sys.exit(1)
     return found

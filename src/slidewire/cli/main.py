@@ -85,6 +85,15 @@ def _ice_host(context: click.Context, parameter: click.Parameter, values: tuple[
     return values
 
 
+_audit_days = click.option(
+    "--audit-days",
+    default=30,
+    show_default=True,
+    type=click.IntRange(0, 3650),
+    help="How long the log of who did what is kept. 0: there is none.",
+)
+
+
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
     from slidewire.host.choose import DRIVERS
 
@@ -109,13 +118,7 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 callback=_ice_host,
                 help="A STUN or TURN server that may be used besides the server's own.",
             ),
-            click.option(
-                "--audit-days",
-                default=30,
-                show_default=True,
-                type=click.IntRange(0, 3650),
-                help="How long the log of who did what is kept. 0: there is none.",
-            ),
+            _audit_days,
             click.option(
                 "--share-screen",
                 is_flag=False,
@@ -185,6 +188,8 @@ def up(deck: Path | None, as_json: bool, verbose: int, open_browser: bool | None
     show_default=True,
     help="Who may open rooms. keys: who has an API key with the scope rooms.open.",
 )
+@_audit_days
+@click.option("--audit-addresses", is_flag=True, help="Write from which addresses operators come into that log, too.")
 @_common
 def serve(as_json: bool, verbose: int, **options: Any) -> None:
     """The server alone."""
@@ -193,7 +198,13 @@ def serve(as_json: bool, verbose: int, **options: Any) -> None:
     log_to_stderr(verbose)
 
     async def work() -> None:
-        settings = replace(_settings(options), accounts=True, rooms_need_key=options["rooms"] == "keys")
+        settings = replace(
+            _settings(options),
+            accounts=True,
+            audit_days=options["audit_days"],
+            audit_addresses=options["audit_addresses"],
+            rooms_need_key=options["rooms"] == "keys",
+        )
         await serving.serve(settings, as_json)
 
     _run(work)

@@ -276,8 +276,8 @@ class Media:
         beyond_few = sum(max(0, count - FEW) for count in links.values())
         if links[guest.link.id] >= FEW and beyond_few >= CONNECTIONS - KEPT:
             text = (
-                f"{links[guest.link.id]} use camera, microphone or screen by this link already, and the last places are "
-                "kept for other links. Ask the operator for one of your own, or close another page of this one."
+                f"{links[guest.link.id]} use camera, microphone or screen by this link already, and the other places "
+                "are for other links. Ask the operator for one of your own, or close another page of this one."
             )
             return "link_full", text
         return None

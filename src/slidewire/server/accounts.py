@@ -87,9 +87,11 @@ ALL_SCOPES: Final = frozenset(Scope)
 class Denied(Exception):
     """The token, name or password is not good. `code` is for programs."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, account: str | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.account = account
+        """Whose it was, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class AccountBook:
                 database.execute("UPDATE tokens SET used = 1 WHERE hash = ?", (_hash(token),))
                 return self._issue(session, account, ends, now)
             database.execute("DELETE FROM sessions WHERE id = ?", (session,))
-        raise Denied("token_reused")
+        raise Denied("token_reused", account)
 
     def account_of(self, access: str, now: float) -> tuple[str, float] | None:
         """Whose access token it is, and until when it is good."""
@@ -234,19 +236,19 @@ class AccountBook:
         ).fetchone()
         return None if found is None else (str(found[0]), float(found[1]))
 
-    def revoke(self, token: str, *, everywhere: bool = False) -> bool:
-        """End the session that either token belongs to, or all of its account's."""
+    def revoke(self, token: str, *, everywhere: bool = False) -> str | None:
+        """End the session that either token belongs to, or all of its account's. Whose it was; None: nobody's."""
         with self._transaction() as database:
             found = database.execute(
                 "SELECT session, account FROM tokens JOIN sessions ON id = session WHERE hash = ?", (_hash(token),)
             ).fetchone()
             if found is None:
-                return False
+                return None
             if everywhere:
                 database.execute("DELETE FROM sessions WHERE account = ?", (found[1],))
             else:
                 database.execute("DELETE FROM sessions WHERE id = ?", (found[0],))
-            return True
+            return str(found[1])
 
     def _open_session(self, name: str, now: float) -> Session:
         database, ends = self._database, now + SESSION_SECONDS

@@ -20,9 +20,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from slidewire.aio.clock import wall
 from slidewire.rates import Rate
-from slidewire.server import openapi
+from slidewire.server import happened, openapi
 from slidewire.server.accounts import Accounts, ApiKey, Busy, Denied, Scope, Session
-from slidewire.server.auth import Cookies, Doorkeeper
+from slidewire.server.auth import Caller, Cookies, Doorkeeper
 from slidewire.server.config import ServerError
 from slidewire.server.relays import Relays, member_user
 from slidewire.server.rest import CROSS_SITE, INVALID, Call, Endpoint, Fault, Refused, Rest, answer, too_often
@@ -230,7 +230,10 @@ class Api:
         hub: Hub,
         operate: Callable[[Callable[[Hub, float], Any]], Any],
         relays: Relays | None,
+        audit: happened.Audit = happened.nobody,
     ) -> None:
+        """`audit` hears who did what."""
+        self._audit = audit
         self._door = doorkeeper
         self._hub = hub
         self._operate = operate
@@ -239,7 +242,7 @@ class Api:
         self._document = msgspec.json.encode(openapi.document(self._table, doorkeeper.cookies.access))
 
     def routes(self) -> list[web.RouteDef]:
-        return Rest(self._door, self._table).routes()
+        return Rest(self._door, self._table, self._refused).routes()
 
     def _make_table(self) -> list[Endpoint]:
         """Without accounts nobody could be asked who he is, so what needs one is not there."""
@@ -325,9 +328,12 @@ class Api:
             session = await self._accounts.sign_in(body.name, body.password)
         except Denied as denied:
             self._door.failed(call.address, body.name)
+            known = await self._accounts.ask(lambda book: book.password_hash(body.name)) is not None
+            happened.sign_in_failed(self._audit, call, "password", body.name if known else None)
             raise Refused(_DENIALS[denied.code]) from None
         except Busy:
             raise Refused(BUSY, Retry_After="1") from None
+        self._audit("signed_in", who=session.account, address=call.address)
         return self._tokens(session, body.cookies, 200)
 
     async def accept(self, call: Call) -> Any:
@@ -335,16 +341,19 @@ class Api:
         self._check_failures(call)
         try:
             # Before any work is spent on the password.
-            await self._accounts.ask(lambda book: book.invited(body.invitation, wall()))
+            account = await self._accounts.ask(lambda book: book.invited(body.invitation, wall()))
             hashed = await self._accounts.hash(body.password)
             session = await self._accounts.ask(lambda book: book.accept(body.invitation, body.name, hashed, wall()))
         except Denied as denied:
             if denied.code == INVITATION_UNKNOWN.code:
                 self._door.failed(call.address)
+                happened.sign_in_failed(self._audit, call, "invitation")
             raise Refused(_DENIALS[denied.code]) from None
         except Busy:
             raise Refused(BUSY, Retry_After="1") from None
         log.warning("The account %s was made, or has another password.", session.account)
+        event = "account_made" if account is None else "password_set"
+        self._audit(event, who=session.account, address=call.address)
         return self._tokens(session, body.cookies, 201)
 
     async def refresh(self, call: Call) -> Any:
@@ -360,6 +369,7 @@ class Api:
                 self._door.failed(call.address)
             if denied.code == TOKEN_REUSED.code:
                 log.warning("A refresh token was used twice: it may have been stolen, so its session has ended.")
+                happened.session_stolen(self._audit, call, denied.account)
             raise Refused(_DENIALS[denied.code]) from None
         return self._tokens(session, isinstance(given, UnsetType), 200)
 
@@ -374,9 +384,11 @@ class Api:
         else:
             token = body.token
         if token is not None:
-            known = await self._accounts.ask(lambda book: book.revoke(token, everywhere=body.everywhere))
-            if not known:
+            whose = await self._accounts.ask(lambda book: book.revoke(token, everywhere=body.everywhere))
+            if whose is None:
                 self._door.failed(call.address)
+            else:
+                self._audit("signed_out", who=whose, everywhere=body.everywhere, address=call.address)
         return response
 
     async def session(self, call: Call) -> SignedIn:
@@ -426,6 +438,7 @@ class Api:
         except Denied as denied:
             raise Refused(_DENIALS[denied.code]) from None
         log.info("API key %s was made by %s.", key.id, caller.name)
+        happened.key_made(self._audit, call, key)
         return MadeKey(_key(key), token)
 
     async def revoke_key(self, call: Call) -> None:
@@ -433,6 +446,7 @@ class Api:
         if not await self._accounts.ask(lambda book: book.revoke_key(path.id)):
             raise Refused(NO_KEY)
         log.info("API key %s was revoked by %s.", path.id, call.known.name)
+        happened.done(self._audit, "key_revoked", call, about_key=path.id)
 
     # --- who is here --------------------------------------------------------------------------------------------------
 
@@ -446,20 +460,27 @@ class Api:
         raise Refused(NO_ROOM)
 
     async def kick(self, call: Call) -> None:
-        if not self._operate(lambda hub, now: hub.kick(call.path.id, call.body.reason, now)):
+        rooms = self._hub.rooms()
+        found = [(room.code, room.members[call.path.id]) for room in rooms if call.path.id in room.members]
+        if not found or not self._operate(lambda hub, now: hub.kick(call.path.id, call.body.reason, now)):
             raise Refused(NO_MEMBER)
         log.info("A member was removed by %s.", call.known.name)
+        room, member = found[0]
+        about = {"room": room, "about": member.id, "about_role": member.role.value, "about_link": member.link}
+        happened.done(self._audit, "member_removed", call, **about, reason=call.body.reason)
 
     async def broadcast(self, call: Call) -> Told:
         told = self._operate(lambda hub, now: hub.broadcast(call.path.room, call.body.text, now))
         if told is None:
             raise Refused(NO_ROOM)
+        happened.done(self._audit, "notice_said", call, room=call.path.room, text=call.body.text, members=told)
         return Told(told)
 
     async def close(self, call: Call) -> None:
         if not self._operate(lambda hub, now: hub.close_room(call.path.room, now)):
             raise Refused(NO_ROOM)
         log.info("A room was closed by %s.", call.known.name)
+        happened.done(self._audit, "room_closed", call, room=call.path.room)
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
@@ -478,6 +499,10 @@ class Api:
 
     async def describe(self, call: Call) -> web.Response:
         return web.Response(body=self._document, content_type="application/json")
+
+    def _refused(self, caller: Caller, address: str, row: Endpoint, fault: Fault) -> None:
+        what = f"{row.method} {row.path}"
+        self._audit("refused", who=caller.name, what=what, reason=fault.code, address=address)
 
     @property
     def _accounts(self) -> Accounts:

@@ -17,10 +17,12 @@ from typing import Any
 
 from aiohttp import web
 
+from slidewire import __version__
 from slidewire.aio import clock
 from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_errors
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
+from slidewire.server import happened
 from slidewire.server.accounts import Accounts
 from slidewire.server.addresses import listen_addresses, names_of, public_host, public_url
 from slidewire.server.api import TOKEN_FILE, Api, load_token
@@ -29,6 +31,7 @@ from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError, ServerSettings, why_not_opened
 from slidewire.server.fleet import Fleet
 from slidewire.server.front import FrontDoor, guard, http_of, tell_block
+from slidewire.server.happened import Diary
 from slidewire.server.leaktest import LeakTest
 from slidewire.server.networks import make_networks
 from slidewire.server.numbers import Numbers
@@ -72,6 +75,7 @@ class Server:
         self._certificates: LocalCertificates | None = None
         self._context: WatchedContext | None = None
         self._store: RoomStore | None = None
+        self._diary: Diary | None = None
         self._accounts: Accounts | None = None
         self._sockets: HubSockets | None = None
         self._runner: web.AppRunner | None = None
@@ -117,14 +121,22 @@ class Server:
         if self._store is not None:
             await self._store.close()
             self._store = None
+        if self._diary is not None:
+            await asyncio.to_thread(self._diary.close)
+            self._diary = None
 
     async def _start(self) -> Ready:
         settings = self._settings
         self._make_state_dir()
         self._prepare_tls()
         self._store = self._open_store()
+        if settings.audit_days:
+            folder = settings.state_dir / happened.FOLDER
+            self._diary = Diary(folder, clock.wall, days=settings.audit_days, addresses=settings.audit_addresses)
+            self._diary("server_started", version=__version__)
+        audit = self._diary or happened.nobody
         rooms, tombstones = self._store.load(clock.wall())
-        relays = self._make_relays()
+        relays = self._make_relays(audit)
         self.hub = Hub(
             entropy=os.urandom,
             wall=clock.wall,
@@ -150,7 +162,7 @@ class Server:
         if self._fleet is not None:
             await self._fleet.start()
         app = self._make_app(self._sockets)
-        app.add_routes(Api(doorkeeper, self.hub, self._sockets.operate, relays).routes())
+        app.add_routes(Api(doorkeeper, self.hub, self._sockets.operate, relays, audit).routes())
         token = load_token(settings.state_dir / TOKEN_FILE)
         numbers = Numbers(self.gate, self.hub, self._sockets, self._turn_core, token)
         app.router.add_get("/metrics", numbers.get)
@@ -173,7 +185,7 @@ class Server:
             port=port,
             ca=certificates.authority_path if certificates else None,
             fingerprint=certificates.authority.fingerprint if certificates else None,
-            account_link=await self._invitation(url),
+            account_link=await self._invitation(url, audit),
             turn=_turn_ports(turn, port if self._context is not None else None),
         )
 
@@ -189,7 +201,7 @@ class Server:
             secure,
         )
 
-    async def _invitation(self, url: str) -> str | None:
+    async def _invitation(self, url: str, audit: happened.Audit) -> str | None:
         """The link that makes the first account, until there is one: there is no default password to know."""
         if self._accounts is None:
             return None
@@ -197,9 +209,10 @@ class Server:
         if names:
             return None
         token = await self._accounts.ask(lambda book: book.invite(None, clock.wall()))
+        audit("invited", who="the server")
         return f"{url}/account#{token}"
 
-    def _make_relays(self) -> OwnRelay | Fleet | None:
+    def _make_relays(self, audit: happened.Audit) -> OwnRelay | Fleet | None:
         settings = self._settings
         if settings.turn_uris and settings.turn_secret_file is not None:
             self._fleet = Fleet(settings.turn_uris, settings.turn_secret_file)
@@ -213,6 +226,7 @@ class Server:
                 external_ips=settings.external_ips,
                 secret_file=settings.state_dir / SECRET_FILE,
                 private=settings.private_members,
+                rotated=happened.secrets_rotated(audit),
             )
             host = public_host(settings)
             self._relay = OwnRelay(turn, public_host=host, tls=not settings.http, http_port=lambda: self._port)

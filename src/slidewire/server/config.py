@@ -45,6 +45,10 @@ class ServerSettings:
     """… and on any address. Phones refuse the app's sealing there: browsers want a secure context."""
     accounts: bool = False
     """Operators of the server sign in: for one that stands somewhere. `up` is run by whoever sits before it."""
+    audit_days: int = 0
+    """How long the log of what operators of the server did is kept. 0: there is none."""
+    audit_addresses: bool = False
+    """Whether it has the addresses they came from."""
     rooms_need_key: bool = False
     """New rooms are for who signs in or has an API key with the scope for them; else for anybody."""
     turn: bool = True

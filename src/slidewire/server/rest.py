@@ -136,6 +136,8 @@ class Endpoint:
 class Rest:
     doorkeeper: Doorkeeper
     table: Sequence[Endpoint]
+    refused: Callable[[Caller, str, Endpoint, Fault], None] = lambda caller, address, row, fault: None
+    """Hears of whoever is known here, and may not do what it asks for."""
     _asked: dict[Rate, Buckets[str]] = field(default_factory=dict)
     _keys: dict[int, Buckets[str]] = field(default_factory=dict)
 
@@ -200,8 +202,10 @@ class Rest:
         if "Authorization" not in request.headers and request.method not in SAFE_METHODS:
             self._check_cookie(request)
         if caller.key is not None and not caller.key.may_come_from(address):
+            self.refused(caller, address, row, ADDRESS_NOT_ALLOWED)
             raise Refused(ADDRESS_NOT_ALLOWED)
         if row.scope is not None and row.scope not in caller.scopes and not (row.members and caller.member):
+            self.refused(caller, address, row, SCOPE_MISSING)
             needed = f'Bearer error="insufficient_scope", scope="{row.scope}"'
             raise Refused(
                 SCOPE_MISSING, f"This token is good, but not for this: it needs {row.scope}.", WWW_Authenticate=needed

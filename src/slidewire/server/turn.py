@@ -24,7 +24,7 @@ from slidewire.server.addresses import Names, interface_addresses, names_with
 from slidewire.server.certificates import LocalCertificates, WatchedContext
 from slidewire.server.config import ServerError
 from slidewire.server.turn_listening import Listening, listen_on, usable
-from slidewire.server.turn_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path
+from slidewire.server.turn_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path, unnoticed
 from slidewire.stun.address import IPV4, IPV6, pack_host
 from slidewire.turn.allocation import Ports, make_ports
 from slidewire.turn.credentials import DEFAULT_TTL, Credentials, anybody
@@ -62,6 +62,8 @@ class TurnSettings:
     secret_file: Path | None = None
     rotate_seconds: float = ROTATE_SECONDS
     """How long a secret is used, if the file is ours."""
+    rotated: Callable[[int], object] = field(default=unnoticed)
+    """Told how many secrets there are, when a new one was made."""
     open_relay: bool = False
     allow: tuple[Network, ...] = ()
     reachable: Callable[[str, str], bool] = field(default=nobody)
@@ -133,7 +135,10 @@ class TurnService:
 
     def prepare(self) -> bool:
         """Have secrets and certificates, and make what has to be made. True if there is TLS. Raises ServerError."""
-        self._secrets = SecretFile(secret_path(self._settings.secret_file), every=self._settings.rotate_seconds)
+        settings = self._settings
+        self._secrets = SecretFile(
+            secret_path(settings.secret_file), every=settings.rotate_seconds, rotated=settings.rotated
+        )
         files = self._tls_files()
         if files is not None:
             self._context = WatchedContext(*files)

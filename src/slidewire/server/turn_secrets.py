@@ -16,7 +16,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -94,13 +94,25 @@ def rotated(found: Sequence[Secret], now: float, every: float) -> tuple[Secret, 
     )
 
 
+def unnoticed(count: int) -> None:
+    """Where nobody is told of it."""
+
+
 class SecretFile:
     """The file while it is watched: `refresh` now and then."""
 
-    def __init__(self, path: Path, *, make: bool = True, every: float = ROTATE_SECONDS) -> None:
-        """Raises ServerError."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        make: bool = True,
+        every: float = ROTATE_SECONDS,
+        rotated: Callable[[int], object] = unnoticed,
+    ) -> None:
+        """`rotated` is told how many there are, whenever we have written the file. Raises ServerError."""
         self._path = path
         self._every = every
+        self._rotated = rotated
         self._complained = False
         self._found = read_secrets(path, make=make)
         self._stamp = _stamp(path)
@@ -126,6 +138,7 @@ class SecretFile:
             self._stamp = _stamp(self._path)
             log.info("The TURN secrets were rotated; there are %d now.", len(self._found))
             self._complained = False
+            self._rotated(len(self._found))
         except FileExistsError:
             pass  # another program is at it
         except OSError as error:
