@@ -230,6 +230,7 @@ async def test_a_live_screen_that_stalls_is_a_slide_until_it_is_live_again(slide
 
         await operator.get_by_test_id("share").click()
         await expect(live).to_be_hidden()
+        await expect(page.get_by_text("The screen is no longer shared")).to_be_visible()
         await expect(page.get_by_test_id("live")).to_be_hidden()
 
 

@@ -611,6 +611,8 @@ async def test_a_screen_that_cannot_be_shared_is_a_sentence_for_operators(show: 
     assert (await boss.command("share_screen", on=True))["ok"]
     await boss.until(lambda: boss.state["room"]["media"]["problem"] == show.broken)
     assert not boss.state["room"]["media"]["screen"] and not ada.media["screen"]
+    await boss.command("share_screen", on=False)
+    await boss.until(lambda: boss.state["room"]["media"]["problem"] is None)
     show.broken = None
     await boss.command("share_screen", on=True)
     await boss.until(lambda: boss.state["room"]["media"]["screen"] and not boss.state["room"]["media"]["problem"])

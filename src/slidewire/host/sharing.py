@@ -109,7 +109,10 @@ class Sharing:
 
     def switch(self, on: bool, choice: str) -> None:
         """As an operator wants it. That it cannot be is said in `problem`."""
+        had_problem = self.problem is not None
         self._is_wanted, self.problem = on, None
+        if had_problem:
+            self._changed()
         if not on:
             self._end()
         elif self.screen is None and not self._is_opening:

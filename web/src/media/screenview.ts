@@ -5,8 +5,11 @@ import { setAttribute, setText } from '../page/dom.ts'
 import { button, element } from '../page/elements.ts'
 import { Freshness } from './freshness.ts'
 import type { MediaConnection } from './mediaconnection.ts'
+import { screenWords } from './words.ts'
 
 const LOOK_EVERY = 500
+/** That the screen is shared no more is said for as long as it takes to be read. */
+const OVER_SAID_FOR = 10_000
 
 type AppleVideo = HTMLVideoElement & { webkitEnterFullscreen?(): void }
 
@@ -17,6 +20,8 @@ export class ScreenView {
   readonly #words = element('p', 'live-words')
   #freshness = new Freshness()
   #timer: ReturnType<typeof setInterval> | undefined
+  #isOver = false
+  #overSaid: ReturnType<typeof setTimeout> | undefined
 
   constructor(
     pad: HTMLElement,
@@ -51,6 +56,22 @@ export class ScreenView {
     this.#show()
   }
 
+  /** What the host says. Who watched is told that it is over. */
+  set shared(shared: boolean) {
+    const isOver = !shared && (this.#isOver || this.wanted)
+    if (!shared) this.want(false)
+    if (isOver === this.#isOver) return
+    this.#isOver = isOver
+    clearTimeout(this.#overSaid)
+    if (isOver) this.#overSaid = setTimeout(() => this.#forgetOver(), OVER_SAID_FOR)
+    this.#show()
+  }
+
+  #forgetOver(): void {
+    this.#isOver = false
+    this.#show()
+  }
+
   received(track: MediaStreamTrack): void {
     this.#freshness = new Freshness()
     this.#video.srcObject = new MediaStream([track])
@@ -66,8 +87,7 @@ export class ScreenView {
     const isLive = this.wanted && this.media.standing === 'open' && this.#freshness.isFresh(performance.now())
     this.#video.hidden = this.#tools.hidden = !isLive
     const { standing, refusal } = this.media
-    const why = standing === 'refused' ? refusal || 'The host refuses the live picture.' : 'No live picture at the moment: this is the slide.'
-    setText(this.#words, this.wanted && !isLive ? why : '')
+    setText(this.#words, screenWords({ wanted: this.wanted, isLive, isOver: this.#isOver, standing, refusal }))
     setAttribute(this.#words, 'data-standing', standing)
   }
 

@@ -178,7 +178,7 @@ export class Speaker {
       // Who changes their camera has not switched it off.
       if (!this.#on[kind] || !this.devices[kind].asking) this.#media.setTrack(kind, this.#on[kind] ? this.devices[kind].track : null)
     }
-    if (!media.screen) this.screen.want(false)
+    this.screen.shared = media.screen === true
     const { state, ...sending } = this.#sending()
     if (this.#sends() || this.#hearing || this.screen.wanted) this.#media.open()
     else this.#media.close()

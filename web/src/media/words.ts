@@ -40,3 +40,19 @@ export function chips({ camera, microphone, muted, standing, state }: Sending): 
   else if (muted) found.push({ name: 'muted', text: 'Muted' })
   return found
 }
+
+export interface Watching {
+  wanted: boolean
+  isLive: boolean
+  /** The host has just stopped sharing what was watched. */
+  isOver: boolean
+  standing: MediaStanding
+  refusal: string
+}
+
+/** Why there is a slide where the screen was asked for. */
+export function screenWords({ wanted, isLive, isOver, standing, refusal }: Watching): string {
+  if (!wanted) return isOver ? 'The screen is no longer shared: this is the slide.' : ''
+  if (isLive) return ''
+  return standing === 'refused' ? refusal || 'The host refuses the live picture.' : 'No live picture at the moment: this is the slide.'
+}

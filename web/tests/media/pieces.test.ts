@@ -5,7 +5,7 @@ import { OnAir } from '../../src/guest/onair.ts'
 import { Freshness } from '../../src/media/freshness.ts'
 import { loudness } from '../../src/media/level.ts'
 import { type Kind, refusalCode, type RefusalCode, refusalWords } from '../../src/media/refusals.ts'
-import { chips, type Sending, sendingWords } from '../../src/media/words.ts'
+import { chips, screenWords, type Sending, sendingWords } from '../../src/media/words.ts'
 
 test('a picture is live from its first frame on, and for some seconds without one', () => {
   const picture = new Freshness()
@@ -112,4 +112,13 @@ test('silence is nothing, full scale is everything', () => {
   expect(tone(1)).toBeCloseTo(1, 1)
   expect(tone(0.1)).toBeCloseTo(2 / 3, 1)
   expect(tone(0.0001)).toBe(0)
+})
+
+test('why there is a slide where the screen was', () => {
+  const watching = { wanted: true, isLive: true, isOver: false, standing: 'open', refusal: '' } as const
+  expect(screenWords(watching)).toBe('')
+  expect(screenWords({ ...watching, isLive: false })).toBe('No live picture at the moment: this is the slide.')
+  expect(screenWords({ ...watching, isLive: false, standing: 'refused', refusal: 'Too many.' })).toBe('Too many.')
+  expect(screenWords({ ...watching, wanted: false, isLive: false, isOver: true })).toBe('The screen is no longer shared: this is the slide.')
+  expect(screenWords({ ...watching, wanted: false })).toBe('')
 })
