@@ -54,6 +54,18 @@ const IN_ONE_PIECE = [{ name: 'peer', test: /\/client\/(peer|negotiation)\.ts$/ 
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** What is the same in several pages is written once: a line `<!-- include FILE -->` is that file of `src/page`. */
+const INCLUDES = {
+  name: 'includes',
+  transformIndexHtml: {
+    order: 'pre',
+    handler: (html) =>
+      html.replace(/^( *)<!-- include (\S+) -->\n/gm, (_, indent, file) =>
+        readFileSync(join(root, 'src/page', file), 'utf8').replace(/^(?=.)/gm, indent),
+      ),
+  },
+}
+
 /** Browsers keep in mind that a module could not be loaded, and by which address. So an import may be given another. */
 const withQuery = (code) => code.replace(/\bimport\((["'`])(\.\/[^"'`]+)\1\)/g, 'import($1$2$1+importQuery)')
 
@@ -74,7 +86,7 @@ export async function buildPages(dist) {
       base: '/',
       configFile: false,
       logLevel: 'warn',
-      plugins: [PLAIN_IMPORTS, SCRIPT_FIRST],
+      plugins: [PLAIN_IMPORTS, INCLUDES, SCRIPT_FIRST],
       build: {
         target: 'es2022',
         outDir: dist,
