@@ -23,6 +23,7 @@ from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.media import MediaOptions
 from slidewire.host.pictures import Pictures
+from slidewire.host.recorder import Recorder, open_recorder
 from slidewire.host.sharing import Screen, SharingError
 from slidewire.rtc.engine import IceServer, PeerError
 from slidewire.rtc.media.frames import Codec, Frame, Line, Sink
@@ -711,6 +712,52 @@ async def test_a_recording_that_cannot_go_on_is_said_and_over(tmp_path: Path) ->
     assert not boss.state["room"]["media"]["recording"]
     assert (await boss.command("record", on=True))["ok"]
     await boss.until(lambda: boss.state["room"]["media"]["recording"] and not boss.state["room"]["media"]["problem"])
+    await show.server.close()
+
+
+async def test_a_folder_that_is_no_more_is_said_and_recording_begins_when_it_is_back(tmp_path: Path) -> None:
+    show = Show()
+    folder = tmp_path / "videos"
+    await show.begin(show.options(record=folder))
+    boss = await show.operator()
+    assert (await boss.command("record", on=False))["ok"]
+    await boss.until(lambda: not boss.state["room"]["media"]["recording"])
+    folder.rename(tmp_path / "before")
+    folder.write_text("in the way")
+    assert (await boss.command("record", on=True))["ok"]
+    await boss.until(lambda: "a file is in the way" in (boss.state["room"]["media"]["problem"] or ""))
+    assert not boss.state["room"]["media"]["recording"]
+    assert show.audit[-1] == ("recording_ended", {"who": "the host", "reason": "failed"})
+    folder.unlink()
+    assert (await boss.command("record", on=True))["ok"]
+    await boss.until(lambda: boss.state["room"]["media"]["recording"] and not boss.state["room"]["media"]["problem"])
+    await show.server.close()
+
+
+async def test_who_thinks_better_of_it_while_the_disk_takes_its_time_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = Show()
+    await show.begin(show.options(record=tmp_path))
+    boss = await show.operator()
+    assert (await boss.command("record", on=False))["ok"]
+    await boss.until(lambda: not boss.state["room"]["media"]["recording"])
+    goes_on, opened = asyncio.Event(), list[Recorder]()
+
+    async def slowly(*arguments: Any) -> Recorder:
+        await goes_on.wait()
+        opened.append(await open_recorder(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(media, "open_recorder", slowly)
+    for on in (True, False, True, True, False):
+        assert (await boss.command("record", on=on))["ok"]
+    goes_on.set()
+    await boss.until(lambda: opened and opened[0]._closed)
+    assert not boss.state["room"]["media"]["recording"] and show.agent.media._recorder is None
+    assert (await boss.command("record", on=True))["ok"]
+    await boss.until(lambda: boss.state["room"]["media"]["recording"])
+    assert len(opened) == 2
     await show.server.close()
 
 

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from io import FileIO
+from io import FileIO, RawIOBase
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slidewire.host.filetime import BEHIND, HELD, WRONG, FileTime
-from slidewire.host.recorder import LEFT_FREE, Recorder, RecordingError, new_file
+from slidewire.host.recorder import LEFT_FREE, Recorder, RecordingError, new_file, open_recorder
 from slidewire.rtc.media.frames import Codec, Frame, Sink
 from slidewire.rtp import vp8
 
@@ -295,6 +296,73 @@ async def test_a_full_disk_ends_the_recording_with_a_sentence(tmp_path: Path, mo
     recorder.take(camera.sound(9999))
     seen = Read(path)
     assert len(seen.pictures) > 20 and len(seen.sounds) > 40
+
+
+class Hanging:
+    """A file on a disk that may hang."""
+
+    def __init__(self, path: Path, goes_on: threading.Event) -> None:
+        self.file, self.goes_on = FileIO(path, "w"), goes_on
+
+    def write(self, data: bytes) -> int | None:
+        self.goes_on.wait(60)
+        return self.file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+async def test_a_disk_that_hangs_is_waited_for_so_long_and_gets_the_rest_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slidewire.host.recorder.CLOSED_WITHIN", 0.2)
+    monkeypatch.setattr("slidewire.host.recorder.TAKES_WITHIN", 0.3)
+    said: list[str] = []
+    goes_on, clock, camera = threading.Event(), Clock(), Camera()
+    file: Any = Hanging(tmp_path / "a.webm", goes_on)
+    recorder = Recorder(tmp_path / "a.webm", said.append, clock, file)
+    number = 0
+    async with asyncio.timeout(20):
+        while not said:
+            show(recorder, clock, 1.0, camera, first=number * 50)
+            number += 1
+            await asyncio.sleep(0.05)
+    assert "does not keep up" in said[0] and "--record" in said[0]
+    await recorder.close()
+    assert len(said) == 2 and "has not taken the end of a.webm yet" in said[1]
+    goes_on.set()
+    async with asyncio.timeout(20):
+        await recorder._done.wait()
+    assert recorder.problem is None and len(said) == 2
+    assert len(Read(recorder.path).pictures) == number * 25
+
+
+async def test_a_file_is_made_beside_the_event_loop_and_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, made = threading.Event(), list[RawIOBase]()
+
+    def make(path: Path) -> RawIOBase:
+        goes_on.wait(60)
+        made.append(path.open("xb", buffering=0))
+        return made[0]
+
+    when = datetime(2026, 11, 22, 20, 15, 0, tzinfo=UTC)
+    with monkeypatch.context() as hanging:
+        hanging.setattr("slidewire.host.recorder._make", make)
+        hanging.setattr("slidewire.host.recorder.OPENED_WITHIN", 0.1)
+        with pytest.raises(RecordingError, match=r"has not answered for 0\.1 seconds.*--record\."):
+            await open_recorder(tmp_path / "videos", when, print)
+        goes_on.set()
+        async with asyncio.timeout(20):
+            while not made or not made[0].closed:
+                await asyncio.sleep(0.01)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RecordingError, match="a file is in the way"):
+        await open_recorder(tmp_path / "file", when, print)
+    recorder = await open_recorder(tmp_path / "videos", when, print)
+    assert recorder.path.name == "slidewire-2026-11-22-201500-2.webm"
+    await recorder.close()
 
 
 KILLED = """

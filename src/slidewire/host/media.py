@@ -34,7 +34,7 @@ from slidewire.host.guest import Guest
 from slidewire.host.guestmedia import Connection, MakePeer, may_send, permitted_lines, read_lines
 from slidewire.host.onair import Clock, Talk
 from slidewire.host.operators import CommandError
-from slidewire.host.recorder import Recorder, RecordingError, new_file
+from slidewire.host.recorder import Recorder, RecordingError, open_recorder
 from slidewire.host.sharing import WHOLE, OpenScreen, Sharing, View, open_screen
 from slidewire.rates import Bucket, Rate
 from slidewire.rtc.engine import IceServer, PeerError
@@ -113,6 +113,7 @@ class Media:
         self._sharing = Sharing(options.open_screen if options else open_screen, self._sharing_changed)
         self._recorder: Recorder | None = None
         self._recording_since = 0.0
+        self._is_recording_wanted = self._is_opening = False
         self._on_air: int | None = None
         self._is_directed = False
         """An operator has said who is on air: from then on nobody is by itself."""
@@ -129,7 +130,8 @@ class Media:
     async def start(self) -> None:
         """Share and record what shall be from the start. Raises `SharingError` or `RecordingError`."""
         if self._options is not None and self._options.record is not None:
-            self._begin_recording(self._options.record)
+            self._is_recording_wanted = self._is_opening = True
+            await self._begin_recording(self._options.record)
             happened.media_from_the_start(self._around.audit, "recording_began")
         if self._options is not None and self._options.share is not None:
             await self._sharing.begin(self._options.share)
@@ -486,23 +488,40 @@ class Media:
         if command.get("on") is False:
             self._end_recording()
         elif self._recorder is None:
-            try:
-                self._begin_recording(folder)
-            except RecordingError as error:
-                raise CommandError("recording_failed", str(error)) from None
+            self._is_recording_wanted = True
+            if not self._is_opening:
+                self._is_opening = True
+                self._working.start(self._begin_recording_or_say(folder))
         return {}
 
     # The recording
 
-    def _begin_recording(self, folder: Path) -> None:
+    async def _begin_recording_or_say(self, folder: Path) -> None:
+        """A disk may take its time, and nobody waits for it."""
+        try:
+            await self._begin_recording(folder)
+        except RecordingError as error:
+            self._problem = str(error)
+            happened.recording_failed(self._around.audit)
+            self._around.media_changed()
+
+    async def _begin_recording(self, folder: Path) -> None:
         """Raises `RecordingError`."""
-        self._recorder = Recorder(new_file(folder, datetime.now()), self._recorder_says)  # noqa: DTZ005  a person's time
+        try:
+            recorder = await open_recorder(folder, datetime.now(), self._recorder_says)  # noqa: DTZ005  a person's time
+        finally:
+            self._is_opening = False
+        if not self._is_recording_wanted:
+            await recorder.close()  # somebody has thought better of it
+            return
+        self._recorder = recorder
         self._recording_since = self._clock()
         self._route()
         self._around.media_changed()
 
     def _end_recording(self) -> None:
         recorder, self._recorder = self._recorder, None
+        self._is_recording_wanted = False
         if recorder is not None:
             self._working.start(recorder.close())
             self._around.media_changed()

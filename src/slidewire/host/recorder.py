@@ -1,9 +1,9 @@
 """A presenter's camera and microphone into a WebM file, as they came: VP8 and Opus, nothing is encoded again.
 
 The file is playable up to its last second whatever happens to this program: Matroska is written in clusters of a
-second, each as soon as it is complete. Everything that may wait for a disk is done by a thread; the event loop only
-hands frames over, and none if the disk does not keep up. Whatever goes wrong ends the recording with a sentence, and
-nothing else.
+second, each as soon as it is complete. Everything that may wait for a disk, from making the file to its end, is done by
+threads that keep no program from ending; the event loop only hands frames over, and none if the disk does not keep up.
+Whatever goes wrong ends the recording with a sentence, and nothing else; a disk that hangs is said, too.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ log = logging.getLogger(__name__)
 MOST_WAITING: Final = 64 << 20
 """Bytes handed over and not written yet."""
 LOOK_EVERY: Final = 0.25
+OPENED_WITHIN: Final = 5.0
+CLOSED_WITHIN: Final = 10.0
+"""Seconds that somebody waits for a disk. It may take longer; then that is said."""
+TAKES_WITHIN: Final = 10.0
+"""Seconds after which a disk that takes nothing is said to do so."""
 LEFT_FREE: Final = 256 << 20
 """Bytes of the disk that are for everything else: a recording ends before it is full."""
 OPUS_LOOKAHEAD: Final = 312 / 48_000
@@ -65,6 +70,40 @@ def new_file(folder: Path, when: datetime) -> Path:
     return path
 
 
+async def open_recorder(folder: Path, when: datetime, failed: Callable[[str], None]) -> Recorder:
+    """A new file in `folder`, whatever its disk does. Raises `RecordingError`."""
+    loop, opened = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+    def tell(found: tuple[Path, RawIOBase] | RecordingError) -> None:
+        if not opened.done():
+            opened.set_result(found)
+        elif isinstance(found, tuple):
+            found[1].close()  # nobody waits for it any more
+
+    def work() -> None:
+        found: tuple[Path, RawIOBase] | RecordingError
+        try:
+            path = new_file(folder, when)
+            found = path, _make(path)
+        except RecordingError as error:
+            found = error
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=work, name="recorder's file", daemon=True).start()
+    try:
+        async with asyncio.timeout(OPENED_WITHIN):
+            found = await opened
+    except TimeoutError:
+        raise RecordingError(
+            f"The disk of {folder} has not answered for {OPENED_WITHIN:g} seconds, so nothing is recorded. Try again, "
+            "or choose another folder with --record."
+        ) from None
+    if isinstance(found, RecordingError):
+        raise found
+    return Recorder(found[0], failed, file=found[1])
+
+
 class Recorder:
     """One file. It is a sink for both, camera and microphone; what is recorded is of one presenter at a time."""
 
@@ -73,13 +112,12 @@ class Recorder:
         path: Path,
         failed: Callable[[str], None] = lambda sentence: None,
         clock: Callable[[], float] = time.monotonic,
+        file: RawIOBase | None = None,
     ) -> None:
-        """The file is made at once. Raises `RecordingError`. `failed` is called on the event loop, with a sentence."""
+        """Without `file` it is made at once, however long that takes; raises `RecordingError`. `failed` is called on
+        the event loop, with a sentence."""
         self.path = path
-        try:
-            self._file = path.open("xb", buffering=0)
-        except OSError as error:
-            raise RecordingError(_cannot_write(path.parent, error)) from error
+        self._file = file if file is not None else _make(path)
         self.problem: str | None = None
         """Why nothing is recorded any more."""
         self._failed = failed
@@ -88,9 +126,12 @@ class Recorder:
         self._began = clock()
         self._sources: tuple[Source | None, Source | None] = (None, None)
         self._needs_key = True
-        self._closed = self._has_warned = False
+        self._closed = self._has_warned = self._is_slow = False
         self._handed_over = self._written = 0
         """Bytes; each is changed by one thread only."""
+        self._took = time.monotonic()
+        """When the disk last kept nobody waiting: real time, whatever frames are timed by."""
+        self._done = asyncio.Event()
         self._queue: queue.SimpleQueue[tuple[Frame | None, float] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True)
         self._thread.start()
@@ -136,14 +177,29 @@ class Recorder:
         self._hand_over(frame)
 
     async def close(self) -> None:
-        """The file is complete when this returns."""
+        """The file is complete when this returns, unless the disk takes longer than anybody should wait."""
         self.follow(None, None)
         self._closed = True
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        try:
+            async with asyncio.timeout(CLOSED_WITHIN):
+                await self._done.wait()
+        except TimeoutError:
+            self._say(
+                f"The disk has not taken the end of {self.path.name} yet. It is written as soon as the disk goes on, "
+                "if this program still runs then; what came before can be played."
+            )
 
     def _hand_over(self, frame: Frame) -> bool:
-        if self._closed or self.problem is not None or self._handed_over - self._written > MOST_WAITING:
+        if self._closed or self.problem is not None:
+            return False
+        if not self._is_slow and time.monotonic() - self._took > TAKES_WITHIN:
+            self._is_slow = True
+            self._say(
+                f"The disk does not keep up with the recording {self.path.name}: parts of it may be missing. Choose a "
+                "folder on another disk with --record."
+            )
+        if self._handed_over - self._written > MOST_WAITING:
             return False
         self._handed_over += len(frame.data)
         self._queue.put((frame, self._now()))
@@ -155,8 +211,11 @@ class Recorder:
     def _fail(self, sentence: str) -> None:
         if self.problem is None:
             self.problem = sentence
-            log.warning("%s", sentence)
-            self._failed(sentence)
+            self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        log.warning("%s", sentence)
+        self._failed(sentence)
 
     # --- in the thread ------------------------------------------------------------------------------------------------
 
@@ -172,12 +231,17 @@ class Recorder:
         self._file.close()
         if problem is not None:
             sentence = f"The recording ended: {_reason(problem)} What came before is in {self.path.name}."
-            with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to be told
-                self._loop.call_soon_threadsafe(self._fail, sentence)
+            self._tell(self._fail, sentence)
+        self._tell(self._done.set)
+
+    def _tell(self, what: Callable[..., None], *words: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(what, *words)
 
     def _write_until_the_end(self, times: FileTime, writer: _Writer) -> None:
         looked = float("-inf")
         while True:
+            self._took = time.monotonic()
             if self._now() - looked > 1.0:
                 looked = self._now()
                 if shutil.disk_usage(self.path.parent).free < LEFT_FREE:
@@ -233,6 +297,14 @@ class _Writer:
         audio = container.add_stream("libopus", rate=48_000, layout="stereo")
         self._streams = {True: video, False: audio}
         container.start_encoding()
+
+
+def _make(path: Path) -> RawIOBase:
+    """Raises `RecordingError`."""
+    try:
+        return path.open("xb", buffering=0)
+    except OSError as error:
+        raise RecordingError(_cannot_write(path.parent, error)) from error
 
 
 def _cannot_write(folder: Path, error: OSError) -> str:
