@@ -23,6 +23,20 @@ async def chromium() -> AsyncIterator[Browser]:
         yield started
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def camera() -> AsyncIterator[Browser]:
+    """A Chromium that has a camera and a microphone, and gives them to whoever asks."""
+    async with browser.chromium(*browser.MEDIA) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def crew(camera: Browser) -> AsyncIterator[browser.Visitors]:
+    """Visitors who may be seen and heard."""
+    async with browser.visitors(camera) as everybody:
+        yield everybody
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitors(chromium: Browser) -> AsyncIterator[browser.Visitors]:
     """The people with browsers in this test; it fails if a page of theirs complains."""

@@ -8,11 +8,10 @@ from playwright.async_api import Page, Route, expect
 
 from tests.support.browser import LAPTOP, NO_WEBRTC, PHONE, Visitors, barriers, connected, picture, says, until
 from tests.support.decks import numbered_pdf
-from tests.support.programs import Programs
+from tests.support.programs import NO_DISPLAY, Programs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 PASSWORD = "correct horse battery staple"
 SIGNED_OUT = r"status of 401"
 """Chromium writes every such answer on the console."""

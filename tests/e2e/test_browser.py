@@ -28,12 +28,11 @@ from tests.support.browser import (
     tap,
     until,
 )
-from tests.support.programs import Programs
+from tests.support.programs import NO_DISPLAY, Programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 Record = Callable[[str, object], None]
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 FIRST_SCRIPT, DIRECT_CONNECTION, REST_OF_THE_PAGE = 15 * 1024, 3 * 1024, 4 * 1024
 """Bytes for what the first tap needs, and for what is loaded once the page is connected."""
 

@@ -12,12 +12,9 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.support import decks
 from tests.support.browser import LAPTOP, PHONE, SCREEN, Visitors, connected, picture, says, tap, until
-from tests.support.programs import Program, Programs
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Program, Programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
-
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 
 
 async def web_show(slidewire: Programs) -> tuple[Program, dict[str, Any]]:

@@ -26,16 +26,14 @@ from tests.support.browser import (
     says,
     tap,
 )
-from tests.support.programs import Programs
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Programs
 from tests.support.wire import wire_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 AFTER_A_SLEEP = 2.0
 """Seconds. A path is known to be dead 150 ms after the tap, a new socket or session takes round trips of a local
 network; the rest is Playwright's own tap, and a machine that does other things."""
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 
 
 @pytest.fixture

@@ -12,13 +12,11 @@ import pytest_asyncio
 from tests.support import decks
 from tests.support.browser import NO_WEBRTC, difference, until
 from tests.support.firefox import DOWN, LAPTOP, SCREEN, UP, Firefox, Tab, find, firefox
-from tests.support.programs import Programs
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 Record = Callable[[str, object], None]
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 SOCKET_FAILS = r"can.t establish a connection to the server at wss:|The connection to wss:\S+ was interrupted"
 """What Firefox itself writes on the console when there is no server."""
 

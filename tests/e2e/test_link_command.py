@@ -11,12 +11,9 @@ import pytest
 
 from slidewire.control.links import parse_link
 from tests.support.decks import numbered_pdf
-from tests.support.programs import Program, Programs
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Program, Programs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 
 
 async def show(slidewire: Programs) -> dict[str, Any]:

@@ -18,11 +18,9 @@ from tests.support.browser import (
     until,
 )
 from tests.support.decks import numbered_pdf
-from tests.support.programs import Programs
+from tests.support.programs import NO_DISPLAY, Programs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 
 
 async def operator_of(slidewire: Programs, visitors: Visitors) -> Page:

@@ -4,60 +4,30 @@ picture on it, and the pages that see them, while somebody clicks."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import av
 import av.container
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.support import browser, decks
-from tests.support.browser import LAPTOP, MEDIA, SCREEN, Visitors, connected, says, tap, until
-from tests.support.programs import Program, Programs
+from tests.support import decks
+from tests.support.browser import LAPTOP, SCREEN, Visitors, connected, says, tap, until
+from tests.support.onair import hears, plays, turn_on
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Program, Programs
 from tests.support.xserver import TestWindow, x_client, x_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0", "--no-turn")
 ORANGE, TEAL = (240, 120, 0), (0, 120, 120)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def everybody() -> AsyncIterator[Visitors]:
-    async with browser.chromium(*MEDIA) as started, browser.visitors(started) as visitors:
-        yield visitors
 
 
 async def show(slidewire: Programs, *options: str, display: str = "") -> tuple[Program, dict[str, Any]]:
     deck = str(decks.numbered_pdf(30))
     environment = {**NO_DISPLAY, "DISPLAY": display}
-    host = await slidewire.start("up", deck, *LOOPBACK, *options, environment=environment)
+    host = await slidewire.start("up", deck, *LOOPBACK, "--no-turn", *options, environment=environment)
     return host, await host.ready()
-
-
-async def turn_on(page: Page, *devices: str) -> None:
-    await page.get_by_test_id("media").tap()
-    for device in devices:
-        await page.get_by_test_id(f"send-{device}").tap()
-
-
-async def frames(page: Page, test_id: str) -> int:
-    """How many frames of this video were shown."""
-    video = page.get_by_test_id(test_id)
-    return int(await video.evaluate("video => video.getVideoPlaybackQuality().totalVideoFrames"))
-
-
-async def grows(page: Page, test_id: str, by: int) -> None:
-    before = await frames(page, test_id)
-
-    async def more() -> bool:
-        return await frames(page, test_id) >= before + by
-
-    await until(more, f"{by} more frames of {test_id}")
 
 
 async def colour_of(page: Page, test_id: str) -> tuple[int, ...]:
@@ -74,36 +44,16 @@ async def colour_of(page: Page, test_id: str) -> tuple[int, ...]:
 
 
 async def test_a_camera_is_seen_heard_and_recorded_until_its_presenter_is_removed(
-    slidewire: Programs, everybody: Visitors, tmp_path: Path
+    slidewire: Programs, crew: Visitors, tmp_path: Path
 ) -> None:
     host, ready = await show(slidewire, "--record", str(tmp_path / "videos"))
-    ada = await connected(await everybody.open(ready["presenter_link"]))
-    boss = await everybody.open(ready["operator_link"], LAPTOP)
-    guest = await everybody.open(ready["guest_link"], SCREEN)
+    ada = await connected(await crew.open(ready["presenter_link"]))
+    boss = await crew.open(ready["operator_link"], LAPTOP)
+    guest = await crew.open(ready["guest_link"], SCREEN)
     await turn_on(ada, "camera", "microphone")
-    await expect(guest.get_by_test_id("guest")).to_be_visible()
-    await grows(guest, "guest", 10)
+    await plays(guest, "guest", pictures=10)
     await expect(boss.get_by_test_id("presenters")).to_contain_text("on air, camera and microphone on")
-
-    async def loud() -> bool:
-        """The fake microphone beeps once a second."""
-        return bool(
-            await guest.evaluate(
-                """async () => {
-                  const { srcObject } = document.querySelector('video')
-                  const context = (window.listening ??= new AudioContext())
-                  if (!window.analyser) {
-                    window.analyser = context.createAnalyser()
-                    context.createMediaStreamSource(srcObject).connect(window.analyser)
-                  }
-                  const samples = new Float32Array(window.analyser.fftSize)
-                  window.analyser.getFloatTimeDomainData(samples)
-                  return samples.some((sample) => Math.abs(sample) > 0.02)
-                }"""
-            )
-        )
-
-    await until(loud, "the microphone's beep")
+    await hears(guest, "guest")
     await expect(ada.get_by_test_id("media-chips")).to_contain_text("Recording")
     await ada.keyboard.press("Escape")
     for slide in range(1, 6):
@@ -141,17 +91,17 @@ def by_kind(file: av.container.InputContainer) -> dict[str, list[Any]]:
 async def test_what_cannot_be_is_said_at_the_start(
     slidewire: Programs, options: tuple[str, ...], code: int, words: str
 ) -> None:
-    host = await slidewire.start("up", *LOOPBACK, *options, environment=NO_DISPLAY)
+    host = await slidewire.start("up", *LOOPBACK, "--no-turn", *options, environment=NO_DISPLAY)
     async with asyncio.timeout(30):
         assert await host.process.wait() == code
     assert words in host.errors and "Traceback" not in host.errors
 
 
-async def test_the_screen_is_seen_live_while_somebody_clicks(slidewire: Programs, everybody: Visitors) -> None:
+async def test_the_screen_is_seen_live_while_somebody_clicks(slidewire: Programs, crew: Visitors) -> None:
     with x_server("1280x720", window_manager=False) as display, x_client(display) as client:
         host, ready = await show(slidewire, "--share-screen", display=display)
         TestWindow(client, "orange", colour=0xF07800, area=(0, 0, 1280, 720))
-        ada = await connected(await everybody.open(ready["presenter_link"]))
+        ada = await connected(await crew.open(ready["presenter_link"]))
         await ada.get_by_test_id("live").tap()
         await expect(ada.get_by_test_id("live-picture")).to_be_visible()
 

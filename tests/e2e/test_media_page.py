@@ -20,12 +20,10 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.support import browser, decks
 from tests.support.browser import LAPTOP, PHONE, Visitors, barriers, connected, picture, says, tap
-from tests.support.programs import Programs, programs
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Programs, programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 FLAGS = ("--use-fake-device-for-media-stream=device-count=2", "--host-resolver-rules=MAP stage.test 127.0.0.1")
 """Two cameras and a microphone, which a page has to be allowed; and a name that leads here, and is no machine's own."""
 BOTH = ("camera", "microphone")

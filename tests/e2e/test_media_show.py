@@ -6,19 +6,16 @@ from __future__ import annotations
 import base64
 import io
 import signal
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import xcffib.xproto as xproto
 from PIL import Image
-from playwright.async_api import Browser, CDPSession, Page, expect
+from playwright.async_api import CDPSession, Page, expect
 
 from tests.support import browser, decks
 from tests.support.browser import (
     LAPTOP,
-    MEDIA,
     PHONE,
     SCREEN,
     Visitors,
@@ -32,58 +29,19 @@ from tests.support.browser import (
     tap,
     until,
 )
-from tests.support.programs import Programs
+from tests.support.onair import hears, plays, turn_on
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Programs
 from tests.support.xserver import XClient, x_client, x_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def camera() -> AsyncIterator[Browser]:
-    async with browser.chromium(*MEDIA) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def crew(camera: Browser) -> AsyncIterator[Visitors]:
-    async with browser.visitors(camera) as everybody:
-        yield everybody
-
 
 async def sends_camera(visitors: Visitors, ready: dict[str, Any]) -> Page:
     page = await connected(await visitors.open(ready["presenter_link"]))
-    await page.get_by_test_id("media").click()
-    await page.get_by_test_id("send-camera").click()
-    await page.get_by_test_id("send-microphone").click()
+    await turn_on(page, "camera", "microphone")
     await expect(page.get_by_test_id("media-chips")).to_contain_text("Camera onMic on")
     await page.get_by_role("button", name="Close").click()
     return page
-
-
-async def plays(page: Page, test_id: str) -> None:
-    """There is a picture, and another one after it."""
-    video = page.get_by_test_id(test_id)
-    await expect(video).to_be_visible()
-    await video.evaluate("video => new Promise(done => video.requestVideoFrameCallback(() => done()))")
-    await video.evaluate("video => new Promise(done => video.requestVideoFrameCallback(() => done()))")
-    assert await video.evaluate("video => video.videoWidth") > 0
-
-
-async def hears(page: Page, test_id: str) -> None:
-    """Sound comes out: Chromium's microphone beeps once a second."""
-    await page.get_by_test_id(test_id).evaluate(
-        """async (video) => {
-          const context = new AudioContext()
-          const analyser = context.createAnalyser()
-          context.createMediaStreamSource(video.srcObject).connect(analyser)
-          const samples = new Float32Array(analyser.fftSize)
-          const loudest = () => { analyser.getFloatTimeDomainData(samples); return Math.max(...samples.map(Math.abs)) }
-          while (loudest() < 0.02) await new Promise((done) => setTimeout(done, 20))
-        }"""
-    )
 
 
 async def test_a_camera_on_air_and_clicks_beside_it(slidewire: Programs, crew: Visitors) -> None:

@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.decks import numbered_pdf
-from tests.support.programs import Programs
+from tests.support.programs import LOOPBACK, NO_DISPLAY, Programs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
-LOOPBACK = ("--listen", "127.0.0.1", "--port", "0")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from slidewire.testing.network import Weather
 from tests.support.browser import ARTIFACTS, SOCKET_FAILS, picture, visitors
 from tests.support.decks import numbered_pdf
 from tests.support.lab import UDP, Lab, Machine
-from tests.support.programs import Program, Programs, programs
+from tests.support.programs import NO_DISPLAY, Program, Programs, programs
 
 ROUND_TRIP = 0.050
 BUSY = 0.150
@@ -48,7 +48,6 @@ socket, which have been losing for longer, may take longer than that to try agai
 TIME_TO_LIVE = 2.0
 PATIENCE = 40
 SLIDES = 250
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED|ERR_CONNECTION|ERR_ADDRESS|ERR_INTERNET|ERR_TIMED_OUT"
 
 pytestmark = pytest.mark.lab

@@ -19,9 +19,8 @@ from slidewire.testing.network import Weather
 from tests.support.browser import says, tap, until, visitors
 from tests.support.capture import Capture
 from tests.support.lab import Lab, Machine, Nat
-from tests.support.programs import Program, Programs, programs
+from tests.support.programs import NO_DISPLAY, Program, Programs, programs
 
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 NOSY = "tests.support.nosy"
 LINGER = 4.0
 """Seconds for which somebody who asks and tries further may do so."""

@@ -19,9 +19,8 @@ from playwright.async_api import Page, async_playwright, expect
 from slidewire.testing.network import Weather
 from tests.support.browser import canvas, difference, says, tap, until, visitors
 from tests.support.lab import UDP, Lab, Machine
-from tests.support.programs import Program, Programs, programs
+from tests.support.programs import NO_DISPLAY, Program, Programs, programs
 
-NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 SLIDES = 9
 PATIENCE = 30_000
 NEAR = Weather(delay=0.005)

@@ -10,7 +10,11 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+
+LOOPBACK: Final = ("--listen", "127.0.0.1", "--port", "0")
+NO_DISPLAY: Final = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+"""The environment of a machine without a screen: decks are shown by the web deck."""
 
 
 class Program:
