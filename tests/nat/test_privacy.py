@@ -18,6 +18,7 @@ from playwright.async_api import Page, async_playwright, expect
 from slidewire.testing.network import Weather
 from tests.support.browser import says, tap, until, visitors
 from tests.support.capture import Capture
+from tests.support.firefox import firefox
 from tests.support.lab import Lab, Machine, Nat
 from tests.support.programs import NO_DISPLAY, Program, Programs, programs
 
@@ -87,6 +88,12 @@ globalThis.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...all) { super(...all); peers.push(this) }
 }"""
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+FIREFOX_CAMERA: dict[str, object] = {
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
+}
+"""A camera that everybody may have, and pages that are told every address, as where somebody allows the camera."""
 SENDS = """async () => {
   const reports = await Promise.all(peers.map(async (peer) => [...(await peer.getStats()).values()]))
   return reports.flat().some(({ type, roundTripTime }) => type === 'remote-inbound-rtp' && roundTripTime > 0)
@@ -134,6 +141,33 @@ async def test_neither_end_s_wire_page_statistics_or_log_tells_of_the_other(
     assert [address for address in secret["host"] if show.wire["speaker"].holds(address)] == []
     assert [address for address in secret["speaker"] if show.wire["host"].holds(address)] == []
     if privacy == "balanced":
+        assert show.wire["speaker"].holds(show.outside["host"]), "it went directly"
+
+
+@pytest.mark.browser
+@pytest.mark.long
+@pytest.mark.parametrize(("privacy", "words"), [("private", "through a relay"), ("balanced", "Connected directly")])
+async def test_nor_does_firefox_whose_pages_know_where_it_is(show: Show, privacy: str, words: str) -> None:
+    host, link = await show.begin(privacy)
+    async with firefox(FIREFOX_CAMERA, on=show.speaker) as browser:
+        page = await browser.open(link, script=KEEP)
+        await page.says(words, "connection")
+        await page.tap("next")
+        await page.says("1 → 2")
+        await page.tap("media")
+        await page.tap("send-camera")
+        await page.until(f"({SENDS})()", "the camera is on its way", 30)
+        told = str(await page.evaluate(f"({TELL})()"))
+        await page.picture(f"firefox-camera-{privacy}")
+    assert "candidate" in told and "a=fingerprint" in told
+    the_captures_mean_something(show)
+    secret = {name: show.addresses(name) if privacy == "private" else show.addresses(name)[:1] for name in show.outside}
+    assert found(secret["host"], told) == []
+    assert found(secret["speaker"], heard_of(host)) == []
+    assert [address for address in secret["host"] if show.wire["speaker"].holds(address)] == []
+    assert [address for address in secret["speaker"] if show.wire["host"].holds(address)] == []
+    if privacy == "balanced":
+        assert show.addresses("speaker")[0] in told, "it knew, and kept it"
         assert show.wire["speaker"].holds(show.outside["host"]), "it went directly"
 
 

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ import aiohttp
 from PIL import Image
 
 from tests.support.browser import NOTE_RECEIPTS, PATIENCE, image, keep, until
+from tests.support.forwarder import network_of
+from tests.support.lab import Machine
 
 STARTS_WITHIN = 60
 ANSWERS_WITHIN = 60
@@ -29,6 +32,10 @@ ANSWERS_WITHIN = 60
 PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 800}
 SCREEN = {"width": 1280, "height": 720}
+SYSTEM_ACCESS = ("--remote-allow-system-access",)
+"""Else an extension's own pages cannot be looked at."""
+EXTENSIONS = {"leak-shield@slidewire": "6b3dd1c2-6d53-4c3a-8a45-4b3f6b1e7f11"}
+"""The random names that this profile has for extensions, so that their pages can be found."""
 KEYS = {
     "PageUp": "\ue00e", "PageDown": "\ue00f", "End": "\ue010", "Home": "\ue011", "ArrowLeft": "\ue012",
     "ArrowUp": "\ue013", "ArrowRight": "\ue014", "ArrowDown": "\ue015", "Space": " ", "Enter": "\ue007",
@@ -74,9 +81,10 @@ class Firefox:
         return tab
 
     async def install(self, folder: Path) -> str:
-        """A temporary add-on, until the browser ends."""
-        archive = {"type": "path", "path": str(folder)}
-        return str((await self.send("webExtension.install", extensionData=archive))["extension"])
+        """A temporary add-on, until the browser ends; where its own pages are."""
+        folder_data = {"type": "path", "path": str(folder)}
+        name = (await self.send("webExtension.install", extensionData=folder_data))["extension"]
+        return f"moz-extension://{EXTENSIONS[name]}"
 
     def tolerate(self, pattern: str) -> None:
         """The test breaks something, and the browser says so on the console."""
@@ -151,9 +159,10 @@ class Tab:
 
     async def tap(self, test_id: str, times: int = 1) -> None:
         """With a finger on the middle of it, as often, and each time as soon as it can be pressed."""
-        where = {"type": "element", "element": await self.element(test_id)}
+        can_be = f"{find(test_id)}?.checkVisibility() && !{find(test_id)}.disabled"
         for _ in range(times):
-            await self.until(f"!{find(test_id)}.disabled", f"{test_id} can be pressed")
+            await self.until(can_be, f"{test_id} can be pressed")
+            where = {"type": "element", "element": await self._element(test_id)}
             await self.finger([{"type": "pointerMove", "x": 0, "y": 0, "origin": where}, DOWN, UP])
 
     async def finger(self, steps: Sequence[Mapping[str, Any]]) -> None:
@@ -167,12 +176,10 @@ class Tab:
         actions = [{"type": "key", "id": "keyboard", "actions": strokes}]
         await self._browser.send("input.performActions", context=self.context, actions=actions)
 
-    async def element(self, test_id: str) -> dict[str, str]:
+    async def _element(self, test_id: str) -> dict[str, str]:
         locator = {"type": "css", "value": f"[data-testid={test_id}]"}
-        (node,) = (await self._browser.send("browsingContext.locateNodes", context=self.context, locator=locator))[
-            "nodes"
-        ]
-        return {"sharedId": node["sharedId"]}
+        found = await self._browser.send("browsingContext.locateNodes", context=self.context, locator=locator)
+        return {"sharedId": found["nodes"][0]["sharedId"]}
 
     async def box(self, test_id: str) -> dict[str, float]:
         return dict(await self.evaluate(f"{find(test_id)}.getBoundingClientRect().toJSON()"))
@@ -207,31 +214,39 @@ def find(test_id: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def firefox(
-    preferences: Mapping[str, object] | None = None, within: Sequence[str] = ()
-) -> AsyncIterator[Firefox]:
-    """`within`: a command that runs the words behind it, on another machine perhaps."""
-    program = shutil.which("firefox-esr") or shutil.which("firefox")
-    assert program, "no Firefox is installed: apt-get install firefox-esr"
+async def firefox(preferences: Mapping[str, object] | None = None, on: Machine | None = None) -> AsyncIterator[Firefox]:
+    """On this machine, or on one of a lab."""
+    program = shutil.which("firefox-esr")
+    assert program, "firefox-esr is not installed: apt-get install firefox-esr"
+    words = (program, "--headless", "--no-remote", "--remote-debugging-port", "0", *SYSTEM_ACCESS, "--profile")
     with tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True) as home:
-        lines = [f'user_pref("{name}", {json.dumps(value)});' for name, value in (preferences or {}).items()]
+        chosen = {"extensions.webextensions.uuids": json.dumps(EXTENSIONS), **(preferences or {})}
+        lines = [f'user_pref("{name}", {json.dumps(value)});' for name, value in chosen.items()]
         (Path(home) / "user.js").write_text("\n".join(lines))
         process = await asyncio.create_subprocess_exec(
-            *within, program, "--headless", "--no-remote", "--profile", home, "--remote-debugging-port", "0",
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
-            env={**os.environ, "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"},
-        )  # fmt: skip
+            *(on.command(*words, home) if on else (*words, home)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "HOME": home},
+        )
         try:
             async with asyncio.timeout(STARTS_WITHIN):
                 address = await _address(process)
+
+            def connection(_: object) -> socket.socket:
+                with network_of(on.namespace.pid) if on else contextlib.nullcontext():
+                    return socket.socket()
+
+            connector = aiohttp.TCPConnector(socket_factory=connection)
             async with (
-                aiohttp.ClientSession() as client,
-                client.ws_connect(f"{address}/session", max_msg_size=0) as socket,
+                aiohttp.ClientSession(connector=connector) as client,
+                client.ws_connect(f"{address}/session", max_msg_size=0) as channel,
             ):
-                browser = Firefox(socket)
-                await browser.begin()
+                browser = Firefox(channel)
                 drain = asyncio.create_task(_drain(process))
                 try:
+                    await browser.begin()
                     yield browser
                 finally:
                     drain.cancel()

@@ -28,6 +28,7 @@ import select
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from slidewire.testing.network import SimulatedPath, Weather
@@ -41,20 +42,27 @@ READ_AT_ONCE = 32
 LATE = (0.0005, 0.001, 0.002, 0.005)
 
 
-def open_tap(pid: int, name: str) -> int:
-    """A TAP device in the network namespace of that process."""
+@contextlib.contextmanager
+def network_of(pid: int) -> Iterator[None]:
+    """What this thread opens is in the network namespace of that process, and stays there."""
     libc = ctypes.CDLL(None, use_errno=True)
     ours = os.open("/proc/self/ns/net", os.O_RDONLY)
     theirs = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
     try:
         if libc.setns(theirs, CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), f"cannot enter the namespace of process {pid}")
-        device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-        fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+        yield
     finally:
         libc.setns(ours, CLONE_NEWNET)
         os.close(ours)
         os.close(theirs)
+
+
+def open_tap(pid: int, name: str) -> int:
+    """A TAP device in the network namespace of that process."""
+    with network_of(pid):
+        device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
     return device
 
 

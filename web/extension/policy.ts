@@ -6,10 +6,23 @@
  *     default                                  RFC 8828 mode 2, and 1 where a page may use the microphone
  *     default_public_and_private_interfaces    mode 2: the default route, and its local address
  *     default_public_interface_only            mode 3: the default route only
- *     disable_non_proxied_udp                  mode 4: no UDP but through a proxy; a relay by TCP remains */
+ *     disable_non_proxied_udp                  mode 4: no UDP but through a proxy; a relay by TCP remains
+ *     proxy_only                               Firefox's own: nothing at all but through a proxy
+ *
+ * Firefox (153) has the same names and does other things. Its modes 3 and 4 take local addresses out of candidates and
+ * leave them in the statistics, where its mode 2 has random names; and its mode 4 keeps nothing back where there is no
+ * proxy. So neither is for it. */
 
-export const MODES = ['default', 'default_public_and_private_interfaces', 'default_public_interface_only', 'disable_non_proxied_udp'] as const
-export type Mode = (typeof MODES)[number]
+const CHROMIUM = ['default', 'default_public_and_private_interfaces', 'default_public_interface_only', 'disable_non_proxied_udp'] as const
+const FIREFOX = ['default', 'default_public_and_private_interfaces', 'proxy_only'] as const
+export type Mode = (typeof CHROMIUM | typeof FIREFOX)[number]
+
+export const IN_FIREFOX = globalThis.location?.protocol === 'moz-extension:'
+/** From the loosest to the strictest. */
+export const MODES: readonly Mode[] = IN_FIREFOX ? FIREFOX : CHROMIUM
+export const STRICTEST = MODES.at(-1) as Mode
+/** Enough for a direct connection, and no local address is told (by Firefox: unless camera or microphone are allowed). */
+export const LET_THROUGH = MODES.at(-2) as Mode
 
 export interface Settings {
   everywhere: Mode
@@ -17,7 +30,7 @@ export interface Settings {
   sites: { [site: string]: Mode }
 }
 
-export const BEGINNING: Settings = { everywhere: 'disable_non_proxied_udp', sites: {} }
+export const BEGINNING: Settings = { everywhere: STRICTEST, sites: {} }
 
 const isMode = (value: unknown): value is Mode => MODES.includes(value as Mode)
 
@@ -49,10 +62,9 @@ const pattern = ([site]: [string, Mode]): string => `${site}/*`
 
 /** Which pages `hold.js` is for: all that may have relays only, as long as some page may have more. `null`: none. */
 export function held(settings: Settings): { matches: string[]; excludeMatches: string[] } | null {
-  const strictest = MODES.at(-1)
   const sites = Object.entries(settings.sites)
-  const strict = sites.filter(([, mode]) => mode === strictest).map(pattern)
-  const loose = sites.filter(([, mode]) => mode !== strictest).map(pattern)
-  if (settings.everywhere === strictest) return loose.length > 0 ? { matches: ['<all_urls>'], excludeMatches: loose } : null
+  const strict = sites.filter(([, mode]) => mode === STRICTEST).map(pattern)
+  const loose = sites.filter(([, mode]) => mode !== STRICTEST).map(pattern)
+  if (settings.everywhere === STRICTEST) return loose.length > 0 ? { matches: ['<all_urls>'], excludeMatches: loose } : null
   return strict.length > 0 ? { matches: strict, excludeMatches: [] } : null
 }

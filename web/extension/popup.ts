@@ -1,16 +1,17 @@
 /* What holds now, what was held back on this page, and two choices: everywhere, and for this site. */
 
-import { type Mode, MODES, modeOf, readSettings, siteOf } from './policy.ts'
+import { IN_FIREFOX, LET_THROUGH, type Mode, MODES, modeOf, readSettings, siteOf, STRICTEST } from './policy.ts'
 
 const WORDS: { [mode in Mode]: string } = {
   default: 'As the browser does by itself',
-  default_public_and_private_interfaces: 'The default route and its local address',
+  default_public_and_private_interfaces: IN_FIREFOX
+    ? 'The public address, and the local one where camera or microphone are allowed'
+    : 'The default route and its local address',
   default_public_interface_only: 'The public address only',
   disable_non_proxied_udp: 'Nothing but relays',
+  proxy_only: 'Nothing, or what goes through a proxy',
 }
 const AS_EVERYWHERE = 'as-everywhere'
-/** Enough for a direct connection, and no local address is told. */
-const LET_THROUGH: Mode = 'default_public_interface_only'
 /** Pages of a Slidewire server by their paths. */
 const ROOM = /^\/(p\/[a-z2-7]{10}|operator|deck)$/
 
@@ -36,7 +37,7 @@ async function show(): Promise<void> {
   if (site === null || tab?.id === undefined) return
   find('site-name').textContent = new URL(site).hostname
   find<HTMLSelectElement>('site').value = settings.sites[site] ?? AS_EVERYWHERE
-  find('let').hidden = !ROOM.test(new URL(tab.url ?? '').pathname) || modeOf(settings, site) !== 'disable_non_proxied_udp'
+  find('let').hidden = !ROOM.test(new URL(tab.url ?? '').pathname) || modeOf(settings, site) !== STRICTEST
   const name = `tab${tab.id}`
   const seen = ((await chrome.storage.session.get([name]))[name] ?? {}) as { [mode in Mode]?: number }
   const lines = MODES.filter((mode) => seen[mode]).map((mode) => `${seen[mode]} × ${WORDS[mode].toLowerCase()}`)

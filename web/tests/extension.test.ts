@@ -1,6 +1,6 @@
-/* Which policy the leak shield sets. What a browser makes of it: tests/e2e/test_leak_shield.py. */
+/* Which policy the leak shield sets. What a browser makes of it: tests/nat/test_leaktest.py. */
 
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { BEGINNING, browserMode, held, modeOf, readSettings, type Settings, siteOf } from '../extension/policy.ts'
 
 const ROOM = 'https://clicker.example'
@@ -34,4 +34,19 @@ test('pages that may have relays only are held while another may have more', () 
   expect(held(settings('disable_non_proxied_udp', { [ROOM]: 'default' }))).toEqual({ matches: ['<all_urls>'], excludeMatches: [`${ROOM}/*`] })
   expect(held(settings('default', { [ROOM]: 'disable_non_proxied_udp' }))).toEqual({ matches: [`${ROOM}/*`], excludeMatches: [] })
   expect(held(settings('default'))).toBeNull()
+})
+
+test('Firefox has its own word for the strictest, and is not given what makes it tell more', async () => {
+  vi.stubGlobal('location', { protocol: 'moz-extension:' })
+  vi.resetModules()
+  const firefox = await import('../extension/policy.ts')
+  vi.unstubAllGlobals()
+  expect(firefox.MODES).toEqual(['default', 'default_public_and_private_interfaces', 'proxy_only'])
+  expect([firefox.BEGINNING.everywhere, firefox.LET_THROUGH]).toEqual(['proxy_only', 'default_public_and_private_interfaces'])
+  const stored = { everywhere: 'disable_non_proxied_udp', sites: { [ROOM]: firefox.LET_THROUGH, 'https://a': 'default_public_interface_only' } }
+  const read = firefox.readSettings(stored)
+  expect(read).toEqual({ everywhere: 'proxy_only', sites: { [ROOM]: firefox.LET_THROUGH } })
+  expect(firefox.browserMode(read, ['https://a'])).toBe('proxy_only')
+  expect(firefox.browserMode(read, ['https://a', ROOM])).toBe(firefox.LET_THROUGH)
+  expect(firefox.held(read)).toEqual({ matches: ['<all_urls>'], excludeMatches: [`${ROOM}/*`] })
 })

@@ -74,7 +74,7 @@ const REMEDIES: { [browser: string]: string } = {
   chromium:
     'Chrome, Edge, Brave, Opera: install the leak shield (the folder web/extension of Slidewire), or let your administrator set the policy WebRtcIPHandling to "disable_non_proxied_udp". Brave has it in Settings, Privacy: WebRTC IP handling.',
   firefox:
-    'Firefox: install the leak shield, or set in about:config media.peerconnection.ice.default_address_only and media.peerconnection.ice.no_host to true; media.peerconnection.ice.proxy_only_if_behind_proxy behind a proxy.',
+    'Firefox: install the leak shield, or set in about:config media.peerconnection.ice.obfuscate_host_addresses to true and media.peerconnection.ice.no_host to false (with it, statistics tell local addresses); media.peerconnection.ice.proxy_only leaves pages nothing but what goes through a proxy.',
   safari: 'Safari: leave "WebRTC" features as they are, and camera and microphone not allowed for pages that do not need them: with either allowed, local addresses are told.',
 }
 
