@@ -140,5 +140,5 @@ class Sharing:
         """It cannot be seen any more, or can again."""
         if self.screen is not None:
             said = self.screen.problem
-            self.problem = None if said is None else f"Presenters see nothing new: {said}."
+            self.problem = None if said is None else f"Presenters may see nothing new: {said}."
             self._changed()

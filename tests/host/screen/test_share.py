@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from slidewire.host.screen import share as share_module
 from slidewire.host.screen.capture import Picture, ScreenError
-from slidewire.host.screen.changes import KEY_INTERVAL, REPEATS
+from slidewire.host.screen.changes import KEY_INTERVAL, REPEATS, STILL_THERE
+from slidewire.host.screen.encoder import Encoder
 from slidewire.host.screen.share import ScreenShare
 from slidewire.host.screen.tiers import PATIENCE, TIERS
 from slidewire.rtc.media.frames import Codec, Frame
@@ -97,9 +99,11 @@ async def test_viewers_see_what_the_screen_shows(codec: Codec) -> None:
 
 
 async def test_nothing_is_looked_at_while_nobody_watches() -> None:
-    screen = Screen()
-    async with shared(screen) as share:
-        await asyncio.sleep(0.2)
+    """Another screen that is watched beside it says how long is long enough to tell."""
+    screen, other = Screen(), Screen()
+    async with shared(screen) as share, shared(other) as watched:
+        watched.watch(Receiver(Codec.VP8), Codec.VP8, FULL)
+        await until(lambda: other.looks > 3, "the other one is looked at")
         assert screen.looks == 0
         receiver = Receiver(Codec.VP8)
         viewer = share.watch(receiver, Codec.VP8, FULL)
@@ -108,7 +112,8 @@ async def test_nothing_is_looked_at_while_nobody_watches() -> None:
         await until(lambda: share.numbers.encoders == 0, "the encoder is gone")
         looks, frames = screen.looks, len(receiver.frames)
         screen.image = slide(2)
-        await asyncio.sleep(0.3)
+        so_far = other.looks
+        await until(lambda: other.looks > so_far + 4, "the other one is still looked at")
         assert (screen.looks, len(receiver.frames)) == (looks, frames)
         share.watch(Receiver(Codec.VP8), Codec.VP8, FULL)
         await until(lambda: screen.looks > looks, "it looks again")
@@ -120,11 +125,12 @@ async def test_a_screen_at_rest_is_encoded_no_more_than_it_must() -> None:
         share.watch(receiver, Codec.VP8, FULL)
         await until(lambda: len(receiver.frames) == 1 + len(REPEATS), "the picture and its repeats come")
         looks = share.numbers.looks
-        await asyncio.sleep(0.5)
-        assert len(receiver.frames) == 1 + len(REPEATS)
+        await until(lambda: len(receiver.frames) == 2 + len(REPEATS), "and once a second")
+        last, still_there = (frame.captured for frame in receiver.frames[-2:])
+        assert last is not None and still_there is not None
+        assert still_there - last > STILL_THERE - 0.01, "and nothing in between"
         assert share.numbers.looks > looks + 2, "although it goes on looking"
         assert share.numbers.changes == 1
-        await until(lambda: len(receiver.frames) == 2 + len(REPEATS), "and once a second")
         assert len(receiver.frames[-1].data) < len(receiver.frames[0].data) / 10
 
 
@@ -247,6 +253,33 @@ async def test_without_a_screen_from_the_beginning_it_waits_for_one(monkeypatch:
         assert share.problem and not receiver.frames
         screen.image = slide(1)
         await until(lambda: receiver.sees(slide(1)), "it is there")
+
+
+@BOTH
+async def test_a_codec_that_this_computer_has_not_got_holds_up_no_other(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Missing(Encoder):
+        def encode(self, *arguments: Any, **more: Any) -> Frame | None:
+            if self.codec is codec:
+                raise ScreenError("no such encoder: look for a newer av")
+            return super().encode(*arguments, **more)
+
+    monkeypatch.setattr(share_module, "Encoder", Missing)
+    screen, said = Screen(), list[str | None]()
+    other = Codec.H264 if codec is Codec.VP8 else Codec.VP8
+    async with shared(screen) as share:
+        share.changed = lambda: said.append(share.problem)
+        without = share.watch(Receiver(codec), codec, 150_000)  # the narrower one's turn is first
+        receiver = Receiver(other)
+        share.watch(receiver, other, FULL)
+        await until(lambda: receiver.sees(slide(1)), "the other one is seen")
+        await until(lambda: len(receiver.frames) >= 1 + len(REPEATS), "and goes on")
+        screen.image = slide(2)
+        await until(lambda: receiver.sees(slide(2)), "so is the next slide")
+        assert said == ["no such encoder: look for a newer av"], "once, although it was tried often"
+        without.leave()
+        await until(lambda: share.problem is None, "nobody misses it any more")
 
 
 class Broken:

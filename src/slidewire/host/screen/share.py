@@ -80,6 +80,12 @@ class _Lane:
     tier: Tier
     cadence: Cadence
     encoder: Encoder | None = None
+    problem: str | None = None
+    """Why it cannot encode. The others go on."""
+    blind_until: float = -math.inf
+
+    def due(self) -> float:
+        return max(self.cadence.due(), self.blind_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,8 @@ class ScreenShare:
         self._stopped = False
         self._began = monotonic()
         self._last_timestamp = -1
+        self._problem: str | None = None
+        """Of looking, or of all of it."""
         self._blind_until = -math.inf
 
     def start(self) -> None:
@@ -182,6 +190,7 @@ class ScreenShare:
         wanted |= {(viewer.codec, viewer.previous) for viewer in self._viewers if viewer.previous is not None}
         for key in self._lanes.keys() - wanted:
             del self._lanes[key]
+        self._tell()
         for key in sorted(wanted - self._lanes.keys(), key=lambda key: key[1].rate):
             tier = key[1]
             self._lanes[key] = _Lane(tier, Cadence(min(tier.fastest, self._fastest), tier.rate))
@@ -202,13 +211,13 @@ class ScreenShare:
                 self._blind_until = monotonic() + RETRY_AFTER
         if self._canvas is not None:
             for key, lane in list(self._lanes.items()):
-                if lane.cadence.due() <= monotonic():
-                    await self._encode(key[0], lane)
+                if lane.due() <= monotonic():
+                    await self._encode_or_say(key[0], lane)
         if moved:
             self._pace.took(monotonic() - began)
         due = self._next_look()
         if self._canvas is not None:
-            due = min([due, *(lane.cadence.due() for lane in self._lanes.values())])
+            due = min([due, *(lane.due() for lane in self._lanes.values())])
         try:
             async with asyncio.timeout(max(due - monotonic(), 0.0)):
                 await self._wake.wait()
@@ -221,8 +230,7 @@ class ScreenShare:
     async def _look(self) -> bool:
         """Says whether anything has changed."""
         look = await self._in_thread(lambda: self._see(self._picture, self._canvas))
-        if self.problem is not None:
-            self._say(None)
+        self._say(None)
         height = look.picture.height
         now = look.picture.captured
         self._pace.looked(now, share_of(look.rows, height))
@@ -246,6 +254,16 @@ class ScreenShare:
         if rows:
             canvas.draw(picture, rows)
         return _Look(picture, rows)
+
+    async def _encode_or_say(self, codec: Codec, lane: _Lane) -> None:
+        """A codec that this computer has not got is tried again now and then, and holds up no other."""
+        try:
+            await self._encode(codec, lane)
+            lane.problem = None
+        except ScreenError as error:
+            lane.problem = str(error)
+            lane.blind_until = monotonic() + RETRY_AFTER
+        self._tell()
 
     async def _encode(self, codec: Codec, lane: _Lane) -> None:
         canvas, picture = self._canvas, self._picture
@@ -293,6 +311,12 @@ class ScreenShare:
                 self.forget(viewer)
 
     def _say(self, problem: str | None) -> None:
+        self._problem = problem
+        self._tell()
+
+    def _tell(self) -> None:
+        of_lanes = (lane.problem for lane in self._lanes.values() if lane.problem is not None)
+        problem = self._problem or next(of_lanes, None)
         if problem == self.problem:
             return
         if problem is None:
