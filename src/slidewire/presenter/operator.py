@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from slidewire.aio.websocket_client import SignalingSocket
-from slidewire.control.links import Link, encode_base64url
+from slidewire.control.links import Link
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.presenter.device import device_name
-from slidewire.presenter.room import Sender, tell
+from slidewire.presenter.room import socket_for, tell
 from slidewire.presenter.terminal import PresentError
-from slidewire.signaling import messages
-from slidewire.signaling.client import Event, Lost, Refused, SignalingClient
+from slidewire.signaling.client import Event, Lost, Refused
 
 ANSWERS_WITHIN = 15.0
 
@@ -31,12 +28,7 @@ class Operator:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         events = PresenterEvents(_ignore, _ignore, _ignore, self._state, self._closed)
         self._connection = PresenterConnection(link, None, name, events, device_name(link.link_id))
-        join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
-        client = SignalingClient(join, entropy=secrets.token_bytes)
-        client.hello = self._connection.first_hello()
-        self._socket = SignalingSocket(link.server, client, self._receive, ca=ca)
-        self._connection.signaling = Sender(self._socket)
-        self._connection.check_server = self._socket.check
+        self._socket = socket_for(self._connection, link, self._receive, ca)
 
     async def __aenter__(self) -> Self:
         await self._socket.start()

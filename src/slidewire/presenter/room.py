@@ -1,10 +1,16 @@
-"""The room at the server as a presenter's connection sees it: who is there, and a way to send."""
+"""The room at the server as a presenter's connection sees it: the way in, who is there, and a way to send."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
 from slidewire.aio.websocket_client import SignalingSocket
+from slidewire.control.links import Link, encode_base64url
 from slidewire.presenter.connection import PresenterConnection
-from slidewire.signaling.client import Event, IceServers, Joined, Lost, Presence, Received, Resumed
+from slidewire.signaling import messages
+from slidewire.signaling.client import Event, IceServers, Joined, Lost, Presence, Received, Resumed, SignalingClient
 
 
 class Sender:
@@ -15,6 +21,19 @@ class Sender:
 
     def send(self, to: str, data: bytes) -> None:
         self._socket.send(to, data)
+
+
+def socket_for(
+    connection: PresenterConnection, link: Link, receive: Callable[[Event], None], ca: Path | None
+) -> SignalingSocket:
+    """By which the link joins its room, and `connection` sends. Not started yet."""
+    join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
+    client = SignalingClient(join, entropy=secrets.token_bytes)
+    client.hello = connection.first_hello()
+    socket = SignalingSocket(link.server, client, receive, ca=ca)
+    connection.signaling = Sender(socket)
+    connection.check_server = socket.check
+    return socket
 
 
 def tell(connection: PresenterConnection, event: Event, network: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 import sys
 import threading
 from collections import deque
@@ -17,18 +16,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from slidewire.aio.clock import monotonic
-from slidewire.aio.websocket_client import SignalingSocket
 from slidewire.control.intents import Intent, Reason, Status
-from slidewire.control.links import Link, encode_base64url
+from slidewire.control.links import Link
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.presenter.device import device_name
 from slidewire.presenter.lines import Line, LineError, read_line
-from slidewire.presenter.room import Sender, tell
+from slidewire.presenter.room import socket_for, tell
 from slidewire.rtc.engine import Engine
-from slidewire.signaling import messages
-from slidewire.signaling.client import Event, Lost, Notice, Refused, SignalingClient
+from slidewire.signaling.client import Event, Lost, Notice, Refused
 
 GIVE_UP_WAITING = 5.0
 """Seconds after the input's end within which every receipt has come, or was declared unknown."""
@@ -70,12 +67,7 @@ class TerminalPresenter:
         self._path: str | None = None
         events = PresenterEvents(self._path_changed, self._receipt, self._laser, self._state, self._closed)
         self._connection = PresenterConnection(link, engine, name, events, device_name(link.link_id), privacy=privacy)
-        join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
-        client = SignalingClient(join, entropy=secrets.token_bytes)
-        client.hello = self._connection.first_hello()
-        self._socket = SignalingSocket(link.server, client, self._receive, ca=ca)
-        self._connection.signaling = Sender(self._socket)
-        self._connection.check_server = self._socket.check
+        self._socket = socket_for(self._connection, link, self._receive, ca)
 
     async def run(self, lines: asyncio.Queue[str | None]) -> None:
         """Until the lines end (None) or the host ends it. Raises `PresentError`."""
