@@ -1,24 +1,17 @@
 /* The operator's page: who is here, by what way, and the links that let people in. It shows what the host says and asks
  * the host for everything; nothing is done here. */
 
-import { Connection, type ConnectionEvent, type Standing } from '../client/connection.ts'
+import { Connection, type ConnectionEvent } from '../client/connection.ts'
 import { find, setAttribute, setText } from '../page/dom.ts'
 import { button, confirm, element, list } from '../page/elements.ts'
 import { enter, identity, socketUrl } from '../page/enter.ts'
 import { showTrouble } from '../page/error.ts'
+import { standingWords } from '../page/standing.ts'
 import { readState, type State } from '../page/state.ts'
 import { Air } from './air.ts'
 import { qrCode } from './qr.ts'
 import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil, sentWords } from './room.ts'
 
-const STANDING: { [standing in Standing]: string } = {
-  connecting: 'Connecting…',
-  direct: 'Connected directly',
-  relayed: 'Connected through a relay',
-  signaling: 'Connected through the server',
-  reconnecting: 'Reconnecting…',
-  host_gone: 'Host is gone – waiting',
-}
 const DECK = { running: 'The show is running', no_show: 'The show is not running', no_deck: 'No slides are open' }
 
 let connection: Connection | null = null
@@ -163,12 +156,10 @@ function replied(message: { [field: string]: unknown }): void {
 function happened(event: ConnectionEvent): void {
   air?.happened(event)
   switch (event.type) {
-    case 'standing': {
-      const rtt = event.roundTrip === null ? '' : ` · ${event.roundTrip} ms`
-      setText(find('connection'), STANDING[event.standing] + rtt)
+    case 'standing':
+      setText(find('connection'), standingWords(event))
       setAttribute(find('connection'), 'data-standing', event.standing)
       break
-    }
     case 'session':
     case 'joined':
       showTrouble(null)

@@ -1,9 +1,10 @@
 /* What a tap needs of the app on the page: each piece of it to its element. Nothing is decided here. */
 
 import { find, setAttribute, setText } from '../page/dom.ts'
+import { standingWords } from '../page/standing.ts'
 import { type App, mayClick } from './app.ts'
 import type { TapButton } from './buttons.ts'
-import { notice, receiptWords, slideNumber, standingWords } from './words.ts'
+import { notice, receiptWords, slideNumber } from './words.ts'
 
 interface Controls {
   next: TapButton

@@ -1,20 +1,10 @@
 /* The page's words: what is the case, and what to do about it, for somebody who has no time to read. */
 
-import type { Standing } from '../client/connection.ts'
 import type { Receipt } from '../client/presenter.ts'
 import type { Reason } from '../client/records.ts'
 import { type App, type Blank, mayClick, mayPoint } from './app.ts'
 
 export type Tone = 'good' | 'step' | 'bad' | 'unsure' | 'idle'
-
-const STANDING: { [standing in Standing]: string } = {
-  connecting: 'Connecting…',
-  direct: 'Connected directly',
-  relayed: 'Connected through a relay',
-  signaling: 'Connected through the server',
-  reconnecting: 'Reconnecting…',
-  host_gone: 'Host is gone – waiting',
-}
 
 const REASON: { [reason in Reason]: string } = {
   none: '',
@@ -34,10 +24,6 @@ const REASON: { [reason in Reason]: string } = {
   not_admitted: 'not let in yet',
   slide_unknown: 'the slide is not known',
   rate: 'too many taps – wait a second',
-}
-
-export function standingWords({ standing, roundTrip }: App): string {
-  return STANDING[standing] + (roundTrip === null ? '' : ` · ${roundTrip} ms`)
 }
 
 /** `blank` is what the screen was when it was tapped: then the tap brought the slide back. */
