@@ -336,7 +336,7 @@ export class PresenterSession {
         }
         markSent(waiting, now)
         const { verb, argument } = waiting.intent
-        for (const path of open.filter((path) => mayEnter(path, waiting))) {
+        for (const path of open.filter((each) => mayEnter(each, waiting))) {
           if (isStream(path)) waiting.inStream.set(path.name, now)
           if (!told.has(path)) this.#wire.send({ type: 'floor', sequence: floor }, [path])
           told.add(path)
