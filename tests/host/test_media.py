@@ -784,6 +784,25 @@ async def test_media_of_a_page_whose_clicks_suffer_give_way(show: Show) -> None:
     assert (near.rates[-1], far.rates[-1]) == (960_000, 1_960_000)
 
 
+async def test_operators_see_how_a_camera_comes_in(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slidewire.host.reception.EVERY", 0.1)
+    ada, boss = await show.presenter(), await show.operator()
+
+    def seen() -> Any:
+        return next(p["reception"] for p in boss.state["room"]["presenters"] if p["session"] == ada.guest.id)
+
+    peer = await ada.connect(PRESENTER, camera=True)
+    await boss.until(lambda: any(p["camera"] for p in boss.state["room"]["presenters"]))
+    assert seen() is None
+    packets = itertools.count(0, 95)
+    monkeypatch.setattr(
+        peer, "statistics", lambda: {"camera": {"bytes": 0, "packets": (n := next(packets)), "lost": n * 5 // 95}}
+    )
+    await boss.until(lambda: seen() == {"kbps": 10, "lost": 5, "gone": 0})
+    await ada.say("media_on", camera=False)
+    await boss.until(lambda: seen() is None)
+
+
 async def test_the_round_trip_of_clicks_is_looked_at_while_there_are_media(show: Show) -> None:
     ada = await show.presenter()
     await ada.until(lambda: ada.guest.best_path()[1] is not None)

@@ -89,6 +89,11 @@ test('what a presenter sends, in words', () => {
   expect(sentWords({ camera: true, microphone: true })).toBe('camera and microphone on')
   expect(sentWords({ microphone: true, on_air: true })).toBe('on air, microphone on')
   expect(sentWords({ on_air: true })).toBe('on air, but sends nothing')
+  expect(sentWords({ camera: true, reception: null })).toBe('camera on')
+  expect(sentWords({ camera: true, reception: { kbps: 1500, lost: 0, gone: 0 } })).toBe('camera on (1.5 Mbit/s)')
+  expect(sentWords({ camera: true, on_air: true, reception: { kbps: 700, lost: 5, gone: 0 } })).toBe('on air, camera on (700 kbit/s, 5 % lost on the way, all of it repaired)')
+  expect(sentWords({ camera: true, reception: { kbps: 700, lost: 20, gone: 2 } })).toBe('camera on (700 kbit/s, 20 % lost on the way, 2 % for good)')
+  expect(sentWords({ microphone: true, reception: { kbps: 700, lost: 5, gone: 0 } })).toBe('microphone on')
   expect([0, 61.9, 3600].map(elapsedWords)).toEqual(['00:00', '01:01', '1:00:00'])
 })
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy
 from slidewire.host.onair import Clock, Feed, Outlet
+from slidewire.host.reception import Reception
 from slidewire.rtc.engine import IceServer
 from slidewire.rtc.guarded import Guard
 from slidewire.rtc.media.frames import Codec, Frame, Line
@@ -94,6 +95,7 @@ class Connection:
         self._ahead: float | None = None
         """Our clock less the page's, so that whoever watches two pages one after the other sees one clock."""
         self._ended = False
+        self._reception = Reception()
 
     def begin(
         self,
@@ -131,8 +133,15 @@ class Connection:
     def codec(self, line: Line) -> Codec | None:
         return None if self._peer is None else self._peer.codec(line)
 
-    def statistics(self) -> dict[str, Any]:
-        return {} if self._peer is None else self._peer.statistics()
+    def look(self) -> bool:
+        """Whether there is something else to be told of how the camera comes in (`reception`)."""
+        if self._peer is None or Line.CAMERA not in self.feeds:
+            return False
+        return self._reception.look(self._peer.statistics().get(Line.CAMERA, {}), self._clock())
+
+    @property
+    def reception(self) -> dict[str, int] | None:
+        return self._reception.told
 
     def give_way(self) -> None:
         """Clicks suffer: half the rate for media."""

@@ -171,13 +171,14 @@ class Media:
             "problem": OFF if self._options is None else self._sharing.problem or self._problem,
         }
 
-    def describe_presenter(self, guest: Guest) -> dict[str, bool]:
+    def describe_presenter(self, guest: Guest) -> dict[str, Any]:
         page = self._pages.get(guest.id)
         sends = page is not None and may_send(guest.link)
         return {
             "camera": sends and page is not None and page.camera,
             "microphone": sends and page is not None and page.microphone,
             "on_air": self._on_air == guest.id,
+            "reception": page.connection.reception if page and page.camera and page.connection else None,
         }
 
     def _sharing_changed(self) -> None:
@@ -438,6 +439,8 @@ class Media:
         busy = [page for page in self._pages.values() if page.connection is not None]
         for page in busy:
             self._look_at(page, self._clock())
+            if page.connection is not None and page.connection.look():
+                self._around.guest_changed(page.guest)
         if busy:
             self._look_soon()
 

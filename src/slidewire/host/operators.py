@@ -133,7 +133,7 @@ class RoomDescriber:
         self._drawn: dict[LinkRule, dict[str, Any]] = {}
 
     def describe(
-        self, guests: list[Guest], hosts: list[dict[str, Any]], media: Callable[[Guest], dict[str, bool]]
+        self, guests: list[Guest], hosts: list[dict[str, Any]], media: Callable[[Guest], dict[str, Any]]
     ) -> dict[str, Any]:
         """`media` tells what each presenter sends."""
         links = []

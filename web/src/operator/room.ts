@@ -22,6 +22,16 @@ export interface PresenterRow {
   camera?: boolean
   microphone?: boolean
   on_air?: boolean
+  /** How its camera comes in at the host, in steps. */
+  reception?: Reception | null
+}
+
+export interface Reception {
+  kbps: number
+  /** Percent that the network lost. */
+  lost: number
+  /** Percent that nothing brought back. */
+  gone: number
 }
 
 export interface LinkRow {
@@ -83,10 +93,18 @@ function readMedia({ screen, recording, can_share: canShare, problem, recorded }
 }
 
 /** What a presenter sends, in words; nothing if nothing. */
-export function sentWords({ camera, microphone, on_air: onAir }: Pick<PresenterRow, 'camera' | 'microphone' | 'on_air'>): string {
+export function sentWords({ camera, microphone, on_air: onAir, reception }: Pick<PresenterRow, 'camera' | 'microphone' | 'on_air' | 'reception'>): string {
   const sent = camera && microphone ? 'camera and microphone on' : camera ? 'camera on' : microphone ? 'microphone on' : ''
-  if (!onAir) return sent
-  return sent ? `on air, ${sent}` : 'on air, but sends nothing'
+  const received = sent && camera && reception ? ` (${receptionWords(reception)})` : ''
+  if (!onAir) return sent + received
+  return sent ? `on air, ${sent}${received}` : 'on air, but sends nothing'
+}
+
+/** Whether a bad picture is the network's fault. */
+function receptionWords({ kbps, lost, gone }: Reception): string {
+  const rate = kbps < 1000 ? `${kbps} kbit/s` : `${kbps / 1000} Mbit/s`
+  if (!lost) return rate
+  return `${rate}, ${lost} % lost on the way, ${gone ? `${gone} % for good` : 'all of it repaired'}`
 }
 
 const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
