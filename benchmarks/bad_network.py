@@ -1,8 +1,5 @@
-"""What the measurements of media through bad networks have in common: the cells of their grids, a page for each way,
-the table that is printed as it grows, and what is written of it.
-
-A cell is loss in per cent, round trip in milliseconds and, if there are bursts, their mean length in packets.
-"""
+"""What the measurements of media through bad networks have in common: a page for each way in each cell, the table that
+is printed as it grows, and what is written of it."""
 
 from __future__ import annotations
 
@@ -17,32 +14,12 @@ from typing import Any, Generic, TypeVar
 from playwright.async_api import Browser, Page
 
 from benchmarks import machine
-from slidewire.testing.network import Weather
+from benchmarks.cell import Cell
 from tests.support.weather_relay import WeatherRelay, weather
 
 RESULTS = Path(__file__).parent / "results"
 COLOURS = ("#0b7285", "#f59f00", "#868e96")
 """Of the ways, in their order."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    loss: float
-    round_trip: int
-    burst: float = 1.0
-
-    @classmethod
-    def read(cls, text: str) -> Cell:
-        loss, round_trip, *burst = text.split(":")
-        return cls(float(loss), int(round_trip), float(burst[0]) if burst else 1.0)
-
-    def __str__(self) -> str:
-        bursts = f" in bursts of {self.burst:g}" if self.burst > 1 else ""
-        return f"{self.loss:g} %{bursts}, {self.round_trip} ms"
-
-    @property
-    def weather(self) -> Weather:
-        return Weather(delay=self.round_trip / 2000, loss=self.loss / 100, burst=self.burst)
 
 
 async def page_and_relay(stack: AsyncExitStack, chromium: Browser) -> tuple[Page, WeatherRelay]:

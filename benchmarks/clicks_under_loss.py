@@ -25,7 +25,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ from playwright.async_api import Error as PlaywrightError
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.cell import Cell  # noqa: E402
 from benchmarks.clicks import report  # noqa: E402
 from benchmarks.machine import describe, program_version, versions  # noqa: E402
 from slidewire.testing.network import Weather  # noqa: E402
@@ -59,30 +59,6 @@ IDLE = 8.0
 CHROMIUM = "/usr/bin/chromium"
 FIRST = "echo -18 > /proc/$$/autogroup"
 """Of what runs on this machine meanwhile, the benchmark comes first: it is the network that is to be measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    loss: float
-    round_trip: float
-    burst: float = 1.0
-
-    @classmethod
-    def parse(cls, text: str) -> Cell:
-        loss, round_trip, *burst = (float(word) for word in text.split(":"))
-        return cls(loss, round_trip, *burst)
-
-    def __str__(self) -> str:
-        bursts = f" in bursts of {self.burst:g}" if self.burst > 1 else ""
-        return f"{self.loss:g} %{bursts}, {self.round_trip:g} ms"
-
-    @property
-    def calm(self) -> Weather:
-        return Weather(delay=self.round_trip / 2000)
-
-    @property
-    def weather(self) -> Weather:
-        return Weather(delay=self.round_trip / 2000, loss=self.loss / 100, burst=self.burst)
 
 
 class End:
@@ -307,7 +283,7 @@ async def main() -> None:
     commit = commit_of(ROOT)
     known = report.read(options.out) if options.out.exists() else {}
     done = {name for name, cell in known.items() if cell.commit == commit and not options.again}
-    waiting = [cell for cell in map(Cell.parse, options.cells.split(",")) if named(cell, options) not in done]
+    waiting = [cell for cell in map(Cell.read, options.cells.split(",")) if named(cell, options) not in done]
     attempts: Counter[str] = Counter()
     while waiting:
         try:

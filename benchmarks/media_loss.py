@@ -19,7 +19,8 @@ from typing import Any
 
 from playwright.async_api import Browser
 
-from benchmarks.bad_network import Cell, Measurement, bars, drawing, page_and_relay, passed
+from benchmarks.bad_network import Measurement, bars, drawing, page_and_relay, passed
+from benchmarks.cell import Cell
 from benchmarks.stock_sender import StockSender
 from slidewire.rtc.media.frames import Frame, Line
 from tests.support import browser

@@ -15,7 +15,8 @@ from contextlib import AsyncExitStack
 
 from playwright.async_api import Browser
 
-from benchmarks.bad_network import Cell, Measurement, page_and_relay, passed
+from benchmarks.bad_network import Measurement, page_and_relay, passed
+from benchmarks.cell import Cell
 from slidewire.rtc.media.frames import Frame, Line
 from tests.support import browser
 from tests.support.camera import voice
