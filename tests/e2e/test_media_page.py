@@ -137,6 +137,7 @@ async def test_a_speaker_looks_first_and_sends_then(slidewire: Programs, speaker
     await tap(page, "mute")
     await expect(chips).to_have_text("On airCamera onMuted")
     await expect(operator.get_by_test_id("presenters")).to_contain_text("on air, camera on")
+    await expect(operator.get_by_test_id("presenters")).to_contain_text("bit/s", timeout=20_000)
     await tap(page, "mute")
     await expect(chips).to_contain_text("Mic on")
 
