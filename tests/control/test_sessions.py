@@ -581,6 +581,30 @@ def test_a_path_that_swallows_an_intent_is_dead_after_two_round_trips_and_150_ms
     assert live_paths(pair) == ["direct", "signaling"], "any frame that comes by it ends that"
 
 
+def test_in_the_dark_bulk_is_not_filled_whose_window_the_taps_need() -> None:
+    pair = Pair(seed=54, weather={name: Weather(delay=0.025) for name in ("direct", "bulk", "signaling")})
+    pair.run(1.5)
+    for name in ("direct", "bulk", "signaling"):
+        pair.set_weather(name, Weather(loss=1))
+    said: list[str] = []
+    next_effect = pair.presenter.next_effect
+
+    def listening() -> Any:
+        effect = next_effect()
+        if isinstance(effect, Transmit):
+            said.append(effect.path)
+        return effect
+
+    pair.presenter.next_effect = listening  # type: ignore[method-assign]
+    pair.run(2)
+    assert said.count("bulk") <= 2 and said.count("direct") >= 5, "PINGs"
+    pair.run(2)
+    said.clear()
+    pair.presenter.send_message({"type": "offer"}, pair.now)
+    pair._drain()
+    assert said == ["signaling"], "and nothing that it would keep"
+
+
 def test_the_only_path_is_used_even_when_it_is_dead() -> None:
     pair = Pair(seed=21, weather={"direct": Weather(delay=0.025)})
     pair.run(1.5)

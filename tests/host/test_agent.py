@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import slidewire.presenter.connection as connection_module
 from slidewire.aio.clock import monotonic
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
@@ -15,7 +16,7 @@ from slidewire.host.agent import HostAgent
 from slidewire.host.guest import OFFERS
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
-from slidewire.presenter.connection import STALE_BYTES, PresenterConnection, PresenterEvents
+from slidewire.presenter.connection import STUCK_AFTER, PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
 from slidewire.testing.deck import MemoryDeck
@@ -266,13 +267,12 @@ async def test_who_offers_without_end_is_not_read_without_end(carrier: Carrier) 
 
 
 class FullPeer(NotingPeer):
-    """Its channels are open, and nothing that goes in is acknowledged: after some frames the rest waits."""
-
-    WINDOW = 400
+    """Its channels are open; when it is full, what goes in waits there."""
 
     def __init__(self, events: PeerEvents) -> None:
         super().__init__(events)
-        self.sent: list[bytes] = []
+        self.sent = 0
+        self.is_full = False
 
     async def offer(self) -> str:
         for channel in (Channel.CONTROL, Channel.BULK):
@@ -280,12 +280,11 @@ class FullPeer(NotingPeer):
         return await super().offer()
 
     def send(self, channel: Channel, data: bytes) -> bool:
-        if channel is Channel.CONTROL:
-            self.sent.append(data)
+        self.sent += channel is Channel.CONTROL
         return True
 
     def waiting(self, channel: Channel) -> int:
-        return max(0, sum(map(len, self.sent)) - self.WINDOW)
+        return 60 if self.is_full else 0
 
 
 class FullEngine(NotingEngine):
@@ -294,20 +293,29 @@ class FullEngine(NotingEngine):
         return self.peers[-1]  # type: ignore[return-value]
 
 
-async def test_copies_do_not_pile_up_where_nothing_gets_out(carrier: Carrier) -> None:
+async def test_copies_do_not_pile_up_where_nothing_gets_out(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = monotonic()
+    monkeypatch.setattr(connection_module, "monotonic", lambda: now)
     engine = FullEngine()
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", engine=engine)
     await presenter.until(lambda: len(engine.peers) == 1)
     carrier.up = False
-    for _ in range(100):
-        assert presenter.connection.submit(NEXT) is not None
     (peer,) = engine.peers
     assert isinstance(peer, FullPeer)
-    longest = max(map(len, peer.sent))
-    assert STALE_BYTES < peer.waiting(Channel.CONTROL) <= STALE_BYTES + longest
-    peer.sent.clear()  # there is room again
-    presenter.connection.submit(NEXT)
-    assert peer.sent
+
+    def taps_that_go() -> int:
+        before = peer.sent
+        for _ in range(5):
+            assert presenter.connection.submit(NEXT) is not None
+        return peer.sent - before
+
+    await presenter.until(lambda: taps_that_go() == 5)
+    peer.is_full = True
+    assert taps_that_go() == 5, "a moment later they may be out"
+    now += STUCK_AFTER + 0.001
+    assert taps_that_go() == 0
+    peer.is_full = False
+    assert taps_that_go() == 5
 
 
 class Talker(NotingPeer):

@@ -1,6 +1,7 @@
 """Two peers of the engine on this machine, in the orders in which a browser's words arrive."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import aioice.ice
@@ -20,9 +21,13 @@ class End:
     def __init__(self) -> None:
         self.opened = asyncio.Event()
         self.closed = False
+        self.received: list[tuple[Channel, bytes]] = []
         self.peer: Peer = AiortcEngine().create_peer(
-            [], PeerEvents(opened=self._opened, received=lambda channel, data: None, closed=self._closed), Privacy.OPEN
+            [], PeerEvents(opened=self._opened, received=self._received, closed=self._closed), Privacy.OPEN
         )
+
+    def _received(self, channel: Channel, data: bytes) -> None:
+        self.received.append((channel, data))
 
     def _opened(self, channel: Channel) -> None:
         self.opened.set()
@@ -118,3 +123,32 @@ async def test_what_waits_is_let_out_when_what_was_before_it_is_given_up(
 
 async def swallow(self: RTCDtlsTransport, data: bytes) -> None:
     pass
+
+
+async def test_what_was_lost_is_said_again_as_soon_as_the_other_end_is_heard_again(
+    ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only when the timer says so, which here it does in an hour."""
+    browser, host = ends
+    await browser.peer.accept_answer(await host.peer.answer(await browser.peer.offer()))
+    await both_open(ends)
+    sctp = browser.peer._connection.sctp  # type: ignore[attr-defined]
+    sctp._rto = 3600.0
+    send_data = RTCDtlsTransport._send_data
+    monkeypatch.setattr(RTCDtlsTransport, "_send_data", swallow)
+    browser.peer.send(Channel.BULK, b"a picture")
+    async with asyncio.timeout(10):
+        while not sctp._sent_queue:
+            await asyncio.sleep(0.001)
+    monkeypatch.setattr(RTCDtlsTransport, "_send_data", send_data)
+    host.peer.send(Channel.CONTROL, b"soon after")
+    async with asyncio.timeout(10):
+        while browser.received != [(Channel.CONTROL, b"soon after")]:
+            await asyncio.sleep(0.001)
+    assert host.received == [], "it may still be on its way"
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 7200)
+    host.peer.send(Channel.CONTROL, b"long after")
+    async with asyncio.timeout(10):
+        while host.received != [(Channel.BULK, b"a picture")]:
+            await asyncio.sleep(0.001)

@@ -13,7 +13,8 @@ from enum import StrEnum
 PING_INTERVAL = 1.0
 PING_AGAIN = 0.150
 """An unanswered PING is followed by another after the path's round trip and this: at 20 % loss each way one PING in
-three stays unanswered, and a path that carries four frames of five must not be given up for that."""
+three stays unanswered, and a path that carries four frames of five must not be given up for that. `bulk` loses nothing,
+and what waits in it for an acknowledgement takes room from the taps beside it."""
 UNKNOWN_ROUND_TRIP = 0.250
 LIVE_FOR = 3.0
 """Seconds without a PONG after which a path is not counted on any more."""
@@ -93,7 +94,9 @@ class Path:
 
     def ping_patience(self, now: float) -> float:
         """Seconds to wait for a PONG before the next PING."""
-        return min(PING_INTERVAL, self.expected + PING_AGAIN) if self._was_answered(now) else PING_INTERVAL
+        if self.kind is PathKind.BULK or not self._was_answered(now):
+            return PING_INTERVAL
+        return min(PING_INTERVAL, self.expected + PING_AGAIN)
 
     def ping_due(self) -> float:
         return min(self.next_ping, max(self._probes_from(), self.last_ping + PROBE_EVERY))
@@ -172,10 +175,10 @@ class PathTable:
         return there[:2]
 
     def messages(self, now: float) -> Path | None:
-        """Where a message goes: the bulk channel if it is live, else signaling."""
+        """Where a message goes: the bulk channel if it is live, else signaling if it is up."""
         carrying = [path for path in self._paths.values() if path.kind.carries_messages]
-        carrying.sort(key=lambda path: (not path.is_live(now), path.kind is not PathKind.BULK))
-        return carrying[0] if carrying else None
+        carrying.sort(key=lambda path: path.kind is PathKind.SIGNALING)
+        return next((path for path in carrying if path.is_live(now)), carrying[-1] if carrying else None)
 
     def best(self, now: float) -> Path | None:
         """The path to speak of: proven, and the most direct."""

@@ -13,7 +13,8 @@ What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - It does not look again whether it can connect when its first candidate comes late: `_connect`.
 - It takes SCTP packets for lost after no less than a second (RFC 9260 §6.3.1), the first after three; `SCTP_RTO_MIN`,
   `SCTP_RTO_INITIAL`: lowered to what browsers have. When that timer has emptied the window, it leaves waiting what
-  waited for that: `_t3_expired`.
+  waited for that: `_t3_expired`. And when the network is back, which it hears, it goes on waiting for the timer:
+  `_handle_data`.
 - The selected candidate pair has no public name: `_nominated_pair` reads it.
 """
 
@@ -23,8 +24,10 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import aioice.stun
 import aiortc.rtcsctptransport
@@ -89,6 +92,24 @@ def _t3_expired_and_flush(self: RTCSctpTransport) -> None:
 
 
 RTCSctpTransport._t3_expired = _t3_expired_and_flush  # type: ignore[method-assign]
+
+_handle_data = RTCSctpTransport._handle_data
+_heard: WeakKeyDictionary[RTCSctpTransport, float] = WeakKeyDictionary()
+"""When the other end's last packet came."""
+
+
+async def _handle_data_after_silence(self: RTCSctpTransport, data: bytes) -> None:
+    now = time.time()
+    silence = now - _heard.get(self, now)
+    _heard[self] = now
+    await _handle_data(self, data)
+    oldest = (self._sent_queue[0]._sent_time or now) if self._sent_queue else now
+    if min(silence, now - oldest) > self._rto and self._t3_handle is not None:
+        self._t3_cancel()
+        self._t3_expired()
+
+
+RTCSctpTransport._handle_data = _handle_data_after_silence  # type: ignore[method-assign]
 
 END_AFTER = 10.0
 """Seconds from the last candidate until ICE may fail for want of one."""

@@ -5,7 +5,8 @@ export type PathKind = 'signaling' | 'relayed' | 'direct' | 'bulk'
 
 const PING_INTERVAL = 1000
 /** An unanswered PING is followed by another after the path's round trip and this: at 20 % loss each way one PING in
- * three stays unanswered, and a path that carries four frames of five must not be given up for that. */
+ * three stays unanswered, and a path that carries four frames of five must not be given up for that. `bulk` loses nothing,
+ * and what waits in it for an acknowledgement takes room from the taps beside it. */
 const PING_AGAIN = 150
 const UNKNOWN_ROUND_TRIP = 250
 /** Milliseconds without a PONG after which a path is not counted on any more. */
@@ -48,7 +49,7 @@ export const isLive = (path: Path, now: number): boolean => !path.isSilent && wa
 const expected = (path: Path): number => path.roundTrip ?? UNKNOWN_ROUND_TRIP
 /** Milliseconds to wait for a PONG before the next PING. */
 const pingPatience = (path: Path, now: number): number =>
-  wasAnswered(path, now) ? Math.min(PING_INTERVAL, expected(path) + PING_AGAIN) : PING_INTERVAL
+  path.kind !== 'bulk' && wasAnswered(path, now) ? Math.min(PING_INTERVAL, expected(path) + PING_AGAIN) : PING_INTERVAL
 const probesFrom = (path: Path): number => path.unheardSince + expected(path) + PROBE_AFTER
 const pingDue = (path: Path): number => Math.min(path.nextPing, Math.max(probesFrom(path), path.lastPing + PROBE_EVERY))
 /** When it will be given up if nothing is heard. Not before a probe could be answered: if we stood still, the answers may
@@ -108,11 +109,11 @@ export class PathTable {
     return this.control(now).every((path) => isStream(path) || path.loss > MUCH)
   }
 
-  /** Where a message goes: the bulk channel if it is live, else signaling. */
+  /** Where a message goes: the bulk channel if it is live, else signaling if it is up. */
   messages(now: number): Path | undefined {
     const carrying = [...this.#paths.values()].filter(isStream)
-    const rank = (path: Path): number => (isLive(path, now) ? 0 : 2) + (path.kind === 'bulk' ? 0 : 1)
-    return carrying.toSorted((a, b) => rank(a) - rank(b))[0]
+    carrying.sort((a, b) => Number(a.kind === 'signaling') - Number(b.kind === 'signaling'))
+    return carrying.find((path) => isLive(path, now)) ?? carrying.at(-1)
   }
 
   /** The path to speak of: proven, and the most direct. */

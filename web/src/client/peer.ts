@@ -7,8 +7,9 @@ import { Negotiation, type Rules, type Said } from './negotiation.ts'
 export type { Rules }
 export type ChannelName = 'control' | 'bulk'
 
-/** Where more than this waits to be let out, nothing is added: a copy made when there is room again is worth more. */
-const STALE_BYTES = 512
+/** Where something has waited to be let out for this long, nothing is added: a copy made when there is room again is
+ * worth more, and would find that room taken. */
+const STUCK_AFTER = 20
 
 export interface PeerOwner {
   signal(message: Said): void
@@ -20,6 +21,8 @@ export interface PeerOwner {
 
 export class Peer extends Negotiation {
   readonly #channels: { [name in ChannelName]: RTCDataChannel }
+  /** If by then nothing that waits in `control` has left it. */
+  #stuckAt = 0
 
   constructor(
     generation: number,
@@ -36,7 +39,11 @@ export class Peer extends Negotiation {
   /** False where the channel does not take it. */
   send(name: ChannelName, data: Bytes): boolean {
     const channel = this.#channels[name]
-    if (name === 'control' && channel.bufferedAmount > STALE_BYTES) return false
+    if (name === 'control') {
+      const now = performance.now()
+      if (channel.bufferedAmount === 0) this.#stuckAt = now + STUCK_AFTER
+      if (now > this.#stuckAt) return false
+    }
     try {
       channel.send(data)
       return true

@@ -35,7 +35,10 @@ class Fake extends EventTarget {
   close = (): void => undefined
 }
 
-afterEach(() => vi.unstubAllGlobals())
+afterEach(() => {
+  vi.unstubAllGlobals()
+  vi.useRealTimers()
+})
 
 type Said = { type: string; [field: string]: unknown }
 const counted = { candidates: 0, ice_servers: 0 }
@@ -59,7 +62,8 @@ async function meet(rules: Rules, network?: string): Promise<{ said: Said[]; fak
   return { said, fake: Fake.made, texts: JSON.stringify(said) }
 }
 
-test('a copy is not added to what waits to be let out; the other channel keeps what it is given', () => {
+test('a copy is not added to what has waited to be let out; the other channel keeps what it is given', () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
   const channels: (EventTarget & { bufferedAmount: number; sent: number; send: () => void })[] = []
   vi.stubGlobal('RTCPeerConnection', class extends Fake {
     override createDataChannel = (): EventTarget => {
@@ -72,10 +76,15 @@ test('a copy is not added to what waits to be let out; the other channel keeps w
   const peer = new Peer(1, { signal: nothing, opened: nothing, frame: nothing, failed: nothing, refused: nothing })
   const [control, bulk] = channels
   if (!control || !bulk) throw new Error('no channels')
-  expect([peer.send('control', new Uint8Array(60)), control.sent]).toEqual([true, 1])
-  control.bufferedAmount = bulk.bufferedAmount = 513
-  expect([peer.send('control', new Uint8Array(60)), control.sent]).toEqual([false, 1])
-  expect([peer.send('bulk', new Uint8Array(60)), bulk.sent]).toEqual([true, 1])
+  const send = (name: 'control' | 'bulk'): boolean => peer.send(name, new Uint8Array(60))
+  expect([send('control'), control.sent]).toEqual([true, 1])
+  control.bufferedAmount = bulk.bufferedAmount = 60
+  expect([send('control'), control.sent]).toEqual([true, 2]) // a moment later it may be out
+  vi.advanceTimersByTime(25)
+  expect([send('control'), control.sent]).toEqual([false, 2])
+  expect([send('bulk'), bulk.sent]).toEqual([true, 1])
+  control.bufferedAmount = 0
+  expect([send('control'), control.sent]).toEqual([true, 3])
 })
 
 test('a private room: relays only, whoever says what', async () => {

@@ -129,6 +129,25 @@ test('a key held down says no more to a stream alone than a server takes from on
   expect(said.length).toBeLessThan(50 * seconds + 200)
 })
 
+test('in the dark bulk is not filled, whose window the taps need', () => {
+  const world = new World(1)
+  const names = ['signaling', 'control-1', 'bulk-1'] as const
+  world.pathUp('signaling', 'signaling', { delay: 25 })
+  world.pathUp('control-1', 'direct', { delay: 25 })
+  world.pathUp('bulk-1', 'bulk', { delay: 25 })
+  world.run(1500)
+  for (const name of names) world.setWeather(name, { loss: 1 })
+  const said = (since: number, name: string): number => world.sent.filter(({ path, at }) => path === name && at >= since).length
+  const dark = world.now
+  world.run(2000)
+  expect(said(dark, 'bulk-1')).toBeLessThanOrEqual(2)
+  expect(said(dark, 'control-1')).toBeGreaterThanOrEqual(5)
+  world.run(2000)
+  const later = world.now
+  world.act((presenter) => presenter.sendMessage({ type: 'offer' }, later))
+  expect(names.map((name) => said(later, name))).toEqual([1, 0, 0])
+})
+
 test('copies are dense from the start where much was lost lately', () => {
   const world = new World(3)
   world.pathUp('control-1', 'direct', { delay: 75, loss: 0.3 })
