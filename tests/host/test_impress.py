@@ -20,7 +20,7 @@ from slidewire.host.decks.impress import ImpressDeck
 from slidewire.host.decks.uno_helper.__main__ import read_request
 from tests.support import office
 from tests.support.decks import colour, notes, numbered_odp, numbered_pdf
-from tests.support.xserver import XClient, x_client, x_server
+from tests.support.xserver import XClient, x_client
 
 desktop = pytest.mark.desktop
 slow = pytest.mark.timeout(180)
@@ -32,12 +32,6 @@ STEP = (220, 640)
 COPIES = "len({document.RuntimeUID for document in documents})"
 """How many documents are open (one with a show has two windows)."""
 KEYS = {"Right": 0xFF53, "Left": 0xFF51, "Escape": 0xFF1B, "F5": 0xFFC2, "b": ord("b")}
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    with x_server() as name:
-        yield name
 
 
 @pytest.fixture(scope="module")

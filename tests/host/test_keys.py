@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,22 +27,6 @@ SHIFT, NUM_LOCK = 0xFFE1, 0xFF7F
 
 def refused(reason: Reason) -> Outcome:
     return Outcome(Status.REFUSED, reason=reason)
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    with x_server() as name:
-        yield name
-
-
-@pytest.fixture
-def others(display: str) -> Iterator[XClient]:
-    """The other programs of the desktop; their windows close after the test."""
-    with x_client(display) as client:
-        yield client
-    with x_client(display) as client:
-        until(lambda: not client.numbers(client.root, "_NET_CLIENT_LIST"), "the windows are gone")
-        assert not client.keys_down()
 
 
 @asynccontextmanager

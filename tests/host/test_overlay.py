@@ -10,7 +10,7 @@ from slidewire.control.intents import Point
 from slidewire.host.geometry import Rectangle
 from slidewire.host.input.desktop import DesktopError
 from slidewire.host.overlay.overlay import SILENCE, Overlay, open_overlay
-from tests.support.xserver import TestWindow, XClient, until, x_client, x_server
+from tests.support.xserver import TestWindow, XClient, until, x_server
 
 pytestmark = pytest.mark.desktop
 
@@ -19,20 +19,6 @@ BELOW = (0x20, 0x30, 0x40)
 RED = (0xFF, 0x14, 0x14)
 WHITE = (0xFF, 0xFF, 0xFF)
 MIDDLE = Point(0.5, 0.5)
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    with x_server() as name:
-        yield name
-
-
-@pytest.fixture
-def others(display: str) -> Iterator[XClient]:
-    with x_client(display) as client:
-        yield client
-    with x_client(display) as client:
-        until(lambda: not client.numbers(client.root, "_NET_CLIENT_LIST"), "the windows are gone")
 
 
 @pytest.fixture
