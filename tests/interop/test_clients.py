@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import ssl
 import time
@@ -15,7 +14,7 @@ from aioice import turn as aioice_turn
 
 from slidewire.turn.credentials import Credential, mint
 from tests.server.certificates import make_certificate
-from tests.support.programs import Program, Programs, programs
+from tests.support.programs import Program, Programs, output_of, programs
 
 SECRET = "0123456789abcdef" * 3
 
@@ -41,20 +40,6 @@ async def start(started: Programs, tmp_path: Path, *more: str) -> tuple[Program,
         *more,
     )
     return turn, await turn.ready()
-
-
-async def output_of(*command: str, seconds: float = 60, **environment: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, said.decode(errors="replace")
 
 
 class Inbox(asyncio.DatagramProtocol):

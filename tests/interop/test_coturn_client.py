@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from tests.server.certificates import make_certificate
-from tests.support.programs import programs
+from tests.support.programs import output_of, programs
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 CHANNELS = ["-X", "-g", "-l", "160", "-n", "40", "-m", "2"]
@@ -41,17 +41,7 @@ class Lab:
         """Exit code, and everything it said."""
         port = self.tls if tls else self.udp
         command = ["turnutils_uclient", "-u", "ada", "-W", secret, "-p", str(port), "-z", "5", *arguments]
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        try:
-            async with asyncio.timeout(60):
-                said, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode or 0, said.decode(errors="replace")
+        return await output_of(*command)
 
     async def relays(self, *arguments: str, tls: bool = False) -> None:
         code, said = await self.client(*arguments, tls=tls)

@@ -168,3 +168,18 @@ async def programs(home: Path) -> AsyncIterator[Programs]:
         yield started
     finally:
         await started.close()
+
+
+async def output_of(*command: str, seconds: float = 60, **environment: str) -> tuple[int, str]:
+    """Of somebody else's program: its exit code, and everything it said."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, said.decode(errors="replace")
