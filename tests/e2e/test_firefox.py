@@ -20,6 +20,17 @@ Record = Callable[[str, object], None]
 SOCKET_FAILS = r"can.t establish a connection to the server at wss:|The connection to wss:\S+ was interrupted"
 """What Firefox itself writes on the console when there is no server."""
 
+CAMERA = {"media.navigator.streams.fake": True, "media.navigator.permission.disabled": True}
+"""One with a picture and a tone, which everybody may have."""
+KEEP = """globalThis.peers = []
+globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...all) { super(...all); peers.push(this) }
+}"""
+HEARS = """async () => {
+  const reports = await Promise.all(peers.map(async (peer) => [...(await peer.getStats()).values()]))
+  return reports.flat().some(({ type, totalAudioEnergy }) => type === 'inbound-rtp' && totalAudioEnergy > 0)
+}"""
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def browser() -> AsyncIterator[Firefox]:
@@ -188,3 +199,34 @@ async def test_the_page_is_reloaded_and_left_and_comes_back(slidewire: Programs,
     await page.tap("next")
     await page.says("3 → 4")
     await page.says("4 / 250", "slide-number")
+
+
+async def test_a_camera_and_a_microphone_reach_guest_and_operator(slidewire: Programs) -> None:
+    async with firefox(CAMERA) as browser:
+        ready = await up(slidewire)
+        guest = await browser.open(ready["guest_link"], SCREEN, script=KEEP)
+        operator = await connected(await browser.open(ready["operator_link"], LAPTOP))
+        page = await connected(await browser.open(ready["presenter_link"]), "Connected directly")
+        await page.tap("media")
+        await page.tap("send-camera")
+        await page.tap("send-microphone")
+        await page.says("on air: the room sees and hears you", "media-status")
+        await page.tap("next")
+        await page.says("1 → 2")
+        await operator.says("on air, camera and microphone on", "presenters")
+        await operator.tap("watch")
+        for watcher, video in ((guest, "guest"), (operator, "air-video")):
+            await watcher.until(f"{find(video)}.videoWidth > 0", "there is a picture")
+            for _ in range(10):
+                await watcher.evaluate(f"new Promise(done => {find(video)}.requestVideoFrameCallback(() => done()))")
+        await guest.until(f"({HEARS})()", "there is sound, and it is not silence")
+        await page.picture("firefox-on-air")
+        await guest.picture("firefox-guest")
+        await operator.picture("firefox-operator-on-air")
+
+        await page.press("Escape")
+        await page.tap("compare")
+        before = await page.evaluate(
+            "getComputedStyle(document.querySelector('#compare-dialog .switch'), '::before').content"
+        )
+        assert before == "none", "one switch, and not the panel's as well"

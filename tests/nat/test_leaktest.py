@@ -25,7 +25,7 @@ from tests.support.programs import NO_DISPLAY, Program, Programs, programs
 
 LEAKING = "--disable-features=WebRtcHideLocalIpsWithMdns"
 """What makes Chromium tell its local addresses to every page, as browsers did before 2019."""
-FIREFOX_LEAKING = {"media.peerconnection.ice.obfuscate_host_addresses": False}
+FIREFOX_LEAKING: dict[str, object] = {"media.peerconnection.ice.obfuscate_host_addresses": False}
 """The same in Firefox."""
 ICE_FAILS = "WebRTC: ICE failed"
 """What Firefox itself writes on the console."""
@@ -226,28 +226,30 @@ async def told_by(page: Tab) -> str:
     return str(await page.evaluate("JSON.stringify(said)"))
 
 
-async def test_firefox_tells_nothing_with_the_shield_on(place: Place, shield: Path, tmp_path: Path) -> None:
-    """Whether it hides its addresses or, by a setting, does not."""
-    room, hidden = f"{place.url}/leaktest", dict[str, object]()
+@pytest.mark.parametrize(("settings", "alone"), [({}, "passed"), (FIREFOX_LEAKING, "failed")])
+async def test_firefox_tells_nothing_with_the_shield_on(
+    place: Place, shield: Path, tmp_path: Path, settings: dict[str, object], alone: str
+) -> None:
+    """Whether it hides its local addresses, as it comes, or does not."""
     with place.hostile() as url:
-        for settings, alone in ((hidden, "passed"), (FIREFOX_LEAKING, "failed")):
-            with Capture(place.server, tmp_path) as wire:
-                async with firefox(settings, on=place.visitor) as browser:
-                    assert await firefox_verdict(await browser.open("about:blank", LAPTOP), room, alone) == alone
-                    told = await told_by(await browser.open(url))
-                await asyncio.sleep(0.2)
-                assert place.outside in told
-                assert wire.holds(place.visitor.address) == (place.visitor.address in told) == (alone == "failed")
-            with Capture(place.server, tmp_path) as wire:
-                async with firefox(settings, on=place.visitor) as browser:
-                    browser.tolerate(ICE_FAILS)
-                    await browser.install(shield)
-                    page = await browser.open("about:blank", LAPTOP)
-                    assert await firefox_verdict(page, room, f"{alone}-shielded") == "passed"
-                    told = await told_by(await browser.open(url))
-                await asyncio.sleep(0.2)
-                assert "fingerprint" in told and place.outside not in told and place.visitor.address not in told
-                assert not wire.holds(place.visitor.address)
+        with Capture(place.server, tmp_path) as wire:
+            async with firefox(settings, on=place.visitor) as browser:
+                page = await browser.open("about:blank", LAPTOP)
+                assert await firefox_verdict(page, f"{place.url}/leaktest", alone) == alone
+                told = await told_by(await browser.open(url))
+            await asyncio.sleep(0.2)
+            assert place.outside in told
+            assert wire.holds(place.visitor.address) == (place.visitor.address in told) == (alone == "failed")
+        with Capture(place.server, tmp_path) as wire:
+            async with firefox(settings, on=place.visitor) as browser:
+                browser.tolerate(ICE_FAILS)
+                await browser.install(shield)
+                page = await browser.open("about:blank", LAPTOP)
+                assert await firefox_verdict(page, f"{place.url}/leaktest", f"{alone}-shielded") == "passed"
+                told = await told_by(await browser.open(url))
+            await asyncio.sleep(0.2)
+            assert "fingerprint" in told and place.outside not in told and place.visitor.address not in told
+            assert not wire.holds(place.visitor.address)
 
 
 async def test_why_the_shield_leaves_two_of_firefox_s_modes_alone(place: Place) -> None:

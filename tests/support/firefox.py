@@ -39,6 +39,7 @@ EXTENSIONS = {"leak-shield@slidewire": "6b3dd1c2-6d53-4c3a-8a45-4b3f6b1e7f11"}
 KEYS = {
     "PageUp": "\ue00e", "PageDown": "\ue00f", "End": "\ue010", "Home": "\ue011", "ArrowLeft": "\ue012",
     "ArrowUp": "\ue013", "ArrowRight": "\ue014", "ArrowDown": "\ue015", "Space": " ", "Enter": "\ue007",
+    "Escape": "\ue00c",
 }  # fmt: skip
 """WebDriver's names of keys (WebDriver §17.4.2)."""
 
