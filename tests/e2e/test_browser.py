@@ -158,6 +158,42 @@ async def test_every_key_a_clicker_has(slidewire: Programs, visitors: Visitors) 
     await page.keyboard.press("End")
     assert await noted_receipts(page, "2 → 250") == ["1 → 2", "2 → 250"]
 
+    # So it is where a button has the focus; and one that was clicked does not keep a clicker's keys for itself.
+    await page.get_by_test_id("next").focus()
+    await page.keyboard.press("Home")
+    await says(page, "250 → 1")
+    for _ in range(8):
+        await page.keyboard.down("Enter")
+    await page.keyboard.up("Enter")
+    await says(page, "1 → 2")
+    await page.get_by_test_id("next").blur()
+    await page.get_by_test_id("goto").click()
+    await page.keyboard.press("Escape")
+    await page.wait_for_function("() => document.activeElement === document.body")
+    await page.keyboard.press("Space")
+    await says(page, "2 → 3")
+    await page.keyboard.press("End")
+    held = ["1 → 2", "2 → 250", "250 → 1", "1 → 2", "2 → 3", "3 → 250"]
+    assert await noted_receipts(page, "3 → 250") == held
+
+
+async def test_every_button_is_whole_on_small_screens_and_with_large_letters(
+    slidewire: Programs, visitors: Visitors
+) -> None:
+    ready = await web_show(slidewire)
+    page = await connected(await visitors.open(ready["presenter_link"]))
+    await expect(page.get_by_test_id("media")).to_be_visible()  # as many buttons as there can be
+    for width, height, letters in ((320, 480, "16px"), (195, 422, "16px"), (320, 568, "32px")):
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.evaluate("letters => { document.documentElement.style.fontSize = letters }", letters)
+        cut = await page.evaluate(
+            """() => [...document.querySelectorAll('main button')].filter((button) => {
+              const { left, top, right, bottom, width } = button.getBoundingClientRect()
+              return width > 0 && (left < 0 || top < 0 || right > innerWidth || bottom > innerHeight)
+            }).map((button) => button.id)"""
+        )
+        assert cut == [], (width, height, letters)
+
 
 async def test_a_nervous_double_tap_is_one_step(slidewire: Programs, visitors: Visitors) -> None:
     ready = await web_show(slidewire)

@@ -20,8 +20,6 @@ export function tapButton(button: HTMLButtonElement, tap: () => void): TapButton
     button.disabled = guarded || !enabled
     button.classList.toggle('unavailable', !enabled)
   }
-  // Taking no focus from a pointer leaves the keyboard, and so a hardware clicker, where it was.
-  button.addEventListener('mousedown', (event) => event.preventDefault())
   button.addEventListener('pointerdown', (event) => {
     if (event.button !== 0 || button.disabled) return
     held = true

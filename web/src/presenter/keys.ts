@@ -29,6 +29,7 @@ export function listenToKeys(submit: (intent: Intent) => void): void {
   document.addEventListener('keydown', (event) => {
     const target = event.target instanceof Element ? event.target : null
     const key = name(event)
+    if (event.repeat && key === 'Enter' && target?.matches('button')) event.preventDefault() // else each repeat is a click
     if (OWN_KEYS.some(([selector, keys]) => keys.includes(key) && target?.matches(selector))) return
     if (document.querySelector('dialog[open]')) return
     if (event.repeat && KEYS.has(key)) event.preventDefault() // a key held down neither clicks nor scrolls
@@ -36,5 +37,9 @@ export function listenToKeys(submit: (intent: Intent) => void): void {
     if (!intent) return
     event.preventDefault()
     submit(intent)
+  })
+  // Taking no focus from a pointer leaves the keyboard, and so a hardware clicker, where it was.
+  document.addEventListener('mousedown', (event) => {
+    if (event.target instanceof Element && event.target.closest('button')) event.preventDefault()
   })
 }
