@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from slidewire.control.intents import Intent, Point, Verb
@@ -149,3 +151,12 @@ def test_a_window_is_on_the_monitor_that_shows_most_of_it() -> None:
     assert monitor_of(Rectangle(1800, 10, 400, 300), [left, right]) == right
     assert monitor_of(Rectangle(-50, -50, 400, 300), [left, right]) == left
     assert monitor_of(Rectangle(5000, 0, 10, 10), [left, right]) is None
+
+
+def test_the_guide_tells_of_each_program_what_it_obeys_and_whether_it_has_to_be_named() -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/decks.md").read_text()
+    told = {name: row for row in guide.splitlines() if row.startswith("| ") for name in [row[2:].partition(" | ")[0]]}
+    for key_map in KEY_MAPS:
+        if key_map is not CLICKS:  # which nobody can choose on the command line
+            obeyed = ", ".join(verb.word for verb in Verb if verb in key_map.keys)
+            assert told[key_map.name] == f"| {key_map.name} | {obeyed} | {'yes ' if key_map.named_only else ''}|"
