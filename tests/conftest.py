@@ -1,4 +1,4 @@
-"""A property is true or not, however busy the machine is: no deadline per example."""
+"""A property is true or not, however busy the machine is: no deadline per example, in any folder."""
 
 from hypothesis import settings
 

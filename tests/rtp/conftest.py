@@ -1,6 +1,0 @@
-"""A property is true or not, however busy the machine is: no deadline per example."""
-
-from hypothesis import settings
-
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
