@@ -32,6 +32,8 @@ ANSWERS_WITHIN = 60
 PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 800}
 SCREEN = {"width": 1280, "height": 720}
+GIVEN_UP = r"The connection to wss:\S+ was interrupted while the page was loading"
+"""What Firefox itself writes on the console when a page closes a socket, or is left, before it is open."""
 SYSTEM_ACCESS = ("--remote-allow-system-access",)
 """Else an extension's own pages cannot be looked at."""
 EXTENSIONS = {"leak-shield@slidewire": "6b3dd1c2-6d53-4c3a-8a45-4b3f6b1e7f11"}
@@ -51,7 +53,7 @@ class Firefox:
         self._socket = socket
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._tolerated: list[str] = []
+        self._tolerated = [GIVEN_UP]
         self._reader = asyncio.create_task(self._read())
         self.complaints: list[str] = []
         self.version = ""
