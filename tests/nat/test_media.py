@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from slidewire.testing.network import Weather
 from tests.support import decks
-from tests.support.browser import canvas, until, visitors
+from tests.support.browser import canvas, chromium, until, visitors
 from tests.support.lab import Lab, Machine
 from tests.support.programs import programs
 from tests.support.xserver import x_server
@@ -71,14 +71,8 @@ def busy_screen() -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def chromium_on(machine: Machine, link: str) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=machine.program("/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
-        async with visitors(browser) as everybody:
-            yield await everybody.open(link)
-        await browser.close()
+    async with chromium(on=machine) as browser, visitors(browser) as everybody:
+        yield await everybody.open(link)
 
 
 async def has_picture(page: Page) -> bool:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from slidewire.testing.network import Weather
-from tests.support.browser import ARTIFACTS, SOCKET_FAILS, picture, visitors
+from tests.support.browser import ARTIFACTS, SOCKET_FAILS, chromium, picture, visitors
 from tests.support.decks import numbered_pdf
 from tests.support.lab import UDP, Lab, Machine
 from tests.support.programs import NO_DISPLAY, Program, Programs, programs
@@ -176,18 +176,12 @@ class Show:
 
 @contextlib.asynccontextmanager
 async def browser_on(machine: Machine, link: str) -> AsyncIterator[InBrowser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=machine.program("/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
-        async with visitors(browser) as everybody:
-            everybody.tolerate(SOCKET_FAILS)
-            everybody.tolerate(NETWORK_CHANGED)
-            page = await everybody.open(link)
-            await page.evaluate(WATCH)
-            yield InBrowser(page)
-        await browser.close()
+    async with chromium(on=machine) as browser, visitors(browser) as everybody:
+        everybody.tolerate(SOCKET_FAILS)
+        everybody.tolerate(NETWORK_CHANGED)
+        page = await everybody.open(link)
+        await page.evaluate(WATCH)
+        yield InBrowser(page)
 
 
 @pytest.fixture(params=["terminal", pytest.param("browser", marks=pytest.mark.browser)])

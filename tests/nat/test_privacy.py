@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from slidewire.testing.network import Weather
-from tests.support.browser import says, tap, until, visitors
+from tests.support.browser import chromium, says, tap, until, visitors
 from tests.support.capture import Capture
 from tests.support.firefox import firefox
 from tests.support.lab import Lab, Machine, Nat
@@ -108,14 +108,11 @@ TELL = """async () => JSON.stringify(await Promise.all(peers.map(async (peer) =>
 
 @contextlib.asynccontextmanager
 async def chromium_on(machine: Machine, link: str, script: str = KEEP) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=machine.program("/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--ignore-certificate-errors", *CAMERA],
-        )
-        async with visitors(browser) as everybody:
-            yield await everybody.open(link, script=script)
-        await browser.close()
+    async with (
+        chromium("--ignore-certificate-errors", *CAMERA, on=machine) as browser,
+        visitors(browser) as everybody,
+    ):
+        yield await everybody.open(link, script=script)
 
 
 @pytest.mark.browser

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from slidewire.testing.network import Weather
-from tests.support.browser import canvas, difference, says, tap, until, visitors
+from tests.support.browser import canvas, chromium, difference, says, tap, until, visitors
 from tests.support.lab import UDP, Lab, Machine
 from tests.support.programs import NO_DISPLAY, Program, Programs, programs
 
@@ -43,15 +43,9 @@ def noisy_deck(folder: Path, slides: int = SLIDES) -> list[Image.Image]:
 
 @contextlib.asynccontextmanager
 async def chromium_on(machine: Machine, link: str) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        # The flag is for TURN over TLS: what a person agrees to on a page does not count there.
-        browser = await playwright.chromium.launch(
-            executable_path=machine.program("/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--ignore-certificate-errors"],
-        )
-        async with visitors(browser) as everybody:
-            yield await everybody.open(link)
-        await browser.close()
+    # The flag is for TURN over TLS: what a person agrees to on a page does not count there.
+    async with chromium("--ignore-certificate-errors", on=machine) as browser, visitors(browser) as everybody:
+        yield await everybody.open(link)
 
 
 class Show:

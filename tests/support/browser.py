@@ -20,12 +20,15 @@ from typing import Any
 from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from tests.support.lab import Machine
+
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "tests" / "artifacts"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 PATIENCE = 15_000
 """Milliseconds a page may take for anything at all; what must be faster is measured where that is promised."""
+CHROMIUM = "/usr/bin/chromium"
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "device_scale_factor": 2,
@@ -55,11 +58,11 @@ MEDIA = (
 
 
 @contextlib.asynccontextmanager
-async def chromium(*flags: str) -> AsyncIterator[Browser]:
-    """The system's own Chromium, headless."""
+async def chromium(*flags: str, on: Machine | None = None) -> AsyncIterator[Browser]:
+    """The system's own Chromium, headless. `on`: a machine of the lab."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=on.program(CHROMIUM) if on else CHROMIUM,
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", *flags],
         )
         try:
