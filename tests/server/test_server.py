@@ -543,6 +543,14 @@ class TestStarting:
         with pytest.raises(ServerError, match=r"no address 192\.0\.2\.1.*--listen"):
             await Server(settings(tmp_path, listen="192.0.2.1")).start()
 
+    async def test_a_mistyped_address_leaves_the_authority_that_phones_trust(self, tmp_path: Path) -> None:
+        async with running(settings(tmp_path)) as ready:
+            trusted = ready.fingerprint
+        with pytest.raises(ServerError, match=r"no address 203\.0\.113\.7"):
+            await Server(settings(tmp_path, listen="203.0.113.7")).start()
+        async with running(settings(tmp_path)) as ready:
+            assert ready.fingerprint == trusted
+
     @pytest.mark.parametrize(
         ("spoil", "words"),
         [

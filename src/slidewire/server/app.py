@@ -19,6 +19,7 @@ from aiohttp import web
 
 from slidewire import __version__
 from slidewire.aio import clock
+from slidewire.aio.accept import listen_tcp
 from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_errors
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
@@ -127,6 +128,7 @@ class Server:
 
     async def _start(self) -> Ready:
         settings = self._settings
+        _have_addresses(settings)
         self._make_state_dir()
         self._prepare_tls()
         self._store = self._open_store()
@@ -266,7 +268,8 @@ class Server:
             return store
         except sqlite3.Error as error:
             raise ServerError(
-                f"{path} cannot be used ({error}). Make its folder writable, or delete the file."
+                f"{path} cannot be used ({error}). Make its folder writable, and see that its disk has room; if "
+                "neither helps, delete the file."
             ) from None
 
     def _make_app(self, sockets: HubSockets) -> web.Application:
@@ -337,6 +340,17 @@ class Server:
                     log.info("New connections get the new certificate.")
             except (ServerError, OSError) as error:
                 log.warning("The certificate could not be renewed: %s", error)
+
+
+def _have_addresses(settings: ServerSettings) -> None:
+    """Before anything is made for an address that was mistyped, above all another authority in place of the one that
+    phones trust. Raises ServerError."""
+    for host in listen_addresses(settings):
+        if host != "::":  # left out where the machine has no IPv6
+            try:
+                listen_tcp(host, 0).close()
+            except OSError as error:
+                raise ServerError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
 
 
 def _turn_ports(turn: TurnReady | None, tls: int | None) -> dict[str, int | None]:

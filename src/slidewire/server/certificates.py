@@ -94,8 +94,8 @@ class LocalCertificates:
                 return self._ensure(names, now)
         except OSError as error:
             raise ServerError(
-                f"The certificate cannot be kept in {self._state_dir} ({error.strerror}). Make that folder writable, "
-                "or set XDG_DATA_HOME to another."
+                f"The certificate cannot be kept in {self._state_dir} ({error.strerror}). Make that folder writable "
+                "and see that its disk has room, or set XDG_DATA_HOME to another."
             ) from error
 
     def _ensure(self, names: Names, now: dt.datetime) -> bool:
@@ -319,9 +319,13 @@ def _write(path: Path, data: bytes) -> None:
     """Whole or not at all, and never readable by others, not even for a moment."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager
