@@ -1,5 +1,6 @@
-"""Signals. The first Ctrl-C or SIGTERM is a request to end in good order, the second is obeyed at once; SIGHUP asks to
-read files again."""
+"""Signals. The first Ctrl-C or SIGTERM is a request to end in good order, the second is obeyed at once. A terminal that
+closes asks for the same with SIGHUP, unless whoever started the program said that this does not matter (nohup), or the
+program takes SIGHUP as a request to read files again."""
 
 from __future__ import annotations
 
@@ -15,11 +16,15 @@ def stop_requested() -> asyncio.Future[signal.Signals]:
     asked: asyncio.Future[signal.Signals] = loop.create_future()
 
     def ask(number: signal.Signals) -> None:
-        if asked.done():
+        if not asked.done():
+            asked.set_result(number)
+        elif number in (signal.SIGINT, signal.SIGTERM):  # a terminal that closes may say so twice
             sys.exit(130)
-        asked.set_result(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         try:
             loop.add_signal_handler(number, ask, number)
         except NotImplementedError:  # Windows' event loop: Ctrl-C arrives as KeyboardInterrupt instead
