@@ -94,6 +94,12 @@ _audit_days = click.option(
 )
 
 
+def _room_code(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and re.fullmatch(r"[A-Za-z0-9]{4,12}", value) is None:
+        raise click.BadParameter(f"{value} is not the code of a room; those are 4 to 12 letters and digits")
+    return value
+
+
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
     from slidewire.host.choose import DRIVERS
 
@@ -103,7 +109,7 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--driver", type=click.Choice(DRIVERS), default="auto", help="What shows the slides."),
             click.option("--window", help="keys: the deck's window, as a pattern of its title."),
             click.option("--raise-window", is_flag=True, help="keys: bring the deck to the front instead of refusing."),
-            click.option("--room", help="Open this room again, or join it as a further host."),
+            click.option("--room", callback=_room_code, help="Open this room again, or join it as a further host."),
             click.option(
                 "--privacy",
                 type=PRIVACY,
@@ -230,7 +236,7 @@ def host(
     from slidewire.cli import serving
 
     log_to_stderr(verbose)
-    if not server.startswith(("https://", "http://")):
+    if re.match(r"https?://[^/?#]", server) is None:
         raise click.BadParameter("give the server's address as https://SERVER", param_hint="--server")
     key = None if api_key_file is None else _api_key(api_key_file)
     _run(lambda: serving.host(server, replace(_host(deck, options), api_key=key), ca, as_json))

@@ -116,11 +116,19 @@ class HostProgram:
         """`connect_to`: how this process reaches the server, if not at the address presenters are given. `ice_hosts`:
         whose STUN and TURN servers may be used besides those on the server's own host. Without `media` there are
         none. `api_key`: for a server that wants one before it opens a room."""
-        self._room: Room = RoomBook((state or state_directory()) / "rooms").open(server, deck_name, room)
+        folder = state or state_directory()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # itself, not as a parent that anybody may look into
+            self._room: Room = RoomBook(folder / "rooms").open(server, deck_name, room)
+        except OSError as error:
+            raise HostError(
+                f"The room's keys cannot be kept in {folder} ({error.strerror}). Make it writable and see that its "
+                "disk has room, or give another with --state-dir."
+            ) from None
         self._audit: AuditLog | None = None
         if audit_days:
             try:
-                self._audit = AuditLog((state or state_directory()) / "audit", wall, days=audit_days)
+                self._audit = AuditLog(folder / "audit", wall, days=audit_days)
             except AuditError as error:
                 raise HostError(str(error)) from None
         self._server = server

@@ -1,0 +1,51 @@
+"""What goes wrong is a sentence that says what to do, and an exit code: 2 for wrong usage, 1 for what failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from slidewire.cli.main import main
+from slidewire.presenter import terminal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["up", "--room", "x"], "4 to 12 letters and digits"),
+        (["host", "--room", "K7-QM42", "--server", "https://clicker.example"], "4 to 12 letters and digits"),
+        (["host", "--server", "https://"], "https://SERVER"),
+        (["host", "--server", "https:///there"], "https://SERVER"),
+        (["host", "--server", "ftp://clicker.example"], "https://SERVER"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2 and words in result.output, result.output
+
+
+def test_a_host_that_cannot_keep_its_keys(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("a file")
+    arguments = [
+        "host",
+        "--driver",
+        "web",
+        "--server",
+        "https://127.0.0.1:1",
+        "--state-dir",
+        str(folder),
+        "--privacy",
+        "open",
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1 and "--state-dir" in result.output and str(folder) in result.output, result.output
+
+
+def test_lines_that_were_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "GIVE_UP_WAITING", 0.2)
+    link = f"http://127.0.0.1:1/p/ij7wuxq3g2#{'A' * 22}"
+    result = CliRunner().invoke(main, ["present", link, "--no-direct"], input="next\nnext\n")
+    assert result.exit_code == 1 and "2 lines were not sent" in result.output, result.output
