@@ -107,8 +107,8 @@ class TerminalPresenter:
         for line in [*self._waiting, *self._pointed.values()]:
             self._tell_receipt(line, Status.UNKNOWN, None, None, Reason.NONE, None, None)
         if self._waiting:
-            lines = "1 line was" if len(self._waiting) == 1 else f"{len(self._waiting)} lines were"
-            raise PresentError("not_sent", f"{lines} not sent: the host was not reached. Is it running?")
+            few = "1 line was" if len(self._waiting) == 1 else f"{len(self._waiting)} lines were"
+            raise PresentError("not_sent", f"{few} not sent: the host was not reached. Is it running?")
 
     def _send_waiting(self) -> None:
         while self._waiting:
