@@ -170,6 +170,7 @@ def _server_fields(ready: Ready) -> dict[str, Any]:
         "https": ready.url,
         "port": ready.port,
         "ca": str(ready.ca) if ready.ca else None,
+        "fingerprint": ready.fingerprint,
         "turn": ready.turn,
     }
 
@@ -207,6 +208,7 @@ def _say_turn(ready: Ready) -> None:
 def _say_trust(ready: Ready) -> None:
     if ready.ca is not None:
         print(f"First time with this device? {ready.url}/trust shows how it learns to trust this server.")
+        print(f"The fingerprint it shows must be this one:\n  {ready.fingerprint}")
 
 
 def wants_browser(as_json: bool) -> bool:
