@@ -253,7 +253,7 @@ class SignalingSocket:
         while True:
             message = await socket.receive()
             if message.type is not WSMsgType.TEXT:
-                return f"the server closed the connection ({socket.close_code or 'without a word'})"
+                return f"The server closed the connection ({socket.close_code or 'without a word'})."
             if self._is_current():
                 self.client.receive_message(message.data, monotonic())
                 self.flush()

@@ -359,12 +359,12 @@ class SignalingClient:
                 self._connect(now)
             case State.ENTERING:
                 self._effects.append(HangUp())
-                self._lose("the server did not answer", now)
+                self._lose("The server did not answer.", now)
             case State.INSIDE:
                 unanswered = self._answer_by is not None and now >= self._answer_by
                 if unanswered or now >= self._heard + 3 * self._heartbeat:
                     self._effects.append(HangUp())
-                    self._lose("the server went silent", now)
+                    self._lose("The server went silent.", now)
                     return
                 if now >= self._next_ping:
                     self._ping(now)
@@ -454,7 +454,7 @@ class SignalingClient:
             self._introduce()
         elif code == Code.SERVER_CLOSING:
             self._effects.append(HangUp())
-            self._lose("the server restarts", now, at_least=error.retry_after or 0.0)
+            self._lose("The server restarts.", now, at_least=error.retry_after or 0.0)
         elif entering:
             if code in _FINAL or (code in _FINAL_AT_FIRST and not self._was_inside):
                 self._end(code, error.message)
@@ -464,7 +464,7 @@ class SignalingClient:
                 self._lose(error.message, now, at_least=error.retry_after or 0.0)
         elif code == Code.REPLACED:
             self._effects.append(HangUp())
-            self._lose("a later connection of this program took over", now)
+            self._lose("A later connection of this program took over.", now)
         elif code in (Code.REMOVED, Code.LINK_REVOKED) and error.ref is None:
             self._end(code, error.message)
         else:

@@ -295,8 +295,10 @@ def find_soffice() -> str:
     for place in places:
         if found := shutil.which(place):
             return found
-    where = f"Install it: {INSTALL}" if sys.platform == "linux" else "Install it from https://www.libreoffice.org/."
-    raise DeckError(f"LibreOffice is not installed here. {where} Or give a PDF: the web deck needs no LibreOffice.")
+    where = INSTALL if sys.platform == "linux" else "https://www.libreoffice.org/"
+    raise DeckError(
+        f"LibreOffice is not installed here. Give a PDF, which the web deck shows without it, or install it: {where}"
+    )
 
 
 def pythons(soffice: str) -> list[str]:

@@ -169,7 +169,9 @@ class Office:
             document = None
         if document is None:
             raise Trouble(
-                "unreadable", f"LibreOffice cannot read {name}. Does it open there by hand, without a password?"
+                "unreadable",
+                f"LibreOffice cannot read {name}. Open it there by hand: if it asks for a password, save a copy "
+                "without one; if it does not open, export the slides again.",
             )
         if not document.supportsService(PRESENTATION):
             document.close(True)
