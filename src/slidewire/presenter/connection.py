@@ -51,8 +51,8 @@ ASK_AGAIN = 1.0
 SILENT_AFTER = 3.0
 """Seconds without any live path after which the presenter shakes hands anew."""
 STUCK_AFTER = 0.020
-"""Where something has waited to be let out for this long, nothing is added: a copy made when there is room again is worth
-more, and would find that room taken."""
+"""Where something has waited to be let out for this long, nothing is added: a copy made when there is room again is
+worth more, and would find that room taken."""
 SERVER_SILENT_AFTER = 1.5
 """Seconds without a PONG through the server after which its socket is looked at: it may have died without a word."""
 
