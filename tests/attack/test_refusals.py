@@ -26,7 +26,7 @@ from slidewire.aio.clock import monotonic
 from slidewire.rates import Rate
 from slidewire.server.app import Ready, Server
 from slidewire.signaling import client as signaling
-from slidewire.signaling import hub as hub_module
+from slidewire.signaling import connections
 from slidewire.signaling.limits import Limits
 from tests.server.test_server import JOIN_TOKEN, LINK, browser, host, inside, raw_websocket, settings, show, text_frame
 
@@ -131,7 +131,7 @@ class TestSlowness:
     async def test_a_stranger_who_dribbles_its_first_message_is_closed_with_4400(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hub_module, "FIRST_MESSAGE_SECONDS", 0.5)
+        monkeypatch.setattr(connections, "FIRST_MESSAGE_SECONDS", 0.5)
         async with serving(tmp_path) as (_, ready):
             reader, writer = await raw_websocket(ready.port)
             dribbling = asyncio.create_task(dribble(writer))
@@ -142,7 +142,7 @@ class TestSlowness:
     async def test_a_member_who_dribbles_is_silent_and_closed_with_4408(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hub_module, "FIRST_MESSAGE_SECONDS", 0.5)
+        monkeypatch.setattr(connections, "FIRST_MESSAGE_SECONDS", 0.5)
         async with serving(tmp_path, heartbeat=0.3) as (_, ready), inside(ready, host()) as one:
             await one.until(signaling.Opened)
             reader, writer = await raw_websocket(ready.port)
