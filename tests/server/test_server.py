@@ -524,6 +524,8 @@ class TestCertificates:
     async def test_kept_between_runs_and_private(self, tmp_path: Path) -> None:
         async with running(settings(tmp_path)) as ready:
             first = ready.fingerprint, await serial_number(ready.port)
+            beside = sorted((tmp_path / "state").glob("rooms.sqlite3*"))
+            assert len(beside) > 1 and not any(file.stat().st_mode & 0o077 for file in beside), beside
         async with running(settings(tmp_path)) as ready:
             assert (ready.fingerprint, await serial_number(ready.port)) == first
         state = tmp_path / "state"
@@ -588,6 +590,14 @@ class TestStarting:
         (tmp_path / "state").write_text("a file")
         with pytest.raises(ServerError, match="XDG_DATA_HOME"):
             await Server(settings(tmp_path)).start()
+
+    async def test_a_folder_that_is_everybodys_stays_as_it_is(self, tmp_path: Path) -> None:
+        folder = tmp_path / "state"
+        folder.mkdir()
+        folder.chmod(0o1777)
+        with pytest.raises(ServerError, match=r"everybody's.*state/slidewire"):
+            await Server(settings(tmp_path)).start()
+        assert folder.stat().st_mode & 0o7777 == 0o1777 and not list(folder.iterdir())
 
     async def test_stopping_twice_and_before_the_start(self, tmp_path: Path) -> None:
         server = Server(settings(tmp_path))

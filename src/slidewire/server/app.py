@@ -11,6 +11,7 @@ import datetime as dt
 import logging
 import os
 import sqlite3
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,8 @@ class Server:
         folder = self._settings.state_dir
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_mode & stat.S_ISVTX:  # /tmp and the like: not ours to close to others
+                raise ServerError(f"{folder} is everybody's. Give a folder of its own, such as {folder / 'slidewire'}.")
             folder.chmod(0o700)
         except OSError as error:
             raise ServerError(

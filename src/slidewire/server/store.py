@@ -110,6 +110,8 @@ class RoomStore:
 def _open(path: Path) -> sqlite3.Connection:
     """A file that cannot be used is put aside: rooms are not worth a server that does not start."""
     for attempt in range(2):
+        with contextlib.suppress(OSError):  # the database says what is wrong
+            path.touch(mode=0o600)  # before anything is in it; the files beside it take after it
         database = sqlite3.connect(path, check_same_thread=False, timeout=2.0)
         try:
             database.execute("PRAGMA journal_mode = WAL")
