@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from slidewire.cli.main import main
+from slidewire.cli.serving import say_trust
 from slidewire.presenter import terminal
+from slidewire.server.app import Ready
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,15 @@ def test_lines_that_were_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     link = f"http://127.0.0.1:1/p/ij7wuxq3g2#{'A' * 22}"
     result = CliRunner().invoke(main, ["present", link, "--no-direct"], input="next\nnext\n")
     assert result.exit_code == 1 and "2 lines were not sent" in result.output, result.output
+
+
+def test_the_terminal_says_what_the_page_about_trust_tells_people_to_compare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turn: dict[str, int | None] = {"udp": None, "tcp": None, "tls": None}
+    ready = Ready(
+        "https://here:8443", "https://127.0.0.1:8443", 8443, tmp_path / "authority.pem", "AB:CD:EF", None, turn
+    )
+    say_trust(ready)
+    said = capsys.readouterr().out
+    assert "https://here:8443/trust" in said and "AB:CD:EF" in said

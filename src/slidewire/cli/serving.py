@@ -56,7 +56,7 @@ async def serve(settings: ServerSettings, as_json: bool) -> None:
         else:
             print(f"Slidewire serves at {ready.url}")
             _say_turn(ready)
-            _say_trust(ready)
+            say_trust(ready)
             if ready.account_link is not None:
                 print(f"Make the first account, within a day and in this one place:\n  {ready.account_link}")
             print("Ctrl-C stops it.", flush=True)
@@ -92,7 +92,7 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
         def say(ready: HostReady) -> None:
             _say_host_ready(ready, as_json, options.media, _server_fields(started))
             if not as_json:
-                _say_trust(started)
+                say_trust(started)
                 print("Ctrl-C ends the show.", flush=True)
             if open_browser and ready.driver == "web":
                 webbrowser.open(ready.deck_link)
@@ -205,7 +205,7 @@ def _say_turn(ready: Ready) -> None:
         print(f"STUN and TURN on UDP and TCP {ready.turn['udp']}{shared}")
 
 
-def _say_trust(ready: Ready) -> None:
+def say_trust(ready: Ready) -> None:
     if ready.ca is not None:
         print(f"First time with this device? {ready.url}/trust shows how it learns to trust this server.")
         print(f"The fingerprint it shows must be this one:\n  {ready.fingerprint}")
