@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -26,6 +27,12 @@ from slidewire.server.app import Ready
 def test_wrong_usage(arguments: list[str], words: str) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2 and words in result.output, result.output
+
+
+@pytest.mark.parametrize("group", [[], *[[name] for name, it in main.commands.items() if isinstance(it, click.Group)]])
+def test_a_list_of_commands_says_each_in_full(group: list[str]) -> None:
+    listed = CliRunner().invoke(main, [*group, "--help"], terminal_width=80).output.partition("Commands:\n")[2]
+    assert listed and not [line for line in listed.splitlines() if line.endswith("...")]
 
 
 def test_a_host_that_cannot_keep_its_keys(tmp_path: Path) -> None:

@@ -32,7 +32,10 @@ def account() -> None:
 @_state_dir
 @_json
 def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: bool) -> None:
-    """A link that makes an account, or gives the account NAME another password and ends its sessions."""
+    """A link that makes an account.
+
+    With NAME, one that gives that account another password and ends its sessions.
+    """
     from slidewire.aio.clock import wall
     from slidewire.server.accounts import Denied
 
@@ -66,7 +69,10 @@ def list_accounts(state_dir: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @_state_dir
 def remove(name: str, state_dir: Path | None) -> None:
-    """Remove an account, its sessions and the API keys it made."""
+    """Remove an account and what it made.
+
+    That is its sessions and its API keys.
+    """
     with _opened(state_dir) as book:
         if not book.remove(name):
             _fail(f"There is no account {name}. slidewire account list shows those there are.")

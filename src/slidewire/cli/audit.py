@@ -15,8 +15,11 @@ _state_dir = click.option("--state-dir", type=FILE, help="Where this user's host
 
 @click.group()
 def audit() -> None:
-    """The log of who did what: in the shows of this computer (joined, clicked, was refused, was removed, made a link),
-    and to its server (signed in, failed to, made a key, closed a room)."""
+    """The log of who did what.
+
+    In the shows of this computer: joined, clicked, was refused, was removed, made a link. To its server: signed in,
+    failed to, made a key, closed a room.
+    """
 
 
 @audit.command()

@@ -37,7 +37,9 @@ REMEDIES = """What helps:
 @click.option("--ca", type=click.Path(path_type=Path), help="Trust this authority as well (PEM).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")
 def leaktest(link: str | None, stun: tuple[str, ...], ca: Path | None, as_json: bool) -> None:
-    """Which addresses of this computer another end would learn, under each --privacy of a host.
+    """Which addresses another end would learn.
+
+    They are those of this computer, under each --privacy of a host.
 
     With a presenter LINK, the STUN and TURN servers of its room are used, as a host or `slidewire present` here would
     use them; without, only what this computer knows by itself is tried. Exit code 0: every policy keeps what it

@@ -91,7 +91,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def link() -> None:
-    """Make, list, revoke and free the links of a running show."""
+    """Make, list, revoke and free a show's links."""
 
 
 @link.command()
@@ -163,7 +163,10 @@ def list_(**common: Any) -> None:
 @click.argument("which", metavar="LINK")
 @_common
 def revoke(which: str, **common: Any) -> None:
-    """Revoke LINK (its id, its label or its whole address): whoever came by it is disconnected at once."""
+    """Revoke LINK: nobody comes by it any more.
+
+    Whoever did is disconnected at once. LINK is its id, its label or its whole address.
+    """
     _change(which, "revoke_link", "revoked", common)
 
 
@@ -171,7 +174,10 @@ def revoke(which: str, **common: Any) -> None:
 @click.argument("which", metavar="LINK")
 @_common
 def free(which: str, **common: Any) -> None:
-    """Free LINK, which is for one device, for the next device that opens it."""
+    """Free LINK for another device.
+
+    It is for one device: for the next that opens it. LINK is its id, its label or its whole address.
+    """
     _change(which, "free_link", "freed", common)
 
 

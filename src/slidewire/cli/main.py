@@ -106,7 +106,12 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         [
             click.argument("deck", required=False, type=FILE),
-            click.option("--driver", type=click.Choice(DRIVERS), default="auto", help="What shows the slides."),
+            click.option(
+                "--driver",
+                type=click.Choice(DRIVERS),
+                default="auto",
+                help="What shows the slides. keys: any program that shows them already. auto: as DECK needs.",
+            ),
             click.option("--window", help="keys: the deck's window, as a pattern of its title."),
             click.option("--raise-window", is_flag=True, help="keys: bring the deck to the front instead of refusing."),
             click.option("--room", callback=_room_code, help="Open this room again, or join it as a further host."),
@@ -167,7 +172,11 @@ main.add_command(credentials)
 @click.option("--open/--no-open", "open_browser", default=None, help="Show the web deck in a browser here.")
 @_common
 def up(deck: Path | None, as_json: bool, verbose: int, open_browser: bool | None, **options: Any) -> None:
-    """Server and host for this computer in one process; DECK is what it shows (the demo deck without one)."""
+    """Server and host in one process.
+
+    DECK is what is shown: a PDF or a folder of pictures in a browser, .odp or .pptx in LibreOffice Impress. Without one
+    it is the demo deck.
+    """
     from slidewire.cli import serving
 
     log_to_stderr(verbose)
@@ -232,7 +241,11 @@ def host(
     verbose: int,
     **options: Any,
 ) -> None:
-    """The host alone: shows DECK here, for presenters who come through SERVER."""
+    """The host alone.
+
+    It shows DECK here, for presenters who come through SERVER: a PDF or a folder of pictures in a browser, .odp or
+    .pptx in LibreOffice Impress.
+    """
     from slidewire.cli import serving
 
     log_to_stderr(verbose)
@@ -262,7 +275,10 @@ def _api_key(path: Path) -> str:
 def present(
     link: str, ca: Path | None, name: str, no_direct: bool, privacy: str | None, as_json: bool, verbose: int
 ) -> None:
-    """A presenter in the terminal: reads one intent per line, such as next, goto 12 or laser 0.5 0.5."""
+    """Be a presenter in the terminal.
+
+    It reads one intent per line, such as next, goto 12 or laser 0.5 0.5. Put LINK in quotes, because of its #.
+    """
     from slidewire.aio.websocket_client import client_context
     from slidewire.control.links import parse_link
     from slidewire.control.privacy import Privacy

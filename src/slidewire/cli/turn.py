@@ -70,7 +70,9 @@ def _json(command: Any) -> Any:
 @_json
 @click.option("-v", "--verbose", count=True, help="Say more on standard error.")
 def turn(as_json: bool, verbose: int, **options: Any) -> None:
-    """STUN and TURN alone: a relay that reaches nothing private, and strangers only if told to.
+    """STUN and TURN alone.
+
+    A relay that reaches nothing private, and strangers only if told to.
 
     SIGHUP reads secrets and certificates again, as does any change of their files.
     """
@@ -146,7 +148,10 @@ turn.add_command(export_)
 @_secret_file
 @_json
 def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | None, as_json: bool) -> None:
-    """Make TURN credentials with the secret of this machine's server (or another's: --secret-file)."""
+    """Make TURN credentials.
+
+    With the secret of this machine's server, or another's: --secret-file.
+    """
     from slidewire.aio.clock import wall
     from slidewire.server.config import ServerError
     from slidewire.server.turn import load_secrets, secret_path

@@ -52,7 +52,9 @@ def check(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Make a real allocation at each URI (turn:HOST, turn:HOST?transport=tcp, turns:HOST:443), echo through it, and ask
+    """Try out whether TURN servers work.
+
+    Make a real allocation at each URI (turn:HOST, turn:HOST?transport=tcp, turns:HOST:443), echo through it, and ask
     for peers that nobody should get.
 
     Exit code 0 if all of them work, 1 if any does not.
@@ -160,7 +162,10 @@ def _print(found: Any) -> None:
 @click.option("--metrics", type=click.IntRange(1, 65535), help="Prometheus' numbers on this port.")
 @click.option("--output", type=FILE, help="Write to this file, readable by its owner alone.")
 def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any) -> None:
-    """Write the configuration of coturn or eturnal with the same secret, quotas and forbidden peers as ours."""
+    """Write coturn's or eturnal's configuration.
+
+    With the same secret, quotas and forbidden peers as ours.
+    """
     from slidewire.server.config import ServerError
     from slidewire.server.turn_secrets import load_secrets, read_secrets, secret_path
     from slidewire.turn.export import Engine, Export, export
