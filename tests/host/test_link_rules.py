@@ -286,6 +286,28 @@ def test_a_room_that_is_opened_again_has_a_link_to_each_page(tmp_path: Path) -> 
     assert (again.first("guest").role, again.first("guest").page) == (Role.VIEW, "guest")
 
 
+def test_a_full_disk_stops_no_show_and_keeps_no_link_alive(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    room = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    assert room.path is not None and room.lock is not None
+    in_the_way = room.path.with_suffix(".new")
+    in_the_way.mkdir()  # nothing can be written there
+    made = room.make_link(Role.CLICK)
+    room.change(replace(made, revoked=True))
+    assert room.links[made.id].revoked and "not kept" in caplog.text
+    in_the_way.rmdir()
+    room.save()
+    room.lock.close()
+    again = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    assert again.lock is not None and again.links[made.id].revoked
+    again.lock.close()
+
+
+def test_a_show_does_not_begin_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "rooms").write_text("a file")
+    with pytest.raises(OSError, match="rooms"):
+        RoomBook(tmp_path / "rooms").open("https://clicker.example", "deck")
+
+
 # Let in by hand
 
 

@@ -7,6 +7,8 @@ an expiry, to refuse strangers early; it never learns a secret or any other rule
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
 
 LINKS_PER_ROOM = 200
 FIRST_LINKS = (
@@ -103,6 +107,8 @@ class Room:
     path: Path | None = None
     lock: IO[bytes] | None = None
     """Held open while this process has the room."""
+    begun: bool = False
+    """It was kept once, and the show goes on even if it cannot be kept again."""
 
     def make_link(self, role: Role, page: str = "p", label: str = "", **rules: Any) -> LinkRule:
         """`rules` are further fields of `LinkRule`."""
@@ -127,14 +133,22 @@ class Room:
         return [rule for rule in self.links.values() if rule.is_good(wall)]
 
     def save(self) -> None:
-        """Write the file whole or not at all; only its owner may read it."""
+        """Write the file whole or not at all; only its owner may read it. Raises OSError before the show has begun. A
+        full disk does not stop a show: above all, a link that is withdrawn is so; that it was not kept is said."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self.path.with_suffix(".new")
-        temporary.touch(mode=0o600)  # before there is anything in it
-        temporary.write_bytes(msgspec.json.encode(_RoomFile.of(self)))
-        temporary.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary.touch(mode=0o600)  # before there is anything in it
+            temporary.write_bytes(msgspec.json.encode(_RoomFile.of(self)))
+            temporary.replace(self.path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if not self.begun:
+                raise
+            log.error("the room's links are not kept for the next start: %s. Make space on the disk.", error.strerror)
 
 
 def _try_lock(path: Path | None) -> IO[bytes] | None:
@@ -164,6 +178,7 @@ def _complete(room: Room) -> Room:
     for role, page, label in FIRST_LINKS:
         if not any(rule.page == page and not rule.revoked for rule in room.links.values()):
             room.make_link(role, page, label)
+    room.begun = True
     return room
 
 
