@@ -479,6 +479,20 @@ class TestPages:
             async with session.get("/slidewire.css") as answer:
                 assert answer.status == 200 and answer.content_type == "text/css"
 
+    async def test_a_mistyped_page_is_a_page_for_people_and_json_for_programs(self, tmp_path: Path) -> None:
+        async with running(settings(tmp_path)) as ready, browser(ready) as session:
+            for path, accept, kind in (
+                ("/presenter", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+                ("/timer/state", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+                ("/presenter", "*/*", "application/json"),
+                ("/api/nothing", "text/html", "application/json"),
+            ):
+                async with session.get(path, headers={"Accept": accept}) as answer:
+                    assert (answer.status, answer.content_type) == (404, kind), path
+                    assert_guarded(answer.headers)
+                    if kind == "text/html":
+                        assert "open the whole link again" in await answer.text()
+
     async def test_a_given_certificate_needs_no_trust_page(self, tmp_path: Path) -> None:
         cert, key, ca = make_certificate(tmp_path, "one")
         async with running(settings(tmp_path, tls_cert=cert, tls_key=key)) as ready:

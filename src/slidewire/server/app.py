@@ -39,7 +39,7 @@ from slidewire.server.networks import make_networks
 from slidewire.server.numbers import Numbers
 from slidewire.server.relays import OwnRelay, ice_servers
 from slidewire.server.store import RoomStore
-from slidewire.server.trust import TrustPages, welcome
+from slidewire.server.trust import TrustPages, welcome, words_for_people
 from slidewire.server.turn import TurnReady, TurnSettings
 from slidewire.server.turn_secrets import SECRET_FILE
 from slidewire.signaling.gate import Gate
@@ -279,7 +279,11 @@ class Server:
         pages = Pages(self._settings.pages_dir)
         trust = TrustPages(self._certificates)
         app = web.Application(
-            middlewares=[guard(self.gate, self._proxies, self._settings.limits.request_work), one_shape_of_errors]
+            middlewares=[
+                guard(self.gate, self._proxies, self._settings.limits.request_work),
+                words_for_people,
+                one_shape_of_errors,
+            ]
         )
         app.on_response_prepare.append(add_security_headers)
         if self._settings.tls_cert is not None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from slidewire.aio.http import Handler
 from slidewire.server.certificates import LocalCertificates
 
 _STYLE: Final = (files("slidewire.server") / "slidewire.css").read_bytes()
@@ -27,6 +28,11 @@ other.</p>
 <p>To present, open the link or scan the code that the host gave you. To run a show of your own, install
 <code>slidewire</code> on the computer with the slides and run <code>slidewire host --server {origin}</code>.</p>
 <p>Does your phone warn about this server's certificate? <a href="/trust">How to trust it</a>.</p>
+"""
+
+_NOT_HERE = """<h1>There is no such page here</h1>
+<p>To present, open the whole link again, or scan the code: the host gave you both.
+<a href="/">What this server is</a>.</p>
 """
 
 _TRUST = """<h1>Trust this server</h1>
@@ -78,6 +84,16 @@ def _page(title: str, body: str, status: int = 200) -> web.Response:
 
 async def welcome(request: web.Request) -> web.Response:
     return _page("Slidewire", _WELCOME.format(origin=escape(f"{request.scheme}://{request.host}")))
+
+
+@web.middleware
+async def words_for_people(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Who mistypes a page's address in a browser reads a page; programs, and whoever asks the API, get JSON."""
+    response = await handler(request)
+    asked_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
+    if response.status == 404 and asked_for_page and not request.path.startswith("/api/"):
+        return _page("Not here", _NOT_HERE, status=404)
+    return response
 
 
 class TrustPages:
