@@ -92,6 +92,7 @@ async def test_the_operator_of_a_server(slidewire: Programs, visitors: Visitors)
     await expect(page.locator("#no-rooms")).to_be_visible()
 
     await page.get_by_test_id("sign-out").click()
+    await expect(page.locator("#enter-title")).to_be_visible()
     await expect(page.locator("#enter-title")).to_have_text("Sign in")
     assert await page.context.cookies() == []
     await enter(page, "ada", "wrong horse")

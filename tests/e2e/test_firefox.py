@@ -59,8 +59,10 @@ async def shows(screen: Tab, slide: int) -> None:
     await until(does, f"slide {slide} is on the screen")
 
 
-async def test_speaker_audience_and_operator(slidewire: Programs, browser: Firefox, record_property: Record) -> None:
-    record_property("firefox", browser.version)
+async def test_speaker_audience_and_operator(
+    slidewire: Programs, browser: Firefox, record_testsuite_property: Record
+) -> None:
+    record_testsuite_property("firefox", browser.version)
     ready = await up(slidewire)
     screen = await browser.open(ready["deck_link"], SCREEN)
     operator = await connected(await browser.open(ready["operator_link"], LAPTOP))

@@ -147,9 +147,7 @@ class PictureSlides:
             except PermissionError:
                 raise
             except (OSError, Image.DecompressionBombError):
-                raise DeckError(
-                    f"{file}: this is no picture that can be read. Export it again, or take it away."
-                ) from None
+                raise DeckError(f"{file}: is no picture that can be read. Export it again, or take it away.") from None
 
     def title(self, slide: int) -> str | None:
         return None
