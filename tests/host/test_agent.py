@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import slidewire.presenter.connection as connection_module
 from slidewire.aio.clock import monotonic
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
@@ -16,7 +15,7 @@ from slidewire.host.agent import HostAgent
 from slidewire.host.guest import OFFERS
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
-from slidewire.presenter.connection import STUCK_AFTER, PresenterConnection, PresenterEvents
+from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
 from slidewire.testing.deck import MemoryDeck
@@ -197,9 +196,6 @@ class NotingPeer:
     def send(self, channel: Channel, data: bytes) -> bool:
         return False
 
-    def waiting(self, channel: Channel) -> int:
-        return 0
-
     async def wait_for_room(self, channel: Channel) -> bool:
         return False
 
@@ -264,58 +260,6 @@ async def test_who_offers_without_end_is_not_read_without_end(carrier: Carrier) 
     presenter.connection._drain()
     await presenter.until(lambda: agent_of(carrier).counts["offer_refused"] + len(engine.peers) >= 100)
     assert OFFERS.burst <= len(engine.peers) <= OFFERS.burst + 10
-
-
-class FullPeer(NotingPeer):
-    """Its channels are open; when it is full, what goes in waits there."""
-
-    def __init__(self, events: PeerEvents) -> None:
-        super().__init__(events)
-        self.sent = 0
-        self.is_full = False
-
-    async def offer(self) -> str:
-        for channel in (Channel.CONTROL, Channel.BULK):
-            asyncio.get_running_loop().call_soon(self._events.opened, channel)
-        return await super().offer()
-
-    def send(self, channel: Channel, data: bytes) -> bool:
-        self.sent += channel is Channel.CONTROL
-        return True
-
-    def waiting(self, channel: Channel) -> int:
-        return 60 if self.is_full else 0
-
-
-class FullEngine(NotingEngine):
-    def create_peer(self, ice_servers: Sequence[IceServer], events: PeerEvents, privacy: Privacy) -> FullPeer:
-        self.peers.append(FullPeer(events))
-        return self.peers[-1]  # type: ignore[return-value]
-
-
-async def test_copies_do_not_pile_up_where_nothing_gets_out(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = monotonic()
-    monkeypatch.setattr(connection_module, "monotonic", lambda: now)
-    engine = FullEngine()
-    presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", engine=engine)
-    await presenter.until(lambda: len(engine.peers) == 1)
-    carrier.up = False
-    (peer,) = engine.peers
-    assert isinstance(peer, FullPeer)
-
-    def taps_that_go() -> int:
-        before = peer.sent
-        for _ in range(5):
-            assert presenter.connection.submit(NEXT) is not None
-        return peer.sent - before
-
-    await presenter.until(lambda: taps_that_go() == 5)
-    peer.is_full = True
-    assert taps_that_go() == 5, "a moment later they may be out"
-    now += STUCK_AFTER + 0.001
-    assert taps_that_go() == 0
-    peer.is_full = False
-    assert taps_that_go() == 5
 
 
 class Talker(NotingPeer):

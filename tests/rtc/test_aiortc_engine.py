@@ -104,21 +104,27 @@ async def test_a_slow_network_is_not_a_dead_one(ends: tuple[End, End], monkeypat
     monkeypatch.undo()
 
 
-async def test_what_waits_is_let_out_when_what_was_before_it_is_given_up(
-    ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is acknowledged where nothing arrives, and what is let out then may be the first that arrives again."""
+async def test_what_is_urgent_passes_what_waits_and_all_of_it_arrives_whole(ends: tuple[End, End]) -> None:
+    """Also where half of a message of several packets is out, which nothing may interrupt."""
     browser, host = ends
     await browser.peer.accept_answer(await host.peer.answer(await browser.peer.offer()))
     await both_open(ends)
-    monkeypatch.setattr(RTCDtlsTransport, "_send_data", swallow)
-    for _ in range(100):
-        browser.peer.send(Channel.CONTROL, bytes(100))
-    waiting = browser.peer.waiting(Channel.CONTROL)
-    assert waiting > 0
+    pictures = [bytes([number]) * (8000 if number % 10 == 9 else 1100) for number in range(200)]
+    receipts = [bytes([number]) for number in range(100)]
+    for number, picture in enumerate(pictures):
+        host.peer.send(Channel.BULK, picture)
+        if number == 150:
+            host.peer.send(Channel.CONTROL, b"soon")
     async with asyncio.timeout(20):
-        while browser.peer.waiting(Channel.CONTROL) > 0:
-            await asyncio.sleep(0.02)
+        for receipt in receipts:
+            host.peer.send(Channel.CONTROL, receipt)
+            await asyncio.sleep(0.001)
+        while len(browser.received) < len(pictures) + len(receipts) + 1:
+            await asyncio.sleep(0.001)
+    assert [data for channel, data in browser.received if channel is Channel.BULK] == pictures
+    control = [data for channel, data in browser.received if channel is Channel.CONTROL]
+    assert sorted(control) == sorted([b"soon", *receipts])
+    assert browser.received.index((Channel.CONTROL, b"soon")) < 10
 
 
 async def swallow(self: RTCDtlsTransport, data: bytes) -> None:

@@ -53,9 +53,6 @@ class Scripted:
     def send(self, channel: Channel, data: bytes) -> bool:
         return False
 
-    def waiting(self, channel: Channel) -> int:
-        return 0
-
     async def wait_for_room(self, channel: Channel) -> bool:
         return False
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from slidewire.control.paths import PathKind
 from slidewire.control.records import Part
 
 JSON_STREAM, PICTURE_STREAM = 0, 1
 PART_BYTES = 8192
+SMALL_PART_BYTES = 1100
+"""What fits into one packet: by `bulk`, where a tap's receipt could not pass a part of which half is out."""
+MOST_PARTS = 1024
 MESSAGE_BYTES = 1 << 20
 HALF_MESSAGES = 8
 
 
-def split(stream: int, id_: int, data: bytes) -> Iterator[Part]:
-    """The parts of one message. Raises ValueError past `MESSAGE_BYTES`."""
+def split(stream: int, id_: int, data: bytes, by: PathKind) -> Iterator[Part]:
+    """The parts of one message, as they go by this kind of path. Raises ValueError past `MESSAGE_BYTES`."""
+    size = SMALL_PART_BYTES if by is PathKind.BULK else PART_BYTES
     if len(data) > MESSAGE_BYTES:
         raise ValueError(f"a message may have {MESSAGE_BYTES} bytes, this one has {len(data)}")
-    total = max(1, -(-len(data) // PART_BYTES))
+    total = max(1, -(-len(data) // size))
     for number in range(total):
-        yield Part(stream, id_, number, total, data[number * PART_BYTES : (number + 1) * PART_BYTES])
+        yield Part(stream, id_, number, total, data[number * size : (number + 1) * size])
 
 
 @dataclass(slots=True)
@@ -42,7 +47,7 @@ class Assembler:
         """The whole message when this was its last missing part, else None. What contradicts others is dropped."""
         if not 0 <= part.number < part.total or len(part.data) > PART_BYTES:
             return None
-        if (part.total - 1) * PART_BYTES > MESSAGE_BYTES:
+        if part.total > MOST_PARTS:
             return None
         if part.total == 1:
             return part.data

@@ -144,7 +144,7 @@ class Wire:
         self._next_id[JSON_STREAM] = (id_ + 1) & 0xFFFF
         text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
         # Half a character, which JSON can name and UTF-8 cannot, may be in what we repeat to whoever said it.
-        for part in split(JSON_STREAM, id_, text.encode("utf-8", "replace")):
+        for part in split(JSON_STREAM, id_, text.encode("utf-8", "replace"), path.kind):
             self.send_part(part, path.name)
         return True
 

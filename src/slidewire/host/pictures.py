@@ -9,6 +9,7 @@ from typing import Any
 
 from slidewire.aio.clock import monotonic
 from slidewire.control.parts import MESSAGE_BYTES, PICTURE_STREAM, split
+from slidewire.control.paths import PathKind
 from slidewire.host.guest import Guest
 from slidewire.host.stage import Stage
 
@@ -67,13 +68,16 @@ class Pictures:
             self._refuse(guest, request["id"], "unavailable" if picture is None else "too_large")
             return
         await self._let_clicks_pass(guest)
-        begun: str | None = None
-        for part in split(PICTURE_STREAM, request["id"], picture.data):
-            path = await guest.wait_for_room()
-            if path is None or not guest.is_live(begun := begun or path):
+        begun = path = await guest.wait_for_room()
+        if begun is None:
+            return
+        for part in split(PICTURE_STREAM, request["id"], picture.data, PathKind(begun.partition("/")[0])):
+            path = path or await guest.wait_for_room()
+            if path is None or not guest.is_live(begun):
                 return  # what went by a path that died is gone: the presenter asks again, by another
             guest.session.wire.send_part(part, path)
             guest.drain()
+            path = None
 
     async def _let_clicks_pass(self, guest: Guest) -> None:
         now = monotonic()

@@ -50,9 +50,6 @@ ASK_AGAIN = 1.0
 """Seconds before a state that did not come is asked for again."""
 SILENT_AFTER = 3.0
 """Seconds without any live path after which the presenter shakes hands anew."""
-STUCK_AFTER = 0.020
-"""Where something has waited to be let out for this long, nothing is added: a copy made when there is room again is
-worth more, and would find that room taken."""
 SERVER_SILENT_AFTER = 1.5
 """Seconds without a PONG through the server after which its socket is looked at: it may have died without a word."""
 
@@ -115,8 +112,6 @@ class PresenterConnection:
         self._next_hello = float("-inf")
         self._session: PresenterSession | None = None
         self._peers: dict[int, GuardedPeer] = {}
-        self._flowed: dict[str, float] = {}
-        """When nothing waited to be let out of a control channel, by its path."""
         self._generation = 0
         self._offers = 0
         self._next_offer: float | None = None
@@ -367,18 +362,8 @@ class PresenterConnection:
                 self.signaling.send(self._host, data)
             return
         kind, _, generation = path.partition("/")
-        if (peer := self._peers.get(int(generation))) is None:
-            return
-        if kind == PathKind.BULK:
-            peer.send(Channel.BULK, data)
-        elif not self._is_stuck(path, peer):
-            peer.send(Channel.CONTROL, data)
-
-    def _is_stuck(self, path: str, peer: GuardedPeer) -> bool:
-        now = monotonic()
-        if peer.waiting(Channel.CONTROL) == 0:
-            self._flowed[path] = now
-        return now - self._flowed.setdefault(path, now) > STUCK_AFTER
+        if (peer := self._peers.get(int(generation))) is not None:
+            peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
 
     def _message_arrived(self, message: dict[str, Any]) -> None:
         generation = message.get("generation")
@@ -560,5 +545,4 @@ class PresenterConnection:
         if self._session is not None:
             for kind in (PathKind.DIRECT, PathKind.RELAYED, PathKind.BULK):
                 self._session.path_down(f"{kind.value}/{generation}")
-                self._flowed.pop(f"{kind.value}/{generation}", None)
         self._ending.start(peer.close())

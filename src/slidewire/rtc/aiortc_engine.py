@@ -1,4 +1,4 @@
-"""The engine on aiortc 1.16: the only file that imports it, and the only one that touches its private parts.
+"""The engine on aiortc 1.16, by its private parts where that must be; `aiortc_sctp` touches those of SCTP.
 
 What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - Without `iceServers` it asks a third party's STUN server: it is given an empty list.
@@ -11,10 +11,6 @@ What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - A consent check is sent once and given `RETRY_RTO` to be answered; six that were not, and a connection is closed. With
   any value of it a slow or lossy network is taken for a dead one: consent checks are repeated, too.
 - It does not look again whether it can connect when its first candidate comes late: `_connect`.
-- It takes SCTP packets for lost after no less than a second (RFC 9260 §6.3.1), the first after three; `SCTP_RTO_MIN`,
-  `SCTP_RTO_INITIAL`: lowered to what browsers have. When that timer has emptied the window, it leaves waiting what
-  waited for that: `_t3_expired`. And when the network is back, which it hears, it goes on waiting for the timer:
-  `_handle_data`.
 - The selected candidate pair has no public name: `_nominated_pair` reads it.
 """
 
@@ -24,13 +20,10 @@ import asyncio
 import contextlib
 import logging
 import ssl
-import time
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import aioice.stun
-import aiortc.rtcsctptransport
 from aioice import Candidate
 from aioice.ice import StunProtocol
 from aiortc import (
@@ -42,10 +35,10 @@ from aiortc import (
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcicetransport import candidate_from_aioice
-from aiortc.rtcsctptransport import RTCSctpTransport
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 from slidewire.control.privacy import Privacy
+from slidewire.rtc.aiortc_sctp import send_at_once
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 from slidewire.rtc.gathering import Gathering
 
@@ -74,42 +67,6 @@ async def _request_with_patience(
 
 
 StunProtocol.request = _request_with_patience  # type: ignore[method-assign]
-
-aiortc.rtcsctptransport.SCTP_RTO_MIN = 0.4  # type: ignore[assignment]
-"""An acknowledgement may be delayed by 0.2 s (RFC 9260 §6.2), which its estimate of the round trip may not have met."""
-aiortc.rtcsctptransport.SCTP_RTO_INITIAL = 0.5
-
-_t3_expired = RTCSctpTransport._t3_expired
-_flushing: set[asyncio.Future[None]] = set()
-"""A loop holds its tasks only weakly."""
-
-
-def _t3_expired_and_flush(self: RTCSctpTransport) -> None:
-    _t3_expired(self)
-    flush = asyncio.ensure_future(self._data_channel_flush())
-    _flushing.add(flush)
-    flush.add_done_callback(_flushing.discard)
-
-
-RTCSctpTransport._t3_expired = _t3_expired_and_flush  # type: ignore[method-assign]
-
-_handle_data = RTCSctpTransport._handle_data
-_heard: WeakKeyDictionary[RTCSctpTransport, float] = WeakKeyDictionary()
-"""When the other end's last packet came."""
-
-
-async def _handle_data_after_silence(self: RTCSctpTransport, data: bytes) -> None:
-    now = time.time()
-    silence = now - _heard.get(self, now)
-    _heard[self] = now
-    await _handle_data(self, data)
-    oldest = (self._sent_queue[0]._sent_time or now) if self._sent_queue else now
-    if min(silence, now - oldest) > self._rto and self._t3_handle is not None:
-        self._t3_cancel()
-        self._t3_expired()
-
-
-RTCSctpTransport._handle_data = _handle_data_after_silence  # type: ignore[method-assign]
 
 END_AFTER = 10.0
 """Seconds from the last candidate until ICE may fail for want of one."""
@@ -176,14 +133,15 @@ class AiortcPeer:
         self._start(self._add_candidate(candidate))
 
     def send(self, channel: Channel, data: bytes) -> bool:
+        to = self._channels[channel]
+        is_urgent = channel is Channel.CONTROL and to.readyState == "open"
+        if is_urgent and send_at_once(self._sctp, channel.id, data):
+            return True
         try:
-            self._channels[channel].send(data)
+            to.send(data)
         except InvalidStateError:
             return False
         return True
-
-    def waiting(self, channel: Channel) -> int:
-        return int(self._channels[channel].bufferedAmount)
 
     async def wait_for_room(self, channel: Channel) -> bool:
         queue = self._channels[channel]
@@ -271,8 +229,11 @@ class AiortcPeer:
     @property
     def _ice(self) -> Any:
         """The ICE agent under the data channels: they were created before anything else."""
-        sctp: Any = self._connection.sctp
-        return sctp.transport.transport._connection
+        return self._sctp.transport.transport._connection
+
+    @property
+    def _sctp(self) -> Any:
+        return self._connection.sctp
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

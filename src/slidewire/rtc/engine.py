@@ -64,9 +64,6 @@ class Peer(Protocol):
     def send(self, channel: Channel, data: bytes) -> bool:
         """False: the channel is not open, nothing was sent."""
 
-    def waiting(self, channel: Channel) -> int:
-        """Bytes that were sent on the channel and wait here, because too much before them was not acknowledged."""
-
     async def wait_for_room(self, channel: Channel) -> bool:
         """Wait until hardly anything is queued on the channel, so that what is more urgent never stands behind it.
         False: the channel is not open."""

@@ -129,9 +129,6 @@ class GuardedPeer:
     def send(self, channel: Channel, data: bytes) -> bool:
         return self._peer.send(channel, data)
 
-    def waiting(self, channel: Channel) -> int:
-        return self._peer.waiting(channel)
-
     async def wait_for_room(self, channel: Channel) -> bool:
         return await self._peer.wait_for_room(channel)
 

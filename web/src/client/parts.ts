@@ -2,6 +2,7 @@
  * that contradicts what came before it throws the unfinished message away, nothing else. */
 
 import { concat } from './bytes.ts'
+import type { PathKind } from './paths.ts'
 import type { Record } from './records.ts'
 
 export type Part = Extract<Record, { type: 'part' }>
@@ -10,15 +11,19 @@ export const MESSAGE = 0
 export const PICTURE = 1
 
 const PART_BYTES = 8192
+/** What fits into one packet: by `bulk`, where nothing more urgent could pass a part of which half is out. */
+const SMALL_PART_BYTES = 1100
+const MOST_PARTS = 1024
 const MESSAGE_BYTES = 1 << 20
 /** Unfinished messages kept at once: the oldest goes when another begins. */
 const UNFINISHED = 8
 
-export function split(stream: number, id: number, message: Uint8Array): Part[] {
+export function split(stream: number, id: number, message: Uint8Array, by: PathKind = 'signaling'): Part[] {
+  const size = by === 'bulk' ? SMALL_PART_BYTES : PART_BYTES
   if (message.length > MESSAGE_BYTES) throw new Error('over 1 MiB')
-  const count = Math.max(1, Math.ceil(message.length / PART_BYTES))
+  const count = Math.max(1, Math.ceil(message.length / size))
   return Array.from({ length: count }, (_, index) => {
-    const bytes = message.subarray(index * PART_BYTES, (index + 1) * PART_BYTES)
+    const bytes = message.subarray(index * size, (index + 1) * size)
     return { type: 'part', stream, id, index, count, bytes }
   })
 }
@@ -29,7 +34,7 @@ export class Assembler {
   /** The whole message when this part was its last, else `null`. */
   add(part: Part): Uint8Array | null {
     const { stream, id, index, count, bytes } = part
-    if (index >= count || bytes.length > PART_BYTES || (count - 1) * PART_BYTES > MESSAGE_BYTES) return null
+    if (index >= count || bytes.length > PART_BYTES || count > MOST_PARTS) return null
     const key = stream * 0x10000 + id
     let message = this.#unfinished.get(key)
     if (message?.pieces.length !== count) {

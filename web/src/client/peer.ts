@@ -7,9 +7,10 @@ import { Negotiation, type Rules, type Said } from './negotiation.ts'
 export type { Rules }
 export type ChannelName = 'control' | 'bulk'
 
-/** Where something has waited to be let out for this long, nothing is added: a copy made when there is room again is
- * worth more, and would find that room taken. */
-const STUCK_AFTER = 20
+/** A channel that answers nothing for this long gets few frames: without a network SCTP's window is down to one packet,
+ * opened anew less and less often, and what filled it before the network was back would keep out what follows. */
+const UNHEARD_AFTER = 400
+const FEW_EVERY = 150
 
 export interface PeerOwner {
   signal(message: Said): void
@@ -21,8 +22,9 @@ export interface PeerOwner {
 
 export class Peer extends Negotiation {
   readonly #channels: { [name in ChannelName]: RTCDataChannel }
-  /** If by then nothing that waits in `control` has left it. */
-  #stuckAt = 0
+  /** When `control` was first given something after it was last heard. */
+  #askedAt = Infinity
+  #nextAt = 0
 
   constructor(
     generation: number,
@@ -41,8 +43,9 @@ export class Peer extends Negotiation {
     const channel = this.#channels[name]
     if (name === 'control') {
       const now = performance.now()
-      if (channel.bufferedAmount === 0) this.#stuckAt = now + STUCK_AFTER
-      if (now > this.#stuckAt) return false
+      this.#askedAt = Math.min(this.#askedAt, now)
+      if (now - this.#askedAt > UNHEARD_AFTER && now < this.#nextAt) return false
+      this.#nextAt = now + FEW_EVERY
     }
     try {
       channel.send(data)
@@ -83,6 +86,7 @@ export class Peer extends Negotiation {
     channel.binaryType = 'arraybuffer'
     channel.addEventListener('open', () => void this.kind().then((kind) => this.owner.opened(this, name, kind)))
     channel.addEventListener('message', ({ data }) => {
+      if (name === 'control') this.#askedAt = Infinity
       if (data instanceof ArrayBuffer) this.owner.frame(this, name, new Uint8Array(data))
     })
     channel.addEventListener('close', () => this.fail())

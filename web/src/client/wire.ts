@@ -90,7 +90,7 @@ export class Wire {
   sendMessage(message: Message, now: number): boolean {
     const path = this.paths.messages(now)
     if (!path) return false
-    for (const part of split(MESSAGE, this.#nextMessage, utf8(JSON.stringify(message)))) this.#transmit(path.name, [part])
+    for (const part of split(MESSAGE, this.#nextMessage, utf8(JSON.stringify(message)), path.kind)) this.#transmit(path.name, [part])
     this.#nextMessage = (this.#nextMessage + 1) & 0xffff
     return true
   }

@@ -1,8 +1,8 @@
 """ICE, DTLS and SRTP of the library, under media that are our own: RTP and RTCP packets go in and come out as bytes.
 
-Besides `aiortc_engine` this is the only file that touches the library's private parts (aiortc 1.16): its DTLS transport
-parses and routes packets by itself, which two overridden methods keep it from, and has no public way to send them. What
-the engine's file works around in ICE (`aiortc_engine`, `gathering`) holds here as well.
+Besides `aiortc_engine` and `aiortc_sctp` this is the only file that touches the library's private parts (aiortc 1.16):
+its DTLS transport parses and routes packets by itself, which two overridden methods keep it from, and has no public way
+to send them. What the engine's file works around in ICE (`aiortc_engine`, `gathering`) holds here as well.
 """
 
 from __future__ import annotations
