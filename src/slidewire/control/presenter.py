@@ -63,7 +63,7 @@ ASK_EVERY = 250
 """Once it is acknowledged, in case the receipt is lost."""
 STREAM_AGAIN = 0.500
 """A stream does not lose what it was given, unless whoever carries it does."""
-COPIES = Rate(per_second=10, burst=30)
+COPIES = Rate(per_second=12.5, burst=60)
 """Frames of copies into one stream, which somebody forwards who must bound what one presenter says. Whoever taps faster
 than that needs none: what follows a tap is the next one."""
 RIDES_ALONG_AFTER = 0.010

@@ -38,8 +38,8 @@ const STREAM_AGAIN = 500
 
 /** Frames of copies into one stream, which somebody forwards who must bound what one presenter says: one each so many
  * milliseconds, and so many at once. Whoever taps faster needs none: what follows a tap is the next one. */
-const STREAM_COPY_EVERY = 100
-const STREAM_COPIES = 30
+const STREAM_COPY_EVERY = 80
+const STREAM_COPIES = 60
 
 /** What became of one intent. Every submitted intent gets exactly one. */
 export interface Receipt {
