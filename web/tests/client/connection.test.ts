@@ -11,6 +11,7 @@ import { MESSAGE, split } from '../../src/client/parts.ts'
 import { encodeRecords } from '../../src/client/records.ts'
 import { frameSession, HELLO, SESSION_UNKNOWN, WELCOME } from '../../src/client/seal.ts'
 import type { Message } from '../../src/client/wire.ts'
+import '../../src/client/peer.ts' // loaded before the clock is ours: the connection waits for it in real time
 import { HostTwin, NONCE } from '../support/host.ts'
 
 const link = parseLink('abcdefgh23', 'AAECAwQFBgcICQoLDA0ODw')
