@@ -42,9 +42,9 @@ KEPT_PACKETS: Final = 2048
 AGAIN_SHARE: Final = 0.3
 AGAIN_AT_ONCE: Final = 50_000.0
 """Bytes of media that may be sent again for each that is sent, and at once: what a queue delays is asked for, too."""
-STANDSTILLS: Final = 1.0
-"""Packets a second that repair packets are expected to leave lost, from which on the page waits for retransmissions.
-The expectation is on the safe side by twice and more."""
+STANDS_STILL: Final = 0.03
+"""The share of time in which a picture would stand still, from which on the page waits for retransmissions: a round
+trip for each packet that repair packets are expected to leave lost, which is on the safe side by twice and more."""
 RETRANSMITTED_WITHIN: Final = 0.08
 """Seconds beyond a round trip: until the page asks, and until its answer has left."""
 MOST_PATIENCE: Final = 0.5
@@ -284,7 +284,7 @@ class Outgoing:
         wanted = network.round_trip + RETRANSMITTED_WITHIN
         if (
             network.loss <= policy.QUIET
-            or left * stream.packets / stream.interval < STANDSTILLS
+            or left * stream.packets / stream.interval * network.round_trip < STANDS_STILL
             or wanted > MOST_PATIENCE
         ):
             wanted = 0.0
