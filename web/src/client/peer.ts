@@ -11,6 +11,7 @@ export type ChannelName = 'control' | 'bulk'
  * opened anew less and less often, and what filled it before the network was back would keep out what follows. */
 const UNHEARD_AFTER = 400
 const FEW_EVERY = 150
+const FEW_AT_ONCE = 8
 
 export interface PeerOwner {
   signal(message: Said): void
@@ -24,7 +25,8 @@ export class Peer extends Negotiation {
   readonly #channels: { [name in ChannelName]: RTCDataChannel }
   /** When `control` was first given something after it was last heard. */
   #askedAt = Infinity
-  #nextAt = 0
+  /** When it may have as many at once again. */
+  #fullAt = 0
 
   constructor(
     generation: number,
@@ -44,8 +46,10 @@ export class Peer extends Negotiation {
     if (name === 'control') {
       const now = performance.now()
       this.#askedAt = Math.min(this.#askedAt, now)
-      if (now - this.#askedAt > UNHEARD_AFTER && now < this.#nextAt) return false
-      this.#nextAt = now + FEW_EVERY
+      const fullAt = Math.max(this.#fullAt, now) + FEW_EVERY
+      const latest = now + FEW_AT_ONCE * FEW_EVERY
+      if (now - this.#askedAt > UNHEARD_AFTER && fullAt > latest) return false
+      this.#fullAt = Math.min(fullAt, latest)
     }
     try {
       channel.send(data)

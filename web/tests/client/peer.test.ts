@@ -86,6 +86,8 @@ test('a channel that answers nothing gets few frames until it is heard again; th
   }
   expect(sends(400)).toEqual([40, 40])
   expect(sends(1500)).toEqual([10, 150])
+  vi.advanceTimersByTime(600) // nothing was said, and nothing heard
+  expect(sends(40)).toEqual([4, 4])
   control.dispatchEvent(new MessageEvent('message', { data: new ArrayBuffer(9) }))
   expect(sends(400)).toEqual([40, 40])
 })
