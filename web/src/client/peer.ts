@@ -11,7 +11,7 @@ export type ChannelName = 'control' | 'bulk'
  * opened anew less and less often, and what filled it before the network was back would keep out what follows. */
 const UNHEARD_AFTER = 400
 const FEW_EVERY = 150
-const FEW_AT_ONCE = 8
+const FEW_AT_ONCE = 16
 
 export interface PeerOwner {
   signal(message: Said): void
