@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from weakref import WeakKeyDictionary
 
@@ -76,4 +77,5 @@ async def _send(sctp: RTCSctpTransport, chunk: DataChunk) -> None:
         return  # it ended meanwhile
     if sctp._t3_handle is None:
         sctp._t3_start()
-    await sctp._send_chunk(chunk)
+    with contextlib.suppress(ConnectionError):  # DTLS is over: its owner hears of that by itself
+        await sctp._send_chunk(chunk)
