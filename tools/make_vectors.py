@@ -11,9 +11,11 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from slidewire.control.handshake import prologue, session_name
 from slidewire.control.intents import Intent, Point, Reason, Status, Verb
-from slidewire.control.introduction import Introduction
+from slidewire.control.introduction import Introduction, device_name
 from slidewire.control.links import commit, derive_join_token, derive_psk, encode_base64url
+from slidewire.control.noise import Initiator, Responder
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import PresenterSession, ReceiptArrived
 from slidewire.control.records import (
@@ -32,7 +34,7 @@ from slidewire.control.records import (
     encode,
 )
 from slidewire.control.seal import Sealer
-from slidewire.control.wire import Transmit
+from slidewire.control.wire import Transmit, Wire
 from slidewire.control.words import verification_words
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import Pair
@@ -196,6 +198,24 @@ def session_vector() -> dict[str, Any]:
     }
 
 
+def session_name_vector(link_id: str, psk: bytes) -> dict[str, str]:
+    """A handshake with keys that are known, and what the presenter calls the session afterwards."""
+    presenter, host = bytes(range(32, 64)), bytes(range(64, 96))
+    initiator = Initiator(psk, prologue(link_id), presenter)
+    responder = Responder(psk, prologue(link_id), host)
+    responder.read_message_1(first := initiator.write_message_1(b"{}"))
+    second, keys = responder.write_message_2(b"{}")
+    return {
+        "psk": psk.hex(),
+        "prologue": prologue(link_id).decode(),
+        "initiator_ephemeral": presenter.hex(),
+        "responder_ephemeral": host.hex(),
+        "message_1": first.hex(),
+        "message_2": second.hex(),
+        "session_name": session_name(Wire(1, keys, None)),
+    }
+
+
 def main() -> None:
     secret, link_id = bytes(range(16)), "abcdefgh23"
     token = derive_join_token(link_id, secret)
@@ -242,6 +262,12 @@ def main() -> None:
             }
             for value in (bytes(32), bytes(range(32)), bytes(range(255, 223, -1)))
         ],
+        "devices": [
+            {"seed": seed.hex(), "link_id": id_, "device": device_name(seed, id_)}
+            for seed in (bytes(range(32)), b"8c7a3f52-9d0e-4b61-a8c4-2f6d0b7e1395")
+            for id_ in (link_id, "aaaaaaaaaa")
+        ],
+        "session_names": [session_name_vector(link_id, derive_psk(link_id, secret))],
     }
     TARGET.write_text(json.dumps(vectors, indent=1) + "\n", encoding="utf-8")
     SESSION_TARGET.write_text(json.dumps(session_vector(), indent=1) + "\n", encoding="utf-8")

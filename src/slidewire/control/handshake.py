@@ -46,8 +46,9 @@ def hello_link(data: bytes) -> str | None:
 
 
 def session_name(wire: Wire) -> str:
-    """What a presenter calls its earlier session by. It cannot be computed without the link's secret."""
-    return encode_base64url(wire.handshake_hash[:16])
+    """What a presenter calls its earlier session by. Only the two ends of that session can compute it: neither the
+    server can, nor another holder of the same link who recorded all that was sent."""
+    return encode_base64url(wire.exported[:16])
 
 
 @dataclass(frozen=True, slots=True)

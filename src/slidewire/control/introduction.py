@@ -9,9 +9,12 @@ know what the words will be before its own part in them is settled.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from dataclasses import dataclass, field
 from typing import Any
+
+from slidewire.control.links import encode_base64url
 
 NONCE_BYTES = 16
 
@@ -19,6 +22,12 @@ NONCE_BYTES = 16
 def commitment(nonce: bytes) -> bytes:
     """What settles a nonce before it is shown."""
     return hashlib.sha256(nonce).digest()
+
+
+def device_name(seed: bytes, link_id: str) -> str:
+    """What a device calls itself to the host of a link: always the same there, and another name for each link, so that
+    two links do not tell that one device has both. `seed` is random, and the device tells it to nobody."""
+    return encode_base64url(hmac.digest(seed, link_id.encode(), "sha256")[:16])
 
 
 @dataclass(frozen=True, slots=True)

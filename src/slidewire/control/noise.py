@@ -38,7 +38,10 @@ class TransportKeys:
     send: bytes = field(repr=False)
     receive: bytes = field(repr=False)
     handshake_hash: bytes
-    """The same at both ends, and different for every handshake: what verification words are made from."""
+    """The same at both ends, and different for every handshake: what verification words are made from. It is made of
+    what was sent and of the pre-shared key: whoever has that key and a recording can compute it."""
+    exported: bytes = field(repr=False)
+    """A third output beside the two keys: known to these two ends alone as the keys are, and no part of them."""
 
 
 def nonce(counter: int) -> bytes:
@@ -90,9 +93,10 @@ class _SymmetricState:
         self.mix_hash(ciphertext)
         return plaintext
 
-    def split(self) -> tuple[bytes, bytes]:
-        first, second = _hkdf(self._chaining_key, b"", 2)
-        return first, second
+    def split(self) -> tuple[bytes, bytes, bytes]:
+        """Split(), whose two outputs stay what they are if HKDF is asked for a third."""
+        first, second, third = _hkdf(self._chaining_key, b"", 3)
+        return first, second, third
 
     def _initialize_key(self, key: bytes) -> None:
         self._cipher = ChaCha20Poly1305(key)
@@ -143,8 +147,8 @@ class Initiator:
         self._state.mix_key(public)
         self._state.mix_key(_exchange(self._ephemeral, public))
         payload = self._state.decrypt_and_hash(sealed)
-        send, receive = self._state.split()
-        return payload, TransportKeys(send, receive, self._state.handshake_hash)
+        send, receive, exported = self._state.split()
+        return payload, TransportKeys(send, receive, self._state.handshake_hash, exported)
 
 
 class Responder:
@@ -173,8 +177,8 @@ class Responder:
         self._state.mix_key(public)
         self._state.mix_key(_exchange(self._ephemeral, self._remote))
         message = public + self._state.encrypt_and_hash(payload)
-        receive, send = self._state.split()
-        return message, TransportKeys(send, receive, self._state.handshake_hash)
+        receive, send, exported = self._state.split()
+        return message, TransportKeys(send, receive, self._state.handshake_hash, exported)
 
 
 def _split_message(message: bytes) -> tuple[bytes, bytes]:

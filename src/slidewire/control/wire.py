@@ -65,6 +65,7 @@ class Wire:
         """`epoch` is when the session clock read zero; None at the presenter, which has no session clock of its own."""
         self.session = session
         self.handshake_hash = keys.handshake_hash
+        self.exported = keys.exported
         self.paths = PathTable()
         self.version = 0
         """The host's state version, told in every PONG."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import secrets
 from pathlib import Path
 
 from slidewire.aio.websocket_client import state_directory
-from slidewire.control.links import encode_base64url
+from slidewire.control import introduction
 
 log = logging.getLogger(__name__)
 
@@ -17,22 +16,21 @@ _FILE = "device"
 
 def device_name(link_id: str, directory: Path | None = None) -> str:
     """A name for this user of this machine, another one for each link, so that no two hosts see the same."""
-    key = _key((directory or state_directory()) / _FILE)
-    return encode_base64url(hmac.digest(key, link_id.encode(), "sha256")[:16])
+    return introduction.device_name(_seed((directory or state_directory()) / _FILE), link_id)
 
 
-def _key(path: Path) -> bytes:
+def _seed(path: Path) -> bytes:
     try:
         kept = path.read_bytes()
         if len(kept) == 32:
             return kept
     except OSError:
         pass
-    key = secrets.token_bytes(32)
+    seed = secrets.token_bytes(32)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)  # before there is anything in it
-        path.write_bytes(key)
+        path.write_bytes(seed)
     except OSError as error:
         log.warning("%s cannot be written (%s): a one-device link will not know this device again.", path, error)
-    return key
+    return seed

@@ -439,7 +439,7 @@ export class Connection {
     this.#handshake = mine
     // The host is silent, or the socket is dead and nobody has said so: find out which.
     if (this.#session) this.#signaling.probe(now, this.#roundTrip(SIGNALING))
-    void Handshake.start(this.link, this.identity, this.meeting?.hash).then((attempt) => {
+    void Handshake.start(this.link, this.identity, this.meeting?.name).then((attempt) => {
       if (this.#handshake !== mine) return
       mine.attempt = attempt
       this.#ensureSession(this.now())

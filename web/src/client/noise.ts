@@ -18,6 +18,8 @@ export interface Keys {
   send: Bytes
   receive: Bytes
   handshakeHash: Bytes
+  /** A third output beside the two keys: known to these two ends alone, and no part of any of them. */
+  exported: Bytes
 }
 
 export async function generateKeyPair(): Promise<KeyPair> {
@@ -32,7 +34,7 @@ async function dh(pair: KeyPair, publicKey: Bytes): Promise<Bytes> {
 
 export const sha256 = async (data: Bytes): Promise<Bytes> => new Uint8Array(await crypto.subtle.digest('SHA-256', data))
 
-async function hmac(key: Bytes, data: Bytes): Promise<Bytes> {
+export async function hmac(key: Bytes, data: Bytes): Promise<Bytes> {
   const imported = await crypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
   return new Uint8Array(await crypto.subtle.sign('HMAC', imported, data))
 }
@@ -118,9 +120,9 @@ class SymmetricState {
     return plaintext
   }
 
-  async split(): Promise<[Bytes, Bytes]> {
-    const [initiatorKey, responderKey] = await hkdf(this.ck, EMPTY)
-    return [initiatorKey, responderKey]
+  /** The initiator's key, the responder's, and what else the two ends may have from here. */
+  split(): Promise<[Bytes, Bytes, Bytes]> {
+    return hkdf(this.ck, EMPTY)
   }
 }
 
@@ -147,8 +149,8 @@ export class Initiator {
     await state.mixEphemeral(theirs)
     await state.mixKey(await dh(this.ephemeral, theirs))
     const payload = await state.decryptAndHash(message.slice(DHLEN))
-    const [send, receive] = await state.split()
-    return { payload, keys: { send, receive, handshakeHash: state.h } }
+    const [send, receive, exported] = await state.split()
+    return { payload, keys: { send, receive, handshakeHash: state.h, exported } }
   }
 }
 
@@ -168,6 +170,6 @@ export async function respond(
   await state.mixEphemeral(ephemeral.publicKey)
   await state.mixKey(await dh(ephemeral, theirs))
   const reply = concat(ephemeral.publicKey, await state.encryptAndHash(answer(payload)))
-  const [receive, send] = await state.split()
-  return { message: reply, keys: { send, receive, handshakeHash: state.h } }
+  const [receive, send, exported] = await state.split()
+  return { message: reply, keys: { send, receive, handshakeHash: state.h, exported } }
 }

@@ -46,10 +46,10 @@ export const relaysOnly = (value?: boolean): boolean =>
 
 export const socketUrl = (): string => `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/ws`
 
-/** Who knocks: on the operator's page "iPhone", "Win32", "Linux armv8l"; and a random name, kept by this browser, by which
- * a one-device link knows it again. */
+/** Who knocks: on the operator's page "iPhone", "Win32", "Linux armv8l"; and a random text, kept
+ * by this browser, from which it has another name for each link: a one-device link knows it again. */
 export const identity = (kind: Identity['kind']): Identity => ({
   kind,
   name: navigator.platform,
-  device: stored('localStorage', KEY) || stored('localStorage', KEY, crypto.randomUUID()),
+  seed: stored('localStorage', KEY) || stored('localStorage', KEY, crypto.randomUUID()),
 })

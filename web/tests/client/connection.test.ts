@@ -44,7 +44,7 @@ class HostProcess {
       const twin = new HostTwin(() => Date.now() >>> 0, session, keys)
       this.sessions.set(session, twin)
       this.meetings.push(twin)
-      this.names.push(toBase64Url(keys.handshakeHash.slice(0, 16)))
+      this.names.push(toBase64Url(keys.exported.slice(0, 16)))
       return [Uint8Array.of(WELCOME, ...message)]
     }
     const session = frameSession(data) ?? 0
@@ -160,7 +160,7 @@ beforeEach(() => {
   main = new HostProcess('m1')
   server.hosts = [main]
   events = []
-  connection = new Connection(link, { kind: 'phone', name: '', device: 'a' }, 'ws://server/ws', (event) => events.push(event))
+  connection = new Connection(link, { kind: 'phone', name: '', seed: 'a' }, 'ws://server/ws', (event) => events.push(event))
 })
 
 afterEach(() => {
@@ -224,7 +224,7 @@ test('a tap made before any session waits for it, two seconds at most', async ()
   expect(receipts()).toEqual(['performed'])
 
   main.deaf = true
-  connection = new Connection(link, { kind: 'phone', name: '', device: 'a' }, 'ws://server/ws', (event) => events.push(event))
+  connection = new Connection(link, { kind: 'phone', name: '', seed: 'a' }, 'ws://server/ws', (event) => events.push(event))
   await connection.start()
   next()
   await pass(2600)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Bytes } from '../../src/client/bytes.ts'
+import { type Bytes, toBase64Url, utf8 } from '../../src/client/bytes.ts'
+import { deviceName } from '../../src/client/handshake.ts'
 import { generateKeyPair, Initiator, type KeyPair, respond } from '../../src/client/noise.ts'
 import { fromHex, readVectors, toHex } from '../support/hex.ts'
 
@@ -64,4 +65,29 @@ test('another secret opens nothing, and a forged answer does not spoil the true 
   forged[40] = (forged[40] ?? 0) ^ 1
   await expect(initiator.finish(forged)).rejects.toThrow()
   expect((await initiator.finish(message)).keys.send).toEqual(keys.receive)
+})
+
+interface Named {
+  psk: string
+  prologue: string
+  initiator_ephemeral: string
+  responder_ephemeral: string
+  message_1: string
+  message_2: string
+  session_name: string
+}
+
+test('a session has the name that the other twin has for it, and it is not made of the handshake hash', async () => {
+  const { devices, session_names } = readVectors<{ devices: { seed: string; link_id: string; device: string }[]; session_names: Named[] }>('control')
+  expect(session_names.length).toBeGreaterThan(0)
+  for (const vector of session_names) {
+    const psk = fromHex(vector.psk)
+    const initiator = await Initiator.start(psk, utf8(vector.prologue), utf8('{}'), await keyPair(vector.initiator_ephemeral))
+    expect(toHex(initiator.message)).toBe(vector.message_1)
+    const { keys } = await initiator.finish(fromHex(vector.message_2))
+    expect(toBase64Url(keys.exported.slice(0, 16))).toBe(vector.session_name)
+    expect(toBase64Url(keys.handshakeHash.slice(0, 16))).not.toBe(vector.session_name)
+  }
+  expect(devices.length).toBeGreaterThan(0)
+  for (const { seed, link_id, device } of devices) expect(await deviceName(fromHex(seed), link_id)).toBe(device)
 })
