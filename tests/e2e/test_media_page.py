@@ -305,7 +305,7 @@ async def test_a_camera_pulled_out_during_the_show_and_plugged_in_again(
 
 
 async def test_a_page_that_is_not_secure(slidewire: Programs, speakers: Visitors, ready: dict[str, Any]) -> None:
-    server = await slidewire.start("serve", *LOOPBACK, "--http")
+    server = await slidewire.start("serve", *LOOPBACK, "--http", "--host-name", "stage.test")
     plain = (await server.ready())["https"].replace("127.0.0.1", "stage.test")
     speakers.tolerate("Cross-Origin-Opener-Policy header has been ignored")
     page = await speakers.open(ready["presenter_link"].replace(ready["https"], plain))

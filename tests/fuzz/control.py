@@ -27,7 +27,7 @@ from slidewire.testing.pair import LINK_ID, PSK, Pair
 from tests.fuzz import text
 
 _STEPS: Final = 60
-_PROXIES: Final = TrustedProxies(["127.0.0.1/32", "10.0.0.0/8"])
+_PROXIES: Final = [TrustedProxies(["127.0.0.1/32", "10.0.0.0/8"], name) for name in ("X-Forwarded-For", "Forwarded")]
 
 
 def records(dice: random.Random) -> bytes:
@@ -134,7 +134,7 @@ def readers(dice: random.Random) -> int:
         except LinkError:
             pass
         header = payload.decode("latin-1")
-        _PROXIES.client("127.0.0.1", [header], [])
-        _PROXIES.client("127.0.0.1", [], [header])
+        for proxies in _PROXIES:
+            proxies.client("127.0.0.1", [header])
         assert read_line(payload) is None
     return 120

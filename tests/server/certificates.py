@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make_certificate(folder: Path, name: str, password: bytes | None = None) -> tuple[Path, Path, Path]:
-    """Certificate, key, authority. Made again, the authority is a new one too."""
+def make_certificate(
+    folder: Path, name: str, password: bytes | None = None, *, also: tuple[str, ...] = ()
+) -> tuple[Path, Path, Path]:
+    """Certificate, key, authority; for this machine, and names `also`. Made again, the authority is a new one too."""
     now = dt.datetime.now(dt.UTC)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
@@ -37,7 +39,7 @@ def make_certificate(folder: Path, name: str, password: bytes | None = None) -> 
         .add_extension(identifier, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [*map(x509.DNSName, ("localhost", *also)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         builder(subject, key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)

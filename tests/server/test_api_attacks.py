@@ -266,7 +266,7 @@ async def raw(here: Office, method: str, path: str, body: bytes, headers: dict[s
     said = {"Content-Length": str(len(body)), **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
     writer.write(
-        f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {here.access}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {here.access}\r\n"
         f"Connection: close\r\n{lines}\r\n".encode()
         + body
     )

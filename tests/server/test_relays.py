@@ -217,7 +217,7 @@ class TestOnePort:
         """One byte says which it is; the rest may come later."""
         async with relaying(tmp_path) as (_, ready):
             reader, writer = await asyncio.open_connection("127.0.0.1", ready.port, ssl=client_context(ready.ca))
-            for part in (b"G", b"ET /healthz HTTP/1.1\r\n", b"Host: x\r\nConnection: close\r\n\r\n"):
+            for part in (b"G", b"ET /healthz HTTP/1.1\r\n", b"Host: localhost\r\nConnection: close\r\n\r\n"):
                 writer.write(part)
                 await asyncio.sleep(0.05)
             async with asyncio.timeout(5):

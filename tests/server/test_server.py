@@ -365,7 +365,9 @@ class TestSockets:
                     await reader.read()
             writer.transport.abort()
 
-    @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Half: "], ids=["nothing", "half a header"])
+    @pytest.mark.parametrize(
+        "said", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half: "], ids=["nothing", "half a header"]
+    )
     async def test_who_dawdles_over_the_headers_is_closed(self, tmp_path: Path, said: bytes) -> None:
         async with running(settings(tmp_path, http=True, keepalive_seconds=0.5)) as ready:
             reader, writer = await asyncio.open_connection("127.0.0.1", ready.port)
@@ -660,7 +662,7 @@ async def raw_websocket(port: int) -> tuple[asyncio.StreamReader, asyncio.Stream
     await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
     reader, writer = await asyncio.open_connection(sock=plain, limit=1024)
     writer.write(
-        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     async with asyncio.timeout(PATIENCE):

@@ -1,9 +1,10 @@
 """Where a client is, if others speak for it.
 
-A proxy that we were told of (`--trusted-proxy`) may say in `Forwarded` (RFC 7239) or `X-Forwarded-For` who came to it.
-Each proxy on the way adds one at the end, so what stands at the end is what *our* proxy saw, and whatever a client
-wrote there itself stands before it. The client is the rightmost address that is none of the proxies'. From anybody else
-these headers are letters.
+A proxy that we were told of (`--trusted-proxy`) may say who came to it, in the one header that it was named for
+(`--proxy-header`). Proxies pass on what they do not know: a header that *this* proxy neither writes nor removes is the
+client's own, so no other is ever looked at. Each proxy on the way adds an address at the end. The list is read from
+there, hop by hop, up to the first that is none of the proxies'; what is no address ends it at the hop before, which is
+the last one we know. From anybody else the header means nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +18,24 @@ from slidewire.rates import plain_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_PAIR: Final = re.compile(r'\s*([A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*')
-MOST: Final = 32
-"""Addresses of one chain that are looked at, from its end."""
+DEFAULT_HEADER: Final = "X-Forwarded-For"
+USUAL_HEADERS: Final = (DEFAULT_HEADER, "Forwarded", "X-Real-IP")
+HOPS: Final = 32
+"""Addresses of one list that are looked at, from its end."""
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_OTHERS: Final = frozenset({"host", "connection", "content-length", "content-type", "transfer-encoding", "upgrade"})
+_PARAMETER: Final = re.compile(r'\s*([A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*')
+_NODE: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
 
 
 class TrustedProxies:
-    def __init__(self, networks: Iterable[str] = ()) -> None:
-        """Raises ValueError for what is no network."""
+    def __init__(self, networks: Iterable[str] = (), header: str = DEFAULT_HEADER) -> None:
+        """Raises ValueError for what is no network, and for what is no header's name."""
         self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(text, strict=False) for text in networks)
+        if _HEADER_NAME.fullmatch(header) is None or header.lower() in _OTHERS:
+            raise ValueError(f"{header!r} is no header that says who a client is")
+        self.header = header
+        self._read = _forwarded if header.lower() == "forwarded" else _listed
 
     def __bool__(self) -> bool:
         return bool(self._networks)
@@ -37,37 +47,36 @@ class TrustedProxies:
             return False
         return any(parsed in network for network in self._networks if network.version == parsed.version)
 
-    def client(self, peer: str, forwarded: Iterable[str], x_forwarded_for: Iterable[str]) -> str:
-        """Who is at the far end of this connection. The two are the values of those headers, in order; where there are
-        both, `Forwarded` counts."""
-        if peer not in self:
-            return peer
-        chain = list(_forwarded(",".join(forwarded))) or _listed(",".join(x_forwarded_for))
+    def client(self, peer: str, said: Iterable[str]) -> str:
+        """Who is at the far end of this connection. `said`: the values of the header, in the order they came."""
         client = peer
-        for said in reversed(chain[-MOST:]):
-            address = _address(said)
+        hops = (hop for value in reversed(list(said)) for hop in reversed(list(self._read(value))))
+        for _, hop in zip(range(HOPS), hops, strict=False):
+            if client not in self:
+                break
+            address = _address(hop)
             if address is None:
                 break  # a name, "unknown", or nonsense: whoever said it is the last we know
             client = address
-            if address not in self:
-                break
         return client
 
 
-def _forwarded(text: str) -> Iterator[str]:
-    """The values of `for`, one for each proxy: "?" where it says none."""
-    for element in _split(text, ","):
-        found = "?"
+def _forwarded(value: str) -> Iterator[str]:
+    """RFC 7239 §4: what each proxy says in `for`; "" where it says none, or two."""
+    for element in _split(value, ","):
+        found: list[str] = []
         for pair in _split(element, ";"):
-            match = _PAIR.fullmatch(pair)
-            if match is not None and match[1].lower() == "for":
-                found = match[2].strip('"')
-        if element.strip():
-            yield found
+            match = _PARAMETER.fullmatch(pair)
+            if match is None:
+                found.clear()
+                break
+            if match[1].lower() == "for":
+                found.append(match[2][1:-1] if match[2].startswith('"') else match[2])
+        yield found[0] if len(found) == 1 else ""
 
 
 def _split(text: str, at: str) -> Iterator[str]:
-    """Outside of quotes."""
+    """Outside of quotes. After a quote that is never closed nothing is told apart any more."""
     start, quoted, escaped = 0, False, False
     for index, letter in enumerate(text):
         if escaped:
@@ -82,17 +91,16 @@ def _split(text: str, at: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _listed(value: str) -> Iterator[str]:
+    return (part.strip(" \t") for part in value.split(","))
 
 
 def _address(said: str) -> str | None:
     """`192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1` or `[2001:db8::1]:8080`."""
-    host = said
-    if host.startswith("["):
-        host = host[1:].partition("]")[0]
-    elif host.count(":") == 1:
-        host = host.partition(":")[0]
+    node = _NODE.fullmatch(said)
+    host = said if node is None else node["v6"] or node["v4"]
+    if "%" in host:
+        return None  # a zone is somebody else's interface
     try:
         return plain_address(str(ipaddress.ip_address(host)))
     except ValueError:

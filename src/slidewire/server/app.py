@@ -34,6 +34,7 @@ from slidewire.server.config import ServerError, ServerSettings, why_not_opened
 from slidewire.server.fleet import Fleet
 from slidewire.server.front import FrontDoor, guard, http_of, tell_block
 from slidewire.server.happened import Diary
+from slidewire.server.hosts import HostNames, answer_only_to, parse_authority
 from slidewire.server.leaktest import LeakTest
 from slidewire.server.networks import make_networks
 from slidewire.server.numbers import Numbers
@@ -82,7 +83,7 @@ class Server:
         self._sockets: HubSockets | None = None
         self._runner: web.AppRunner | None = None
         self._door: FrontDoor | None = None
-        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
         self._relay: OwnRelay | None = None
         self._fleet: Fleet | None = None
         self._port = settings.port
@@ -275,6 +276,16 @@ class Server:
                 "neither helps, delete the file."
             ) from None
 
+    def _host_names(self) -> HostNames:
+        settings = self._settings
+        for name in settings.host_names:
+            found = parse_authority(name)
+            if found is None or found.name != name.lower().removesuffix("."):
+                raise ServerError(f"--host-name {name} is not a name such as clicker.example, without port or path.")
+        context = self._context
+        given = (*names_of(settings).hosts, *settings.host_names)
+        return HostNames(given, (lambda: context.names) if context is not None else tuple)
+
     def _make_app(self, sockets: HubSockets) -> web.Application:
         pages = Pages(self._settings.pages_dir)
         trust = TrustPages(self._certificates)
@@ -283,6 +294,7 @@ class Server:
                 guard(self.gate, self._proxies, self._settings.limits.request_work),
                 words_for_people,
                 one_shape_of_errors,
+                answer_only_to(self._host_names()),
             ]
         )
         app.on_response_prepare.append(add_security_headers)

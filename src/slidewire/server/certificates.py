@@ -178,6 +178,8 @@ class WatchedContext:
         self._files = (certificate, key)
         self._seen = self._stamp()
         self.context = _load(certificate, key)
+        self.names = _dns_names(certificate)
+        """That the certificate in use covers; a name may begin with `*.`."""
 
     def refresh(self) -> bool:
         """Look whether the files changed. True if new connections now get a new certificate."""
@@ -191,10 +193,21 @@ class WatchedContext:
         except (ServerError, OSError) as error:
             log.warning("The new certificate is not used: %s", error)
             return False
+        self.names = _dns_names(self._files[0])
         return True
 
     def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stat(path) for path in self._files)
+
+
+def _dns_names(certificate: Path) -> tuple[str, ...]:
+    """Of a file that was loaded just now."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        covered = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return ()
+    return tuple(covered.get_values_for_type(x509.DNSName))
 
 
 def _load(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slidewire.aio.proxies import TrustedProxies
+from slidewire.aio.proxies import DEFAULT_HEADER, TrustedProxies
 from slidewire.aio.websocket_client import state_directory
 from slidewire.signaling.limits import Limits
 
@@ -69,7 +69,11 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
     heartbeat: float = 15.0
     trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies that are believed when they say who came to them."""
+    """Networks of proxies that are believed when they say who came to them …"""
+    proxy_header: str = DEFAULT_HEADER
+    """… in this header, and in no other."""
+    host_names: tuple[str, ...] = ()
+    """Names by which this server is reached, besides those that it knows (`hosts`)."""
     keepalive_seconds: float = 15.0
     """How long a connection may take over its request's headers, and idle between requests."""
     watch_seconds: float = 2.0
@@ -84,6 +88,10 @@ class ServerSettings:
             TrustedProxies(self.trusted_proxies)
         except ValueError as error:
             raise ServerError(f"--trusted-proxy: {error}; give a network such as 192.0.2.0/24.") from None
+        try:
+            TrustedProxies(header=self.proxy_header)
+        except ValueError as error:
+            raise ServerError(f"--proxy-header: {error}; X-Forwarded-For, Forwarded or X-Real-IP are.") from None
         if self.http and self.tls_cert is not None:
             raise ServerError("--http and --tls-cert contradict one another: give one of them.")
         if self.http and not self.http_anywhere and not self.is_loopback:

@@ -12,7 +12,7 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from slidewire.aio.accept import Acceptor, SocketAddress, reset
 from slidewire.aio.clock import monotonic
 from slidewire.aio.first_byte import SharedPort, Visitor
 from slidewire.aio.http import SECURITY_HEADERS, Handler, error_response
-from slidewire.aio.proxies import TrustedProxies
+from slidewire.aio.proxies import USUAL_HEADERS, TrustedProxies
 from slidewire.aio.stream import StreamOwner
 from slidewire.rates import Block
 from slidewire.signaling.gate import Gate
@@ -128,18 +128,15 @@ class FrontDoor:
 
 def guard(gate: Gate, proxies: TrustedProxies, request_work: float) -> Middleware:
     """A middleware: from here on `request.remote` is where the client is, and who asks too much is answered 429."""
-    hints: set[str] = set()
+    hint = _Hint(proxies)
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = request.remote or "?"
         headers = request.headers
+        hint(peer, headers)
         if peer in proxies:
-            said = headers.getall("Forwarded", ()), headers.getall("X-Forwarded-For", ())
-            request = request.clone(remote=proxies.client(peer, *said))
-        elif not hints and ("Forwarded" in headers or "X-Forwarded-For" in headers) and peer in _LOOPBACK:
-            hints.add(peer)
-            log.warning("A proxy on this machine speaks for others. With --trusted-proxy %s it is believed.", peer)
+            request = request.clone(remote=proxies.client(peer, headers.getall(proxies.header, ())))
         address = request.remote or "?"
         wait = gate.ask(address, monotonic())
         if wait > 0:
@@ -154,3 +151,31 @@ def guard(gate: Gate, proxies: TrustedProxies, request_work: float) -> Middlewar
 
 
 _LOOPBACK: Final = TrustedProxies(["127.0.0.0/8", "::1/128"])
+
+
+class _Hint:
+    """Tells the operator once that a proxy is there and is not heard, and which option mends that."""
+
+    def __init__(self, proxies: TrustedProxies) -> None:
+        self._proxies = proxies
+        self._told = False
+
+    def __call__(self, peer: str, headers: Mapping[str, str]) -> None:
+        proxies = self._proxies
+        if self._told or (proxies.header in headers and peer in proxies):
+            return
+        said = next((name for name in USUAL_HEADERS if name in headers), None)
+        if said is None:
+            return
+        if peer in proxies:
+            self._told = True
+            log.warning(
+                "The proxy at %s does not say in %s who came to it, but sends %s. If it writes that one itself, start "
+                "with --proxy-header %s; until then all of its clients count as one.", peer, proxies.header, said, said,
+            )  # fmt: skip
+        elif peer in _LOOPBACK:
+            self._told = True
+            log.warning(
+                "A proxy on this machine speaks for others. With --trusted-proxy %s --proxy-header %s it is believed; "
+                "until then all of its clients count as one.", peer, said,
+            )  # fmt: skip

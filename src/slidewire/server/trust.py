@@ -35,6 +35,11 @@ _NOT_HERE = """<h1>There is no such page here</h1>
 <a href="/">What this server is</a>.</p>
 """
 
+_NOT_ME = """<h1>Not by this name</h1>
+<p>This server does not go by the name in the address bar. To present, open the whole link again, or scan the code.</p>
+<p>You run this server? Start it with <code>--host-name NAME</code> for each further name it is reached by.</p>
+"""
+
 _TRUST = """<h1>Trust this server</h1>
 <p>This server made its certificate itself. A phone or computer believes it once it trusts the server's authority,
 which is limited: it can vouch for addresses and names on local networks and for this machine, not for any other
@@ -91,8 +96,11 @@ async def words_for_people(request: web.Request, handler: Handler) -> web.Stream
     """Who mistypes a page's address in a browser reads a page; programs, and whoever asks the API, get JSON."""
     response = await handler(request)
     asked_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
-    if response.status == 404 and asked_for_page and not request.path.startswith("/api/"):
-        return _page("Not here", _NOT_HERE, status=404)
+    if asked_for_page and not request.path.startswith("/api/"):
+        if response.status == 404:
+            return _page("Not here", _NOT_HERE, status=404)
+        if response.status == 421:
+            return _page("Not this server", _NOT_ME, status=421)
     return response
 
 
