@@ -178,6 +178,68 @@ class TestAllocate:
         assert answer.relayed.port % 2 == 0 and len(answer[t.RESERVATION_TOKEN]) == 8
 
 
+class TestTheOrderOfRefusals:
+    """§7.2 and §5: who is asking, then whose the five-tuple is, then what else the request says."""
+
+    ODD = a.opaque(0x7001, "ODD", "")
+    WRONG: tuple[list[tuple[a.Attribute[Any], Any]], ...] = (
+        [],
+        [(t.REQUESTED_TRANSPORT, 6)],
+        [(t.REQUESTED_TRANSPORT, 17), (t.REQUESTED_ADDRESS_FAMILY, 3)],
+        [(t.REQUESTED_TRANSPORT, 17), (t.RESERVATION_TOKEN, bytes(8))],
+        [(t.REQUESTED_TRANSPORT, 17), (ODD, b"x")],
+        [(t.REQUESTED_TRANSPORT, 17), (a.opaque(0x000D, "LIFETIME", ""), b"\0")],
+    )
+
+    def test_an_allocate_of_another_user(self, stage: Stage) -> None:
+        client = stage.allocated()
+        client.use("bob")
+        assert client.allocate().code == 437 and client.refresh(0).code == 441
+        for fields in self.WRONG:
+            assert client.ask(Method.ALLOCATE, *fields).code == 437
+        assert len(stage.open) == 1 and stage.server.allocations[0].owner.username.endswith("ada")
+
+    def test_an_allocate_where_there_is_an_allocation(self, stage: Stage) -> None:
+        client = stage.allocated()
+        for fields in self.WRONG:
+            assert client.ask(Method.ALLOCATE, *fields).code == 437
+
+    def test_another_user_repeats_no_request(self, stage: Stage) -> None:
+        """The same transaction under another name is not a retransmission: the answer to it is not for them."""
+        client = stage.client()
+        client.challenge()
+        first = client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
+        client.send(first)
+        client.heard()
+        client.use("bob")
+        assert client.nonce is not None
+        builder = Builder(Method.ALLOCATE, Class.REQUEST, first[8:20]).add(t.REQUESTED_TRANSPORT, 17)
+        builder.add(a.USERNAME, client.username).add(a.REALM, "slidewire").add(a.NONCE, client.nonce)
+        answer = client.transact(builder.sign(client.key).encode())
+        assert answer is not None and answer.code == 437
+
+    def test_without_an_allocation_nothing_else_matters(self, stage: Stage) -> None:
+        client = stage.client()
+        assert client.ask(Method.REFRESH, (self.ODD, b"x")).code == 437
+        assert client.ask(Method.REFRESH, (t.REQUESTED_ADDRESS_FAMILY, 3)).code == 437
+        assert client.permit().code == 437
+        assert client.ask(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 1)).code == 437
+
+    def test_a_stranger_hears_of_its_login_first(self, stage: Stage) -> None:
+        client = stage.allocated()
+        client.key = bytes(16)
+        assert client.ask(Method.ALLOCATE, *self.WRONG[0]).code == 401
+        assert client.ask(Method.REFRESH, (self.ODD, b"x")).code == 401
+
+    def test_a_token_is_looked_for_before_the_family(self) -> None:
+        """Step 5 comes before step 7, and a token brings its own family."""
+        stage = Stage(families=[IPV6])
+        first = stage.client(port=1).allocate((t.REQUESTED_ADDRESS_FAMILY, IPV6), (t.EVEN_PORT, True))
+        assert stage.client(port=2).allocate((t.RESERVATION_TOKEN, bytes(8))).code == 508
+        second = stage.client(port=3).allocate((t.RESERVATION_TOKEN, first[t.RESERVATION_TOKEN]))
+        assert second.relayed == Address(first.relayed.host, first.relayed.port + 1)
+
+
 class TestReservations:
     def test_the_next_port_is_kept_for_who_has_the_token(self, stage: Stage) -> None:
         first = stage.client(port=1).allocate((t.EVEN_PORT, True))

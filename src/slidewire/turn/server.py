@@ -62,6 +62,7 @@ from slidewire.turn.requests import (
     ChannelBind,
     CreatePermission,
     Refresh,
+    Request,
     Wrong,
     understand,
     understand_send,
@@ -101,6 +102,10 @@ class _Pending:
     @property
     def transaction(self) -> bytes:
         return self.asked.transaction
+
+    @property
+    def owner(self) -> Identity:
+        return self.asked.who
 
 
 class TurnServer:
@@ -344,21 +349,32 @@ class TurnServer:
             self._reject(message, client, outcome, fresh, now)
             return
         asked = _Asked(client, message.method, message.transaction, outcome)
-        if owner is not None and user_of(outcome.username) != user_of(owner.username):
+        # Whose five-tuple it is comes before what else the request says: §7.2 step 2, and §5 for the others
+        if asked.method == Method.ALLOCATE:
+            if self._is_taken(asked, allocation):
+                return
+        elif allocation is None:
+            self._mismatch(asked)
+            return
+        elif user_of(outcome.username) != user_of(allocation.owner.username):
             self._refuse(asked, TurnError.WRONG_CREDENTIALS)
             return
-        match understand(message):
-            case Wrong() as wrong:
-                self._refuse(asked, wrong.code, wrong.unknown)
-            case Allocate() as request:
-                self._allocate(asked, request, allocation, now)
-            case _ if allocation is None:
-                self._mismatch(asked)
-            case Refresh() as request:
+        request = understand(message)
+        if isinstance(request, Wrong):
+            self._refuse(asked, request.code, request.unknown)
+        elif isinstance(request, Allocate):
+            self._allocate(asked, request, now)
+        elif allocation is not None:
+            self._change(asked, request, allocation, now)
+
+    def _change(self, asked: _Asked, request: Request, allocation: Allocation, now: float) -> None:
+        """What its owner may do with an allocation."""
+        match request:
+            case Refresh():
                 self._refresh(asked, request, allocation, now)
-            case CreatePermission() as request:
+            case CreatePermission():
                 self._create_permission(asked, request, allocation, now)
-            case ChannelBind() as request:
+            case ChannelBind():
                 self._channel_bind(asked, request, allocation, now)
 
     def _reject(self, message: Message, client: FiveTuple, code: ErrorCode, fresh: bool, now: float) -> None:
@@ -384,23 +400,29 @@ class TurnServer:
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def _allocate(self, asked: _Asked, request: Allocate, allocation: Allocation | None, now: float) -> None:
-        """§7.2, from step 2 on."""
+    def _is_taken(self, asked: _Asked, allocation: Allocation | None) -> bool:
+        """§7.2 step 2: the five-tuple has an allocation, or is about to get one, whoever's it is. A retransmission gets
+        the same answer; or else that is on its way."""
+        existing = allocation or self._pending_by_client.get(asked.client)
+        if existing is None:
+            return False
+        if (existing.transaction, existing.owner.username) != (asked.transaction, asked.who.username):
+            self._refuse(asked, TurnError.ALLOCATION_MISMATCH)
+        elif allocation is not None:
+            self._send(asked.client, allocation.answer)
+        return True
+
+    def _allocate(self, asked: _Asked, request: Allocate, now: float) -> None:
+        """§7.2, after step 9: what needs more than the request itself."""
         client, username = asked.client, asked.who.username
-        existing = allocation or self._pending_by_client.get(client)
-        if existing is not None:
-            if existing.transaction != asked.transaction:
-                self._refuse(asked, TurnError.ALLOCATION_MISMATCH)
-            elif allocation is not None:  # a retransmission gets the same answer; or else it is on its way
-                self._send(client, allocation.answer)
-        elif self.draining:
+        if self.draining:
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
         elif tunnelled(client.client[0]):
             self._forbid(asked, "client in a tunnel")
-        elif not self._families.intersection(request.families):
-            self._refuse(asked, TurnError.ADDRESS_FAMILY_NOT_SUPPORTED)
         elif request.token is not None and request.token not in self._reservations:
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
+        elif request.token is None and not self._families.intersection(request.families):
+            self._refuse(asked, TurnError.ADDRESS_FAMILY_NOT_SUPPORTED)
         elif not self._book.hold(client, username):
             self._refuse(asked, TurnError.ALLOCATION_QUOTA_REACHED)
         else:
