@@ -2,6 +2,7 @@
 
     python -m tests.fuzz codec --seconds 3600
     python -m tests.fuzz core --seconds 3600 --seed 12345
+    python -m tests.fuzz order --seconds 3600
     python -m tests.fuzz signaling --seconds 3600
     python -m tests.fuzz control --seconds 3600
     python -m tests.fuzz media --seconds 3600
@@ -22,11 +23,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import bodies, codec, control, core, media, signaling
+from tests.fuzz import bodies, codec, control, core, media, order, signaling
 
 TARGETS: Final[dict[str, Callable[[int], int]]] = {
     "codec": codec.run,
     "core": core.run,
+    "order": order.run,
     "signaling": signaling.run,
     "control": control.run,
     "media": media.run,

@@ -24,7 +24,7 @@ from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import FiveTuple, Transport
+from slidewire.turn.effects import FiveTuple, SendToClient, SendToPeer, Transport
 from slidewire.turn.limits import Limits, prefix_of
 from slidewire.turn.policy import PeerPolicy, networks
 from slidewire.turn.streams import NotTurn, Stream
@@ -87,8 +87,6 @@ class Play:
         self.answers_to_strangers: Counter[bytes] = Counter()
         self.revoked: set[str] = set()
         self.closed_at = 0
-        self.known: dict[str, Address] = {}
-        """Every relay there was."""
         self.secrets = [SECRET]
 
     # --- the owner ----------------------------------------------------------------------------------------------------
@@ -301,18 +299,19 @@ class Play:
 
     def look(self) -> None:
         stage = self.stage
-        for name, heard in list(stage.inboxes.items()):
-            for data in heard:
-                self.hear(name, data)
+        for effect in stage.happened:
+            match effect:
+                case SendToClient(name, data):
+                    self.hear(name, data)
+                case SendToPeer(relay, _, peer):
+                    self.look_at_sent(relay, peer)
+        stage.happened.clear()
         stage.inboxes.clear()
-        for relay, _, peer in stage.sent:
-            self.look_at_sent(relay, peer)
         stage.sent.clear()
         for name in stage.closed_streams[self.closed_at :]:
             self.actors.pop(name, None)
         self.closed_at = len(stage.closed_streams)
         server = stage.server
-        self.known.update({handle: opened.announced for handle, opened in stage.open.items()})
         owned = [opened.handle for each in server.allocations for opened in each.relays.values()]
         owned += [opened.handle for opened in server._reservations.values()]
         for pending in {id(each): each for each in server._pending.values()}.values():
@@ -362,12 +361,12 @@ class Play:
                     actor.permitted[peer.host] = now + self.limits.permission_lifetime
 
     def look_at_sent(self, relay: str, peer: Address) -> None:
-        announced = self.known[relay]
+        announced = self.stage.known[relay]
         owners = [actor for actor in self.actors.values() if announced in actor.relays]
         assert owners, "sent from a relay that nobody was told about"
         assert any(actor.permitted.get(peer.host, 0.0) > self.stage.now for actor in owners), f"{peer} not permitted"
         refusal = self.stage.server.policy.refusal(owners[0].client.username, peer)
-        assert peer in self.known.values() or refusal is None, f"{peer}: {refusal}"
+        assert peer in self.stage.known.values() or refusal is None, f"{peer}: {refusal}"
 
     # --- the play -----------------------------------------------------------------------------------------------------
 

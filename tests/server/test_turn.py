@@ -122,6 +122,15 @@ async def allocated(service: TurnService, server: tuple[str, int], secret: str) 
     return client, relayed
 
 
+def _messages(data: bytes) -> list[int]:
+    """Where each of the messages begins."""
+    found, at = [], 0
+    while at < len(data):
+        found.append(at)
+        at += 20 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return found
+
+
 class TestService:
     async def test_data_goes_both_ways_through_a_channel_and_without(self, start: Start, tmp_path: Path) -> None:
         service, ready = await start(allow=LOOPBACK)
@@ -148,6 +157,55 @@ class TestService:
             assert await asyncio.to_thread(peer.recvfrom, 100) == (b"four", relayed)
         assert service.core is not None and service.core.allocations[0].meter.packets == 4
         client.transport.close()
+
+    @pytest.mark.parametrize("over", ["udp", "tcp"])
+    @pytest.mark.parametrize("data_path", ["plain", "compiled"])
+    async def test_what_is_sent_behind_an_allocate(
+        self, start: Start, tmp_path: Path, data_path: str, over: str
+    ) -> None:
+        """Allocate, CreatePermission, ChannelBind and data, in one segment or in datagrams that are read together."""
+        _, ready = await start(allow=LOOPBACK, data_path=data_path)
+        made = mint(load_secrets(tmp_path / "secret", make=False)[0], "ada", time.time())
+        key = long_term_key(made.username, "slidewire", made.password)
+        kind = socket.SOCK_STREAM if over == "tcp" else socket.SOCK_DGRAM
+        with socket.socket(type=kind) as client, socket.socket(type=socket.SOCK_DGRAM) as peer:
+            peer.bind(("127.0.0.1", 0))
+            peer.settimeout(5)
+            client.settimeout(5)
+            client.connect(("127.0.0.1", ready.udp))
+            client.sendall(Builder(Method.ALLOCATE, Class.REQUEST, os.urandom(12)).encode())
+            challenge = parse(await asyncio.to_thread(client.recv, 2048))
+            assert challenge is not None
+            nonce = challenge.get(a.NONCE)
+            assert nonce is not None
+
+            def signed(method: int, *fields: tuple[a.Attribute[Any], Any]) -> bytes:
+                builder = Builder(method, Class.REQUEST, os.urandom(12))
+                for attribute, value in (
+                    *fields,
+                    (a.USERNAME, made.username),
+                    (a.REALM, "slidewire"),
+                    (a.NONCE, nonce),
+                ):
+                    builder.add(attribute, value)
+                return builder.sign(key).encode()
+
+            address = Address(*peer.getsockname())
+            send = Builder(Method.SEND, Class.INDICATION, bytes(12)).add(t.XOR_PEER_ADDRESS, address)
+            pieces = [
+                signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)),
+                signed(Method.CREATE_PERMISSION, (t.XOR_PEER_ADDRESS, address)),
+                signed(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 0x4000), (t.XOR_PEER_ADDRESS, address)),
+                send.add(t.DATA, b"data").encode(),
+            ]
+            for data in [b"".join(pieces)] if over == "tcp" else pieces:
+                client.sendall(data)  # nobody reads until the next await
+            assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"data"
+            heard = b""
+            while b"\x01\x09" not in heard:
+                heard += await asyncio.to_thread(client.recv, 2048)
+            kinds = [heard[at : at + 2] for at in _messages(heard)]
+            assert kinds == [b"\x01\x03", b"\x01\x08", b"\x01\x09"]
 
     async def test_a_private_peer_is_refused_without_being_asked_to(self, start: Start, tmp_path: Path) -> None:
         service, ready = await start()

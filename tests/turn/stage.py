@@ -15,6 +15,7 @@ from slidewire.turn.credentials import Credentials, anybody, mint
 from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
+    Effect,
     FiveTuple,
     Opened,
     OpenRelay,
@@ -59,7 +60,11 @@ class Stage:
         self.sent: list[Sent] = []
         self.dont_fragment = False
         """Of the last that was sent to a peer."""
+        self.happened: list[Effect] = []
+        """Every effect, in its order."""
         self.open: dict[str, Opened] = {}
+        self.known: dict[str, Address] = {}
+        """Every relay there ever was, as it was announced."""
         self.closed_streams: list[FiveTuple] = []
         self.inboxes: dict[FiveTuple, list[bytes]] = {}
         self.bytes_out = 0
@@ -90,10 +95,12 @@ class Stage:
         bound = Address(RELAY_HOST[family], self._port)
         relay = Opened(f"relay {self._port}", bound, Address(announced or bound.host, self._port))
         self.open[relay.handle] = relay
+        self.known[relay.handle] = relay.announced
         return relay
 
     def drain(self) -> None:
         while (effect := self.server.next_effect()) is not None:
+            self.happened.append(effect)
             match effect:
                 case SendToClient(client, data):
                     self.bytes_out += len(data)

@@ -668,14 +668,28 @@ class Test19SlowStreams:
         assert stage.closed_streams == [client.five_tuple]
 
     def test_half_a_message_after_whole_ones(self, stage: Stage) -> None:
-        client = stage.allocated(transport=Transport.TCP)
-        stage.wait(100)
-        client.send(b"\x40\x00\x00\x64only")
-        for _ in range(9):
+        client = self.connected(stage)
+        client.challenge()
+        stage.wait(20)
+        client.send(vectors.CHROMIUM_SIGNED[:40])
+        for byte in vectors.CHROMIUM_SIGNED[40:49]:
             stage.wait(1)
-            client.send(b"x")
+            client.send(bytes([byte]))
         assert stage.closed_streams == []
         stage.wait(1.1)
+        assert stage.closed_streams == [client.five_tuple]
+
+    def test_half_a_message_of_a_client_with_an_allocation(self, stage: Stage) -> None:
+        """Its network may be gone for a while: it is waited for as long as its allocation lives, and no longer."""
+        client = stage.allocated(transport=Transport.TCP)
+        client.bind(0x4000, PEER)
+        client.send(b"\x40\x00\x00\x08only")
+        stage.wait(290)
+        client.send(b"half\x40\x00\x00\x08once")
+        assert stage.sent_away() == [(b"onlyhalf", PEER)]
+        stage.wait(305)
+        assert stage.closed_streams == [] and len(stage.open) == 1
+        stage.wait(5 + 30 + 10)
         assert stage.closed_streams == [client.five_tuple] and stage.open == {}
 
     def test_a_busy_client_is_not_slow(self, stage: Stage) -> None:

@@ -18,7 +18,7 @@ from slidewire.turn.effects import FiveTuple, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy
 from tests.stun import test_vectors as vectors
-from tests.turn.stage import PEER, PEER6, RELAY_HOST, SERVER, Client, Stage
+from tests.turn.stage import PEER, PEER6, RELAY_HOST, SERVER, Answer, Client, Stage
 
 STREAMS = (Transport.TCP, Transport.TLS)
 
@@ -541,6 +541,131 @@ class TestStreams:
             client.send(greeting)
             assert stage.closed_streams == [client.five_tuple]
             stage.closed_streams.clear()
+
+
+class TestWhatComesBehindAnAllocate:
+    """A client may send what follows without waiting for the answer. Until its socket is there, that waits."""
+
+    def pipelined(self, client: Client) -> list[bytes]:
+        client.challenge()
+        return [
+            client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)),
+            client.signed(Method.CREATE_PERMISSION, (t.XOR_PEER_ADDRESS, PEER)),
+            client.signed(Method.CHANNEL_BIND, (t.CHANNEL_NUMBER, 0x4000), (t.XOR_PEER_ADDRESS, PEER)),
+            b"\x40\x00\x00\x04data",
+            client.signed(Method.REFRESH, (t.LIFETIME, 700)),
+        ]
+
+    def codes(self, client: Client) -> list[tuple[int, int]]:
+        heard = [parse(data) for data in client.heard()]
+        answers = [Answer(message, message.data) for message in heard if message is not None]
+        return [(answer.message.method, answer.code) for answer in answers]
+
+    IN_ORDER = tuple((method, 0) for method in (0x003, 0x008, 0x009, 0x004))
+
+    @pytest.mark.parametrize("transport", Transport)
+    @pytest.mark.parametrize("auto", [True, False])
+    def test_it_is_taken_in_its_order(self, transport: Transport, auto: bool) -> None:
+        stage = Stage(relays=auto)
+        client = stage.client(transport=transport)
+        pieces = self.pipelined(client)
+        for data in [b"".join(pieces)] if transport.is_stream else pieces:
+            client.send(data)
+        if not auto:
+            assert client.heard() == [] and stage.sent_away() == [] and len(stage.asked) == 1
+            stage.answer(stage.asked[0])
+        assert self.codes(client) == [*self.IN_ORDER] and stage.sent_away() == [(b"data", PEER)]
+
+    @pytest.mark.parametrize("size", [1, 7, 100])
+    def test_in_any_pieces(self, size: int) -> None:
+        stage = Stage(relays=False)
+        client = stage.client(transport=Transport.TLS)
+        data = b"".join(self.pipelined(client))
+        for start in range(0, len(data), size):
+            client.send(data[start : start + size])
+        assert client.heard() == []
+        stage.answer(stage.asked[0])
+        assert self.codes(client) == [*self.IN_ORDER] and stage.sent_away() == [(b"data", PEER)]
+
+    @pytest.mark.parametrize("transport", Transport)
+    def test_after_a_refusal_it_is_refused(self, transport: Transport) -> None:
+        stage = Stage(relays=False)
+        client = stage.client(transport=transport)
+        for data in self.pipelined(client):
+            client.send(data)
+        stage.fail(stage.asked[0])
+        assert self.codes(client) == [(0x003, 508), (0x008, 437), (0x009, 437), (0x004, 437)]
+        assert stage.sent_away() == []
+
+    def test_others_do_not_wait(self) -> None:
+        stage = Stage(relays=False)
+        one, two = stage.client(port=1, transport=Transport.TCP), stage.client(port=2, transport=Transport.TCP)
+        one.send(b"".join(self.pipelined(one)))
+        assert two.challenge().code == 401
+
+    def test_one_allocation_after_another(self) -> None:
+        """Each waits for its own socket. A token needs none, and is no way to make the server call itself for ever."""
+        stage = Stage(relays=False)
+        client = stage.client(transport=Transport.TCP)
+        client.challenge()
+        allocate, end = (t.REQUESTED_TRANSPORT, 17), client.signed(Method.REFRESH, (t.LIFETIME, 0))
+        client.send(b"".join(client.signed(Method.ALLOCATE, allocate) + end for _ in range(1000)))
+        for number in range(1000):
+            assert len(stage.asked) == number + 1
+            stage.answer(stage.asked[-1])
+        assert self.codes(client) == [(0x003, 0), (0x004, 0)] * 1000
+        stage.auto = True
+        tokens = [
+            stage.client(host=f"8.8.{number}.1").allocate((t.EVEN_PORT, True))[t.RESERVATION_TOKEN]
+            for number in range(50)
+        ]
+        client.send(
+            b"".join(client.signed(Method.ALLOCATE, allocate, (t.RESERVATION_TOKEN, token)) + end for token in tokens)
+        )
+        assert self.codes(client) == [(0x003, 0), (0x004, 0)] * 50
+
+    def test_a_stream_does_not_wait_without_end(self) -> None:
+        stage = Stage(relays=False, limits=Limits(postponed_bytes=1000))
+        client = stage.client(transport=Transport.TCP)
+        client.challenge()
+        client.send(client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)) + bytes(1000))
+        assert stage.closed_streams == []
+        client.send(b"\0")
+        assert stage.closed_streams == [client.five_tuple]
+        stage.answer(stage.asked[0])
+        assert stage.open == {} and stage.server.allocations == [] and client.heard() == []
+
+    @pytest.mark.parametrize("limits", [Limits(postponed=3), Limits(postponed_bytes=300)])
+    def test_datagrams_do_not_wait_without_end(self, limits: Limits) -> None:
+        stage = Stage(relays=False, limits=limits)
+        client = stage.client()
+        client.challenge()
+        request = client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
+        client.send(request)
+        binding = client.request(BINDING).encode().ljust(100, b"\0")
+        binding = binding[:2] + (80).to_bytes(2, "big") + binding[4:]
+        for _ in range(50):
+            client.send(binding)
+            client.send(request)  # which is on its way, and takes no place
+        stage.answer(stage.asked[0])
+        assert len(client.heard()) == 1 + 3 and stage.server.counters["client packets dropped"] == 47
+
+    def test_large_frames_may_follow(self) -> None:
+        stage = Stage(relays=False)
+        client = stage.client(transport=Transport.TCP)
+        pieces = self.pipelined(client)[:3]
+        client.send(b"".join(pieces) + b"\x40\x00" + (8000).to_bytes(2, "big") + bytes(8000))
+        stage.answer(stage.asked[0])
+        assert stage.sent_away() == [(bytes(8000), PEER)]
+
+    def test_who_left_meanwhile_leaves_nothing_to_their_successor(self) -> None:
+        stage = Stage(relays=False)
+        client = stage.client(transport=Transport.TCP)
+        client.send(b"".join(self.pipelined(client)))
+        stage.server.stream_closed(client.five_tuple, stage.now)
+        again = stage.client(transport=Transport.TCP)
+        stage.answer(stage.asked[0])
+        assert again.heard() == [] and stage.sent_away() == [] and stage.open == {}
 
 
 class TestBehindNat:

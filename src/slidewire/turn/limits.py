@@ -53,11 +53,16 @@ class Limits:
     streams: int = 10_000
     streams_per_address: int = 512
     first_message: float = 10.0
-    """What a stream client has for its first whole message, and for the rest of any message it began."""
+    """What a stream client has for its first whole message, and without an allocation for the rest of any message it
+    began."""
     idle: float = 30.0
     """… and without an allocation after that."""
     stranger_frame: int = 4096
     """The largest frame of a stream client without an allocation."""
+    postponed: int = 64
+    postponed_bytes: int = 512 * 1024
+    """What may wait of one client while the socket of its Allocate is opened: datagrams, and bytes of either kind of
+    client. In a stream these bound the messages as well, none of which is shorter than four."""
     retransmissions: float = 40.0
     """How long a request may be repeated (RFC 8489 §6.3.1): the answer to a deletion is kept as long."""
 

@@ -5,7 +5,9 @@ Sans-I/O. A shell feeds it (`receive_…`, `stream_…`, `relay_…`), drains `n
 entropy are functions given by the caller. Nothing that comes from outside makes a method raise.
 
 An Allocate takes two steps: the core asks for a socket (`OpenRelay`), hears `relay_opened` or `relay_failed`, and only
-then answers.
+then answers. Until then whatever else comes from that client waits, in its order: a client may send what follows
+without waiting for the answer, and would not send it again on a connection. Datagrams wait as well, because those that
+come together are read together, before any socket is opened; but few, for they may be lost.
 
 A shell with a fast path looks allocations up itself, in `clients_of` and `allocation_of`, and asks them `to_peer` and
 `from_peer`; it reads these tables and never changes them.
@@ -98,6 +100,9 @@ class _Pending:
     sibling: Opened | None = None
     wanted: bool = True
     """The client is still there."""
+    postponed: list[bytes] = field(default_factory=list)
+    """Datagrams that came from it meanwhile. What came in a stream waits in the stream's buffer."""
+    postponed_bytes: int = 0
 
     @property
     def transaction(self) -> bytes:
@@ -174,10 +179,10 @@ class TurnServer:
     def receive_datagram(self, data: bytes, client: FiveTuple, now: float) -> None:
         if not data:
             self._count("garbage")
-        elif is_channel_data(data):
-            self._receive_channel_data(data, client, now)
+        elif (pending := self._pending_by_client.get(client)) is not None:
+            self._postpone(pending, data)
         else:
-            self._receive_message(data, client, now)
+            self._receive_frame(data, client, now)
 
     def stream_opened(self, client: FiveTuple, now: float) -> bool:
         """A client has connected. False: it is one too many, close it."""
@@ -191,23 +196,9 @@ class TurnServer:
     def receive_stream(self, client: FiveTuple, data: bytes, now: float) -> None:
         """Whatever came, in any pieces."""
         stream = self._streams.get(client)
-        if stream is None:
-            return
-        stream.buffer += data
-        frames = 0
-        try:
-            while (frame := stream.next_frame(self._largest_frame(client))) is not None:
-                frames += 1
-                if is_channel_data(frame):
-                    self._receive_channel_data(frame, client, now)
-                else:
-                    stream.spoke = self._receive_message(frame, client, now) or stream.spoke
-        except NotTurn:
-            self._count("garbage")
-            self._close_stream(stream)
-            return
-        self._streams.heard(stream, frames, self._is_busy(client), now)
-        self._timers.arm(stream.deadline, self._check_stream, stream)
+        if stream is not None:
+            stream.buffer += data
+            self._read(stream, now)
 
     def stream_closed(self, client: FiveTuple, now: float) -> None:
         """The client, or the network, closed it. Its allocation goes with it."""
@@ -300,6 +291,56 @@ class TurnServer:
         self._authenticator.introduce(username, self._wall())
 
     # --- messages -----------------------------------------------------------------------------------------------------
+
+    def _read(self, stream: Stream, now: float) -> None:
+        """Take what is whole off a stream, up to an Allocate that waits for its socket."""
+        if stream.is_read:
+            return  # by whoever called what called this
+        client, frames = stream.client, 0
+        stream.is_read = True
+        try:
+            while client not in self._pending_by_client:
+                frame = stream.next_frame(self._largest_frame(client))
+                if frame is None:
+                    break
+                frames += 1
+                stream.spoke = self._receive_frame(frame, client, now) or stream.spoke
+            else:
+                if len(stream.buffer) > self.limits.postponed_bytes:
+                    raise NotTurn
+        except NotTurn:
+            self._count("garbage")
+            self._close_stream(stream)
+            return
+        finally:
+            stream.is_read = False
+        self._streams.heard(stream, frames, self._is_busy(client), now)
+        self._timers.arm(stream.deadline, self._check_stream, stream)
+
+    def _postpone(self, pending: _Pending, data: bytes) -> None:
+        if data[8:20] == pending.transaction:
+            return  # a retransmission: its answer is on its way
+        size = pending.postponed_bytes + len(data)
+        if len(pending.postponed) >= self.limits.postponed or size > self.limits.postponed_bytes:
+            self._count("client packets dropped")
+            return
+        pending.postponed.append(data)
+        pending.postponed_bytes = size
+
+    def _go_on(self, pending: _Pending, now: float) -> None:
+        """The Allocate is answered: now for what came behind it. That may be another one, and the rest waits again."""
+        client = pending.asked.client
+        if (stream := self._streams.get(client)) is not None:
+            self._read(stream, now)
+        for data in pending.postponed:
+            self.receive_datagram(data, client, now)
+
+    def _receive_frame(self, data: bytes, client: FiveTuple, now: float) -> bool:
+        """True if it was a STUN message that deserves a stream client some patience."""
+        if is_channel_data(data):
+            self._receive_channel_data(data, client, now)
+            return False
+        return self._receive_message(data, client, now)
 
     def _receive_message(self, data: bytes, client: FiveTuple, now: float) -> bool:
         """True if it was a STUN message that deserves a stream client some patience."""
@@ -448,13 +489,18 @@ class TurnServer:
                 pending.failed[family] = TurnError.ADDRESS_FAMILY_NOT_SUPPORTED
 
     def _finish(self, ticket: int, pending: _Pending, now: float) -> None:
-        """When all sockets are there, or not: answer, if the client is still there to hear it."""
+        """When all sockets are there, or not: answer, if the client is still there to hear it, and go on."""
         if pending.waiting:
             return
-        asked, request = pending.asked, pending.request
         del self._pending[ticket]
         if pending.wanted:
-            del self._pending_by_client[asked.client]
+            del self._pending_by_client[pending.asked.client]
+        self._end_allocate(pending, now)
+        if pending.wanted:
+            self._go_on(pending, now)
+
+    def _end_allocate(self, pending: _Pending, now: float) -> None:
+        asked, request = pending.asked, pending.request
         if pending.wanted and pending.opened and not self.credentials.revoked(asked.who.username):
             self._start(asked, pending, now)
             return
@@ -645,7 +691,7 @@ class TurnServer:
         return self._book.of_client(client) is not None or client in self._pending_by_client
 
     def _largest_frame(self, client: FiveTuple) -> int:
-        return _LARGEST_FRAME if self._book.of_client(client) is not None else self.limits.stranger_frame
+        return _LARGEST_FRAME if self._is_busy(client) else self.limits.stranger_frame
 
     def _lifetime(self, asked: int | None) -> int:
         """§7.2, §8.2: at least the default, at most the maximum; zero stays zero, and ends an allocation."""
@@ -728,7 +774,7 @@ class TurnServer:
 
     def _check_stream(self, stream: Stream, now: float) -> float | None:
         if stream.deadline == BUSY and not self._is_busy(stream.client):
-            stream.deadline = now + self.limits.idle
+            stream.deadline = now + (self.limits.first_message if stream.buffer else self.limits.idle)
         if stream.deadline > now:
             return min(stream.deadline, now + self.limits.idle)
         self._count("streams closed for silence")

@@ -85,6 +85,8 @@ class Stream:
     buffer: bytearray = field(default_factory=bytearray)
     spoke: bool = False
     """A whole STUN message has come."""
+    is_read: bool = False
+    """Frames are being taken off the buffer."""
 
     def next_frame(self, largest: int) -> bytes | None:
         """Take a whole frame off the buffer; None if there is none yet. Raises NotTurn."""
@@ -120,11 +122,15 @@ class Streams:
             del self._held[stream.prefix]
 
     def heard(self, stream: Stream, frames: int, busy: bool, now: float) -> None:
-        """Move the deadline after that many whole frames came. Half a frame, or nothing to stay for: waiting ends."""
+        """Move the deadline after that many whole frames came. `busy`: it has an allocation, and may stand still in the
+        middle of a frame as long as that lives: what it sends may be under way through a network that is gone for a
+        while. Whoever has none, and leaves half a frame behind or has nothing to stay for, is not waited for long."""
         limits = self._limits
         if not stream.spoke:
             return  # the first deadline stands, however many bytes trickle in
-        if not stream.buffer:
-            stream.deadline = BUSY if busy else now + limits.idle
+        if busy:
+            stream.deadline = BUSY
+        elif not stream.buffer:
+            stream.deadline = now + limits.idle
         elif frames or stream.deadline == BUSY:
             stream.deadline = now + limits.first_message
