@@ -95,6 +95,43 @@ CANDIDATES = (
     "candidate:7 1 udp 2113937151  198.51.100.7 50000 typ host",
     "a=candidate:7 1 udp 2113937151 198.51.100.7 50000 typ host",
     "candidate:",
+    # What another parser might take for a candidate, or for another one.
+    "candidate:7 1 udp 2113937151 198.51.100.7 50000 typ host\u000b",
+    "candidate:7 1 udp 2113937151 198.51.100.7 50000 typ host\r\na=candidate:8 1 udp 1 10.1.2.3 9 typ host",
+    "candidate:7 1 udp 2113937151 198.51.100.7\u00a050000 typ host",
+    "candidate:7 1 udp 2113937151 198.51.100.7 50_000 typ host",
+    "candidate:7 1 udp 2113937151 198.51.100.7 \u0665\u0660\u0660\u0660 typ host",
+    "candidate:7 1 udp 2113937151 198.51.100.\uff17 50000 typ host",
+    "candidate:7 1 udp 2113937151 198.51.100.7 050000 typ host",
+    "candidate:7 01 udp 2113937151 198.51.100.7 50000 typ host",
+    "candidate:7 0 udp 2113937151 198.51.100.7 50000 typ host",
+    "candidate:7 256 udp 2113937151 198.51.100.7 50000 typ host",
+    "candidate:7 257 udp 2113937151 198.51.100.7 50000 typ host",
+    "candidate:7 1 udp 2147483647 198.51.100.7 65535 typ host",
+    "candidate:7 1 udp 2147483648 198.51.100.7 50000 typ host",
+    "candidate:7 1 udp 0 198.51.100.7 1 typ host",
+    "candidate:7 1 udp 1 198.51.100.7 0 typ host",
+    "candidate:7 1 udp 1 198.51.100.7 65536 typ host",
+    "candidate:7 1 ssltcp 1 198.51.100.7 443 typ host",
+    "candidate:7 1 uDp 1 198.51.100.7 443 typ host",
+    "candidate:7 1 TCP 1518280447 198.51.100.7 9 typ host tcptype passive",
+    "candidate:7 1 tcp 1518280447 198.51.100.7 9 typ host tcptype passiv tcptyp active",
+    "candidate:7 1 udp 1 198.51.100.7 50000 typ host generation 0 generation 1",
+    "candidate:7 1 udp 1 198.51.100.7 50000 typ srflx raddr 10.0.0.1 rport 9 raddr 10.0.0.2 rport 9",
+    "candidate:7 1 udp 1 198.51.100.7 50000 typ host ufrag Ab1+ generation 00000 x-y z",
+    "candidate:7 1 udp 1 198.51.100.7 50000 typ host ufrag \u00e4bcd",
+    "candidate:7 1 udp 1 2001:DB8:0:0::7 50000 typ host",
+    "candidate:7 1 udp 1 2600::%25eth0 50000 typ host",
+    "candidate:7 1 udp 1 fe80::1%eth0 50000 typ host",
+    "candidate:7 1 udp 1 ::ffff:10.1.2.3 50000 typ host",
+    "candidate:7 1 udp 1 ::FFFF:0a01:0203 50000 typ host",
+    "candidate:7 1 udp 1 A-1.LOCAL 50000 typ host",
+    "candidate:7 1 udp 1 a-1.local. 50000 typ host",
+    "candidate:7/+ 1 udp 1 198.51.100.7 50000 typ host",
+    "candidate:7- 1 udp 1 198.51.100.7 50000 typ host",
+    "candidate:7 1 udp 1 198.51.100.7 50000 typ HOST",
+    "candidate:7 1 udp 1 198.51.100.7 50000 typ host " + " ".join(f"x{n} {96 * 'y'}" for n in range(10)) + " x y",
+    "candidate:7 1 udp 1 198.51.100.7 50000 typ host " + " ".join(f"x{n} {96 * 'y'}" for n in range(9)) + " x y",
 )
 
 DESCRIPTION_LINES = (
@@ -116,7 +153,82 @@ DESCRIPTION_LINES = (
     "c=IN IP6 2600::1",
     "",
 )
-DESCRIPTION = "\r\n".join(DESCRIPTION_LINES)
+SMUGGLED = "a=candidate:9 1 udp 2130706431 192.168.1.1 5000 typ host"
+BREAKS = (
+    "\r",
+    "\v",
+    "\f",
+    "\x00",
+    "\x1c",
+    "\x1d",
+    "\x1e",
+    "\x7f",
+    "\x85",
+    "\u00a0",
+    "\u2028",
+    "\u2029",
+    "\ufeff",
+    "\r\r",
+)
+"""Characters that end a line for one parser or another, or that one of them strips."""
+HEAD = "\r\n".join(DESCRIPTION_LINES[:6])
+DESCRIPTIONS = (
+    "\r\n".join(DESCRIPTION_LINES),
+    "\n".join(DESCRIPTION_LINES),
+    "",
+    HEAD,
+    *(f"{HEAD}\r\na=x{character}{SMUGGLED}\r\na=mid:0\r\n" for character in BREAKS),
+    *(f"{HEAD}{character}{SMUGGLED}\r\na=mid:0\r\n" for character in BREAKS),
+    *(f"s=-{character}{DESCRIPTION_LINES[5]}{character}{SMUGGLED}\n" for character in BREAKS),
+    # Where no candidate belongs.
+    f"v=0\r\n{SMUGGLED}\r\n{DESCRIPTION_LINES[5]}\r\na=mid:0\r\n",
+    f"{HEAD}\r\n{SMUGGLED}\r\nm=image 9 UDP/DTLS/SCTP x\r\n{SMUGGLED}\r\na=mid:1\r\n",
+    f"{HEAD}\r\nm=audio 9/2 UDP/TLS/RTP/SAVPF 0\r\n{SMUGGLED}\r\nm=audio 70000 RTP/AVP 0\r\n{SMUGGLED}\r\n",
+    # What a browser says of media, and what says an address in another place.
+    "\r\n".join(
+        (
+            "v=0",
+            "s=10.1.2.3",
+            "i=10.1.2.3",
+            "b=AS:10",
+            "a=msid-semantic: WMS",
+            "a=extmap-allow-mixed",
+            "a=ice-options:trickle",
+            "a=setup:actpass",
+            "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
+            "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+            "c=IN IP6 fd00::1",
+            "b=AS:10",
+            "a=rtcp:50002 IN IP4 10.1.2.3",
+            "a=rtcp-xr:10.1.2.3",
+            "a=source-filter: incl IN IP4 * 10.1.2.3",
+            "a=x-address:10.1.2.3",
+            "a=candidates:10.1.2.3",
+            "a=ice-ufrag:Ab1+",
+            "a=ice-pwd:abcdefghijklmnopqrstuv",
+            "a=mid:0",
+            "a=extmap:3/sendonly urn:ietf:params:rtp-hdrext:sdes:mid",
+            "a=sendonly",
+            "a=msid:- 6ba7b810",
+            "a=rtcp-mux",
+            "a=rtcp-rsize",
+            "a=rtpmap:96 VP8/90000",
+            "a=rtcp-fb:96 nack pli",
+            "a=rtcp-fb:* transport-cc",
+            "a=rtpmap:97 rtx/90000",
+            "a=fmtp:97 apt=96",
+            "a=ssrc-group:FID 1 4294967295",
+            "a=ssrc:1 cname:{a b}",
+            "a=ssrc:1 msid:- 6ba7b810",
+            "a=end-of-candidates",
+            "a=sendonly:x",
+            "",
+            "z=0 0",
+            " a=mid:1",
+            "A=mid:1",
+        )
+    ),
+)
 
 SERVERS = [
     {
@@ -174,10 +286,10 @@ def passed(policy: Privacy, near: bool, what: str) -> str | None:
     return filter_.candidate(what)
 
 
-def described(policy: Privacy, near: bool) -> dict[str, object]:
+def described(sdp: str, policy: Privacy, near: bool) -> dict[str, object]:
     filter_ = Filter(policy)
     filter_.is_near = near
-    return {"policy": policy, "near": near, "passes": filter_.description(DESCRIPTION), "stopped": filter_.stopped}
+    return {"passes": filter_.description(sdp), "stopped": filter_.stopped}
 
 
 def vectors() -> dict[str, object]:
@@ -193,8 +305,13 @@ def vectors() -> dict[str, object]:
             {"candidate": text, "passes": [passed(policy, near, text) for policy, near in cases]} for text in CANDIDATES
         ],
         "cases": [{"policy": policy, "near": near} for policy, near in cases],
-        "description": DESCRIPTION,
-        "descriptions": [described(policy, near) for policy, near in cases],
+        "descriptions": [
+            {
+                "description": sdp,
+                "passes": [described(sdp, policy, near) for policy, near in (cases if index == 0 else cases[2:4])],
+            }
+            for index, sdp in enumerate(DESCRIPTIONS)
+        ],
         "servers": [
             {**case, "permitted": permitted, "refused": refused}
             for case in SERVERS

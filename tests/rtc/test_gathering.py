@@ -205,3 +205,26 @@ def test_what_cannot_be_used_is_left_out() -> None:
         ("a", 3478, "UDP"),
     ]
     assert read_servers([IceServer(("turn:a",))]) == (None, []), "nobody relays for strangers"
+
+
+@pytest.mark.parametrize("told", ["127.0.0.1", "192.168.1.1"])
+@pytest.mark.parametrize("privacy", [Privacy.BALANCED, Privacy.OPEN])
+async def test_a_local_address_that_is_said_to_be_a_relay_s_is_sent_nothing_from_here(
+    privacy: Privacy, told: str
+) -> None:
+    ours, theirs = (
+        AiortcEngine().create_peer([], PeerEvents(lambda channel: None, lambda *_: None, lambda: None), each)
+        for each in (privacy, Privacy.OPEN)
+    )
+    try:
+        lines = [line for line in (await theirs.offer()).split("\r\n") if line and not line.startswith("a=candidate")]
+        lines += (f"a=candidate:1 1 udp 1 {host} 9 typ relay" for host in (told, "203.0.113.9"))
+        await ours.answer("".join(f"{line}\r\n" for line in lines))
+        connection: Any = ours._ice  # type: ignore[attr-defined]
+        async with asyncio.timeout(PATIENCE):
+            while not (paired := {pair.remote_candidate.host for pair in connection._check_list}):
+                await asyncio.sleep(0)
+        assert paired == ({told, "203.0.113.9"} if privacy is Privacy.OPEN else {"203.0.113.9"})
+    finally:
+        await ours.close()
+        await theirs.close()

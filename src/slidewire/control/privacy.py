@@ -14,9 +14,10 @@ alone is no boundary: an ICE agent's checks come from its true address, whatever
 both agents are also told to use relays only (RFC 8829 §4.1.1, `iceTransportPolicy`), and under `balanced` the host's
 agent uses the addresses of the default route and no others (RFC 8828 §5.2, mode 2).
 
-Besides candidates, a description and a candidate hold addresses in other places, which are emptied unless all is open:
-`raddr`/`rport` (RFC 8839 §5.1 has 0.0.0.0 and port 9 for that), `c=`, `o=`, `a=rtcp`, extension attributes, and the
-*foundation*, which some agents compute as a hash of the local address: every private IPv4 address is tried in a second.
+What passes is written anew from what was read (`slidewire.sdp`), so that no other reader finds more in it. That leaves
+out the addresses which a description and a candidate hold in other places: `raddr`/`rport` (RFC 8839 §5.1 has 0.0.0.0
+and port 9 for that), `c=`, `o=`, `a=rtcp` and extension attributes. The *foundation*, which some agents compute as a
+hash of the local address, becomes a number: every private IPv4 address is tried in a second.
 
 `web/src/client/privacy.ts` is this file's twin; protocol/vectors/privacy.json is for both.
 """
@@ -24,11 +25,12 @@ Besides candidates, a description and a candidate hold addresses in other places
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+from slidewire.sdp.candidate import MDNS, Candidate
+from slidewire.sdp.description import Description, read_description, write_description
 from slidewire.stun.uri import parse_uri
 
 
@@ -69,7 +71,6 @@ class Kind(StrEnum):
     """No address, and no name that is looked up on the link only."""
 
 
-_MDNS: Final = re.compile(r"[A-Za-z0-9-]{1,63}\.local")
 _LOCAL_4: Final = tuple(
     ipaddress.IPv4Network(network)
     for network in (
@@ -84,7 +85,7 @@ _TUNNELS: Final = (ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("20
 
 def kind_of(address: str) -> Kind:
     """Addresses in an unusual notation are none: what reads them elsewhere might read them otherwise."""
-    if _MDNS.fullmatch(address):
+    if MDNS.fullmatch(address):
         return Kind.MDNS
     try:
         read = ipaddress.ip_address(address)
@@ -96,16 +97,6 @@ def kind_of(address: str) -> Kind:
         return Kind.OTHER
     is_public = read in _GLOBAL_6 and not any(read in tunnel for tunnel in _TUNNELS)
     return Kind.PUBLIC if is_public else Kind.LOCAL
-
-
-# RFC 8839 §5.1. What follows are pairs of a name and a value; the first two may be `raddr` and `rport`.
-_CANDIDATE: Final = re.compile(
-    r"candidate:(?P<foundation>[A-Za-z0-9+/]{1,32}) (?P<component>[0-9]{1,5}) (?P<transport>[A-Za-z]{1,8}) "
-    r"(?P<priority>[0-9]{1,10}) (?P<address>\S{1,255}) (?P<port>[0-9]{1,5}) typ (?P<type>host|srflx|prflx|relay)"
-    r"(?P<rest>(?: \S{1,255} \S{1,255})*)"
-)
-_KEPT: Final = frozenset({"tcptype", "generation", "ufrag"})
-"""Extensions that say nothing of where somebody is."""
 
 
 class Filter:
@@ -120,54 +111,38 @@ class Filter:
 
     def candidate(self, text: str) -> str | None:
         """A candidate (`candidate:…`) as it may pass, or None."""
-        passed = self._judge(text)
-        self.stopped += passed is None
-        return passed
+        read = Candidate.read(text)
+        passed = None
+        if read is None:
+            self.stopped += 1
+        else:
+            passed = self.passing(read)
+        return None if passed is None else passed.text
 
     def description(self, sdp: str) -> str:
-        """An offer or answer as it may pass: without the candidates that may not."""
-        if self.policy is Privacy.OPEN:
-            return sdp
-        lines = [self._line(line) for line in sdp.replace("\r\n", "\n").split("\n")]
-        return "\r\n".join(line for line in lines if line is not None)
+        """An offer or answer as it may pass: without the candidates that may not. ValueError: it is too long."""
+        return write_description(self.passing_description(read_description(sdp)))
 
-    def _line(self, line: str) -> str | None:
-        if line.startswith("a=candidate:"):
-            passed = self.candidate(line[2:])
-            return None if passed is None else f"a={passed}"
-        if line.startswith("a=remote-candidates"):
+    def passing(self, candidate: Candidate) -> Candidate | None:
+        if not self._may_pass(candidate):
+            self.stopped += 1
             return None
-        # RFC 8840 §4.1.3: that is how a description says that there is no default candidate (yet).
-        line = re.sub(r"^c=.*", "c=IN IP4 0.0.0.0", line)
-        line = re.sub(r"^a=rtcp:.*", "a=rtcp:9 IN IP4 0.0.0.0", line)
-        line = re.sub(r"^(o=\S+ \S+ \S+ IN) .*", r"\1 IP4 0.0.0.0", line)
-        return re.sub(r"^(m=\S+) [1-9]\d*", r"\1 9", line)
+        known = self._foundations
+        return candidate.with_foundation(known.setdefault(candidate.foundation, str(len(known) + 1)))
 
-    def _judge(self, text: str) -> str | None:
-        found = _CANDIDATE.fullmatch(text)
-        if found is None:
-            return None
-        kind = kind_of(found["address"])
+    def passing_description(self, description: Description) -> Description:
+        self.stopped += description.refused
+        return description.with_candidates(self.passing)
+
+    def _may_pass(self, candidate: Candidate) -> bool:
+        kind = kind_of(candidate.address)
         if kind is Kind.OTHER:
-            return None
+            return False
         if self.policy is Privacy.OPEN:
-            return text
-        if found["type"] == "relay":
-            if kind is Kind.MDNS:
-                return None
-        elif self.policy is Privacy.PRIVATE or (kind is Kind.LOCAL and not self.is_near):
-            return None
-        return self._scrubbed(found)
-
-    def _scrubbed(self, found: re.Match[str]) -> str:
-        foundation = self._foundations.setdefault(found["foundation"], str(len(self._foundations) + 1))
-        head = " ".join((foundation, *found.group("component", "transport", "priority", "address", "port")))
-        words = found["rest"].split()
-        pairs = dict(zip(words[::2], words[1::2], strict=True))
-        nowhere = "::" if ":" in found["address"] else "0.0.0.0"  # noqa: S104  nothing is bound to it
-        related = "" if found["type"] == "host" else f" raddr {nowhere} rport 9"
-        kept = "".join(f" {name} {value}" for name, value in pairs.items() if name in _KEPT)
-        return f"candidate:{head} typ {found['type']}{related}{kept}"
+            return True
+        if candidate.type == "relay":
+            return kind is not Kind.MDNS
+        return self.policy is not Privacy.PRIVATE and (kind is not Kind.LOCAL or self.is_near)
 
 
 # --- ICE servers ------------------------------------------------------------------------------------------------------

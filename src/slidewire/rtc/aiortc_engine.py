@@ -21,26 +21,30 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import aioice.stun
-from aioice import Candidate
+from aioice import Candidate as LibraryCandidate
 from aioice.ice import StunProtocol
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceCandidate,
     RTCPeerConnection,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcicetransport import candidate_from_aioice
-from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+from aiortc.sdp import candidate_to_sdp
 
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_sctp import send_at_once
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 from slidewire.rtc.gathering import Gathering
+from slidewire.sdp.candidate import Candidate, Trickled
+from slidewire.sdp.description import Description, read_description, write_description
 
 if TYPE_CHECKING:
     from slidewire.rtc.media.peer import MediaEvents, MediaPeer
@@ -74,6 +78,40 @@ CLOSES_WITHIN = 2.0
 """Seconds. A relay that is gone would be told good-bye for a quarter of a minute."""
 ROOM_BYTES = 8192
 """Bulk data is handed over while less than this is queued: more would stand before the next receipt."""
+
+
+_FOR_DATA: Final = frozenset(
+    {
+        *("group", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite", "fingerprint", "setup", "mid"),
+        *("sctp-port", "max-message-size", "end-of-candidates"),
+    }
+)
+
+
+def for_data_channels(sdp: str) -> str:
+    """A description as the library is to have it: written by us, with one m-line and what belongs to data channels. For
+    each further m-line it would open sockets of its own, and some attributes of media it goes through once for each
+    other. ValueError: it is no such description."""
+    read = read_description(sdp)
+    if [section.kind for section in read.sections] != ["application"]:
+        raise ValueError("it has to have one m-line, which is for data channels")
+    (section,) = read.sections
+    lines = tuple(line for line in section.lines if isinstance(line, Candidate) or line.name in _FOR_DATA)
+    attributes = tuple(each for each in read.attributes if each.name in _FOR_DATA)
+    return write_description(Description(attributes, (replace(section, lines=lines),)))
+
+
+def library_candidate(candidate: Candidate) -> RTCIceCandidate:
+    """Past the library's parser. It takes TCP's for UDP's of another name, and leaves them alone."""
+    return RTCIceCandidate(
+        component=candidate.component,
+        foundation=candidate.foundation,
+        ip=candidate.address,
+        port=candidate.port,
+        priority=candidate.priority,
+        protocol=candidate.transport.lower(),
+        type=candidate.type,
+    )
 
 
 class AiortcEngine:
@@ -179,7 +217,7 @@ class AiortcPeer:
 
     async def _set_remote(self, sdp: str, kind: str) -> None:
         try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(sdp, kind))
+            await self._connection.setRemoteDescription(RTCSessionDescription(for_data_channels(sdp), kind))
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError, InvalidAccessError) as error:
             raise PeerError(f"the {kind} cannot be used: {error}") from error
         self._described.set()
@@ -191,10 +229,11 @@ class AiortcPeer:
                 await asyncio.sleep(END_AFTER)
                 await self._connection.addIceCandidate(None)
                 return
-            parsed = candidate_from_sdp(str(candidate["candidate"]).removeprefix("candidate:"))
-            parsed.sdpMid = candidate.get("sdpMid")
-            parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
-            await self._connection.addIceCandidate(parsed)
+            trickled = Trickled.read(candidate)
+            if trickled is not None:
+                of_library = library_candidate(trickled.candidate)
+                of_library.sdpMid, of_library.sdpMLineIndex = trickled.mid, trickled.section
+                await self._connection.addIceCandidate(of_library)
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError, OSError) as error:
             log.debug("ignored a candidate: %s", type(error).__name__)
 
@@ -202,7 +241,7 @@ class AiortcPeer:
         """More candidates may come, whatever the library thinks."""
         return str(self._connection.localDescription.sdp).replace("a=end-of-candidates\r\n", "")
 
-    def _candidate_found(self, candidate: Candidate | None) -> None:
+    def _candidate_found(self, candidate: LibraryCandidate | None) -> None:
         if self._finished:
             return
         if candidate is None:

@@ -26,7 +26,7 @@ from aioice.ice import (
     server_reflexive_candidate,
 )
 
-from slidewire.control.privacy import Privacy
+from slidewire.control.privacy import Kind, Privacy, kind_of
 from slidewire.rtc.engine import IceServer
 from slidewire.stun.uri import Uri, parse_uri
 
@@ -63,6 +63,8 @@ class Gathering:
         self._tls = tls or True
         self._work: asyncio.Task[None] | None = None
         connection.gather_candidates = self.gather  # type: ignore[method-assign]
+        self._pair_any = connection._pair_remote_candidate
+        connection._pair_remote_candidate = self._pair  # type: ignore[method-assign]
 
     async def gather(self) -> None:
         connection: Any = self._connection
@@ -85,6 +87,19 @@ class Gathering:
         if self._work is not None:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
+
+    def _pair(self, remote_candidate: Candidate) -> None:
+        """That an address is a relay's is the other end's word. One of a private network is reached through our own
+        relay, whose policy says which peers there are: nobody has this computer knock at its neighbours, or itself."""
+        connection: Any = self._connection
+        protocols = connection._protocols
+        is_local = remote_candidate.type == "relay" and kind_of(remote_candidate.host) is Kind.LOCAL
+        if is_local and self._privacy is not Privacy.OPEN:
+            connection._protocols = [each for each in protocols if each.local_candidate.type == "relay"]
+        try:
+            self._pair_any(remote_candidate)
+        finally:
+            connection._protocols = protocols
 
     @property
     def _is_relay_only(self) -> bool:

@@ -1,8 +1,9 @@
 """A peer between two filters: what it says of where it is, and what it is told, passes as the room's privacy has it.
 
 The other end may be anybody with a link, and may have been written for the purpose. So what it says is filtered as
-strictly as what we say, whatever it has promised, and what the policy forbids never reaches the WebRTC library. Nor do
-more candidates than anybody has, or the same one twice.
+strictly as what we say, whatever it has promised, and what the policy forbids never reaches the WebRTC library: it is
+handed what we wrote ourselves of what we had read (`slidewire.sdp`). Nor do more candidates than anybody has reach it,
+or the same one twice.
 """
 
 from __future__ import annotations
@@ -13,13 +14,11 @@ from typing import Any, Final
 
 from slidewire.control.privacy import Filter, Privacy
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents
+from slidewire.sdp.candidate import Candidate, Trickled
+from slidewire.sdp.description import read_description, write_description
 
 MOST_CANDIDATES: Final = 64
 """Of the other end: in its description, and besides. A computer with a dozen interfaces has half as many."""
-LONGEST_CANDIDATE: Final = 1024
-"""Characters, with what stands around it."""
-LONGEST_DESCRIPTION: Final = 65_536
-"""Characters. A browser says a tenth of that; with a megabyte of it the WebRTC library is busy for 15 seconds."""
 
 
 class Guard:
@@ -37,9 +36,9 @@ class Guard:
         other end's were not let in."""
         self._out, self._in = Filter(privacy), Filter(privacy)
         self._heard, self._said, self._refused = heard, said, refused
-        self._told: set[str] = set()
+        self._told: set[Trickled | None] = set()
         """Candidates of the other end, which repeats them: a library that is told one twice checks it twice."""
-        self._early: list[dict[str, Any] | None] | None = []
+        self._early: list[Trickled | None] | None = []
 
     @property
     def is_near(self) -> bool:
@@ -51,31 +50,43 @@ class Guard:
 
     def hear(self, sdp: str) -> str:
         """The other end's description as it may pass. Candidates that waited for it follow. Raises `PeerError`."""
-        if len(sdp) > LONGEST_DESCRIPTION:
-            raise PeerError("the description cannot be used: it is too long")
-        stopped = self._in.stopped
-        passed, too_many = _with_few(self._in.description(sdp))
-        if (refused := self._in.stopped - stopped + too_many) > 0:
+        try:
+            description = read_description(sdp)
+        except ValueError as error:
+            raise PeerError(f"the description cannot be used: {error}") from error
+        stopped, count = self._in.stopped, 0
+
+        def let_in(candidate: Candidate) -> Candidate | None:
+            nonlocal count
+            count += 1  # to each of them checks are sent
+            return candidate if count <= MOST_CANDIDATES else None
+
+        passed = self._in.passing_description(description).with_candidates(let_in)
+        if (refused := self._in.stopped - stopped + max(0, count - MOST_CANDIDATES)) > 0:
             self._refused(refused)
         early, self._early = self._early or [], None
         for candidate in early:
             self._pass_on(candidate)
-        return passed
+        return write_description(passed)
 
-    def hear_candidate(self, candidate: dict[str, Any] | None) -> None:
-        if (known := repr(candidate)) in self._told:
+    def hear_candidate(self, said: dict[str, Any] | None) -> None:
+        trickled = None if _is_end(said) else Trickled.read(said or {})
+        is_bad = trickled is None and not _is_end(said)
+        if trickled in self._told and not is_bad:
             return
-        if candidate is not None and (len(self._told) >= MOST_CANDIDATES or len(known) > LONGEST_CANDIDATE):
+        if is_bad or (trickled is not None and len(self._told) >= MOST_CANDIDATES):
             self._refused(1)
             return
-        self._told.add(known)
-        self._pass_on(candidate)
+        self._told.add(trickled)
+        self._pass_on(trickled)
 
-    def _pass_on(self, candidate: dict[str, Any] | None) -> None:
+    def _pass_on(self, trickled: Trickled | None) -> None:
         if self._early is not None:
-            self._early.append(candidate)
-        elif (passed := _through(self._in, candidate)) is not _STOPPED:
-            self._heard(passed)
+            self._early.append(trickled)
+        elif trickled is None:
+            self._heard(None)
+        elif (passed := self._in.passing(trickled.candidate)) is not None:
+            self._heard(trickled._replace(candidate=passed).said)
         else:
             self._refused(1)
 
@@ -83,10 +94,14 @@ class Guard:
         """Our description as it may pass."""
         return self._out.description(sdp)
 
-    def say_candidate(self, candidate: dict[str, Any] | None) -> None:
-        passed = _through(self._out, candidate)
-        if passed is not _STOPPED:
-            self._said(passed)
+    def say_candidate(self, said: dict[str, Any] | None) -> None:
+        if _is_end(said):
+            self._said(None)
+            return
+        trickled = Trickled.read(said or {})
+        passed = None if trickled is None else self._out.passing(trickled.candidate)
+        if trickled is not None and passed is not None:
+            self._said(trickled._replace(candidate=passed).said)
 
 
 class GuardedPeer:
@@ -143,22 +158,6 @@ class GuardedPeer:
         self._peer.add_candidate(candidate)
 
 
-def _with_few(sdp: str) -> tuple[str, int]:
-    """A description with its first candidates only, and how many came beyond: to each of them checks are sent."""
-    lines, count = [], 0
-    for line in sdp.splitlines(keepends=True):
-        count += line.startswith("a=candidate:")
-        if count <= MOST_CANDIDATES or not line.startswith("a=candidate:"):
-            lines.append(line)
-    return "".join(lines), max(0, count - MOST_CANDIDATES)
-
-
-_STOPPED: dict[str, Any] = {}
-
-
-def _through(filter_: Filter, candidate: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The candidate as it may pass, or `_STOPPED`. The end of candidates always may."""
-    if candidate is None or candidate.get("candidate") in ("", None):
-        return None
-    text = filter_.candidate(str(candidate["candidate"]))
-    return _STOPPED if text is None else {**candidate, "candidate": text}
+def _is_end(said: dict[str, Any] | None) -> bool:
+    """There are no more candidates."""
+    return said is None or said.get("candidate") in ("", None)

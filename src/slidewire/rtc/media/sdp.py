@@ -14,27 +14,25 @@ An offer may be anybody's: whatever it is, `read_offer` gives an `Offer` or rais
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from slidewire.rtc.engine import PeerError
 from slidewire.rtc.media.frames import Codec, Line
 from slidewire.rtp.extensions import ABSOLUTE_SEND_TIME, MUTABLE, TRANSPORT_WIDE
+from slidewire.sdp.description import Description, read_description
+from slidewire.sdp.description import Section as SdpSection
 
 MID: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
 PLAYOUT_DELAY: Final = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 REPAIR_WINDOW: Final = 10_000_000
 """Microseconds, as browsers have it."""
-LONGEST: Final = 100_000
-"""Characters of an offer."""
 MOST_SOURCES: Final = 8
 """SSRCs of a line from the page."""
 
 _EXTENSIONS: Final = (ABSOLUTE_SEND_TIME, TRANSPORT_WIDE, MID)
 _FEEDBACK: Final = ("transport-cc", "ccm fir", "nack", "nack pli")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}")
-_ICE: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _FINGERPRINT: Final = re.compile(r"(sha-(?:256|384|512)) ((?:[0-9A-Fa-f]{2}:){31,63}[0-9A-Fa-f]{2})", re.IGNORECASE)
 
 
@@ -138,36 +136,31 @@ class Offer:
 
 def read_offer(sdp: str, lines: Sequence[Line]) -> Offer:
     """Raises PeerError."""
-    if len(sdp) > LONGEST:
-        raise PeerError("the offer cannot be used: it is too long")
+    try:
+        read = read_description(sdp)
+    except ValueError as error:
+        raise PeerError(f"the offer cannot be used: {error}") from error
+    if len(read.sections) > len(lines):
+        raise PeerError("the offer cannot be used: it has more m-lines than it names")
+    sections = [_section(each) for each in read.sections]
     session: dict[str, str] = {}
     fingerprints: dict[tuple[str, str], None] = {}
-    sections: list[Section] = []
     bundled: list[str] = []
-    for line in sdp.replace("\r\n", "\n").split("\n"):
-        kind, _, value = line.partition("=")
-        if kind == "m":
-            if len(sections) == len(lines):
-                raise PeerError("the offer cannot be used: it has more m-lines than it names")
-            sections.append(_section(value))
-        elif kind == "a":
-            name, _, value = value.partition(":")
-            if name == "group" and value.startswith("BUNDLE"):
-                bundled = value.split()[1:]
-            elif name == "fingerprint" and (found := _FINGERPRINT.fullmatch(value.strip())):
-                fingerprints[found[1].lower(), found[2].upper()] = None
-            elif name in ("ice-ufrag", "ice-pwd", "setup", "ice-lite"):
-                session.setdefault(name, value.strip())
-            elif sections:
-                _attribute(sections[-1], name, value)
+    for name, value in _all_attributes(read):
+        if name == "group" and value.startswith("BUNDLE"):
+            bundled = value.split()[1:]
+        elif name == "fingerprint" and (found := _FINGERPRINT.fullmatch(value)):
+            fingerprints[found[1].lower(), found[2].upper()] = None
+        elif name in ("ice-ufrag", "ice-pwd", "setup", "ice-lite"):
+            session.setdefault(name, value)
     _check(sections, lines, bundled)
     ufrag, password = session.get("ice-ufrag", ""), session.get("ice-pwd", "")
-    if not _ICE.fullmatch(ufrag) or not _ICE.fullmatch(password) or len(password) < 22:
+    if not ufrag or not password:
         raise PeerError("the offer cannot be used: it has no ICE credentials")
     if not fingerprints:
         raise PeerError("the offer cannot be used: it has no fingerprint of a certificate")
     setup = session.get("setup", "actpass")
-    if setup not in ("actpass", "active", "passive"):
+    if setup == "holdconn":
         raise PeerError("the offer cannot be used: nobody begins the DTLS handshake")
     credentials = Credentials(ufrag, password, tuple(fingerprints))
     return Offer(credentials, setup, tuple(sections), "ice-lite" in session)
@@ -226,41 +219,45 @@ def write_answer(
 # --- Reading ----------------------------------------------------------------------------------------------------------
 
 
-def _section(value: str) -> Section:
-    words = value.split()
-    if len(words) < 4 or words[0] not in ("audio", "video") or words[2] != "UDP/TLS/RTP/SAVPF":
+def _all_attributes(read: Description) -> Iterator[tuple[str, str]]:
+    for attribute in (*read.attributes, *(each for section in read.sections for each in section.attributes)):
+        yield attribute.name, attribute.value or ""
+
+
+def _section(read: SdpSection) -> Section:
+    if read.kind == "application" or read.protocol != "UDP/TLS/RTP/SAVPF":
         raise PeerError("the offer cannot be used: its m-lines have to be audio and video over UDP/TLS/RTP/SAVPF")
-    numbers = [number for word in words[3:] if (number := _number(word, 127)) is not None]
+    numbers = [number for word in read.formats if (number := _number(word, 127)) is not None]
     if not numbers:
         raise PeerError("the offer cannot be used: an m-line names no payload type")
-    return Section(words[0], list(dict.fromkeys(numbers)))
+    section = Section(read.kind, list(dict.fromkeys(numbers)), candidates=[each.text for each in read.candidates])
+    for name, value in read.attributes:
+        _attribute(section, name, value or "")
+    return section
 
 
 def _attribute(section: Section, name: str, value: str) -> None:
-    """What is malformed is passed over."""
     if name in ("sendrecv", "sendonly", "recvonly", "inactive"):
         section.direction = name
-    elif name == "mid" and _TOKEN.fullmatch(value.strip()):
-        section.mid = value.strip()
+    elif name == "mid":
+        section.mid = value
     elif name == "rtcp-mux":
         section.has_mux = True
-    elif name == "candidate":
-        section.candidates.append(f"candidate:{value.strip()}")
     elif name in ("rtpmap", "fmtp", "rtcp-fb"):
-        first, _, rest = value.strip().partition(" ")
+        first, _, rest = value.partition(" ")
         number = _number(first, 127)
         if number is None:
             return
         if name == "rtcp-fb":
-            section.feedback.setdefault(number, set()).add(rest.strip())
+            section.feedback.setdefault(number, set()).add(rest)
         else:
             into = section.codecs if name == "rtpmap" else section.parameters
-            into.setdefault(number, rest.strip())
+            into.setdefault(number, rest)
     elif name == "extmap":
-        words = value.split()
-        number = _number(words[0].partition("/")[0], 14) if words else None
-        if number and len(words) > 1 and number not in section.extensions.values():
-            section.extensions.setdefault(words[1], number)
+        id_, _, uri = value.partition(" ")
+        number = _number(id_.partition("/")[0], 14)
+        if number and number not in section.extensions.values():
+            section.extensions.setdefault(uri, number)
     elif name == "ssrc":
         number = _number(value.partition(" ")[0], 0xFFFFFFFF)
         if number is not None and number not in section.sources and len(section.sources) < MOST_SOURCES:

@@ -14,20 +14,21 @@ import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from aioice import Candidate
+from aioice import Candidate as LibraryCandidate
 from aioice.stun import TransactionError
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 from aiortc.exceptions import InvalidStateError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 from aiortc.rtcicetransport import RTCIceParameters, candidate_from_aioice
-from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+from aiortc.sdp import candidate_to_sdp
 
 from slidewire.control.privacy import Privacy
-from slidewire.rtc.aiortc_engine import CLOSES_WITHIN, END_AFTER
+from slidewire.rtc.aiortc_engine import CLOSES_WITHIN, END_AFTER, library_candidate
 from slidewire.rtc.engine import IceServer
 from slidewire.rtc.gathering import Gathering
 from slidewire.rtc.media.sdp import Credentials
+from slidewire.sdp.candidate import Candidate
 
 log = logging.getLogger(__name__)
 
@@ -143,11 +144,12 @@ class MediaTransport:
                 await asyncio.sleep(END_AFTER)
                 await self._ice.addRemoteCandidate(None)
                 return
-            await self._ice.addRemoteCandidate(candidate_from_sdp(candidate.removeprefix("candidate:")))
+            if (read := Candidate.read(candidate)) is not None:
+                await self._ice.addRemoteCandidate(library_candidate(read))
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError, OSError) as error:
             log.debug("ignored a candidate: %s", type(error).__name__)
 
-    def _found(self, candidate: Candidate | None) -> None:
+    def _found(self, candidate: LibraryCandidate | None) -> None:
         if not self._finished:
             self._candidate(None if candidate is None else _text(candidate))
 
@@ -157,5 +159,5 @@ class MediaTransport:
         task.add_done_callback(self._tasks.discard)
 
 
-def _text(candidate: Candidate) -> str:
+def _text(candidate: LibraryCandidate) -> str:
     return f"candidate:{candidate_to_sdp(candidate_from_aioice(candidate))}"
