@@ -40,10 +40,90 @@ class TestBinding:
         answer = client.transact(vectors.COTURN_BINDING)
         assert answer is not None and answer[a.XOR_MAPPED_ADDRESS] == Address("2001:db8::7", 9)
 
-    def test_unknown_attributes_are_named(self, stage: Stage) -> None:
-        odd = a.opaque(0x0003, "CHANGE-REQUEST", "RFC 5780")
-        answer = stage.client().transact(stage.client().request(BINDING, (odd, bytes(4))).encode())
-        assert answer is not None and answer.code == 420 and answer[a.UNKNOWN_ATTRIBUTES] == (3,)
+    @pytest.mark.parametrize(
+        ("type_", "value"),
+        [(0x0003, "00000002"), (0x0003, "00000004"), (0x0003, "00000006"), (0x0003, ""), (0x0025, ""),
+         (0x0004, "0001000908080808"), (0x7001, "00")],
+    )  # fmt: skip
+    def test_unknown_attributes_are_named(self, stage: Stage, type_: int, value: str) -> None:
+        """CHANGE-REQUEST with a flag asks to be answered from elsewhere."""
+        client = stage.client()
+        answer = client.transact(client.request(BINDING, (a.opaque(type_, "ODD", ""), bytes.fromhex(value))).encode())
+        assert answer is not None and answer.code == 420 and answer[a.UNKNOWN_ATTRIBUTES] == (type_,)
+
+    @pytest.mark.parametrize(
+        ("type_", "value"),
+        [
+            (0x0003, "00000000"),  # CHANGE-REQUEST that changes nothing, as STUNTMAN's client sends it
+            (0x0003, "00000001"),
+            (0x0002, "0001000908080808"),  # RESPONSE-ADDRESS
+            (0x001B, "00000000"),  # ACCESS-TOKEN
+            (0x0024, "6e0001ff"),  # PRIORITY
+            (0x0026, "00" * 64),  # PADDING
+            (0x0027, "00090000"),  # RESPONSE-PORT
+        ],
+    )
+    def test_what_asks_for_nothing_is_no_reason_to_refuse(self, stage: Stage, type_: int, value: str) -> None:
+        """coturn answers all of these. The answer goes where the request came from, and is as short as any."""
+        client = stage.client()
+        odd = (a.opaque(type_, "ODD", ""), bytes.fromhex(value))
+        answer = client.transact(client.request(BINDING, odd).encode())
+        assert answer is not None and answer.code == 0 and len(answer.data) == 32
+        assert answer[a.XOR_MAPPED_ADDRESS] == client.five_tuple.address
+        assert stage.client(port=2).ask(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17), odd).code == 420
+
+    def test_stuntmans_own_bytes(self, stage: Stage) -> None:
+        request = bytes.fromhex("000100082112a442") + bytes(range(12)) + bytes.fromhex("0003000400000000")
+        answer = stage.client().transact(request)
+        assert answer is not None and answer.class_ is Class.SUCCESS
+
+
+class TestFingerprint:
+    """RFC 8489 §7: a request that has one is answered with one, whatever the answer; others are not."""
+
+    def requests(self, client: Client) -> list[Builder]:
+        login = [(a.USERNAME, client.username), (a.REALM, "slidewire"), (a.NONCE, client.nonce)]
+        peer = (t.XOR_PEER_ADDRESS, PEER)
+        signed: list[tuple[int, list[tuple[a.Attribute[Any], Any]]]] = [
+            (Method.ALLOCATE, []),
+            (Method.REFRESH, []),
+            (Method.ALLOCATE, [(t.REQUESTED_TRANSPORT, 17)]),
+            (Method.ALLOCATE, [(t.REQUESTED_TRANSPORT, 17)]),
+            (Method.CREATE_PERMISSION, [peer]),
+            (Method.CHANNEL_BIND, [(t.CHANNEL_NUMBER, 0x4000), peer]),
+            (Method.REFRESH, [(a.opaque(0x7001, "ODD", ""), b"")]),
+            (Method.REFRESH, [(t.LIFETIME, 0)]),
+        ]
+        strangers = [client.request(BINDING), client.request(BINDING, (a.opaque(0x7001, "ODD", ""), b""))]
+        strangers += [client.request(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))]
+        return strangers + [client.request(method, *fields, *login).sign(client.key) for method, fields in signed]
+
+    @pytest.mark.parametrize("transport", Transport)
+    @pytest.mark.parametrize("asked", [True, False])
+    @pytest.mark.parametrize("sha256", [True, False])
+    def test_every_answer(self, transport: Transport, asked: bool, sha256: bool) -> None:
+        client = Stage(sha256=sha256).client(transport=transport)
+        client.challenge()
+        codes = []
+        for builder in self.requests(client):
+            data = builder.fingerprint().encode() if asked else builder.encode()
+            answer = client.transact(data)
+            assert answer is not None and answer.message.fingerprint_holds() is (True if asked else None)
+            if answer.message.method != BINDING and answer.code != 401:
+                assert answer.message.integrity_holds(client.key)
+            codes.append(answer.code)
+        assert codes == [0, 420, 401, 400, 437, 0, 437, 0, 0, 420, 0]
+
+    def test_a_retransmission_gets_the_same_bytes(self, stage: Stage) -> None:
+        client = stage.client()
+        client.challenge()
+        login = ((a.USERNAME, client.username), (a.REALM, "slidewire"), (a.NONCE, client.nonce))
+        for method, field in ((Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)), (Method.REFRESH, (t.LIFETIME, 0))):
+            data = client.request(method, field, *login).sign(client.key).fingerprint().encode()
+            client.send(data)
+            client.send(data)
+            first, second = client.heard()
+            assert first == second and first[-8:-4] == bytes.fromhex("80280004")
 
 
 class TestAllocate:

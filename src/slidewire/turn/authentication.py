@@ -82,8 +82,8 @@ class Identity(NamedTuple):
     sha256: bool = False
     """The algorithm was negotiated: answers are signed with SHA-256 then, and only then (§9.2.4)."""
 
-    def sign(self, answer: Builder) -> bytes:
-        return (answer.sign_sha256(self.key) if self.sha256 else answer.sign(self.key)).encode()
+    def sign(self, answer: Builder) -> Builder:
+        return answer.sign_sha256(self.key) if self.sha256 else answer.sign(self.key)
 
 
 class Authenticator:

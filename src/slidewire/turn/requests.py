@@ -100,6 +100,13 @@ Request = Binding | Allocate | Refresh | CreatePermission | ChannelBind
 _KNOWN: Final = frozenset(row.type for row in (*stun.ATTRIBUTES, *turn.ATTRIBUTES))
 """RFC 8489 §6.3: what is known but not expected in a message is ignored; only what is unknown is complained about."""
 
+_CHANGE_REQUEST: Final = 0x0003
+_CHANGE_FLAGS: Final = 0x06
+_IDLE_IN_BINDING: Final = frozenset({0x0002, 0x001B, 0x0024, 0x0026, 0x0027})
+"""RESPONSE-ADDRESS (RFC 3489), ACCESS-TOKEN (RFC 7635), PRIORITY (RFC 8445), PADDING and RESPONSE-PORT (RFC 5780): some
+clients put them into every Binding request, and coturn answers it. The answer goes where the request came from, and is
+no longer than to any other."""
+
 
 _PLAIN: Final = Allocate()
 _UDP: Final = REQUESTED_TRANSPORT.pack(UDP, b"")
@@ -174,9 +181,19 @@ METHODS: Final = frozenset(_READERS)
 """The methods of requests that are understood. Others are dropped (RFC 8489 §6.3)."""
 
 
+def _is_idle_in_binding(type_: int, value: bytes) -> bool:
+    """Whether an attribute that we do not understand asks for nothing that we could leave undone."""
+    if type_ == _CHANGE_REQUEST:
+        return len(value) == 4 and not value[3] & _CHANGE_FLAGS
+    return type_ in _IDLE_IN_BINDING
+
+
 def understand(message: Message) -> Request | Wrong:
     """A request whose method is in METHODS, after authentication where the method needs it."""
-    if unknown := message.unknown(_KNOWN):
+    unknown = message.unknown(_KNOWN)
+    if unknown and message.method == BINDING:
+        unknown = tuple(type_ for type_ in unknown if not _is_idle_in_binding(type_, message.first[type_]))
+    if unknown:
         return Wrong(ErrorCode.UNKNOWN_ATTRIBUTE, unknown[:MAX_UNKNOWN])
     try:
         return _READERS[message.method](message)

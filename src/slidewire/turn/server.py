@@ -83,9 +83,13 @@ class _Asked(NamedTuple):
     method: int
     transaction: bytes
     who: Identity
+    fingerprint: bool
 
     def success(self) -> Builder:
         return Builder(self.method, Class.SUCCESS, self.transaction)
+
+    def seal(self, answer: Builder) -> bytes:
+        return _finished(self.who.sign(answer), self.fingerprint)
 
 
 @dataclass(slots=True, eq=False)
@@ -375,7 +379,7 @@ class TurnServer:
         else:
             self._count("bindings answered")
             answer = Builder(BINDING, Class.SUCCESS, message.transaction).add(XOR_MAPPED_ADDRESS, client.address)
-        self._send(client, answer.encode())
+        self._send(client, _finished(answer, message.fingerprint_at is not None))
 
     def _receive_request(self, message: Message, client: FiveTuple, now: float) -> None:
         """§5: authentication first, whatever the request is."""
@@ -389,7 +393,7 @@ class TurnServer:
         if isinstance(outcome, ErrorCode):
             self._reject(message, client, outcome, fresh, now)
             return
-        asked = _Asked(client, message.method, message.transaction, outcome)
+        asked = _Asked(client, message.method, message.transaction, outcome, message.fingerprint_at is not None)
         # Whose five-tuple it is comes before what else the request says: §7.2 step 2, and §5 for the others
         if asked.method == Method.ALLOCATE:
             if self._is_taken(asked, allocation):
@@ -428,7 +432,7 @@ class TurnServer:
         answer = _error(message.method, message.transaction, code)
         if code != ErrorCode.BAD_REQUEST:
             self._authenticator.challenge(answer, client, self._wall())
-        self._send(client, answer.encode())
+        self._send(client, _finished(answer, message.fingerprint_at is not None))
 
     def _may_answer_stranger(self, client: FiveTuple, now: float) -> bool:
         """Somebody who may not be where it says: little is sent there. A stream client has shown where it is."""
@@ -526,7 +530,7 @@ class TurnServer:
             client=asked.client,
             owner=asked.who,
             transaction=asked.transaction,
-            answer=asked.who.sign(answer),
+            answer=asked.seal(answer),
             created=now,
             expires=now + lifetime,
             relays=pending.opened,
@@ -558,7 +562,7 @@ class TurnServer:
         if family is not None and family not in allocation.relays:
             self._refuse(asked, TurnError.PEER_ADDRESS_FAMILY_MISMATCH)
             return
-        answer = asked.who.sign(asked.success().add(LIFETIME, lifetime))
+        answer = asked.seal(asked.success().add(LIFETIME, lifetime))
         self._send(asked.client, answer)
         if lifetime:
             allocation.expires = now + lifetime
@@ -713,7 +717,7 @@ class TurnServer:
         self._accept(asked, _error(asked.method, asked.transaction, code, unknown))
 
     def _accept(self, asked: _Asked, answer: Builder) -> None:
-        self._send(asked.client, asked.who.sign(answer))
+        self._send(asked.client, asked.seal(answer))
 
     def _send(self, client: FiveTuple, data: bytes) -> None:
         self._effects.append(SendToClient(client, data))
@@ -780,6 +784,11 @@ class TurnServer:
         self._count("streams closed for silence")
         self._close_stream(stream)
         return None
+
+
+def _finished(answer: Builder, fingerprint: bool) -> bytes:
+    """RFC 8489 §7: with a FINGERPRINT if the request had one."""
+    return (answer.fingerprint() if fingerprint else answer).encode()
 
 
 @cache
