@@ -82,7 +82,9 @@ class TestFingerprint:
     """RFC 8489 §7: a request that has one is answered with one, whatever the answer; others are not."""
 
     def requests(self, client: Client) -> list[Builder]:
-        login = [(a.USERNAME, client.username), (a.REALM, "slidewire"), (a.NONCE, client.nonce)]
+        login: list[tuple[a.Attribute[Any], Any]] = [
+            (a.USERNAME, client.username), (a.REALM, "slidewire"), (a.NONCE, client.nonce),
+        ]  # fmt: skip
         peer = (t.XOR_PEER_ADDRESS, PEER)
         signed: list[tuple[int, list[tuple[a.Attribute[Any], Any]]]] = [
             (Method.ALLOCATE, []),
