@@ -26,6 +26,7 @@ SERVER = "https://clicker.example"
 OWN = "clicker.example"
 CANDIDATE = "candidate:1 1 udp 1 198.51.100.7 50000 typ host"
 DESCRIPTION = (
+    "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
     "a=candidate:1 1 udp 1 192.168.1.7 50000 typ host\r\n"
     "a=candidate:2 1 udp 1 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 9\r\n"
     "a=candidate:3 1 udp 1 203.0.113.1 50000 typ relay raddr 198.51.100.7 rport 9\r\n"
@@ -185,7 +186,7 @@ class NotingPeer:
         return "offer"
 
     async def answer(self, sdp: str) -> str:
-        return "answer"
+        return "m=application 9 UDP/DTLS/SCTP x\r\n"
 
     async def accept_answer(self, sdp: str) -> None:
         pass
@@ -244,7 +245,8 @@ async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: C
         presenter.connection._drain()
         answered = len(said) + 1
         await presenter.until(lambda answered=answered: len(said) >= answered)  # type: ignore[misc]
-    assert said == 2 * [{"type": "answer", "generation": 1, "sdp": "answer"}]
+    answer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP x\r\nc=IN IP4 0.0.0.0\r\n"
+    assert said == 2 * [{"type": "answer", "generation": 1, "sdp": answer}]
     assert [peer.candidates for peer in engine.peers] == [[{"candidate": CANDIDATE}]], "one peer, told once"
 
 

@@ -66,7 +66,7 @@ class Peer:
         self.closed = False
 
     async def answer(self, sdp: str, lines: Sequence[Line]) -> str:
-        if "nonsense" in sdp:
+        if "m=" not in sdp:
             raise PeerError("it has no camera line")
         self.offers.append(sdp)
         self.events.opened()
