@@ -10,12 +10,19 @@ import pytest
 
 from slidewire.aio import clock
 from slidewire.server import auth, rest
+from slidewire.server.accounts import CONFIRMED_SECONDS
+from slidewire.server.keys import Scope
 from slidewire.signaling import client as signaling
 from tests.server.operators import PASSWORD, Office, invitation, office
 from tests.server.test_server import Member, browser, host, presenter, running, settings, show
 
 KEYS = "/api/admin/api-keys"
 ACTIVE = "/api/connections/active"
+
+
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    for module in ("auth", "api", "rest"):
+        monkeypatch.setattr(f"slidewire.server.{module}.wall", lambda: clock.wall() + seconds)
 
 
 class TestTheFirstAccount:
@@ -108,6 +115,101 @@ class TestSessions:
                 assert (await page.post("/api/auth/revoke", json={})).status == 204
                 assert not [cookie for cookie in jar if cookie.value]
                 assert (await page.get("/api/auth/session")).status == 401
+
+
+class TestPasswords:
+    async def test_what_lasts_needs_a_password_that_was_given_lately(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with office(tmp_path) as here:
+            later(monkeypatch, CONFIRMED_SECONDS + 1)
+            key = {"name": "k", "scopes": ["connections.read"]}
+            status, headers, said = await here.tell("POST", KEYS, key)
+            assert (status, said["code"]) == (401, "insufficient_user_authentication")
+            assert 'error="insufficient_user_authentication", max_age="600"' in headers["WWW-Authenticate"]
+            assert (await here.ask("GET", KEYS))[0] == (await here.ask("GET", ACTIVE))[0] == 200
+            status, said = await here.ask("POST", "/api/auth/confirm", {"password": "not it"})
+            assert (status, said["code"]) == (401, "sign_in_wrong")
+            status, said = await here.ask("POST", "/api/auth/confirm", {"password": PASSWORD})
+            assert status == 200
+            assert (await here.ask("GET", ACTIVE))[0] == 401, "there are new tokens, and the old ones are over"
+            assert (await here.ask("POST", KEYS, key, token=said["access_token"]))[0] == 201
+
+    async def test_who_has_found_a_session_guesses_its_password_no_faster_than_at_the_door(
+        self, tmp_path: Path
+    ) -> None:
+        async with office(tmp_path) as here:
+            few = int(auth.FAILED_NAME.burst)
+            paths = ["/api/auth/confirm", "/api/auth/password"] * few
+            bodies = [
+                {"password": "no", **({"new_password": PASSWORD} if "password" in path else {})} for path in paths
+            ]
+            tries = [await here.ask("POST", path, body) for path, body in zip(paths, bodies, strict=True)]
+            assert [status for status, _ in tries] == [401] * few + [429] * few
+            assert (await here.ask("POST", "/api/auth/token", {"name": "ada", "password": PASSWORD}))[0] == 429
+
+    async def test_another_one(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            key = await here.key("connections.read")
+            _, other = await here.ask("POST", "/api/auth/token", {"name": "ada", "password": PASSWORD})
+            new = "five words nobody knows yet"
+            change = {"password": PASSWORD, "new_password": new}
+            assert (await here.ask("POST", "/api/auth/password", {**change, "password": new}))[0] == 401
+            status, said = await here.ask("POST", "/api/auth/password", {**change, "new_password": "passwordpassword1"})
+            assert (status, said["code"]) == (422, "password_guessable")
+            status, said = await here.ask("POST", "/api/auth/password", change)
+            assert status == 200
+            for token in (key, other["access_token"], here.access):
+                assert (await here.ask("GET", ACTIVE, token=token))[0] == 401
+            assert (await here.ask("GET", ACTIVE, token=said["access_token"]))[0] == 200
+            for password, status in ((PASSWORD, 401), (new, 200)):
+                assert (await here.ask("POST", "/api/auth/token", {"name": "ada", "password": password}))[0] == status
+
+    async def test_one_that_would_soon_be_guessed_costs_the_invitation_nothing(self, tmp_path: Path) -> None:
+        async with running(settings(tmp_path, http=True, accounts=True)) as ready, browser(ready) as web:
+            here = Office(ready, web)
+            accept = {"invitation": invitation(ready), "name": "ada", "password": "slidewireslidewire"}
+            status, said = await here.ask("POST", "/api/auth/accept", accept)
+            assert (status, said["code"]) == (422, "password_guessable")
+            assert (await here.ask("POST", "/api/auth/accept", {**accept, "password": PASSWORD}))[0] == 201
+
+    async def test_a_key_is_no_account(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            key = await here.key(*Scope)
+            sessions = "/api/auth/sessions"
+            for method, path, body in (
+                ("POST", "/api/auth/confirm", {"password": PASSWORD}),
+                ("POST", "/api/auth/password", {"password": PASSWORD, "new_password": PASSWORD + "!"}),
+                ("GET", sessions, None),
+                ("DELETE", f"{sessions}/0123456789abcdef", None),
+            ):
+                status, said = await here.ask(method, path, body, token=key)
+                assert (status, said["code"]) == (403, "account_needed")
+
+    async def test_an_account_s_sessions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        async with office(tmp_path) as here:
+            _, other = await here.ask("POST", "/api/auth/token", {"name": "ada", "password": PASSWORD})
+            status, said = await here.ask("GET", "/api/auth/sessions")
+            assert status == 200 and sorted(one["yours"] for one in said["sessions"]) == [False, True]
+            (theirs,) = [one["id"] for one in said["sessions"] if not one["yours"]]
+            later(monkeypatch, CONFIRMED_SECONDS + 1)
+            assert (await here.ask("DELETE", f"/api/auth/sessions/{theirs}"))[0] == 401
+            later(monkeypatch, 0)
+            assert (await here.ask("DELETE", f"/api/auth/sessions/{theirs}"))[0] == 204
+            assert (await here.ask("DELETE", f"/api/auth/sessions/{theirs}"))[0] == 404
+            assert (await here.ask("GET", ACTIVE, token=other["access_token"]))[0] == 401
+
+    async def test_pages_confirm_by_cookie(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            jar = aiohttp.CookieJar(unsafe=True)
+            origin = {"Origin": here.ready.url}
+            async with aiohttp.ClientSession(here.ready.url, cookie_jar=jar, headers=origin) as page:
+                body = {"name": "ada", "password": PASSWORD, "cookies": True}
+                assert (await page.post("/api/auth/token", json=body)).status == 200
+                before = {cookie.key: cookie.value for cookie in jar}
+                answer = await page.post("/api/auth/confirm", json={"password": PASSWORD})
+                assert answer.status == 200 and "access_token" not in await answer.json()
+                assert all(cookie.value != before[cookie.key] for cookie in jar)
 
 
 class TestKeys:

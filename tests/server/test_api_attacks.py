@@ -12,10 +12,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from msgspec import Struct
 
 from slidewire.aio import clock
 from slidewire.server import auth, rest
-from slidewire.server.accounts import ACCESS_SECONDS, Scope
+from slidewire.server.accounts import ACCESS_SECONDS
+from slidewire.server.keys import Scope
 from slidewire.signaling import client as signaling
 from tests.server.operators import PASSWORD, Office, office
 from tests.server.test_server import PATIENCE, assert_guarded, show
@@ -38,7 +41,7 @@ NEEDS = {
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    for module in ("auth", "api"):
+    for module in ("auth", "api", "rest"):
         monkeypatch.setattr(f"slidewire.server.{module}.wall", lambda: clock.wall() + seconds)
 
 
@@ -129,6 +132,106 @@ class TestScopes:
             assert (status, said["code"]) == (403, "beyond_own_scopes")
             status, said = await here.ask("POST", KEYS, {**NEW_KEY, "scopes": ["admin"]}, token=admin)
             assert status == 201 and said["key"]["made_by"] == "ada"
+
+    async def test_nor_one_from_more_addresses_nor_longer_nor_faster(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            bounds = {"addresses": ["127.0.0.0/24"], "expires_in": 60, "per_minute": 100}
+            status, parent = await here.ask("POST", KEYS, {"name": "p", "scopes": ["admin"], **bounds})
+            token = parent["token"]
+            for networks in (["127.0.0.0/23"], ["127.0.0.7", "192.0.2.0/24"], ["::/0"], ["0.0.0.0/0"]):
+                asked = {"name": "c", "scopes": ["admin"], "addresses": networks}
+                status, said = await here.ask("POST", KEYS, asked, token=token)
+                assert (status, said["code"]) == (403, "beyond_own_addresses")
+            more: dict[str, object] = {"expires_in": 730 * 86_400, "per_minute": 6000}
+            wishes: list[dict[str, object]] = [{}, more, {"addresses": []}, {"addresses": ["127.0.0.1"], **more}]
+            for wish in wishes:
+                status, child = await here.ask("POST", KEYS, {"name": "c", "scopes": ["admin"], **wish}, token=token)
+                key = child["key"]
+                assert status == 201 and key["parent"] == parent["key"]["id"] and key["made_by"] == "ada"
+                assert key["addresses"] == (["127.0.0.1/32"] if len(wish) > 2 else ["127.0.0.0/24"])
+                assert key["expires"] <= parent["key"]["expires"] and key["per_minute"] <= 100
+
+    async def test_keys_of_a_key_are_together_no_faster_than_it(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            parent = await here.key("admin", "connections.read", per_minute=6)
+            made = [
+                (await here.ask("POST", KEYS, {"name": "c", "scopes": ["connections.read"]}, token=parent))[1]["token"]
+                for _ in range(3)
+            ]
+            statuses = [(await here.ask("GET", ACTIVE, token=made[n % 3]))[0] for n in range(5)]
+            assert statuses == [200, 200, 200, 429, 429]
+            assert (await here.ask("GET", ACTIVE, token=parent))[0] == 429
+
+    async def test_who_has_found_a_key_and_is_elsewhere_does_not_use_up_its_rate(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            key = await here.key("connections.read", addresses=["127.0.0.1"], per_minute=3)
+            connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+            async with aiohttp.ClientSession(here.ready.local_url, connector=connector) as elsewhere:
+                for _ in range(5):
+                    async with elsewhere.get(ACTIVE, headers={"Authorization": f"Bearer {key}"}) as answer:
+                        assert answer.status == 403
+            assert (await here.ask("GET", ACTIVE, token=key))[0] == 200
+
+    async def test_what_a_key_made_ends_with_it(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            line = [await here.key("admin", "connections.read")]
+            for _ in range(3):
+                asked = {"name": "c", "scopes": ["admin", "connections.read"]}
+                line.append((await here.ask("POST", KEYS, asked, token=line[-1]))[1]["token"])
+            _, listed = await here.ask("GET", KEYS, token=line[1])
+            assert [key["parent"] is not None for key in listed["keys"]] == [True, True, True]
+            root, second = listed["keys"][0]["parent"], listed["keys"][0]["id"]
+            assert (await here.ask("DELETE", f"{KEYS}/{root}", token=line[1]))[0] == 404, "it is not its own to revoke"
+            assert (await here.ask("DELETE", f"{KEYS}/{second}"))[0] == 204
+            assert [(await here.ask("GET", ACTIVE, token=token))[0] for token in line] == [200, 401, 401, 401]
+
+    async def test_signing_out_everywhere_ends_keys(self, tmp_path: Path) -> None:
+        async with office(tmp_path) as here:
+            key = await here.key("connections.read")
+            assert (await here.ask("POST", "/api/auth/revoke", {"token": here.access, "everywhere": True}))[0] == 204
+            assert (await here.ask("GET", ACTIVE, token=key))[0] == 401
+
+    @pytest.mark.parametrize("what", ["key", "session"])
+    async def test_what_was_revoked_while_the_body_came_does_nothing(
+        self, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        admitted, read_body = asyncio.Event(), rest._read_body
+
+        async def read_late(request: web.Request, kind: type[Struct]) -> Struct:
+            admitted.set()
+            return await read_body(request, kind)
+
+        async with office(tmp_path) as here:
+            token = await here.key("admin", "connections.read") if what == "key" else here.access
+            body = json.dumps(NEW_KEY).encode()
+            reader, writer = await asyncio.open_connection("127.0.0.1", here.ready.port)
+            head = (
+                f"POST {KEYS} HTTP/1.1\r\nHost: 127.0.0.1:{here.ready.port}\r\nAuthorization: Bearer {token}\r\n"
+                f"Connection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+                "\r\n"
+            )
+            monkeypatch.setattr(rest, "_read_body", read_late)
+            writer.write(head.encode())
+            async with asyncio.timeout(PATIENCE):
+                await admitted.wait()
+                if what == "key":
+                    _, listed = await here.ask("GET", KEYS)
+                    assert (await here.ask("DELETE", f"{KEYS}/{listed['keys'][0]['id']}"))[0] == 204
+                else:
+                    assert (await here.ask("POST", "/api/auth/revoke", {"token": token}))[0] == 204
+                writer.write(body)
+                answer = await reader.read()
+            writer.close()
+            assert answer.split()[1] == b"401"
+
+    async def test_a_key_s_login_for_the_relay_is_over_with_the_key(self, tmp_path: Path) -> None:
+        async with office(tmp_path, turn=True, turn_port=0) as here:
+            for seconds, least in ((60, 50), (30 * 86_400, 86_400)):
+                key = await here.key("turn.credentials", expires_in=seconds)
+                _, said = await here.ask("GET", "/api/turn-credentials", token=key)
+                assert least <= said["ttl"] <= min(seconds, 86_400)
+                until = int(said["username"].partition(":")[0])
+                assert until <= clock.wall() + min(seconds, 86_400)
 
     async def test_the_token_of_the_state_directory_gets_credentials_and_nothing_else(self, tmp_path: Path) -> None:
         async with office(tmp_path, turn=True, turn_port=0) as here:

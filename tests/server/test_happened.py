@@ -67,7 +67,7 @@ async def test_who_signed_in_and_out_and_who_could_not(tmp_path: Path) -> None:
         {"by": "password", "about": "ada"}, {"by": "password"}, {"by": "invitation"},
     ]  # fmt: skip
     assert lines[7][1]["about"] == "ada" and "twice" in lines[7][1]["reason"]
-    assert lines[8][1] == {"who": "ada", "everywhere": True}
+    assert lines[8][1] == {"who": "ada", "everywhere": True, "keys": 0}
     for secret in (*tokens, PASSWORD, "guess-guess-guess", "correct-horse-battery", "swi_", "127.0.0.1"):
         assert secret not in text(tmp_path)
 
@@ -103,7 +103,7 @@ async def test_keys_and_what_was_done_with_them(tmp_path: Path) -> None:
     assert lines[4][1] == {"who": "ada", "room": code, "text": "Soon.", "members": 2}
     removed = {"room": code, "about": member, "about_role": "presenter", "about_link": link, "reason": "wrong room"}
     assert lines[5][1] == {"who": "ada", **removed}
-    assert lines[6][1] == {"who": "ada", "room": code} and lines[7][1] == {"who": "ada", "about_key": ids[0]}
+    assert lines[6][1] == {"who": "ada", "room": code} and lines[7][1] == {"who": "ada", "about_key": ids[0], "keys": 1}
     for secret in (token, other["token"], "192.0.2.", "127.0.0.1", "Ada"):
         assert secret not in text(tmp_path)
 

@@ -11,7 +11,7 @@ import pytest
 
 from slidewire.rates import Rate
 from slidewire.server import auth, rest
-from slidewire.server.accounts import Scope
+from slidewire.server.keys import Scope
 from slidewire.signaling.limits import Limits
 from tests.server.operators import office
 from tests.server.test_server import show
@@ -19,7 +19,8 @@ from tests.server.test_server import show
 PLENTY = Rate(10_000, 1_000_000)
 PROMISED = {
     "GET /api/openapi.json", "GET /api/turn-credentials", "POST /api/auth/token", "POST /api/auth/refresh",
-    "POST /api/auth/revoke", "POST /api/auth/accept", "GET /api/auth/session", "GET /api/admin/api-keys",
+    "POST /api/auth/revoke", "POST /api/auth/accept", "GET /api/auth/session", "POST /api/auth/confirm",
+    "POST /api/auth/password", "GET /api/auth/sessions", "DELETE /api/auth/sessions/{id}", "GET /api/admin/api-keys",
     "POST /api/admin/api-keys", "DELETE /api/admin/api-keys/{id}", "GET /api/connections/active",
     "GET /api/connections/rooms/{room}", "POST /api/connections/{id}/kick",
     "POST /api/connections/rooms/{room}/broadcast", "POST /api/connections/rooms/{room}/close",

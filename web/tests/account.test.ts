@@ -1,8 +1,8 @@
 /* The account page's words, and that it spends a refresh token once. */
 
 import { afterEach, expect, test, vi } from 'vitest'
-import { ask, Refused } from '../src/account/api.ts'
-import { expiresWords, fromWords, mayWords, networks } from '../src/account/words.ts'
+import { ask, confirmed, isOver, Refused } from '../src/account/api.ts'
+import { expiresWords, fromWords, mayWords, networks, sinceWords } from '../src/account/words.ts'
 
 const json = (status: number, body: unknown): Response =>
   new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } })
@@ -51,6 +51,49 @@ test('a server that does not answer is said to', async () => {
     throw new TypeError('failed to fetch')
   })
   await expect(ask('GET', '/a')).rejects.toThrow('does not answer')
+})
+
+/** A server that wants the password once more for `POST /key`, and takes one. */
+function careful(right: string): string[] {
+  const asked: string[] = []
+  let known = false
+  vi.stubGlobal('navigator', {})
+  vi.stubGlobal('fetch', async (path: string, { method, body }: RequestInit) => {
+    asked.push(`${method} ${path}`)
+    if (path === '/api/auth/confirm') {
+      known = (JSON.parse(String(body)) as { password: string }).password === right
+      return known ? json(200, {}) : json(401, { code: 'sign_in_wrong', message: 'Wrong.' })
+    }
+    if (method === 'POST' && !known) return json(401, { code: 'insufficient_user_authentication', message: 'Once more.' })
+    return json(200, { ok: path })
+  })
+  return asked
+}
+
+test('what needs the password once more asks for it, once, and goes on', async () => {
+  const asked = careful('right')
+  const given = vi.fn(async () => 'right')
+  expect(await confirmed(() => ask('POST', '/key'), given)).toEqual({ ok: '/key' })
+  expect(given).toHaveBeenCalledTimes(1)
+  expect(asked).toEqual(['POST /key', 'GET /api/auth/session', 'POST /api/auth/confirm', 'POST /key'])
+})
+
+test('a wrong password, or none, does nothing and is no end of the session', async () => {
+  for (const given of ['wrong', null]) {
+    const asked = careful('right')
+    const no: unknown = await confirmed(() => ask('POST', '/key'), async () => given).catch((error: unknown) => error)
+    expect(no).toBeInstanceOf(Refused)
+    expect(isOver(no)).toBe(false)
+    expect(asked.filter((line) => line === 'POST /key')).toHaveLength(1)
+    expect(asked).not.toContain('POST /api/auth/refresh')
+  }
+})
+
+test('words about sessions', () => {
+  expect(sinceWords(100, 100_000)).toBe('just now')
+  expect(sinceWords(0, 600_000)).toBe('10 min ago')
+  expect(sinceWords(0, 5 * 3_600_000)).toBe('5 h ago')
+  expect(sinceWords(0, 3 * 86_400_000)).toBe('3 days ago')
 })
 
 test('words about keys', () => {

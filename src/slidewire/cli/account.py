@@ -23,7 +23,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object pe
 
 @click.group()
 def account() -> None:
-    """Accounts of a server's operators: invite, list, remove."""
+    """Accounts of a server's operators: invite, list, sign out, remove."""
 
 
 @account.command()
@@ -34,7 +34,7 @@ def account() -> None:
 def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: bool) -> None:
     """A link that makes an account.
 
-    With NAME, one that gives that account another password and ends its sessions.
+    With NAME, one that gives that account another password and ends its sessions and API keys.
     """
     from slidewire.aio.clock import wall
     from slidewire.server.accounts import Denied
@@ -63,6 +63,22 @@ def list_accounts(state_dir: Path | None, as_json: bool) -> None:
                 say_json({"account": name})
             else:
                 click.echo(name)
+
+
+@account.command("sign-out")
+@click.argument("name")
+@_state_dir
+def sign_out(name: str, state_dir: Path | None) -> None:
+    """End an account's sessions and the API keys it made.
+
+    Its password stays as it is: where somebody else may know that, use invite NAME.
+    """
+    with _opened(state_dir) as book:
+        ended = book.sign_out(name)
+        if ended is None:
+            _fail(f"There is no account {name}. slidewire account list shows those there are.")
+    _write_down(state_dir, "account_signed_out", about=name)
+    click.echo(f"Ended: {ended.sessions} sessions, {ended.keys} API keys.")
 
 
 @account.command()

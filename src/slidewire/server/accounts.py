@@ -6,45 +6,54 @@ says nothing about the token.
 
     invitation   swi_…   good once, for a day: it makes an account, or gives one another password
     access       swa_…   good for 15 minutes
-    refresh      swr_…   good once, for 7 days: it gives another access and another refresh token
-    API key      swk_…   for programs, until it expires
+    refresh      swr_…   good once, for a day: it gives another access and another refresh token
+    API key      swk_…   for programs, until it expires (`keys`)
 
 A session is the family of all tokens that began with one sign-in. A refresh token that is used twice was copied, and
-nobody can tell which of the two is the thief: the whole family ends.
+nobody can tell which of the two is the thief: the whole family ends, with the keys it made.
+
+What ends, ends what hangs on it: a key its descendants; another password, signing out everywhere and the removal of an
+account all its sessions and all its keys. Signing out of one session leaves keys alone: programs have them.
 
 `AccountBook` is the rules, with the time passed in; `Accounts` runs it in one thread, so that no disk and no hash ever
-holds up a click.
+holds up a click. Whoever asked may have lost the right to while the request was on its way, so what changes something
+looks once more in its own transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import secrets
 import sqlite3
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
 import argon2
 
 from slidewire.aio.clock import wall
+from slidewire.server.keys import MOST_GENERATIONS, ApiKey, Bounds, Scope, Wanted, bounds_of_new_key
+from slidewire.server.passwords import is_guessable, normal
 
 T = TypeVar("T")
 
 ACCESS_SECONDS: Final = 15 * 60.0
-REFRESH_SECONDS: Final = 7 * 86_400.0
-SESSION_SECONDS: Final = 30 * 86_400.0
+REFRESH_SECONDS: Final = 86_400.0
+"""A session that nobody uses for so long is over."""
+SESSION_SECONDS: Final = 7 * 86_400.0
 """However diligently it is refreshed, a session ends after this."""
+CONFIRMED_SECONDS: Final = 10 * 60.0
+"""So long after the password was given, a session may do what outlasts it."""
 INVITATION_SECONDS: Final = 86_400.0
 MOST_SESSIONS: Final = 20
 """Of one account; one more, and its oldest ends."""
 MOST_KEYS: Final = 200
+"""Of one account …"""
+MOST_KEYS_OF_KEYS: Final = 100
+"""… of which keys make so many: no key keeps its operator from making one."""
 MOST_HASHES_WAITING: Final = 8
 
 _SCHEMA: Final = """
@@ -70,18 +79,28 @@ CREATE TABLE IF NOT EXISTS api_keys (
 ) WITHOUT ROWID;
 """
 
+_ADDED: Final = (
+    ("sessions", "authenticated", "REAL NOT NULL DEFAULT 0"),
+    ("sessions", "seen", "REAL NOT NULL DEFAULT 0"),
+    ("api_keys", "parent", "TEXT REFERENCES api_keys ON DELETE CASCADE"),
+    # No reference: a key outlasts the session it was made in, unless that one was stolen.
+    ("api_keys", "session", "TEXT"),
+)
+"""Since the first version. What was in a file by then has these defaults: no recent password, no parent."""
 
-class Scope(StrEnum):
-    """What a caller may do."""
 
-    READ = "connections.read"
-    CONTROL = "connections.control"
-    TURN = "turn.credentials"
-    ROOMS = "rooms.open"
-    ADMIN = "admin"
-
-
-ALL_SCOPES: Final = frozenset(Scope)
+_SESSION: Final = "id, account, created, seen, ends, authenticated"
+_TREE: Final = (
+    "WITH RECURSIVE tree(id) AS (SELECT id FROM api_keys WHERE id = ?"
+    " UNION SELECT api_keys.id FROM api_keys JOIN tree ON parent = tree.id) SELECT id FROM tree"
+)
+"""A key and its descendants."""
+_LINE: Final = (
+    "WITH RECURSIVE line(id, per_minute, above, depth) AS (SELECT id, per_minute, parent, 1 FROM api_keys WHERE id = ?"
+    " UNION ALL SELECT api_keys.id, api_keys.per_minute, parent, depth + 1 FROM api_keys JOIN line"
+    " ON api_keys.id = above WHERE depth < ?) SELECT id, per_minute FROM line ORDER BY depth"
+)
+"""A key and its ancestors."""
 
 
 class Denied(Exception):
@@ -107,25 +126,28 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKey:
-    id: str
-    name: str
-    scopes: frozenset[Scope]
-    expires: float
-    addresses: tuple[str, ...]
-    """Networks it may be used from; empty: from anywhere."""
-    per_minute: int
-    made_by: str
-    created: float
+class OpenSession:
+    """What is known of a session by one of its access tokens, or to its owner."""
 
-    def may_come_from(self, address: str) -> bool:
-        if not self.addresses:
-            return True
-        try:
-            here = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(here in ipaddress.ip_network(network) for network in self.addresses)
+    id: str
+    account: str
+    created: float
+    seen: float
+    """When it was opened or last refreshed."""
+    ends: float
+    authenticated: float
+    """When the password was given last."""
+    expires: float = 0.0
+    """The access token by which it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What revoking something ended."""
+
+    account: str
+    sessions: int
+    keys: int
 
 
 class AccountBook:
@@ -138,6 +160,7 @@ class AccountBook:
             self._database.execute("PRAGMA synchronous = FULL")  # what was revoked stays so, whatever the power does
             self._database.execute("PRAGMA foreign_keys = ON")
             self._database.executescript(_SCHEMA)
+            self._add_columns()
             path.chmod(0o600)
         except BaseException:
             self._database.close()
@@ -145,6 +168,13 @@ class AccountBook:
 
     def close(self) -> None:
         self._database.close()
+
+    def _add_columns(self) -> None:
+        """A file of an earlier version has less in it. The file's own version number is the rooms'."""
+        with self._transaction() as database:
+            for table, column, kind in _ADDED:
+                if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
+                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     # --- accounts -----------------------------------------------------------------------------------------------------
 
@@ -190,8 +220,18 @@ class AccountBook:
                 if account != name:
                     raise Denied("invitation_unknown")
                 database.execute("UPDATE accounts SET password = ? WHERE name = ?", (password_hash, name))
-                database.execute("DELETE FROM sessions WHERE account = ?", (name,))
+                self._end_all(name)
             database.execute("DELETE FROM invitations WHERE hash = ?", (_hash(token),))
+            return self._open_session(name, now)
+
+    def change_password(self, session: str, old: str, new: str, now: float) -> Session:
+        """`old` and `new` are hashes. All that hangs on the account ends; this gives a new session. Raises Denied."""
+        with self._transaction() as database:
+            name = self._account_of_session(session, now)
+            if self.password_hash(name) != old:
+                raise Denied("sign_in_wrong", name)
+            database.execute("UPDATE accounts SET password = ? WHERE name = ?", (new, name))
+            self._end_all(name)
             return self._open_session(name, now)
 
     def set_password_hash(self, name: str, old: str, new: str) -> None:
@@ -204,11 +244,24 @@ class AccountBook:
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 
-    def open_session(self, name: str, now: float) -> Session:
+    def open_session(self, name: str, password_hash: str, now: float) -> Session:
+        """`password_hash`: what was compared. It may have been changed since. Raises Denied."""
         with self._transaction():
-            if self.password_hash(name) is None:
-                raise Denied("account_unknown")
+            if self.password_hash(name) != password_hash:
+                raise Denied("sign_in_wrong")
             return self._open_session(name, now)
+
+    def confirm(self, session: str, password_hash: str, now: float) -> Session:
+        """The password was given once more: this session may do what outlasts it, for a while, by new tokens. Raises
+        Denied."""
+        with self._transaction() as database:
+            account = self._account_of_session(session, now)
+            if self.password_hash(account) != password_hash:
+                raise Denied("sign_in_wrong", account)
+            database.execute("UPDATE sessions SET authenticated = ? WHERE id = ?", (now, session))
+            database.execute("DELETE FROM tokens WHERE session = ?", (session,))
+            (ends,) = database.execute("SELECT ends FROM sessions WHERE id = ?", (session,)).fetchone()
+            return self._issue(session, account, ends, now)
 
     def refresh(self, token: str, now: float) -> Session:
         """Raises Denied: `token_reused` if that ended a session."""
@@ -223,21 +276,41 @@ class AccountBook:
             session, account, used, ends = found
             if not used:
                 database.execute("UPDATE tokens SET used = 1 WHERE hash = ?", (_hash(token),))
+                database.execute("UPDATE sessions SET seen = ? WHERE id = ?", (now, session))
                 return self._issue(session, account, ends, now)
             database.execute("DELETE FROM sessions WHERE id = ?", (session,))
+            database.execute("DELETE FROM api_keys WHERE session = ?", (session,))
         raise Denied("token_reused", account)
 
-    def account_of(self, access: str, now: float) -> tuple[str, float] | None:
-        """Whose access token it is, and until when it is good."""
+    def session_of(self, access: str, now: float) -> OpenSession | None:
+        """Whose access token it is."""
         found = self._database.execute(
-            "SELECT account, until FROM tokens JOIN sessions ON id = session"
+            f"SELECT {_SESSION}, until FROM tokens JOIN sessions ON id = session"  # noqa: S608  all ours
             " WHERE hash = ? AND refreshes = 0 AND until > ? AND ends > ?",
             (_hash(access), now, now),
         ).fetchone()
-        return None if found is None else (str(found[0]), float(found[1]))
+        return None if found is None else OpenSession(*found)
 
-    def revoke(self, token: str, *, everywhere: bool = False) -> str | None:
-        """End the session that either token belongs to, or all of its account's. Whose it was; None: nobody's."""
+    def is_open(self, session: str, now: float) -> bool:
+        query = "SELECT 1 FROM sessions WHERE id = ? AND ends > ?"
+        return self._database.execute(query, (session, now)).fetchone() is not None
+
+    def sessions(self, account: str, now: float) -> list[OpenSession]:
+        """Of an account: those that can still be refreshed."""
+        rows = self._database.execute(
+            f"SELECT {_SESSION} FROM sessions WHERE account = ? AND ends > ?"  # noqa: S608  all ours
+            " AND id IN (SELECT session FROM tokens WHERE used = 0 AND until > ?) ORDER BY created, id",
+            (account, now, now),
+        )
+        return [OpenSession(*row) for row in rows]
+
+    def end_session(self, account: str, session: str) -> bool:
+        """One of this account's, at its owner's word."""
+        query = "DELETE FROM sessions WHERE id = ? AND account = ?"
+        return self._database.execute(query, (session, account)).rowcount > 0
+
+    def revoke(self, token: str, *, everywhere: bool = False) -> Ended | None:
+        """End the session that either token belongs to; or all of its account's, and the keys. None: nobody's token."""
         with self._transaction() as database:
             found = database.execute(
                 "SELECT session, account FROM tokens JOIN sessions ON id = session WHERE hash = ?", (_hash(token),)
@@ -245,10 +318,28 @@ class AccountBook:
             if found is None:
                 return None
             if everywhere:
-                database.execute("DELETE FROM sessions WHERE account = ?", (found[1],))
-            else:
-                database.execute("DELETE FROM sessions WHERE id = ?", (found[0],))
-            return str(found[1])
+                return self._end_all(found[1])
+            database.execute("DELETE FROM sessions WHERE id = ?", (found[0],))
+            return Ended(found[1], 1, 0)
+
+    def sign_out(self, name: str) -> Ended | None:
+        """An account's sessions and keys. None: there is none of this name."""
+        with self._transaction():
+            return None if self.password_hash(name) is None else self._end_all(name)
+
+    def _end_all(self, name: str) -> Ended:
+        """That hangs on an account, but for the account."""
+        database = self._database
+        keys = database.execute("SELECT count(*) FROM api_keys WHERE made_by = ?", (name,)).fetchone()[0]
+        database.execute("DELETE FROM api_keys WHERE made_by = ?", (name,))
+        return Ended(name, database.execute("DELETE FROM sessions WHERE account = ?", (name,)).rowcount, keys)
+
+    def _account_of_session(self, session: str, now: float) -> str:
+        query = "SELECT account FROM sessions WHERE id = ? AND ends > ?"
+        found = self._database.execute(query, (session, now)).fetchone()
+        if found is None:
+            raise Denied("token_invalid")
+        return str(found[0])
 
     def _open_session(self, name: str, now: float) -> Session:
         database, ends = self._database, now + SESSION_SECONDS
@@ -261,7 +352,8 @@ class AccountBook:
             (name, MOST_SESSIONS - 1),
         )
         session = secrets.token_hex(8)
-        database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", (session, name, now, ends))
+        query = "INSERT INTO sessions (id, account, created, ends, authenticated, seen) VALUES (?, ?, ?, ?, ?, ?)"
+        database.execute(query, (session, name, now, ends, now, now))
         return self._issue(session, name, ends, now)
 
     def _issue(self, session: str, account: str, ends: float, now: float) -> Session:
@@ -277,47 +369,86 @@ class AccountBook:
 
     # --- API keys -----------------------------------------------------------------------------------------------------
 
-    def make_key(
-        self, name: str, scopes: Iterable[Scope], expires: float, addresses: Iterable[str], per_minute: int,
-        made_by: str, now: float,
-    ) -> tuple[ApiKey, str]:  # fmt: skip
-        """Raises Denied. The token is shown here and never again."""
+    def make_key(self, name: str, wanted: Wanted, by: OpenSession | ApiKey, now: float) -> tuple[ApiKey, str]:
+        """Raises Denied and BeyondParent. The token is shown here and never again."""
         with self._transaction() as database:
             database.execute("DELETE FROM api_keys WHERE expires <= ?", (now,))
-            if database.execute("SELECT count(*) FROM api_keys").fetchone()[0] >= MOST_KEYS:
-                raise Denied("too_many_keys")
-            token = _new_token("swk")
-            key = ApiKey(
-                secrets.token_hex(6), name, frozenset(scopes), expires, tuple(addresses), per_minute, made_by, now
-            )
+            parent, session = None, None
+            if isinstance(by, ApiKey):
+                parent, made_by = self._key(by.id, now), by.made_by
+                if parent is None:
+                    raise Denied("token_invalid")  # it was revoked while it asked
+                if len(parent.charged) >= MOST_GENERATIONS:
+                    raise Denied("too_many_keys")
+            else:
+                session, made_by = by.id, self._account_of_session(by.id, now)
+            self._check_space(made_by, of_key=parent is not None)
+            bounds = bounds_of_new_key(wanted, None if parent is None else parent.bounds, now)
+            token, id_ = _new_token("swk"), secrets.token_hex(6)
+            above = () if parent is None else parent.charged
             row = (
-                key.id, _hash(token), name, " ".join(sorted(key.scopes)), expires, " ".join(key.addresses), per_minute,
-                made_by, now,
+                id_, _hash(token), name, " ".join(sorted(bounds.scopes)), bounds.expires, " ".join(bounds.addresses),
+                bounds.per_minute, made_by, now, None if parent is None else parent.id, session,
             )  # fmt: skip
-            database.execute("INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            return key, token
+            database.execute(
+                "INSERT INTO api_keys (id, hash, name, scopes, expires, addresses, per_minute, made_by, created,"
+                " parent, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            charged = ((id_, bounds.per_minute), *above)
+            return ApiKey(id_, name, bounds, made_by, now, None if parent is None else parent.id, charged), token
 
-    def keys(self, now: float) -> list[ApiKey]:
-        return self._keys("expires > ? ORDER BY created, id", now)
+    def keys(self, now: float, of: str | None = None) -> list[ApiKey]:
+        """All; or of one key's tree, itself among them."""
+        if of is None:
+            return self._keys("expires > ? ORDER BY created, id", now)
+        return self._keys(f"expires > ? AND id IN ({_TREE}) ORDER BY created, id", now, of)
 
     def key_of(self, token: str, now: float) -> ApiKey | None:
         found = self._keys("hash = ? AND expires > ?", _hash(token), now)
         return found[0] if found else None
 
-    def revoke_key(self, key: str) -> bool:
-        return self._database.execute("DELETE FROM api_keys WHERE id = ?", (key,)).rowcount > 0
+    def is_key(self, key: str, now: float) -> bool:
+        return self._key(key, now) is not None
+
+    def revoke_key(self, key: str, of: str | None = None) -> int:
+        """With its descendants: how many that were. `of`: only in the tree of this key."""
+        with self._transaction() as database:
+            if of is not None and database.execute(f"SELECT 1 WHERE ? IN ({_TREE})", (key, of)).fetchone() is None:
+                return 0
+            ended = len(database.execute(_TREE, (key,)).fetchall())
+            database.execute("DELETE FROM api_keys WHERE id = ?", (key,))
+            return ended
+
+    def _key(self, id_: str, now: float) -> ApiKey | None:
+        found = self._keys("id = ? AND expires > ?", id_, now)
+        return found[0] if found else None
+
+    def _check_space(self, made_by: str, *, of_key: bool) -> None:
+        query = "SELECT count(*), count(parent) FROM api_keys WHERE made_by = ?"
+        keys, of_keys = self._database.execute(query, (made_by,)).fetchone()
+        if keys >= MOST_KEYS or (of_key and of_keys >= MOST_KEYS_OF_KEYS):
+            raise Denied("too_many_keys")
 
     def _keys(self, where: str, *values: object) -> list[ApiKey]:
-        columns = "id, name, scopes, expires, addresses, per_minute, made_by, created"
-        rows = self._database.execute(f"SELECT {columns} FROM api_keys WHERE {where}", values)  # noqa: S608  all ours
+        columns = "id, name, scopes, expires, addresses, per_minute, made_by, created, parent"
+        query = f"SELECT {columns} FROM api_keys WHERE {where}"  # noqa: S608  all ours
+        rows = self._database.execute(query, values).fetchall()
         known = {str(scope): scope for scope in Scope}
         return [
             ApiKey(
-                id_, name, frozenset(known[scope] for scope in scopes.split() if scope in known), expires,
-                tuple(addresses.split()), per_minute, made_by, created,
+                id_, name,
+                Bounds(
+                    frozenset(known[scope] for scope in scopes.split() if scope in known), expires,
+                    tuple(addresses.split()), per_minute,
+                ),
+                made_by, created, parent, self._charged(id_),
             )
-            for id_, name, scopes, expires, addresses, per_minute, made_by, created in rows
+            for id_, name, scopes, expires, addresses, per_minute, made_by, created, parent in rows
         ]  # fmt: skip
+
+    def _charged(self, key: str) -> tuple[tuple[str, int], ...]:
+        return tuple(self._database.execute(_LINE, (key, MOST_GENERATIONS)))
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._database)
@@ -366,24 +497,35 @@ class Accounts:
 
     async def sign_in(self, name: str, password: str) -> Session:
         """Raises Denied, equally late for a name that is not and for a password that is wrong; and Busy."""
+        stored = await self.check_password(name, password)
+        if self._argon2.check_needs_rehash(stored):
+            renewed = await self._hash(password)
+            await self.ask(lambda book: book.set_password_hash(name, stored, renewed))
+            stored = renewed
+        return await self.ask(lambda book: book.open_session(name, stored, wall()))
+
+    async def check_password(self, name: str, password: str) -> str:
+        """Its hash, which whoever goes on must find unchanged. Raises Denied and Busy."""
         if not self._nobody:
-            self._nobody = await self.hash(secrets.token_urlsafe(32))
+            self._nobody = await self._hash(secrets.token_urlsafe(32))
         stored = await self.ask(lambda book: book.password_hash(name))
         right = await self._hash_soon(lambda: self._matches(stored or self._nobody, password))
         if stored is None or not right:
             raise Denied("sign_in_wrong")
-        if self._argon2.check_needs_rehash(stored):
-            renewed = await self.hash(password)
-            await self.ask(lambda book: book.set_password_hash(name, stored, renewed))
-        return await self.ask(lambda book: book.open_session(name, wall()))
+        return stored
 
-    async def hash(self, password: str) -> str:
-        """Raises Busy."""
-        return await self._hash_soon(lambda: self._argon2.hash(_normal(password)))
+    async def hash_new(self, password: str, name: str) -> str:
+        """Of a password that somebody chooses. Raises Denied for one that would soon be guessed, and Busy."""
+        if await self._hash_soon(lambda: is_guessable(password, name)):
+            raise Denied("password_guessable")
+        return await self._hash(password)
+
+    async def _hash(self, password: str) -> str:
+        return await self._hash_soon(lambda: self._argon2.hash(normal(password)))
 
     def _matches(self, stored: str, password: str) -> bool:
         try:
-            return self._argon2.verify(stored, _normal(password))
+            return self._argon2.verify(stored, normal(password))
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
 
@@ -395,11 +537,6 @@ class Accounts:
             return await asyncio.get_running_loop().run_in_executor(self._hashing, work)
         finally:
             self._waiting -= 1
-
-
-def _normal(password: str) -> bytes:
-    """The same however a keyboard composes its letters (NIST SP 800-63B)."""
-    return unicodedata.normalize("NFKC", password).encode(errors="replace")
 
 
 def _new_token(kind: str) -> str:

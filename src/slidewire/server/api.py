@@ -6,7 +6,6 @@ relays. What happens in a room is its host's business, and sealed: there is noth
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import secrets
@@ -21,11 +20,24 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from slidewire.aio.clock import wall
 from slidewire.rates import Rate
 from slidewire.server import happened, openapi
-from slidewire.server.accounts import Accounts, ApiKey, Busy, Denied, Scope, Session
+from slidewire.server.accounts import Accounts, Busy, Denied, OpenSession, Session
 from slidewire.server.auth import Caller, Cookies, Doorkeeper
 from slidewire.server.config import ServerError
+from slidewire.server.keys import ApiKey, BeyondParent, Scope, Wanted, network
+from slidewire.server.passwords import LONGEST, SHORTEST
 from slidewire.server.relays import Relays, member_user
-from slidewire.server.rest import CROSS_SITE, INVALID, Call, Endpoint, Fault, Refused, Rest, answer, too_often
+from slidewire.server.rest import (
+    CROSS_SITE,
+    INVALID,
+    UNAUTHORIZED,
+    Call,
+    Endpoint,
+    Fault,
+    Refused,
+    Rest,
+    answer,
+    too_often,
+)
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.room import Room
 
@@ -37,7 +49,10 @@ DAY: Final = 86_400
 MOST_NETWORKS: Final = 32
 
 Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,39}$", description="Of an account.")]
-Password = Annotated[str, Meta(min_length=15, max_length=256, description="Four or five words make a good one.")]
+GivenPassword = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
+Password = Annotated[
+    str, Meta(min_length=SHORTEST, max_length=LONGEST, description="Four or five words make a good one.")
+]
 Token = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 RoomCode = Annotated[str, Meta(pattern="^[A-Z0-9]{4,12}$")]
@@ -53,7 +68,7 @@ UnixTime = Annotated[int, Meta(description="Seconds since 1970, UTC.")]
 
 class SignIn(Struct, forbid_unknown_fields=True):
     name: Name
-    password: Annotated[str, Meta(min_length=1, max_length=256)]
+    password: GivenPassword
     cookies: bool = False
     """For the server's own pages: the tokens go into cookies that scripts cannot read, and not into the answer."""
 
@@ -74,7 +89,17 @@ class Revoke(Struct, forbid_unknown_fields=True):
     token: Token | UnsetType = UNSET
     """Either token of a session. Without it: that of the cookie."""
     everywhere: bool = False
-    """All sessions of this account."""
+    """All sessions of this account, and all API keys that it made."""
+
+
+class Confirm(Struct, forbid_unknown_fields=True):
+    password: GivenPassword
+
+
+class ChangePassword(Struct, forbid_unknown_fields=True):
+    password: GivenPassword
+    """The one that is good now."""
+    new_password: Password
 
 
 class Tokens(Struct, omit_defaults=True):
@@ -91,14 +116,33 @@ class SignedIn(Struct):
     expires: UnixTime
 
 
+class SessionNow(Struct):
+    id: str
+    opened: UnixTime
+    seen: UnixTime
+    """When it was opened or last refreshed."""
+    ends: UnixTime
+    yours: bool
+    """The one that asks."""
+
+
+class Sessions(Struct):
+    sessions: list[SessionNow]
+
+
+class SessionPath(Struct):
+    id: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+
+
 class NewKey(Struct, forbid_unknown_fields=True):
     name: KeyName
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
-    expires_in: Annotated[int, Meta(ge=60, le=730 * DAY)] = 90 * DAY
+    expires_in: Annotated[int, Meta(ge=60, le=730 * DAY)] | UnsetType = UNSET
+    """Without it: 90 days. A key that a key makes ends with it at the latest."""
     addresses: Annotated[list[Network], Meta(max_length=MOST_NETWORKS)] = []
-    """Networks it may be used from; without any, from everywhere."""
-    per_minute: Annotated[int, Meta(ge=1, le=6000)] = 60
-    """Requests: on average, and at once."""
+    """Networks it may be used from; without any, from wherever its maker may."""
+    per_minute: Annotated[int, Meta(ge=1, le=6000)] | UnsetType = UNSET
+    """Requests: on average, and at once. Without it: 60. All that a key makes is together no faster than it."""
 
 
 class Key(Struct):
@@ -110,6 +154,8 @@ class Key(Struct):
     per_minute: int
     made_by: str
     created: UnixTime
+    parent: str | None
+    """The key that made it: it ends with that one."""
 
 
 class MadeKey(Struct):
@@ -195,11 +241,29 @@ TOO_MANY_KEYS = Fault(409, "too_many_keys", "There are as many keys as there may
 NO_KEY = Fault(404, "key_unknown", "There is no such key (any more).")
 NO_MEMBER = Fault(404, "member_unknown", "That member has left.")
 NO_ROOM = Fault(404, "room_unknown", "There is no such room (any more).")
-BEYOND_OWN = Fault(403, "beyond_own_scopes", "A key can make keys only for what it may do itself.")
+BEYOND_SCOPES = Fault(403, "beyond_own_scopes", "A key can make keys only for what it may do itself.")
+BEYOND_ADDRESSES = Fault(
+    403, "beyond_own_addresses", "A key can make keys only for networks that it may be used from itself."
+)
+PASSWORD_GUESSABLE = Fault(
+    422, "password_guessable",
+    "This password would soon be guessed. Choose four or five words that nobody would put together.",
+)  # fmt: skip
+NO_SESSION = Fault(404, "session_unknown", "That session has ended.")
 BUSY = Fault(503, "busy", "Too many are signing in right now. Try again.")
 _DENIALS: Final = {
     fault.code: fault
-    for fault in (SIGN_IN_WRONG, TOKEN_INVALID, TOKEN_REUSED, INVITATION_UNKNOWN, ACCOUNT_TAKEN, TOO_MANY_KEYS)
+    for fault in (
+        SIGN_IN_WRONG,
+        TOKEN_INVALID,
+        TOKEN_REUSED,
+        INVITATION_UNKNOWN,
+        ACCOUNT_TAKEN,
+        TOO_MANY_KEYS,
+        BEYOND_SCOPES,
+        BEYOND_ADDRESSES,
+        PASSWORD_GUESSABLE,
+    )
 }
 
 
@@ -268,7 +332,8 @@ class Api:
             ),
             Endpoint(
                 "POST", "/api/auth/accept", "Take up an invitation: make an account, or set another password.",
-                self.accept, body=Accept, answer=Tokens, status=201, faults=(INVITATION_UNKNOWN, ACCOUNT_TAKEN, BUSY),
+                self.accept, body=Accept, answer=Tokens, status=201,
+                faults=(INVITATION_UNKNOWN, ACCOUNT_TAKEN, PASSWORD_GUESSABLE, BUSY),
             ),
             Endpoint(
                 "POST", "/api/auth/refresh", "Another access and another refresh token, for a refresh token.",
@@ -278,20 +343,39 @@ class Api:
             Endpoint(
                 "GET", "/api/auth/session", "Who has signed in.", self.session, signed_in=True, answer=SignedIn,
             ),
+            Endpoint(
+                "POST", "/api/auth/confirm", "Give the password once more, for what needs it.", self.confirm,
+                account=True, body=Confirm, answer=Tokens, faults=(SIGN_IN_WRONG, BUSY),
+            ),
+            Endpoint(
+                "POST", "/api/auth/password", "Choose another password. Everything else that hung on the old one ends.",
+                self.change_password, account=True, body=ChangePassword, answer=Tokens,
+                faults=(SIGN_IN_WRONG, PASSWORD_GUESSABLE, BUSY),
+            ),
+            Endpoint(
+                "GET", "/api/auth/sessions", "This account's sessions.", self.list_sessions, account=True,
+                answer=Sessions,
+            ),
+            Endpoint(
+                "DELETE", "/api/auth/sessions/{id}", "End one of this account's sessions.", self.end_session,
+                account=True, confirmed=True, params=SessionPath, faults=(NO_SESSION,),
+            ),
         ]  # fmt: skip
 
     def _key_rows(self) -> list[Endpoint]:
         return [
             Endpoint(
-                "GET", "/api/admin/api-keys", "The API keys that are good.", self.list_keys, Scope.ADMIN, answer=Keys
+                "GET", "/api/admin/api-keys", "The API keys that are good; for a key, itself and what it made.",
+                self.list_keys, Scope.ADMIN, answer=Keys,
             ),
             Endpoint(
                 "POST", "/api/admin/api-keys", "Make an API key.", self.make_key, Scope.ADMIN,
-                body=NewKey, answer=MadeKey, status=201, faults=(TOO_MANY_KEYS, BEYOND_OWN),
+                confirmed=True, body=NewKey, answer=MadeKey, status=201,
+                faults=(TOO_MANY_KEYS, BEYOND_SCOPES, BEYOND_ADDRESSES),
             ),
             Endpoint(
-                "DELETE", "/api/admin/api-keys/{id}", "Revoke an API key.", self.revoke_key, Scope.ADMIN,
-                params=KeyPath, faults=(NO_KEY,),
+                "DELETE", "/api/admin/api-keys/{id}", "Revoke an API key, and those it made.", self.revoke_key,
+                Scope.ADMIN, params=KeyPath, faults=(NO_KEY,),
             ),
         ]  # fmt: skip
 
@@ -342,7 +426,7 @@ class Api:
         try:
             # Before any work is spent on the password.
             account = await self._accounts.ask(lambda book: book.invited(body.invitation, wall()))
-            hashed = await self._accounts.hash(body.password)
+            hashed = await self._accounts.hash_new(body.password, body.name)
             session = await self._accounts.ask(lambda book: book.accept(body.invitation, body.name, hashed, wall()))
         except Denied as denied:
             if denied.code == INVITATION_UNKNOWN.code:
@@ -388,12 +472,68 @@ class Api:
             if whose is None:
                 self._door.failed(call.address)
             else:
-                self._audit("signed_out", who=whose, everywhere=body.everywhere, address=call.address)
+                keys = {"keys": whose.keys} if body.everywhere else {}
+                self._audit("signed_out", who=whose.account, everywhere=body.everywhere, **keys, address=call.address)
         return response
 
     async def session(self, call: Call) -> SignedIn:
         caller = call.known
         return SignedIn(caller.name, sorted(caller.scopes), int(caller.expires or 0))
+
+    async def confirm(self, call: Call) -> web.Response:
+        session = self._own_session(call)
+        stored = await self._check_own_password(call, session, call.body.password)
+        try:
+            fresh = await self._accounts.ask(lambda book: book.confirm(session.id, stored, wall()))
+        except Denied as denied:
+            raise Refused(_DENIALS[denied.code]) from None
+        happened.done(self._audit, "password_given", call)
+        return self._tokens(fresh, _came_by_cookie(call), 200)
+
+    async def change_password(self, call: Call) -> web.Response:
+        session = self._own_session(call)
+        stored = await self._check_own_password(call, session, call.body.password)
+        try:
+            hashed = await self._accounts.hash_new(call.body.new_password, session.account)
+            fresh = await self._accounts.ask(lambda book: book.change_password(session.id, stored, hashed, wall()))
+        except Denied as denied:
+            raise Refused(_DENIALS[denied.code]) from None
+        except Busy:
+            raise Refused(BUSY, Retry_After="1") from None
+        log.warning("The account %s has another password; its sessions and keys have ended.", session.account)
+        happened.done(self._audit, "password_set", call)
+        return self._tokens(fresh, _came_by_cookie(call), 200)
+
+    async def _check_own_password(self, call: Call, session: OpenSession, password: str) -> str:
+        """Its hash. Guesses count as they do for signing in: who has found a session has not found the password."""
+        self._check_failures(call, session.account)
+        try:
+            return await self._accounts.check_password(session.account, password)
+        except Denied as denied:
+            self._door.failed(call.address, session.account)
+            happened.sign_in_failed(self._audit, call, "password", session.account)
+            raise Refused(_DENIALS[denied.code]) from None
+        except Busy:
+            raise Refused(BUSY, Retry_After="1") from None
+
+    async def list_sessions(self, call: Call) -> Sessions:
+        own = self._own_session(call)
+        found = await self._accounts.ask(lambda book: book.sessions(own.account, wall()))
+        return Sessions(
+            [SessionNow(one.id, int(one.created), int(one.seen), int(one.ends), one.id == own.id) for one in found]
+        )
+
+    async def end_session(self, call: Call) -> None:
+        path: SessionPath = call.path
+        own = self._own_session(call)
+        if not await self._accounts.ask(lambda book: book.end_session(own.account, path.id)):
+            raise Refused(NO_SESSION)
+        happened.done(self._audit, "session_ended", call, about=own.account, reason="its owner ended it")
+
+    def _own_session(self, call: Call) -> OpenSession:
+        session = call.known.session
+        assert session is not None  # the row is for accounts only
+        return session
 
     def _tokens(self, session: Session, cookies: bool, status: int) -> web.Response:
         now = wall()
@@ -419,23 +559,26 @@ class Api:
     # --- API keys -----------------------------------------------------------------------------------------------------
 
     async def list_keys(self, call: Call) -> Keys:
-        return Keys([_key(key) for key in await self._accounts.ask(lambda book: book.keys(wall()))])
+        own = call.known.key
+        of = None if own is None else own.id
+        return Keys([_key(key) for key in await self._accounts.ask(lambda book: book.keys(wall(), of))])
 
     async def make_key(self, call: Call) -> MadeKey:
         body: NewKey = call.body
         caller = call.known
-        if not caller.scopes.issuperset(body.scopes):
-            raise Refused(BEYOND_OWN)
-        networks = [_network(text) for text in body.addresses]
-        made_by = caller.account or (caller.key.made_by if caller.key is not None else "")
-        now = wall()
+        wanted = Wanted(
+            frozenset(body.scopes),
+            None if isinstance(body.expires_in, UnsetType) else body.expires_in,
+            tuple(_network(text) for text in body.addresses),
+            None if isinstance(body.per_minute, UnsetType) else body.per_minute,
+        )
+        maker = caller.key or self._own_session(call)
         try:
-            key, token = await self._accounts.ask(
-                lambda book: book.make_key(
-                    body.name, body.scopes, now + body.expires_in, networks, body.per_minute, made_by, now
-                )
-            )
-        except Denied as denied:
+            key, token = await self._accounts.ask(lambda book: book.make_key(body.name, wanted, maker, wall()))
+        except (Denied, BeyondParent) as denied:
+            happened.key_refused(self._audit, call, denied.code)
+            if denied.code == TOKEN_INVALID.code:
+                raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer") from None
             raise Refused(_DENIALS[denied.code]) from None
         log.info("API key %s was made by %s.", key.id, caller.name)
         happened.key_made(self._audit, call, key)
@@ -443,10 +586,13 @@ class Api:
 
     async def revoke_key(self, call: Call) -> None:
         path: KeyPath = call.path
-        if not await self._accounts.ask(lambda book: book.revoke_key(path.id)):
+        own = call.known.key
+        of = None if own is None else own.id
+        ended = await self._accounts.ask(lambda book: book.revoke_key(path.id, of))
+        if not ended:
             raise Refused(NO_KEY)
         log.info("API key %s was revoked by %s.", path.id, call.known.name)
-        happened.done(self._audit, "key_revoked", call, about_key=path.id)
+        happened.done(self._audit, "key_revoked", call, about_key=path.id, keys=ended)
 
     # --- who is here --------------------------------------------------------------------------------------------------
 
@@ -490,7 +636,7 @@ class Api:
         name = call.query.username
         user = member_user(*caller.member) if caller.member else f"api/{name}" if name else "api"
         try:
-            made = self._relays.credential(user)
+            made = self._relays.credential(user, _at_most(caller))
         except ValueError:
             raise Refused(
                 INVALID, "This username is too long, or has a character that a relay would not take."
@@ -514,17 +660,27 @@ class Api:
         return self._door.cookies
 
 
+def _came_by_cookie(call: Call) -> bool:
+    return "Authorization" not in call.request.headers
+
+
+def _at_most(caller: Caller) -> int:
+    """Seconds that a relay's login may be good: a key's is over with the key. Relays know no keys."""
+    return DAY if caller.key is None else max(1, min(DAY, int(caller.key.bounds.expires - wall())))
+
+
 def _network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text, strict=False))
+        return network(text)
     except ValueError:
         raise Refused(INVALID, f"{text} is no network. Write it as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/48.") from None
 
 
 def _key(key: ApiKey) -> Key:
+    bounds = key.bounds
     return Key(
-        key.id, key.name, sorted(key.scopes), int(key.expires), list(key.addresses), key.per_minute, key.made_by,
-        int(key.created),
+        key.id, key.name, sorted(bounds.scopes), int(bounds.expires), list(bounds.addresses), bounds.per_minute,
+        key.made_by, int(key.created), key.parent,
     )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from aiohttp import web
 
 from slidewire.aio.clock import monotonic, wall
 from slidewire.rates import Buckets, Rate, address_key, plain_address
-from slidewire.server.accounts import ALL_SCOPES, Accounts, ApiKey, Scope, Session
+from slidewire.server.accounts import CONFIRMED_SECONDS, Accounts, OpenSession, Session
+from slidewire.server.keys import ALL_SCOPES, ApiKey, Scope
 from slidewire.signaling.hub import Hub
 
 FAILED: Final = Rate(10 / 60, 20)
@@ -40,11 +41,19 @@ class Caller:
     name: str
     """What a log or a credential calls it."""
     scopes: frozenset[Scope]
-    account: str | None = None
+    session: OpenSession | None = None
     key: ApiKey | None = None
     member: tuple[str, str] | None = None
     """Room and member, of a member of a room."""
     expires: float | None = None
+
+    @property
+    def account(self) -> str | None:
+        """Of who has signed in."""
+        return None if self.session is None else self.session.account
+
+    def gave_password_lately(self, now: float) -> bool:
+        return self.session is not None and now < self.session.authenticated + CONFIRMED_SECONDS
 
 
 class Cookies:
@@ -83,6 +92,8 @@ class Doorkeeper:
     """Under which the world reaches our pages, if that is known."""
     secure: bool
     """Whether it reaches them by https only."""
+    _keys: dict[int, Buckets[str]] = field(default_factory=dict)
+    """Requests of API keys, by their rate."""
     _failed: Buckets[str] = field(default_factory=lambda: Buckets(FAILED))
     _failed_names: Buckets[tuple[str, str]] = field(default_factory=lambda: Buckets(FAILED_NAME))
     _failed_everywhere: Buckets[str] = field(default_factory=lambda: Buckets(FAILED_EVERYWHERE))
@@ -135,14 +146,34 @@ class Doorkeeper:
     async def _operator(self, token: str) -> Caller | None:
         if self.accounts is None:
             return None
-        found = await self.accounts.ask(lambda book: book.account_of(token, wall()))
-        return None if found is None else Caller(found[0], ALL_SCOPES, account=found[0], expires=found[1])
+        found = await self.accounts.ask(lambda book: book.session_of(token, wall()))
+        return None if found is None else Caller(found.account, ALL_SCOPES, session=found, expires=found.expires)
 
     async def _program(self, token: str) -> Caller | None:
         if self.accounts is None:
             return None
         key = await self.accounts.ask(lambda book: book.key_of(token, wall()))
-        return None if key is None else Caller(f"key/{key.id}", key.scopes, key=key, expires=key.expires)
+        return None if key is None else Caller(f"key/{key.id}", key.bounds.scopes, key=key, expires=key.bounds.expires)
+
+    async def is_still_known(self, caller: Caller) -> bool:
+        """Whether what the caller showed is still good: a body takes seconds to come, revoking a key a moment."""
+        if self.accounts is None:
+            return True
+        if (session := caller.session) is not None:
+            return await self.accounts.ask(lambda book: book.is_open(session.id, wall()))
+        if (key := caller.key) is not None:
+            return await self.accounts.ask(lambda book: book.is_key(key.id, wall()))
+        return True
+
+    def charge(self, key: ApiKey) -> tuple[float, int]:
+        """A request with it, which counts for its ancestors too: 0 or the seconds to wait, and how many are left."""
+        now = monotonic()
+        rates = [(id_, self._keys.setdefault(n, Buckets(Rate(n / 60, n)))) for id_, n in key.charged]
+        wait = max(buckets.peek(id_, now) for id_, buckets in rates)
+        if wait == 0:
+            for id_, buckets in rates:
+                buckets.take(id_, now)
+        return wait, min(buckets.left(id_, now) for id_, buckets in rates)
 
     async def may_open_rooms(self, request: web.Request) -> bool:
         """Whether the request for a socket shows a token with the scope for it. Cookies count for nothing: pages open
@@ -154,7 +185,10 @@ class Doorkeeper:
         if caller is None:
             self.failed(address)
             return False
-        return Scope.ROOMS in caller.scopes and (caller.key is None or caller.key.may_come_from(address))
+        if Scope.ROOMS not in caller.scopes:
+            return False
+        key = caller.key
+        return key is None or (key.bounds.may_come_from(address) and self.charge(key)[0] == 0)
 
     # --- how often something was wrong --------------------------------------------------------------------------------
 

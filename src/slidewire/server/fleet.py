@@ -20,7 +20,7 @@ from slidewire.server.config import ServerError
 from slidewire.server.turn_secrets import SecretFile
 from slidewire.stun.message import BINDING, Builder, Class, parse
 from slidewire.stun.uri import Uri, parse_uri
-from slidewire.turn.credentials import Credential, mint
+from slidewire.turn.credentials import DEFAULT_TTL, Credential, mint
 
 CHECK_SECONDS: Final = 15.0
 ANSWER_SECONDS: Final = 2.0
@@ -60,11 +60,11 @@ class Fleet:
             await asyncio.gather(self._checking, return_exceptions=True)
             self._checking = None
 
-    def credential(self, user: str) -> Credential:
+    def credential(self, user: str, seconds: int = DEFAULT_TTL) -> Credential:
         now = clock.wall()
         with contextlib.suppress(ServerError):
             self._secrets.refresh(now)
-        return mint(self._secrets.in_use_first(now)[0], user, now)
+        return mint(self._secrets.in_use_first(now)[0], user, now, seconds)
 
     def uris(self, reached_by: str) -> list[str]:
         """Those that answer, the nearest host first."""

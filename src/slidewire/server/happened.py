@@ -6,10 +6,10 @@ token; a name that somebody tried to sign in with only if there is an account of
 passwords into the wrong field. Addresses only where whoever started the server wants them.
 
     server_started, log_closed
-    signed_in, sign_in_failed, signed_out, session_ended (a refresh token was used twice)
-    account_made, password_set (by an invitation)
-    invited (by the first start, or on the server's own command line), account_removed (there)
-    key_made, key_revoked, refused (a key that is good, but not for this, or not from there)
+    signed_in, sign_in_failed, signed_out, session_ended (a refresh token was used twice, or its owner ended it)
+    account_made, password_set (by an invitation, or by who knew the old one), password_given (once more)
+    invited (by the first start, or on the server's own command line), account_removed, account_signed_out (there)
+    key_made, key_revoked, refused (a key that is good, but not for this, or not from there, or for a key beyond it)
     member_removed, notice_said, room_closed
     secrets_rotated
 """
@@ -25,8 +25,8 @@ from typing import Any, Final, Protocol
 
 from slidewire.audit import AuditError, AuditLog
 from slidewire.rates import Rate
-from slidewire.server.accounts import ApiKey
 from slidewire.server.config import ServerError
+from slidewire.server.keys import ApiKey
 from slidewire.server.rest import Call
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,14 @@ def session_stolen(audit: Audit, call: Call, account: str | None) -> None:
 
 def key_made(audit: Audit, call: Call, key: ApiKey) -> None:
     """Not its networks: those are addresses."""
-    ends = datetime.fromtimestamp(key.expires, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    facts = {"about_key": key.id, "about": key.name, "scopes": " ".join(sorted(key.scopes)), "expires": ends}
-    done(audit, "key_made", call, **facts, bound_to_networks=bool(key.addresses))
+    bounds = key.bounds
+    ends = datetime.fromtimestamp(bounds.expires, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    facts = {"about_key": key.id, "about": key.name, "scopes": " ".join(sorted(bounds.scopes)), "expires": ends}
+    done(audit, "key_made", call, **facts, bound_to_networks=bool(bounds.addresses))
+
+
+def key_refused(audit: Audit, call: Call, why: str) -> None:
+    done(audit, "refused", call, what="to make a key", reason=why)
 
 
 def secrets_rotated(audit: Audit) -> Callable[[int], None]:

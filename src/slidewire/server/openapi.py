@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from slidewire import __version__
-from slidewire.server.accounts import Scope
+from slidewire.server.keys import Scope
 from slidewire.server.rest import Endpoint, Error, Fault
 
 _REMAINING: Final = {

@@ -19,7 +19,7 @@ from slidewire.aio import clock
 from slidewire.aio.stream import StreamOwner
 from slidewire.server.turn import TurnReady, TurnService, TurnSettings
 from slidewire.signaling.hub import Hub
-from slidewire.turn.credentials import Credential
+from slidewire.turn.credentials import DEFAULT_TTL, Credential
 from slidewire.turn.server import TurnServer
 
 SETTLE_SECONDS: Final = 0.05
@@ -30,8 +30,8 @@ _HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9
 class Relays(Protocol):
     """Ours, or a fleet of others."""
 
-    def credential(self, user: str) -> Credential:
-        """Good for a day."""
+    def credential(self, user: str, seconds: int = DEFAULT_TTL) -> Credential:
+        """Good for a day, or less where that is said."""
 
     def uris(self, reached_by: str) -> list[str]:
         """RFC 7064 and RFC 7065, best first, for whoever reaches this server by that name and port."""
@@ -105,9 +105,9 @@ class OwnRelay:
 
     # --- what members are told ----------------------------------------------------------------------------------------
 
-    def credential(self, user: str) -> Credential:
+    def credential(self, user: str, seconds: int = DEFAULT_TTL) -> Credential:
         assert self._service is not None and self._service.core is not None
-        return self._service.core.credentials.mint(user, clock.wall())
+        return self._service.core.credentials.mint(user, clock.wall(), seconds)
 
     def uris(self, reached_by: str) -> list[str]:
         ready = self._ready

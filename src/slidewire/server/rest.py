@@ -18,11 +18,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from slidewire.aio.clock import monotonic
+from slidewire.aio.clock import monotonic, wall
 from slidewire.aio.http import error_response
 from slidewire.rates import Buckets, Rate, address_key
-from slidewire.server.accounts import Scope
+from slidewire.server.accounts import CONFIRMED_SECONDS
 from slidewire.server.auth import SAFE_METHODS, Caller, Doorkeeper, address_of
+from slidewire.server.keys import Scope
 
 MAX_BODY: Final = 16 * 1024
 BODY_SECONDS: Final = 5.0
@@ -60,6 +61,12 @@ MALFORMED = Fault(400, "malformed", "The body is not JSON in UTF-8.")
 UNAUTHORIZED = Fault(401, "unauthorized", "Sign in, or show a token that is good here as Authorization: Bearer TOKEN.")
 CROSS_SITE = Fault(403, "cross_site", "This request comes from another site's page. Use the server's own.")
 SCOPE_MISSING = Fault(403, "scope_missing", "This token is good, but not for this.")
+ACCOUNT_NEEDED = Fault(403, "account_needed", "A key may not do this: sign in with a name and a password.")
+PASSWORD_NEEDED = Fault(
+    401, "insufficient_user_authentication",
+    f"This needs a password given in the last {CONFIRMED_SECONDS / 60:g} minutes. Give it: POST /api/auth/confirm.",
+)  # fmt: skip
+"""RFC 9470."""
 ADDRESS_NOT_ALLOWED = Fault(403, "address_not_allowed", "This key may not be used from this address.")
 TOO_SLOW = Fault(408, "request_timeout", f"The body did not come within {BODY_SECONDS:g} seconds.")
 TOO_LARGE = Fault(413, "too_large", f"A body is at most {MAX_BODY} bytes.")
@@ -100,6 +107,10 @@ class Endpoint:
     """What a caller needs; None: nothing, not even a token."""
     signed_in: bool = False
     """With or without a scope, it is for who has signed in."""
+    account: bool = False
+    """… and for no key."""
+    confirmed: bool = False
+    """Who has signed in must have given the password lately. A key has none, and its own bounds."""
     members: bool = False
     """Members of a room may as well."""
     body: type[Struct] | None = None
@@ -115,14 +126,19 @@ class Endpoint:
 
     @property
     def guarded(self) -> bool:
-        return self.scope is not None or self.signed_in
+        return self.scope is not None or self.signed_in or self.account
 
     def all_faults(self) -> list[Fault]:
         found = [*self.faults, RATE_LIMITED, CROSS_SITE]
         if self.guarded:
             found.append(UNAUTHORIZED)
+            found.append(ADDRESS_NOT_ALLOWED)
         if self.scope is not None:
-            found += [SCOPE_MISSING, ADDRESS_NOT_ALLOWED]
+            found.append(SCOPE_MISSING)
+        if self.account:
+            found.append(ACCOUNT_NEEDED)
+        if self.confirmed:
+            found.append(PASSWORD_NEEDED)
         if self.body is not None:
             found += [MALFORMED, TOO_SLOW, TOO_LARGE, NOT_JSON, INVALID]
         if self.query is not None:
@@ -139,7 +155,6 @@ class Rest:
     refused: Callable[[Caller, str, Endpoint, Fault], None] = lambda caller, address, row, fault: None
     """Hears of whoever is known here, and may not do what it asks for."""
     _asked: dict[Rate, Buckets[str]] = field(default_factory=dict)
-    _keys: dict[int, Buckets[str]] = field(default_factory=dict)
 
     def routes(self) -> list[web.RouteDef]:
         # HEAD is not in the table.
@@ -168,6 +183,8 @@ class Rest:
             query=None if row.query is None else _read_text(request.query, row.query, INVALID),
             path=None if row.params is None else _read_text(request.match_info, row.params, NOT_FOUND),
         )
+        if row.body is not None and caller is not None and not await self.doorkeeper.is_still_known(caller):
+            raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer")
         said = await row.handler(call)
         if isinstance(said, web.Response):
             return said
@@ -181,16 +198,14 @@ class Rest:
         if wait > 0 and row.guarded:
             raise too_often(wait)
         caller = await door.identify(request, members=row.members) if row.guarded else None
-        if caller is not None and caller.key is not None:
-            # It has a rate of its own, wherever it comes from.
-            key = caller.key
-            buckets = self._keys.setdefault(key.per_minute, Buckets(Rate(key.per_minute / 60, key.per_minute)))
-            who = key.id
+        if caller is not None and caller.key is not None and caller.key.bounds.may_come_from(address):
+            # It has a rate of its own, and whoever uses it from elsewhere does not use that up.
+            wait, remaining = door.charge(caller.key)
         else:
             rate = row.rate or ORDINARY
             buckets, who = self._asked.setdefault(rate, Buckets(rate)), address_key(address)
-        wait = buckets.take(who, now)
-        left["X-RateLimit-Remaining"] = str(buckets.left(who, now))
+            wait, remaining = buckets.take(who, now), buckets.left(who, now)
+        left["X-RateLimit-Remaining"] = str(remaining)
         if wait > 0:
             raise too_often(wait)
         if not row.guarded:
@@ -201,7 +216,7 @@ class Rest:
             raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer")
         if "Authorization" not in request.headers and request.method not in SAFE_METHODS:
             self._check_cookie(request)
-        if caller.key is not None and not caller.key.may_come_from(address):
+        if caller.key is not None and not caller.key.bounds.may_come_from(address):
             self.refused(caller, address, row, ADDRESS_NOT_ALLOWED)
             raise Refused(ADDRESS_NOT_ALLOWED)
         if row.scope is not None and row.scope not in caller.scopes and not (row.members and caller.member):
@@ -210,6 +225,13 @@ class Rest:
             raise Refused(
                 SCOPE_MISSING, f"This token is good, but not for this: it needs {row.scope}.", WWW_Authenticate=needed
             )
+        if row.account and caller.session is None:
+            self.refused(caller, address, row, ACCOUNT_NEEDED)
+            raise Refused(ACCOUNT_NEEDED)
+        if row.confirmed and caller.session is not None and not caller.gave_password_lately(wall()):
+            self.refused(caller, address, row, PASSWORD_NEEDED)
+            asked = f'Bearer error="{PASSWORD_NEEDED.code}", max_age="{CONFIRMED_SECONDS:g}"'
+            raise Refused(PASSWORD_NEEDED, WWW_Authenticate=asked)
         return caller
 
     def _check_cookie(self, request: web.Request) -> None:

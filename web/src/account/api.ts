@@ -23,6 +23,14 @@ export interface Key {
   addresses: string[]
   per_minute: number
   made_by: string
+  parent: string | null
+}
+
+export interface Session {
+  id: string
+  opened: number
+  seen: number
+  yours: boolean
 }
 
 /** An answer that says no, in words for a person. */
@@ -54,7 +62,10 @@ async function once<T>(method: string, path: string, body?: unknown): Promise<T>
   throw new Refused(answer.status, code, message || 'The server said no.')
 }
 
-const isOver = (error: unknown): boolean => error instanceof Refused && error.status === 401
+const hasCode = (error: unknown, ...codes: string[]): boolean => error instanceof Refused && codes.includes(error.code)
+
+/** Whether it says that nobody is signed in (any more). A wrong password is answered 401, too. */
+export const isOver = (error: unknown): boolean => hasCode(error, 'unauthorized', 'token_invalid', 'token_reused')
 
 async function refreshUnlessDone(): Promise<void> {
   try {
@@ -65,10 +76,13 @@ async function refreshUnlessDone(): Promise<void> {
   }
 }
 
-/** One tab at a time; the next one finds that it need not. */
-async function refresh(): Promise<void> {
-  await (navigator.locks ? navigator.locks.request('slidewire-refresh', refreshUnlessDone) : refreshUnlessDone())
+/** One tab at a time: whoever changes tokens must not find that another tab just did. */
+async function alone<T>(work: () => Promise<T>): Promise<T> {
+  return navigator.locks ? ((await navigator.locks.request('slidewire-refresh', work)) as T) : work()
 }
+
+/** The next tab finds that it need not. */
+const refresh = (): Promise<void> => alone(refreshUnlessDone)
 
 export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   try {
@@ -80,10 +94,29 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
   }
 }
 
+/** For what needs the password once more: ask for it, once, and go on. `password`: null if nobody gives one. */
+export async function confirmed<T>(doing: () => Promise<T>, password: () => Promise<string | null>): Promise<T> {
+  try {
+    return await doing()
+  } catch (error) {
+    if (!hasCode(error, 'insufficient_user_authentication')) throw error
+    const given = await password()
+    if (given === null) throw error
+    await ask('GET', '/api/auth/session') // so that what comes next finds an access token that is good
+    await alone(() => once('POST', '/api/auth/confirm', { password: given }))
+    return doing()
+  }
+}
+
+export async function changePassword(password: string, fresh: string): Promise<void> {
+  await ask('GET', '/api/auth/session')
+  await alone(() => once('POST', '/api/auth/password', { password, new_password: fresh }))
+}
+
 export const signIn = (name: string, password: string): Promise<unknown> =>
   once('POST', '/api/auth/token', { name, password, cookies: true })
 
 export const accept = (invitation: string, name: string, password: string): Promise<unknown> =>
   once('POST', '/api/auth/accept', { invitation, name, password, cookies: true })
 
-export const signOut = (): Promise<unknown> => once('POST', '/api/auth/revoke', {})
+export const signOut = (everywhere = false): Promise<unknown> => once('POST', '/api/auth/revoke', { everywhere })

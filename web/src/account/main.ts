@@ -3,8 +3,8 @@
 
 import { find, setText } from '../page/dom.ts'
 import { button, confirm, element, list } from '../page/elements.ts'
-import { accept, ask, type Key, type Member, Refused, type Room, signIn, signOut } from './api.ts'
-import { expiresWords, fromWords, mayWords, networks } from './words.ts'
+import { accept, ask, changePassword, confirmed, isOver, type Key, type Member, Refused, type Room, type Session, signIn, signOut } from './api.ts'
+import { expiresWords, fromWords, mayWords, networks, sinceWords } from './words.ts'
 
 const LOOK_AGAIN = 4000
 
@@ -24,7 +24,7 @@ async function attempt(doing: () => Promise<unknown>, words = ''): Promise<void>
     say(words)
   } catch (error) {
     if (!(error instanceof Refused)) throw error
-    if (error.status === 401 && !find('inside').hidden) showEntrance()
+    if (isOver(error) && !find('inside').hidden) showEntrance()
     say(error.message)
   }
 }
@@ -33,6 +33,9 @@ function showEntrance(): void {
   clearTimeout(timer)
   const fresh = invitation !== ''
   find('inside').hidden = find('who').hidden = find('sign-out').hidden = true
+  // Nothing stays in the page of what only an operator may see.
+  for (const id of ['rooms', 'keys', 'sessions', 'who']) find(id).replaceChildren()
+  hideMade()
   find('enter').hidden = false
   setText(find('enter-title'), fresh ? 'Choose a name and a password' : 'Sign in')
   setText(find('enter-button'), fresh ? 'Go on' : 'Sign in')
@@ -50,7 +53,7 @@ async function showInside(): Promise<void> {
   find('enter').hidden = true
   find('inside').hidden = find('who').hidden = find('sign-out').hidden = false
   setText(find('who'), account)
-  await Promise.all([showRooms(), showKeys()])
+  await Promise.all([showRooms(), showKeys(), showSessions()])
 }
 
 async function showRooms(): Promise<void> {
@@ -91,14 +94,37 @@ function memberRow({ id, role, name, away }: Member, room: string): Node[] {
   return [element('span', '', called), element('span', 'quiet', away ? `${role}, away` : role), element('span', 'do', kick)]
 }
 
-function question(): Promise<string> {
-  const dialog = find<HTMLDialogElement>('tell')
-  find<HTMLFormElement>('tell-form').reset()
+/** What was typed into a dialog of one field; null if it was cancelled. */
+function typed(id: string): Promise<string | null> {
+  const dialog = find<HTMLDialogElement>(id)
+  const form = find<HTMLFormElement>(`${id}-form`)
+  form.reset()
   dialog.returnValue = 'no'
   dialog.showModal()
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes' ? value('tell-text') : ''), { once: true })
+    const done = (): void => {
+      const text = find<HTMLInputElement>(`${id}-text`).value
+      form.reset()
+      resolve(dialog.returnValue === 'yes' ? text : null)
+    }
+    dialog.addEventListener('close', done, { once: true })
   })
+}
+
+const question = async (): Promise<string> => (await typed('tell'))?.trim() ?? ''
+const again = (): Promise<string | null> => typed('again')
+
+async function showSessions(): Promise<void> {
+  const { sessions } = await ask<{ sessions: Session[] }>('GET', '/api/auth/sessions')
+  list(find('sessions'), sessions, ({ id }) => id, sessionRow)
+}
+
+function sessionRow({ id, opened, seen, yours }: Session): Node[] {
+  const end = button('End', 'danger end', () => {
+    void attempt(() => confirmed(() => ask('DELETE', `/api/auth/sessions/${id}`), again).then(showSessions), 'That session has ended.')
+  })
+  const words = `signed in ${sinceWords(opened, Date.now())}, last seen ${sinceWords(seen, Date.now())}`
+  return [element('div', 'row', element('span', '', yours ? 'This one' : 'Another one'), element('span', 'quiet', words), element('span', 'do', ...(yours ? [] : [end])))]
 }
 
 async function showKeys(): Promise<void> {
@@ -108,12 +134,12 @@ async function showKeys(): Promise<void> {
 
 function keyRow(key: Key): Node[] {
   const revoke = button('Revoke…', 'danger revoke', () => {
-    void confirm(`Revoke the key ${key.name}? Programs that use it are refused from now on.`, 'Revoke').then((yes) => {
+    void confirm(`Revoke the key ${key.name}, and those it made? Programs that use them are refused from now on.`, 'Revoke').then((yes) => {
       if (yes) void attempt(() => ask('DELETE', `/api/admin/api-keys/${key.id}`).then(showKeys), `${key.name} is revoked.`)
     })
   })
   const may = element('span', '', mayWords(key.scopes))
-  const rest = element('span', 'quiet', [expiresWords(key.expires, Date.now()), fromWords(key.addresses), `${key.per_minute} a minute`, `made by ${key.made_by}`].join(' · '))
+  const rest = element('span', 'quiet', [expiresWords(key.expires, Date.now()), fromWords(key.addresses), `${key.per_minute} a minute`, `made by ${key.parent === null ? key.made_by : `a key of ${key.made_by}`}`].join(' · '))
   return [element('div', 'row', element('strong', '', key.name), may, element('span', 'do', revoke)), rest]
 }
 
@@ -130,7 +156,7 @@ async function makeKey(): Promise<void> {
     addresses: networks(value('key-addresses')),
     per_minute: Number(value('key-rate')),
   }
-  const { token } = await ask<{ token: string }>('POST', '/api/admin/api-keys', wanted)
+  const { token } = await confirmed(() => ask<{ token: string }>('POST', '/api/admin/api-keys', wanted), again)
   find<HTMLFormElement>('make').reset()
   setText(find('made-token'), token)
   find('made').hidden = false
@@ -158,12 +184,31 @@ find('make').addEventListener('submit', (event) => {
   void attempt(makeKey)
 })
 find('made-done').addEventListener('click', hideMade)
-find('sign-out').addEventListener('click', () => {
+find('change').addEventListener('submit', (event) => {
+  event.preventDefault()
+  const [old, fresh] = [find<HTMLInputElement>('old-password').value, find<HTMLInputElement>('new-password').value]
   void attempt(async () => {
-    await signOut()
-    hideMade()
-    showEntrance()
-  }, 'You have signed out.')
+    await changePassword(old, fresh)
+    find<HTMLFormElement>('change').reset()
+    await showInside()
+  }, 'Your password is changed. Your other sessions and all your keys have ended.')
+})
+
+const leave = (everywhere: boolean): void => {
+  void attempt(async () => {
+    try {
+      await signOut(everywhere)
+    } finally {
+      showEntrance()
+    }
+  }, everywhere ? 'You have signed out everywhere, and your keys have ended.' : 'You have signed out.')
+}
+
+find('sign-out').addEventListener('click', () => leave(false))
+find('sign-out-everywhere').addEventListener('click', () => {
+  void confirm('Sign out everywhere? All your sessions and all the keys you made end.', 'Sign out').then((yes) => {
+    if (yes) leave(true)
+  })
 })
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible' && !find('inside').hidden) void attempt(showRooms, find('said').textContent ?? '')
@@ -174,6 +219,6 @@ else {
   void showInside().catch((error: unknown) => {
     showEntrance()
     if (!(error instanceof Refused)) throw error
-    if (error.status !== 401) say(error.message)
+    if (!isOver(error)) say(error.message)
   })
 }

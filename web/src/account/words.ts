@@ -21,5 +21,14 @@ export function expiresWords(expires: number, now: number): string {
   return `good for ${Math.round(hours / 24)} days`
 }
 
+/** `then` in seconds, `now` in milliseconds. */
+export function sinceWords(then: number, now: number): string {
+  const minutes = Math.floor(now / 60_000 - then / 60)
+  if (minutes < 2) return 'just now'
+  if (minutes < 120) return `${minutes} min ago`
+  if (minutes < 2880) return `${Math.floor(minutes / 60)} h ago`
+  return `${Math.floor(minutes / 1440)} days ago`
+}
+
 /** Networks as somebody types them: with commas or spaces. */
 export const networks = (typed: string): string[] => typed.split(/[\s,;]+/).filter((word) => word !== '')
