@@ -24,7 +24,7 @@ from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import FiveTuple, SendToClient, SendToPeer, Transport
+from slidewire.turn.effects import FiveTuple, SendToClient, SendToPeer, SocketAddress, Transport
 from slidewire.turn.limits import Limits, prefix_of
 from slidewire.turn.policy import PeerPolicy, networks
 from slidewire.turn.streams import NotTurn, Stream
@@ -85,6 +85,7 @@ class Play:
         self.unanswered = 0
         self.began = self.stage.now
         self.answers_to_strangers: Counter[bytes] = Counter()
+        self.answers_to_ports: Counter[SocketAddress] = Counter()
         self.revoked: set[str] = set()
         self.closed_at = 0
         self.secrets = [SECRET]
@@ -268,8 +269,10 @@ class Play:
             if actor.name.transport is Transport.UDP:
                 heard = stage.inboxes.get(actor.name, [])
                 assert len(heard) <= 1
-                assert all(len(answer) <= _CHALLENGE for answer in heard) or self.sha256
+                most = _CHALLENGE + 8 * (data[-8:-4] == b"\x80\x28\x00\x04")  # FINGERPRINT is answered in kind
+                assert all(len(answer) <= most for answer in heard) or self.sha256
                 self.answers_to_strangers[prefix_of(actor.name.client[0])] += len(heard)
+                self.answers_to_ports[actor.name.client] += len(heard)
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
@@ -323,9 +326,11 @@ class Play:
             assert len(allocation.permissions) <= self.limits.permissions
             assert len(allocation.channels) <= self.limits.channels
         elapsed = stage.now - self.began
-        rate = self.limits.answers
+        each, few, many = self.limits.answers_each, self.limits.answers, self.limits.answers_known
+        for port, answers in self.answers_to_ports.items():
+            assert answers <= each.burst + each.per_second * elapsed + 1, port
         for prefix, answers in self.answers_to_strangers.items():
-            assert answers <= rate.burst + rate.per_second * elapsed + 1, prefix
+            assert answers <= few.burst + many.burst + (few.per_second + many.per_second) * elapsed + 1, prefix
         assert len(server.counters) < 60
 
     def hear(self, name: FiveTuple, data: bytes) -> None:

@@ -72,6 +72,10 @@ class Book:
             held[holder] = held.get(holder, 0) + 1
         return True
 
+    def has(self, prefix: bytes) -> bool:
+        """Whether somebody there has an allocation, or is about to get one."""
+        return prefix in self._held
+
     def release(self, client: FiveTuple, username: str) -> None:
         for holder, _ in self._holders(client, username):
             self._held[holder] -= 1

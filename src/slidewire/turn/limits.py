@@ -30,8 +30,8 @@ class Limits:
 
     allocations: int = 10_000
     allocations_per_user: int = 128
-    allocations_per_address: int = 512
-    """A whole audience may sit behind one address."""
+    allocations_per_address: int = 1024
+    """A whole audience may sit behind one address, with several candidates each, some of them twice."""
     permissions: int = 64
     channels: int = 32
     last_channel: int = LAST_CHANNEL_RFC5766
@@ -39,9 +39,15 @@ class Limits:
     new_peers: Rate = Rate(5, 64)
     """New peer hosts per allocation."""
 
-    answers: Rate = Rate(10, 20)
-    """Datagrams sent to a source that has not yet proved, by a nonce, to be where it says."""
+    answers: Rate = Rate(60, 300)
+    """Datagrams sent to an address before anybody there has proved to be where he says. Enough for an audience that
+    arrives at once behind one address: each asks where it is, and to be challenged."""
+    answers_known: Rate = Rate(2000, 4000)
+    """… and to one where somebody has: it is nobody's victim. What strangers ask for there comes out of this alone."""
+    answers_each: Rate = Rate(2, 8)
+    """… of those to one port of it, whether or not it has an allocation: one who floods uses up his own."""
     answers_total: Rate = Rate(2000, 4000)
+    """… and to all addresses where nobody has."""
     failures: Rate = Rate(1, 20)
     """Wrong passwords of a source; past them it is not answered."""
 
@@ -52,6 +58,9 @@ class Limits:
 
     streams: int = 10_000
     streams_per_address: int = 512
+    """Without an allocation."""
+    place: float = 1.0
+    """How long such a stream client keeps its place, when there is none left, before it makes room for another."""
     first_message: float = 10.0
     """What a stream client has for its first whole message, and without an allocation for the rest of any message it
     began."""
@@ -82,6 +91,7 @@ class Limits:
             allocations_per_user=part(self.allocations_per_user),
             allocations_per_address=part(self.allocations_per_address),
             answers=slower(self.answers),
+            answers_known=slower(self.answers_known),
             answers_total=slower(self.answers_total),
             failures=slower(self.failures),
             total_bandwidth=self.total_bandwidth and self.total_bandwidth.times(1 / servers),

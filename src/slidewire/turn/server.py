@@ -23,7 +23,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from slidewire.rates import Bucket, Sieve
-from slidewire.stun.address import IPV4, IPV6, Address
+from slidewire.stun.address import IPV4, IPV6, Address, pack_host
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
 from slidewire.stun.message import BINDING, Builder, Class, Message, packed, parse
 from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, MakePorts, PlainMeter, make_ports
@@ -152,6 +152,8 @@ class TurnServer:
         nonces = Nonces(nonce_key or entropy(32), limits.nonce_lifetime, COOKIE if sha256 else b"")
         self._authenticator = Authenticator(realm, credentials, nonces, sha256=sha256)
         self._answers = Sieve(limits.answers, entropy(32))
+        self._answers_known = Sieve(limits.answers_known, entropy(32))
+        self._answers_each = Sieve(limits.answers_each, entropy(32))
         self._answers_total = Bucket(limits.answers_total)
         self._failures = Sieve(limits.failures, entropy(32))
         self._book = Book(limits, make_ports)
@@ -190,6 +192,9 @@ class TurnServer:
 
     def stream_opened(self, client: FiveTuple, now: float) -> bool:
         """A client has connected. False: it is one too many, close it."""
+        if (other := self._streams.in_the_way(client, now)) is not None:
+            self._count("streams closed for others")
+            self._close_stream(other)
         stream = self._streams.open(client, now)
         if stream is None:
             self._count("streams refused")
@@ -370,7 +375,7 @@ class TurnServer:
     def _receive_binding(self, message: Message, client: FiveTuple, now: float) -> None:
         """RFC 8489 §6.3.1. Nobody has to authenticate for it."""
         self._count("bindings asked")
-        if not self._may_answer_stranger(client, now):
+        if not self._may_answer(client, now):
             return
         understood = understand(message)
         if isinstance(understood, Wrong):
@@ -384,14 +389,17 @@ class TurnServer:
     def _receive_request(self, message: Message, client: FiveTuple, now: float) -> None:
         """§5: authentication first, whatever the request is."""
         wall = self._wall()
-        fresh = self._authenticator.proves_address(message, client, wall)
-        if not fresh and not self._may_answer_stranger(client, now):
-            return
         allocation = self._book.of_client(client)
+        fresh = self._authenticator.proves_address(message, client, wall)
+        may_answer = fresh or self._may_answer(client, now)
+        if not may_answer and allocation is None:
+            return
         owner = None if allocation is None else allocation.owner
         outcome = self._authenticator.authenticate(message, wall, owner, fresh=fresh)
         if isinstance(outcome, ErrorCode):
-            self._reject(message, client, outcome, fresh, now)
+            # A stale nonce under a password that is right: somebody pretends to be there, but this is not him
+            if may_answer or outcome == ErrorCode.STALE_NONCE:
+                self._reject(message, client, outcome, fresh, now)
             return
         asked = _Asked(client, message.method, message.transaction, outcome, message.fingerprint_at is not None)
         # Whose five-tuple it is comes before what else the request says: §7.2 step 2, and §5 for the others
@@ -434,12 +442,24 @@ class TurnServer:
             self._authenticator.challenge(answer, client, self._wall())
         self._send(client, _finished(answer, message.fingerprint_at is not None))
 
-    def _may_answer_stranger(self, client: FiveTuple, now: float) -> bool:
-        """Somebody who may not be where it says: little is sent there. A stream client has shown where it is."""
-        if client.transport.is_stream or (
-            self._answers.take(prefix_of(client.client[0]), now) and not self._answers_total.take(now)
-        ):
+    def _may_answer(self, client: FiveTuple, now: float) -> bool:
+        """Somebody who may not be where it says: little is sent there. A stream client has shown where it is.
+
+        One who floods uses up his own port's ration. Where somebody has an allocation or a connection, strangers have
+        a ration of that address; elsewhere a small one, and one for all such addresses together. A client with an
+        allocation has no part in either.
+        """
+        if client.transport.is_stream:
             return True
+        prefix = prefix_of(client.client[0])
+        if self._answers_each.take(pack_host(client.client[0]) + client.client[1].to_bytes(2, "big"), now):
+            if self._is_busy(client):
+                return True
+            if self._book.has(prefix) or self._streams.has(prefix):
+                if self._answers_known.take(prefix, now):
+                    return True
+            elif self._answers.take(prefix, now) and not self._answers_total.take(now):
+                return True
         self._count("answers withheld")
         return False
 
@@ -540,6 +560,8 @@ class TurnServer:
         )
         self._deleted.pop(asked.client, None)
         self._book.add(allocation)
+        if (stream := self._streams.get(asked.client)) is not None:
+            self._streams.has_allocation(stream)
         if len(self._book.relays.hosts) != self._hosts_guarded:
             self._guard()
         look = min(allocation.expires, now + self.limits.permission_lifetime)
@@ -734,6 +756,8 @@ class TurnServer:
     def _delete(self, allocation: Allocation, why: str) -> None:
         self._timers.cancel(allocation)
         relays = self._book.remove(allocation)
+        if (stream := self._streams.get(allocation.client)) is not None:
+            self._streams.has_nothing(stream)
         self._route(allocation)
         for relay in relays:
             self._close_relay(relay)

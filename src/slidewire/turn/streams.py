@@ -11,7 +11,6 @@ STUN messages and ChannelData are told apart by two bits (RFC 8656 §12, §12.4)
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -82,6 +81,7 @@ class Stream:
     prefix: bytes
     deadline: float
     """When to close it, unless something better happens."""
+    since: float = 0.0
     buffer: bytearray = field(default_factory=bytearray)
     spoke: bool = False
     """A whole STUN message has come."""
@@ -94,32 +94,66 @@ class Stream:
 
 
 class Streams:
-    """The stream clients that are connected, and whether there may be one more."""
+    """The stream clients that are connected, and whether there may be one more.
+
+    Those with an allocation have proved who they are, and are counted by that. The others, strangers, have places of
+    their own, so many for an address; where none is left, whoever has been one for longest makes room.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._streams: dict[FiveTuple, Stream] = {}
-        self._held: Counter[bytes] = Counter()
+        self._strangers: dict[FiveTuple, Stream] = {}
+        self._by_address: dict[bytes, dict[FiveTuple, Stream]] = {}
+        """Strangers, those of longest standing first."""
 
     def get(self, client: FiveTuple) -> Stream | None:
         return self._streams.get(client)
 
+    def has(self, prefix: bytes) -> bool:
+        """Whether a stranger from there is connected: somebody is there, then."""
+        return prefix in self._by_address
+
+    def in_the_way(self, client: FiveTuple, now: float) -> Stream | None:
+        """Whom to close before there is a place for this client. None if there is one, or if there is none to be had:
+        whoever has just come is given the time for a handshake."""
+        of_address = self._by_address.get(prefix_of(client.client[0]), {})
+        if len(of_address) >= self._limits.streams_per_address:
+            strangers = of_address
+        elif len(self._streams) >= self._limits.streams:
+            strangers = self._strangers
+        else:
+            return None
+        oldest = next(iter(strangers.values()), None)
+        return oldest if oldest is not None and oldest.since + self._limits.place <= now else None
+
     def open(self, client: FiveTuple, now: float) -> Stream | None:
         """None if there are too many."""
         prefix, limits = prefix_of(client.client[0]), self._limits
-        if len(self._streams) >= limits.streams or self._held[prefix] >= limits.streams_per_address:
+        of_address = self._by_address.get(prefix, {})
+        if len(self._streams) >= limits.streams or len(of_address) >= limits.streams_per_address:
             return None
-        self._held[prefix] += 1
-        stream = self._streams[client] = Stream(client, prefix, now + limits.first_message)
+        stream = self._streams[client] = Stream(client, prefix, now + limits.first_message, now)
+        self.has_nothing(stream)
         return stream
 
-    def forget(self, stream: Stream) -> None:
-        if self._streams.pop(stream.client, None) is None:
+    def has_nothing(self, stream: Stream) -> None:
+        """It is a stranger, for the first time or again."""
+        self._strangers[stream.client] = self._by_address.setdefault(stream.prefix, {})[stream.client] = stream
+
+    def has_allocation(self, stream: Stream) -> None:
+        """It takes no stranger's place any more."""
+        if self._strangers.pop(stream.client, None) is None:
             return
-        stream.buffer.clear()
-        self._held[stream.prefix] -= 1
-        if not self._held[stream.prefix]:
-            del self._held[stream.prefix]
+        of_address = self._by_address[stream.prefix]
+        del of_address[stream.client]
+        if not of_address:
+            del self._by_address[stream.prefix]
+
+    def forget(self, stream: Stream) -> None:
+        if self._streams.pop(stream.client, None) is not None:
+            self.has_allocation(stream)
+            stream.buffer.clear()
 
     def heard(self, stream: Stream, frames: int, busy: bool, now: float) -> None:
         """Move the deadline after that many whole frames came. `busy`: it has an allocation, and may stand still in the
