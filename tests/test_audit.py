@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,18 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slidewire.audit import START, AuditLog, chained, chains, read_line, records, verify, write_csv, write_json
+from slidewire.audit import (
+    START,
+    AuditLog,
+    chained,
+    chains,
+    kind_of,
+    read_line,
+    records,
+    verify,
+    write_csv,
+    write_json,
+)
 from slidewire.cli.main import main
 
 DAY = 86_400.0
@@ -213,14 +225,138 @@ class TestSchedule:
 
 
 class TestFloods:
-    def test_who_clicks_without_end_does_not_fill_the_disk(self, folder: Path, wall: Wall) -> None:
+    def test_who_is_refused_without_end_does_not_fill_the_disk_and_the_next_line_says_how_often(
+        self, folder: Path, wall: Wall
+    ) -> None:
         log = AuditLog(folder, wall)
         for _ in range(10_000):
-            log.write("clicked")
+            log.write("refused", what="a knock", link="abcdefgh23")
         log.write("kicked", who="Eve")
+        log.write("log_closed")
         log.close()
         found = list(records(log.folder))
-        assert len(found) == 501 and (found[-1]["event"], found[-1]["unsaid"]) == ("kicked", 9500)
+        assert len(found) == 502 and (found[-2]["event"], found[-2]["left_out"]) == (
+            "kicked",
+            {"refused a knock": 9500},
+        )
+        assert "left_out" not in found[-1]
+        verdict = verify(log.folder)
+        assert verdict.ok and verdict.left_out == {"refused a knock": 9500}
+
+    @pytest.mark.parametrize(
+        "flood",
+        [("refused", "a knock"), ("refused", "to join"), ("refused", "next"), ("refused", "goto 7"),
+         ("refused", "command mute"), ("refused", "POST /api/admin/api-keys"), ("sign_in_failed", ""), ("joined", ""),
+         ("left", ""), ("waits_to_be_let_in", "")],
+    )  # fmt: skip
+    def test_a_flood_of_one_kind_takes_no_line_from_another(
+        self, folder: Path, wall: Wall, flood: tuple[str, str]
+    ) -> None:
+        event, what = flood
+        others = [
+            ("clicked", "next"), ("link_made", ""), ("link_revoked", ""), ("kicked", ""), ("key_made", ""),
+            ("key_revoked", ""), ("signed_in", ""), ("refused", "a knock"), ("refused", "to join"),
+            ("refused", "black"), ("refused", "command kick"),
+            ("refused", "DELETE /api/admin/api-keys/{id}"), ("sign_in_failed", ""),
+            ("joined", ""), ("left", ""), ("waits_to_be_let_in", ""),
+        ]  # fmt: skip
+        others = [one for one in others if kind_of(one[0], {"what": one[1]}) != kind_of(event, {"what": what})]
+        log = AuditLog(folder, wall)
+        for turn in range(20):
+            for _ in range(1000):
+                log.write(event, what=what, who="Eve")
+            log.write(*others[turn % len(others)][:1], what=others[turn % len(others)][1], who="Ada")
+        log.close()
+        found = list(records(log.folder))
+        assert sum(record["who"] == "Ada" for record in found) == 20
+        written = sum(record["who"] == "Eve" for record in found)
+        assert written == 500 and sum(verify(log.folder).left_out.values()) == 20 * 1000 - written
+
+    def test_what_somebody_did_who_may_is_always_written(self, folder: Path, wall: Wall) -> None:
+        log = AuditLog(folder, wall)
+        for event in ("clicked", "link_made", "link_revoked", "key_made", "key_revoked", "kicked"):
+            for _ in range(700):
+                log.write(event)
+        log.close()
+        assert sum(1 for _ in records(log.folder)) == 6 * 700
+
+    @settings(
+        derandomize=True, max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["refused", "joined", "sign_in_failed", "clicked", "link_made"]),
+                st.sampled_from(["", "a knock", "next"]),
+                st.integers(1, 900),
+                st.sampled_from([0.0, 0.5, 60.0, -3600.0]),
+            ),
+            max_size=12,
+        )
+    )
+    def test_every_event_is_written_or_counted(self, tmp_path: Path, said: list[tuple[str, str, int, float]]) -> None:
+        wall, told = Wall(), Counter[str]()
+        shutil.rmtree(tmp_path / "state", ignore_errors=True)
+        log = AuditLog(tmp_path / "state", wall)
+        for event, what, times, seconds in said:
+            wall.now += seconds
+            told[kind_of(event, {"what": what}) or event] += times
+            for _ in range(times):
+                log.write(event, what=what)
+        log.write("log_closed")
+        log.close()
+        found = [record for record in records(log.folder) if record["event"] != "log_closed"]
+        heard = Counter(kind_of(record["event"], record) or record["event"] for record in found)
+        verdict = verify(log.folder)
+        assert verdict.ok and heard + verdict.left_out == told
+
+    def test_a_clock_that_is_set_back_silences_nobody(self, folder: Path, wall: Wall) -> None:
+        log = AuditLog(folder, wall)
+        for _ in range(600):
+            log.write("refused")
+        wall.now -= 3600
+        log.write("refused", who="Eve")
+        log.close()
+        assert list(records(log.folder))[-1]["left_out"] == {"refused": 100}
+
+    def test_a_disk_that_does_not_take_the_line_leaves_the_count(
+        self, folder: Path, wall: Wall, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log = AuditLog(folder, wall)
+        for _ in range(600):
+            log.write("refused")
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(log, "_append", full)
+            with pytest.raises(OSError, match="No space"):
+                log.write("kicked")
+        log.write("kicked")
+        log.close()
+        assert list(records(log.folder))[-1]["left_out"] == {"refused": 100}
+
+
+UGLY = "Eve\x1b[2J\x9b1m\u202e\u2066\u2028\x85\u200f\U000e0041\n\t"
+
+
+def test_no_line_moves_a_terminal_s_cursor_and_none_says_less_for_it(folder: Path, wall: Wall) -> None:
+    log = AuditLog(folder, wall)
+    log.write("joined", who=UGLY, label="Ünïcödé 日本 👋")
+    log.close()
+    text = the_file(log.folder).read_text()
+    assert text.replace("\n", "").isprintable() and text.count("\n") == 1 and "Ünïcödé 日本 👋" in text
+    (record,) = records(log.folder)
+    assert record["who"] == UGLY and verify(log.folder).ok
+    for write in (write_csv, write_json):
+        to = io.StringIO()
+        write([record], to)
+        assert to.getvalue().replace("\n", "").isprintable()
+    state = ["--state-dir", str(folder.parent)]
+    for option in ("--csv", "--json"):
+        exported = CliRunner().invoke(main, ["audit", "export", *state, option, "-"]).stdout
+        assert exported.replace("\n", "").isprintable() and "Eve" in exported
 
 
 texts = st.text(max_size=30)
@@ -270,7 +406,7 @@ class TestExport:
         run = CliRunner().invoke
         good = run(main, ["audit", "verify", *state, "--json"])
         told = json.loads(good.output)
-        assert good.exit_code == 0 and told["ok"] and told["lines"] == 2
+        assert good.exit_code == 0 and told["ok"] and told["lines"] == 2 and told["left_out"] == {}
         assert run(main, ["audit", "verify", *state, "--head", told["head"]]).exit_code == 0
         assert run(main, ["audit", "verify", *state, "--head", "0" * 64]).exit_code == 1
         table = tmp_path / "log.csv"

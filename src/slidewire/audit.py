@@ -10,6 +10,12 @@ next line goes on from. A process that dies in the middle of a line leaves it to
 again, and the chain says that, too. A line is handed to the system at once and to the disk when it likes: a program
 that crashes loses nothing, a computer that loses its power may lose the last seconds.
 
+What somebody outside can cause at will has a budget of lines, one for each kind, so that a flood of one kind takes no
+line from another. What is beyond it is counted, and the next line of any kind says how many of which were left out
+(`left_out`). What somebody did who may, is always written: a click, a link or a key that was made or revoked.
+
+No character in a file moves a terminal's cursor or the order of what is read: those are written as JSON's `\\u….`.
+
 A host writes what happens in its shows (`host.happened`), a server what its operators do (`server.happened`): names,
 links' ids and labels, what was asked and what came of it; no secret, no slide's content, and no address unless somebody
 asked for that.
@@ -20,12 +26,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
+from slidewire.base.text import printable
 from slidewire.rates import Bucket, Rate
 
 try:
@@ -37,11 +45,14 @@ START: Final = "0" * 64
 """What the first line of all goes on from."""
 DAYS: Final = 30
 LINES: Final = Rate(50, 500)
-"""Who may click can make us write; what is more is counted (`unsaid`)."""
+"""Of each kind that has a budget."""
+LEFT_OUT: Final = "left_out"
 _TAIL: Final = len(',"hash":""}') + 64
 _FIRST: Final = ("n", "time", "event")
 _LAST: Final = ("prev", "hash")
 _OWN: Final = frozenset((*_FIRST, *_LAST))
+_AT_WILL: Final = frozenset({"refused", "sign_in_failed", "joined", "left", "waits_to_be_let_in"})
+"""Events that somebody outside can cause at will; all others are always written."""
 
 
 class AuditError(Exception):
@@ -78,8 +89,11 @@ class AuditLog:
         self._file: IO[bytes] | None = None
         self._day = ""
         self._number, self._head = 0, START
-        self._lines = Bucket(lines)
-        self._unsaid = 0
+        self._lines = lines
+        self._budgets: dict[str, Bucket] = {}
+        """By kind: as many as there are in `kind_of`."""
+        self._left_out: Counter[str] = Counter()
+        self._last = 0.0
         self._lock: IO[bytes] | None = None
         try:
             self.folder = self._take(folder)
@@ -98,12 +112,18 @@ class AuditLog:
     def write(self, event: str, /, **fields: Any) -> None:
         """Raises OSError if the disk does not take it."""
         now = self._wall()
-        if self._lines.take(now) > 0 and event in _MANY:
-            self._unsaid += 1
+        if now < self._last:
+            self._budgets.clear()  # a clock that was set back would leave them empty until it is there again
+        self._last = now
+        kind = kind_of(event, fields)
+        if kind is not None and self._budgets.setdefault(kind, Bucket(self._lines)).take(now) > 0:
+            self._left_out[kind] += 1
             return
-        if self._unsaid:
-            fields["unsaid"], self._unsaid = self._unsaid, 0
+        assert LEFT_OUT not in fields
+        if self._left_out:
+            fields[LEFT_OUT] = dict(self._left_out)
         self._append(now, event, fields)
+        self._left_out.clear()
 
     def close(self) -> None:
         if self._file is not None:
@@ -184,8 +204,28 @@ class AuditLog:
                 self._append(self._wall(), "deleted_on_schedule", {"up_to": last["n"], "head": last["hash"]})
 
 
-_MANY: Final = frozenset({"clicked", "refused", "sign_in_failed"})
-"""Events that somebody outside can cause at will."""
+def kind_of(event: str, fields: Mapping[str, Any]) -> str | None:
+    """What shares a budget of lines; None: it is always written. Refusals are of several kinds (strangers, who joins,
+    commands, requests, intents): one must not hide another."""
+    if event not in _AT_WILL:
+        return None
+    what = str(fields.get("what", ""))
+    for beginning, kind in _REFUSALS.items():
+        if event == "refused" and what.startswith(beginning):
+            return kind
+    return event
+
+
+_REFUSALS: Final = {
+    "a knock": "refused a knock",
+    "to join": "refused to join",
+    "command ": "refused a command",
+    "to make a key": "refused a request",
+    "GET /": "refused a request",
+    "POST /": "refused a request",
+    "DELETE /": "refused a request",
+}
+"""By how `what` begins."""
 
 
 @dataclass(slots=True)
@@ -200,6 +240,8 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
     """What is no fault, but should be known."""
     found_head: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Events that were counted and not written, by kind."""
 
     @property
     def ok(self) -> bool:
@@ -228,6 +270,7 @@ def verify(chain: Path, head: str | None = None) -> Verdict:
                 deleted.add(str(found.get("head")))
             if found["event"] == "torn_line_cut_off":
                 verdict.notes.append(f"{where}: the program had died in the middle of a line")
+            _count_left_out(found, verdict.left_out)
             verdict.lines += 1
             verdict.head, last, expected = found["hash"], found, (found["hash"], found["n"] + 1)
             verdict.found_head |= found["hash"] == head
@@ -240,6 +283,13 @@ def verify(chain: Path, head: str | None = None) -> Verdict:
     if last and last["event"] != "log_closed":
         verdict.notes.append("it does not end with an end: the program runs, has crashed, or lines were cut off")
     return verdict
+
+
+def _count_left_out(record: dict[str, Any], into: Counter[str]) -> None:
+    """Whatever the line says: it may be anybody's."""
+    said = record.get(LEFT_OUT, {})
+    counts = {**(said if isinstance(said, dict) else {}), "unsaid": record.get("unsaid")}  # the latter in older files
+    into.update({kind: count for kind, count in counts.items() if isinstance(count, int) and count > 0})
 
 
 def chains(folder: Path) -> list[Path]:
@@ -275,8 +325,12 @@ def write_csv(found: Iterable[dict[str, Any]], to: IO[str]) -> int:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
+    if isinstance(value, (dict, list)):
+        value = _dump(value).decode()
+    if isinstance(value, str):
+        value = printable(value)
+        if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+            return "'" + value
     return value
 
 
@@ -288,5 +342,7 @@ def _lines(path: Path) -> list[bytes]:
     return path.read_bytes().split(b"\n")[:-1]
 
 
-def _dump(said: dict[str, Any]) -> bytes:
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+def _dump(said: object) -> bytes:
+    """In JSON, such characters are only in strings, where they may be written as numbers."""
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+    return text.encode() if text.isprintable() else printable(text).encode()

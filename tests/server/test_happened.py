@@ -133,7 +133,9 @@ async def test_whoever_guesses_without_end_does_not_fill_the_disk_and_hides_noth
     diary.close()
     lines = written(tmp_path)
     assert 200 <= len(lines) < 300 and "room_closed" in [event for event, _ in lines]
-    failed = sum(event == "sign_in_failed" for event, _ in lines) + sum(fields.get("unsaid", 0) for _, fields in lines)
+    left_out = [fields["left_out"] for _, fields in lines if "left_out" in fields]
+    assert all(set(counts) == {"sign_in_failed"} for counts in left_out)
+    failed = sum(event == "sign_in_failed" for event, _ in lines) + sum(c["sign_in_failed"] for c in left_out)
     assert failed == 2000
 
 

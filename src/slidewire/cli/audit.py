@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from slidewire.cli.output import say_json
+
+if TYPE_CHECKING:
+    from slidewire.audit import Verdict
 
 FILE = click.Path(path_type=Path)
 _state_dir = click.option("--state-dir", type=FILE, help="Where this user's hosts and servers keep their logs.")
@@ -33,6 +37,7 @@ def verify(state_dir: Path | None, head: str | None, as_json: bool) -> None:
     it was written anew: note the head that is said here somewhere else, and give it with --head the next time.
     """
     from slidewire.audit import verify as verify_chain
+    from slidewire.base.text import printable
 
     verdicts = {chain: verify_chain(chain, head) for chain in _chains(state_dir)}
     found = any(verdict.found_head for verdict in verdicts.values())
@@ -42,14 +47,14 @@ def verify(state_dir: Path | None, head: str | None, as_json: bool) -> None:
             verdict.faults = [fault for fault in verdict.faults if not fault.startswith("the head")]
         good &= verdict.ok
         if as_json:
-            facts = {"lines": verdict.lines, "first": verdict.first, "head": verdict.head}
+            facts = {"lines": verdict.lines, "first": verdict.first, "head": verdict.head, "left_out": verdict.left_out}
             told = {"event": "chain", "folder": str(chain), "ok": verdict.ok, **facts}
             say_json({**told, "faults": verdict.faults, "notes": verdict.notes})
             continue
         print(f"{chain}: {verdict.lines} lines, {'whole' if verdict.ok else 'NOT as it was written'}")
         print(f"  head {verdict.head}")
-        for line in (*verdict.faults, *verdict.notes):
-            print(f"  {line}")
+        for line in (*verdict.faults, *verdict.notes, *_left_out(verdict)):
+            print(f"  {printable(line)}")
     if not good:
         sys.exit(1)
 
@@ -74,6 +79,14 @@ def export(state_dir: Path | None, as_csv: Path | None, as_json: Path | None) ->
         click.echo(f"slidewire: {path} cannot be written: {error.strerror}.", err=True)
         sys.exit(1)
     click.echo(f"{count} lines", err=True)
+
+
+def _left_out(verdict: Verdict) -> list[str]:
+    """A flood is not written line by line, and not hidden either."""
+    if not verdict.left_out:
+        return []
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(verdict.left_out.items()))
+    return [f"left out, because there were too many at once: {counts}"]
 
 
 def _chains(state_dir: Path | None) -> list[Path]:

@@ -1,0 +1,1 @@
+"""What has no theory of its own and does no I/O."""
