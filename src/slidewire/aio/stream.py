@@ -20,7 +20,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol, cast
 
-from slidewire.aio.accept import Acceptor, SocketAddress
+from slidewire.aio.accept import Acceptor, SocketAddress, reset
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +70,15 @@ class StreamConnection(asyncio.Protocol):
         self._counted = 0
         self._transport: asyncio.Transport | None = None
         self._open = True
+        self._beginning: asyncio.Task[Any] | None = None
         self.remote = remote
         self.local = local
         self.is_tls = is_tls
+
+    def begins(self) -> bool:
+        """TLS begins, in this task. False: it was closed before."""
+        self._beginning = asyncio.current_task()
+        return self._open
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS, if there is any, stands."""
@@ -122,6 +128,8 @@ class StreamConnection(asyncio.Protocol):
         self._open = False
         if self._transport is not None:
             self._transport.abort()
+        elif self._beginning is not None:
+            self._beginning.cancel()
 
 
 def _keep_little_unsent(connection: socket.socket | None) -> None:
@@ -157,6 +165,9 @@ class StreamListener:
         return self._begin(connection, accepted) if self._owner.opened(connection) else None
 
     async def _begin(self, connection: StreamConnection, accepted: socket.socket) -> None:
+        if not connection.begins():
+            reset(accepted)
+            return
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().connect_accepted_socket(
