@@ -42,8 +42,8 @@ from slidewire.signaling.limits import Limits
 free = Rate(1e9, 1e9)
 limits = Limits(messages=free, bytes=free, connections=free, failed_joins=free, new_rooms=free, knocks=free,
                 handshakes=free, requests=free, work=free, share_messages=free, share_bytes=free, place_messages=free,
-                place_bytes=free, room_messages=free, room_bytes=free, link_joins=free, held=10**6,
-                held_per_address=10**6, members=10**6, presenters_per_room=64)
+                place_bytes=free, room_messages=free, room_bytes=free, link_joins=free, place_joins=free, held=10**6,
+                held_per_address=10**6, members=10**6)
 async def main():
     settings = ServerSettings(listen="127.0.0.1", port=0, state_dir=Path(sys.argv[1]), http=sys.argv[2] == "http",
                               limits=limits)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from slidewire.rates import Rate
 from slidewire.signaling import messages as m
-from slidewire.signaling.limits import Limits
+from slidewire.signaling.limits import Limits, Places
 from tests.fuzz import text
 from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Stage, link
 
@@ -30,7 +30,7 @@ class Play:
             flood=dice.choice((Rate(100, 1000), Rate(1, 2))),
             rooms=dice.choice((2, 4096)),
             members=dice.choice((2, 8192)),
-            presenters_per_room=dice.choice((1, 64)),
+            presenters=dice.choice((Places(1, 1, 0, 0), Places(1, 1, 2, 1), Limits().presenters)),
             links_per_room=dice.choice((2, 256)),
             tombstones=dice.choice((2, 65_536)),
             kept_bytes=dice.choice((1000, 1 << 26)),
@@ -44,7 +44,10 @@ class Play:
         token, other = m.encode_base64url(HOST_TOKEN), m.encode_base64url(JOIN_TOKEN)
         members = ["", "m1", *(peer.member for peer in self.peers)]
         names = (LINK, OTHER_LINK)
-        links = [link(dice.choice(names), expires=dice.choice((None, 0, 4e9))) for _ in range(dice.randrange(3))]
+        links = [
+            link(dice.choice(names), expires=dice.choice((None, 0, 4e9)), place=dice.choice((None, *m.Place)))
+            for _ in range(dice.randrange(3))
+        ]
         room = dice.choice(("K7QM42", "k7qm42", None))
         resume = dice.choice([peer.resume or "A" * 22 for peer in self.peers] or ["A" * 22])
         ref = {"ref": "r"} if dice.random() < 0.3 else {}
@@ -60,6 +63,7 @@ class Play:
                 {"type": "revoke_link", "link": dice.choice(names)},
                 {"type": "remove_member", "member": dice.choice(members), "reason": "because"},
                 {"type": "close_room"},
+                {"type": "proven", "members": dice.sample(members, dice.randrange(len(members)))},
             )
         )
         return {**said, **ref}

@@ -344,6 +344,44 @@ class TestRequests:
         bench.hear(**OPENED)
         assert [said["type"] for said in bench.effects()] == ["ping", "revoke_link"]
 
+    def test_as_many_links_as_a_host_may_have_are_said_in_messages_that_the_server_takes(self) -> None:
+        many = [
+            m.Link(f"{n:a>10}".translate(str.maketrans("0189", "opqr")), "A" * 43, 1.8e9 + n / 7, m.Place.PRESENTER)
+            for n in range(200)
+        ]
+        bench = host(*many)
+        bench.core.connected(bench.now)
+        said = bench.effects()
+        bench.hear(**OPENED)
+        said += bench.effects()
+        assert [each["type"] for each in said] == ["open_room", "ping", "add_links", "add_links"]
+        assert [entry["id"] for each in said for entry in each.get("links", ())] == [each.id for each in many]
+        assert all(len(json.dumps(each)) <= m.MAX_MESSAGE for each in said)
+        bench.core.add_links(many)
+        assert [len(each["links"]) for each in bench.effects()] == [80, 80, 40]
+
+    def test_who_is_proven_is_said_to_a_server_that_wants_to_know(self) -> None:
+        bench = host()
+        bench.core.prove(["m1"])
+        bench.enter(OPENED)
+        bench.effects()
+        bench.core.prove(["m1"])
+        assert bench.effects() == [], "an earlier server would take it for nonsense"
+        bench.lose()
+        bench.come_back()
+        bench.hear(**RESUMED, members=[], proof_within=10)
+        bench.effects()
+        bench.core.prove(["m1", "m2"])
+        assert bench.effects() == [{"type": "proven", "members": ["m1", "m2"]}]
+
+    def test_where_members_are_is_told_as_the_server_says_it(self) -> None:
+        bench = host()
+        bench.enter(OPENED)
+        (came,) = bench.hear(type="member_joined", n=1, member="m1", link=LINK, origin=2)
+        (back,) = bench.hear(type="member_back", n=2, member="m1")
+        assert came == c.Presence("m1", False, "joined", "", LINK, 2)
+        assert back == c.Presence("m1", False, "back")
+
     def test_another_host_revoked(self) -> None:
         bench = host(a_link(), a_link(OTHER_LINK))
         bench.enter(OPENED)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slidewire.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS
-from slidewire.signaling.limits import Limits
+from slidewire.signaling.limits import Limits, Places
 from slidewire.signaling.register import ROOM_SECONDS, TOMBSTONE_SECONDS
 from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, codes, data_of, link
 
@@ -311,7 +311,7 @@ class TestRooms:
         stage.presenter()
 
     def test_full(self) -> None:
-        limits = dataclasses.replace(Limits(), presenters_per_room=2, hosts_per_room=1, links_per_room=2)
+        limits = dataclasses.replace(Limits(), presenters=Places(1, 1, 1, 1), hosts_per_room=1, links_per_room=2)
         stage = Stage(limits=limits)
         host = stage.host(link(), room="K7QM42")
         stage.presenter(), stage.presenter()
@@ -586,7 +586,7 @@ class TestFloods:
         assert len(data_of(host.heard())) == 5, "they took nothing of what is its own"
 
     def test_joins_by_one_link_have_a_rate(self) -> None:
-        stage = Stage(limits=dataclasses.replace(Limits(), link_joins=Rate(1, 2)))
+        stage = Stage(limits=dataclasses.replace(Limits(), place_joins=Rate(1, 2)))
         stage.host(link())
         for _ in range(2):
             stage.presenter().lose_socket()

@@ -31,7 +31,7 @@ SLEPT_SECONDS: Final = 3.0
 MAX_FRAME: Final = 1024 * 1024
 TURN_MESSAGES: Final = 32
 """So many messages in a row before whatever else this program does gets its turn."""
-"""`room_opened` and `resumed` list up to 64 members."""
+"""`room_opened` and `resumed` list some hundred members."""
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from slidewire.signaling import messages as m
 from slidewire.signaling.messages import Code
@@ -30,6 +31,9 @@ STEADY_SECONDS: Final = 5.0
 """A place kept this long makes the next loss a new one: the delays start anew."""
 CHECK_SECONDS: Final = 3.0
 """How long `check` waits for a sign of life, if it is not told."""
+LINKS_AT_ONCE: Final = 80
+"""In one message, whose size has an end."""
+MEMBERS_AT_ONCE: Final = 256
 
 
 # --- effects: what the shell is to do ---------------------------------------------------------------------------------
@@ -117,6 +121,8 @@ class Presence:
     """"joined", "away", "back" or "left"."""
     name: str = ""
     link: str = ""
+    origin: int = 0
+    """Presenters with the same number are connected from one address; 0: the server does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +236,7 @@ class SignalingClient:
         self._next_ping = 0.0
         self._answer_by: float | None = None
         self.room: str | None = None
+        self._proves = False
         self.network = ""
         """Where the server says that we are; empty if it does not."""
         self.member: str | None = None
@@ -263,7 +270,8 @@ class SignalingClient:
 
     def add_links(self, links: Sequence[m.Link]) -> None:
         self._links.update({link.id: link for link in links})
-        self._request(m.AddLinks(ref=self._new_ref(), links=list(links)))
+        for request in self._announcements(links):
+            self._request(request)
 
     def revoke_link(self, link: str) -> None:
         self._links.pop(link, None)
@@ -273,6 +281,12 @@ class SignalingClient:
         """Not repeated: a member that is away when we are comes back to be removed again, if it must."""
         if self.inside:
             self._transmit(m.RemoveMember(member=member, reason=reason))
+
+    def prove(self, members: Sequence[str]) -> None:
+        """They finished the handshake with us. Not repeated: who comes in again (`Opened`, `Resumed`) says it again."""
+        if self.inside and self._proves:
+            for start in range(0, len(members), MEMBERS_AT_ONCE):
+                self._transmit(m.Proven(members=list(members[start : start + MEMBERS_AT_ONCE])))
 
     def close_room(self) -> None:
         """End the show for everybody. `Refused("room_ended", final=True)` tells that it is done."""
@@ -384,7 +398,8 @@ class SignalingClient:
     def _introduce(self) -> None:
         first = self._first
         if isinstance(first, m.OpenRoom):
-            first = msgspec.structs.replace(first, room=self.room or first.room, links=list(self._links.values()))
+            links = list(self._links.values())[:LINKS_AT_ONCE]
+            first = msgspec.structs.replace(first, room=self.room or first.room, links=links)
         self._transmit(first)
         if self.hello is not None:
             self._transmit(m.SendTo(data=m.encode_base64url(self.hello)))
@@ -397,10 +412,13 @@ class SignalingClient:
         self.network = message.network
         self._heartbeat = max(1.0, message.heartbeat)
         self._ping(now)  # it also tells the server that the new resume token arrived
+        self._proves = not isinstance(message, m.Joined) and message.proof_within is not None
         match message:
             case m.RoomOpened():
-                # Every link was in `open_room`; what else was asked for is asked again.
+                # Every link is in `open_room` and what follows it; what else was asked for is asked again.
                 self._unanswered = {r: a for r, a in self._unanswered.items() if not isinstance(a, m.AddLinks)}
+                rest = self._announcements(list(self._links.values())[LINKS_AT_ONCE:])
+                self._unanswered.update({request.ref or "": request for request in rest})
                 self._events.append(
                     Opened(
                         message.room,
@@ -443,7 +461,8 @@ class SignalingClient:
             case _:
                 is_host, change = _PRESENCE[type(message)]
                 name = getattr(message, "name", "")
-                self._events.append(Presence(message.member, is_host, change, name, getattr(message, "link", "")))
+                link, origin = getattr(message, "link", ""), getattr(message, "origin", UNSET)
+                self._events.append(Presence(message.member, is_host, change, name, link, origin or 0))
 
     def _receive_error(self, error: m.Error, now: float) -> None:
         code, entering = error.code, self._state is State.ENTERING
@@ -478,6 +497,10 @@ class SignalingClient:
         self._due = min(self._next_ping, self._heard + 3 * self._heartbeat)
         if self._answer_by is not None:
             self._due = min(self._due, self._answer_by)
+
+    def _announcements(self, links: Sequence[m.Link]) -> list[m.AddLinks]:
+        parts = [links[start : start + LINKS_AT_ONCE] for start in range(0, len(links), LINKS_AT_ONCE)]
+        return [m.AddLinks(ref=self._new_ref(), links=list(part)) for part in parts]
 
     def _request(self, request: m.AddLinks | m.RevokeLink | m.CloseRoom) -> None:
         self._unanswered[request.ref or ""] = request
@@ -524,6 +547,7 @@ def join(link: str, token: bytes, *, name: str = "") -> m.Join:
     return m.Join(v=m.VERSION, link=link, token=m.encode_base64url(token), name=name)
 
 
-def announce(link: str, commit: bytes, *, expires: float | None = None) -> m.Link:
-    """A link as a host tells the server of it. `commit` is SHA-256 of the join token; `expires` Unix seconds."""
-    return m.Link(link, m.encode_base64url(commit), expires)
+def announce(link: str, commit: bytes, *, expires: float | None = None, place: m.Place | None = None) -> m.Link:
+    """A link as a host tells the server of it. `commit` is SHA-256 of the join token; `expires` Unix seconds. Who says
+    the `place` says also who is `proven`."""
+    return m.Link(link, m.encode_base64url(commit), expires, place)

@@ -23,6 +23,7 @@ CLOSES: Final[dict[Code, int]] = {
     Code.ROOM_TAKEN: OVER,
     Code.KEY_NEEDED: OVER,
     Code.ROOM_FULL: FULL,
+    Code.UNPROVEN: FULL,
     Code.REMOVED: OVER,
     Code.REPLACED: REPLACED,
     Code.SERVER_CLOSING: RESTART,

@@ -27,6 +27,7 @@ from slidewire.signaling.effects import NORMAL, OVER, Effect, MemberGone
 from slidewire.signaling.gate import Gate
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
+from slidewire.signaling.places import NoPlace, make_place
 from slidewire.signaling.post import Post
 from slidewire.signaling.register import Register
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
@@ -288,9 +289,12 @@ class Hub:
         self._refuse_if_full()
         self._register.open(room)
         refused = self._register.announce(room, message.links)
-        member = self._enter(connection, room, Role.HOST, message.name, "")
+        member = self._enter(connection, room, Role.HOST, message.name, "", now)
         self._register.save(room)
-        self._welcome(connection, m.RoomOpened, message, now, members=room.member_entries(), refused_links=refused)
+        self._welcome(
+            connection, m.RoomOpened, message, now, members=room.member_entries(now), refused_links=refused,
+            proof_within=self._limits.proof_within,
+        )  # fmt: skip
         for other in room.members.values():
             if other is not member:
                 self._post.deliver(other, m.HostJoined, now, member=member.id, name=member.name)
@@ -314,17 +318,31 @@ class Hub:
             text = "This link has expired. Ask the host for a new one."
             raise _Refusal(Code.LINK_EXPIRED, text)
         self._refuse_if_full()
-        wait = room.spending.joins.take(link.id, now)
+        wait = room.spending.take_join(link.id, connection.address, now)
         if wait > 0:
             text = "Too many joined by this link just now. Wait a little, then try again."
             raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
-        if len(room.presenters()) >= self._limits.presenters_per_room:
-            text = f"This room is full: {self._limits.presenters_per_room} presenters are in it."
-            raise _Refusal(Code.ROOM_FULL, text)
-        member = self._enter(connection, room, Role.PRESENTER, message.name, link.id)
+        self._make_place(room, link, connection, now)
+        member = self._enter(connection, room, Role.PRESENTER, message.name, link.id, now)
+        if link.place is None:
+            member.proven = True  # its host would never say so
+        else:
+            self._deadlines.arm(now + self._limits.proof_within, self._check_proof, member)
         self._welcome(connection, m.Joined, message, now)
+        came = {"member": member.id, "link": member.link, "name": member.name, **_origin(member)}
         for host in room.hosts():
-            self._post.deliver(host, m.MemberJoined, now, member=member.id, link=member.link, name=member.name)
+            self._post.deliver(host, m.MemberJoined, now, **came)
+
+    def _make_place(self, room: Room, link: m.Link, connection: Connection, now: float) -> None:
+        try:
+            gives_way = make_place(room, link, connection.address, self._limits, self._wall())
+        except NoPlace:
+            text = "As many as may be are here by this link. Ask the host for another link, or to send somebody away."
+            raise _Refusal(Code.ROOM_FULL, text) from None
+        if gives_way is not None:
+            self.counts["gave way"] += 1
+            text = "The room is full, and somebody else needed the place. Your client tries again by itself."
+            self._expel(gives_way, Code.ROOM_FULL, text, now)
 
     def _resume(self, connection: Connection, message: m.Resume, now: float) -> None:
         member = self._register.by_resume_token(message.resume)
@@ -336,12 +354,14 @@ class Hub:
             # The old socket is half open: its end of it went on to this one.
             text = "This member came back on another connection."
             self._connections.dismiss(replaced, Code.REPLACED, text)
-        self._connects(member, connection)
-        entries = member.room.member_entries() if member.role is Role.HOST else None
-        self._welcome(connection, m.Resumed, message, now, used_token=message.resume, members=entries)
+        self._connects(member, connection, now)
+        more: dict[str, Any] = {}
+        if member.role is Role.HOST:
+            more = {"members": member.room.member_entries(now), "proof_within": self._limits.proof_within}
+        self._welcome(connection, m.Resumed, message, now, used_token=message.resume, **more)
         self._post.deliver_again(connection.id, member, message.last, now)
         if replaced is None:
-            self._post.tell_presence(member, m.HostBack, m.MemberBack, now)
+            self._post.tell_presence(member, m.HostBack, m.MemberBack, now, **_origin(member))
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -396,14 +416,20 @@ class Hub:
         text = f"The host removed you: {message.reason}" if message.reason else "The host removed you from the room."
         self._expel(member, Code.REMOVED, text, now)
 
+    def _proven(self, connection: Connection, message: m.Proven, now: float) -> None:
+        """Who has left meanwhile is no error."""
+        members = _member(connection).room.members
+        for member in filter(None, map(members.get, message.members)):
+            member.proven = True
+
     def _close_room(self, connection: Connection, message: m.CloseRoom, now: float) -> None:
         self.close_room(_member(connection).room.code, now)
 
     # --- rooms, links, members ----------------------------------------------------------------------------------------
 
-    def _enter(self, connection: Connection, room: Room, role: Role, name: str, link: str) -> Member:
-        member = self._register.enter(room, role, name, link)
-        self._connects(member, connection)
+    def _enter(self, connection: Connection, room: Room, role: Role, name: str, link: str, now: float) -> Member:
+        member = self._register.enter(room, role, name, link, now)
+        self._connects(member, connection, now)
         return member
 
     def _welcome(
@@ -425,13 +451,16 @@ class Hub:
         )
         self._post.answer(connection.id, welcome)
 
-    def _connects(self, member: Member, connection: Connection) -> None:
+    def _connects(self, member: Member, connection: Connection, now: float) -> None:
         if member.address not in ("", connection.source):
             self._effects.append(MemberGone())
         member.connection, member.address, member.reached_by = connection.id, connection.source, connection.reached_by
+        member.counts_as, member.connected = connection.address, now
         connection.member = member
         if member.role is Role.HOST:
             connection.spending.becomes_host()
+        else:
+            member.origin = member.room.origin_of(member)
 
     def _ice_servers_for(self, member: Member, now: float) -> list[dict[str, Any]]:
         until = now + self._ice_seconds
@@ -499,6 +528,22 @@ class Hub:
         self._remove(member, now)
         return None
 
+    def _check_proof(self, member: Member, now: float) -> float | None:
+        """Who does not finish the handshake gives its place up. Without a host nobody could."""
+        if self._register.members.get(member.id) is not member or member.proven:
+            return None
+        within = self._limits.proof_within
+        host_since = member.room.host_since()
+        if host_since is None:
+            return now + within
+        due = max(member.joined, host_since) + within
+        if now < due:
+            return due
+        self.counts["unproven"] += 1
+        text = f"The handshake with the host was not finished within {within:g} s. Your client tries again by itself."
+        self._expel(member, Code.UNPROVEN, text, now)
+        return None
+
     def _check_ice_servers(self, member: Member, now: float) -> float | None:
         if self._register.members.get(member.id) is not member:
             return None
@@ -533,6 +578,11 @@ def _member(connection: Connection) -> Member:
     return connection.member
 
 
+def _origin(member: Member) -> dict[str, int]:
+    """For the hosts that want to know."""
+    return {"origin": member.origin} if member.room.knows_places(member.link) else {}
+
+
 def _type_of(message: m.ClientMessage) -> str:
     return str(message.__struct_config__.tag)
 
@@ -550,5 +600,6 @@ _RULES: Final[dict[type[m.ClientMessage], dict[Role | None, _Handler]]] = {
     m.RevokeLink: {Role.HOST: Hub._revoke_link},
     m.RemoveMember: {Role.HOST: Hub._remove_member},
     m.CloseRoom: {Role.HOST: Hub._close_room},
+    m.Proven: {Role.HOST: Hub._proven},
 }
 """Who may say what. None is a stranger: a connection that has not said its first message."""

@@ -9,6 +9,20 @@ from slidewire.rates import Rate
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Those that a room has for one kind of link."""
+
+    links: int
+    """The first so many links of the kind that are good …"""
+    own: int
+    """… have so many places each that nobody else takes. …"""
+    shared: int
+    """So many more are for whoever comes first, by any link of the kind …"""
+    share: int
+    """… and one link takes at most so many of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Everything the server bounds. The defaults are those of protocol/signaling.md. An address counts by its /64 if
     it is one of IPv6."""
@@ -29,7 +43,10 @@ class Limits:
     room_messages: Rate = Rate(1000, 4000)
     room_bytes: Rate = Rate(1024 * 1024, 1536 * 1024)
     """… and what all of them have together. What a full room may say at once fits into its host's outbox."""
-    link_joins: Rate = Rate(5, 100)
+    link_joins: Rate = Rate(40, 400)
+    """By one link, …"""
+    place_joins: Rate = Rate(5, 100)
+    """… and of those by somebody at one address."""
 
     knocks: Rate = Rate(50, 500)
     """Connections of one address, before anything is known about them."""
@@ -60,7 +77,11 @@ class Limits:
     rooms_per_address: int = 128
     """… counted for who made them."""
     members: int = 8192
-    presenters_per_room: int = 64
+    operators: Places = Places(links=8, own=4, shared=16, share=12)
+    presenters: Places = Places(links=32, own=4, shared=80, share=60)
+    audience: Places = Places(links=8, own=8, shared=120, share=88)
+    proof_within: float = 10.0
+    """Seconds that a member has to finish the handshake with its host."""
     hosts_per_room: int = 8
     links_per_room: int = 256
     tombstones: int = 65_536

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 VERSION: Final = 1
 MAX_MESSAGE: Final = 16_384
@@ -57,6 +57,7 @@ class Code(StrEnum):
     ROOM_TAKEN = "room_taken"
     KEY_NEEDED = "key_needed"
     ROOM_FULL = "room_full"
+    UNPROVEN = "unproven"
     REMOVED = "removed"
     RESUME_UNKNOWN = "resume_unknown"
     REPLACED = "replaced"
@@ -75,6 +76,14 @@ def decode_base64url(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+class Place(StrEnum):
+    """Which places of a room a link leads to: all that the server is told of what a link may do."""
+
+    OPERATOR = "operator"
+    PRESENTER = "presenter"
+    AUDIENCE = "audience"
+
+
 class Link(Struct, frozen=True, omit_defaults=True):
     """A presenter link as its host announces it: never its secret, only the hash its join token must have."""
 
@@ -82,6 +91,8 @@ class Link(Struct, frozen=True, omit_defaults=True):
     commit: Commit
     expires: float | None = None
     """Unix seconds."""
+    place: Place | None = None
+    """None: its host is of an earlier version, and will not say who finished the handshake either."""
 
 
 # --- what a client says -----------------------------------------------------------------------------------------------
@@ -139,12 +150,20 @@ class RemoveMember(_Said, frozen=True, tag="remove_member", kw_only=True):
     reason: Reason = ""
 
 
+class Proven(_Said, frozen=True, tag="proven", kw_only=True):
+    """These finished the handshake with the host: they have the link's secret."""
+
+    members: list[MemberId]
+
+
 class CloseRoom(_Said, frozen=True, tag="close_room"):
     pass
 
 
 FirstMessage = OpenRoom | Join | Resume
-ClientMessage = OpenRoom | Join | Resume | SendTo | Ping | Leave | AddLinks | RevokeLink | RemoveMember | CloseRoom
+ClientMessage = (
+    OpenRoom | Join | Resume | SendTo | Ping | Leave | AddLinks | RevokeLink | RemoveMember | CloseRoom | Proven
+)
 
 
 # --- what the server says ---------------------------------------------------------------------------------------------
@@ -161,6 +180,12 @@ class MemberEntry(Struct, frozen=True):
     link: str
     name: str = ""
     away: bool = False
+    proven: bool | UnsetType = UNSET
+    """Only where its link has a `place`, as what follows."""
+    origin: Count | UnsetType = UNSET
+    """Members of a room with the same number are connected from one address."""
+    seconds: Count | UnsetType = UNSET
+    """How long it has been a member."""
 
 
 class RefusedLink(Struct, frozen=True):
@@ -182,6 +207,8 @@ class RoomOpened(_Answer, frozen=True, tag="room_opened", kw_only=True):
     heartbeat: float
     network: Network = ""
     refused_links: list[RefusedLink] = []
+    proof_within: float | None = None
+    """Seconds that a member has to finish the handshake, as its host has to say with `proven`."""
 
 
 class Joined(_Answer, frozen=True, tag="joined", kw_only=True):
@@ -203,6 +230,7 @@ class Resumed(_Answer, frozen=True, tag="resumed", kw_only=True):
     ice_servers: list[dict[str, Any]]
     heartbeat: float
     network: Network = ""
+    proof_within: float | None = None
 
 
 class Pong(_Answer, frozen=True, tag="pong"):
@@ -239,6 +267,7 @@ class MemberJoined(_Numbered, frozen=True, tag="member_joined", kw_only=True):
     member: MemberId
     link: str
     name: str = ""
+    origin: Count | UnsetType = UNSET
 
 
 class MemberAway(_Numbered, frozen=True, tag="member_away", kw_only=True):
@@ -247,6 +276,7 @@ class MemberAway(_Numbered, frozen=True, tag="member_away", kw_only=True):
 
 class MemberBack(_Numbered, frozen=True, tag="member_back", kw_only=True):
     member: MemberId
+    origin: Count | UnsetType = UNSET
 
 
 class MemberLeft(_Numbered, frozen=True, tag="member_left", kw_only=True):
@@ -338,7 +368,7 @@ _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(Serv
 _shape_decoder = msgspec.json.Decoder(_Shape)
 _FIRST_TYPES: Final = frozenset({"open_room", "join", "resume"})
 _CLIENT_TYPES: Final = _FIRST_TYPES | {
-    "send", "ping", "leave", "add_links", "revoke_link", "remove_member", "close_room",
+    "send", "ping", "leave", "add_links", "revoke_link", "remove_member", "close_room", "proven",
 }  # fmt: skip
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _NOT_JSON: Final = Garbage(Code.MALFORMED, "This is not a JSON object. Send one JSON object per text message.")

@@ -42,11 +42,11 @@ class Post:
         for data in member.mailbox.after(last, now):
             self._effects(Send(to, data))
 
-    def tell_presence(self, member: Member, of_host: Letter, of_presenter: Letter, now: float) -> None:
+    def tell_presence(self, member: Member, of_host: Letter, of_presenter: Letter, now: float, **more: Any) -> None:
         if member.role is Role.HOST:
             kind, others = of_host, list(member.room.members.values())
         else:
             kind, others = of_presenter, member.room.hosts()
         for other in others:
             if other is not member:
-                self.deliver(other, kind, now, member=member.id)
+                self.deliver(other, kind, now, member=member.id, **more)

@@ -141,7 +141,7 @@ class Register:
             stone = self._tombstones.get(link)
             return stone is not None and stone.room == room.code
         del self._links[link]
-        room.spending.joins.full_at.pop(link, None)
+        room.spending.forget_link(link)
         self.bury(link, room, Code.LINK_REVOKED)
         self.save(room)
         return True
@@ -155,8 +155,8 @@ class Register:
 
     # --- members ------------------------------------------------------------------------------------------------------
 
-    def enter(self, room: Room, role: Role, name: str, link: str) -> Member:
-        member = Member(self._new_member_id(), room, role, name, link, None, mailbox=Mailbox(self.space))
+    def enter(self, room: Room, role: Role, name: str, link: str, now: float) -> Member:
+        member = Member(self._new_member_id(), room, role, name, link, None, now, mailbox=Mailbox(self.space))
         room.members[member.id] = self.members[member.id] = member
         return member
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+import msgspec
+
 from slidewire.signaling.messages import Code, HostEntry, Link, MemberEntry
 from slidewire.signaling.spending import RoomSpending
 
@@ -102,8 +104,17 @@ class Member:
     link: str
     """The link it came by; empty for hosts."""
     connection: ConnectionId | None
+    joined: float
     address: str = ""
     """From where it is connected, or was when it went away."""
+    counts_as: str = ""
+    """Whom that address counts as."""
+    origin: int = 0
+    """A number for that in its room: presenters with the same are connected from one address."""
+    connected: float = 0.0
+    """Since when it is connected, or was."""
+    proven: bool = False
+    """It finished the handshake with a host."""
     reached_by: str = ""
     """By what name it reaches the server."""
     ice_until: float | None = None
@@ -142,11 +153,33 @@ class Room:
     def presenters(self, link: str | None = None) -> list[Member]:
         return [m for m in self.members.values() if m.role is Role.PRESENTER and (link is None or m.link == link)]
 
+    def host_since(self) -> float | None:
+        """Since when there has been a host with which to finish the handshake; None: there is none now."""
+        return min((host.connected for host in self.hosts() if not host.away), default=None)
+
+    def origin_of(self, member: Member) -> int:
+        """The number of where it is connected from: that of others there, or the least that nobody has."""
+        others = {m.counts_as: m.origin for m in self.presenters() if m is not member}
+        known = others.get(member.counts_as)
+        taken = set(others.values())
+        return known if known is not None else next(n for n in range(1, len(taken) + 2) if n not in taken)
+
     def host_entries(self, but: Member) -> list[HostEntry]:
         return [HostEntry(m.id, m.name, m.away) for m in self.hosts(but)]
 
-    def member_entries(self) -> list[MemberEntry]:
-        return [MemberEntry(m.id, m.link, m.name, m.away) for m in self.presenters()]
+    def member_entries(self, now: float) -> list[MemberEntry]:
+        return [self._entry(member, now) for member in self.presenters()]
+
+    def _entry(self, member: Member, now: float) -> MemberEntry:
+        entry = MemberEntry(member.id, member.link, member.name, member.away)
+        if not self.knows_places(member.link):
+            return entry
+        seconds = max(0, int(now - member.joined))
+        return msgspec.structs.replace(entry, proven=member.proven, origin=member.origin, seconds=seconds)
+
+    def knows_places(self, link: str) -> bool:
+        """Whether its host says who is proven, and wants to know who holds the places."""
+        return link in self.links and self.links[link].place is not None
 
     def stored(self) -> StoredRoom:
         return StoredRoom(self.code, self.token_hash, tuple(self.links.values()), self.idle_until)

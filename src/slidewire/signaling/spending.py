@@ -21,8 +21,8 @@ class RoomSpending:
         self._places: Buckets[str] = Buckets(limits.place_messages, PLACES)
         self._place_bytes: Buckets[str] = Buckets(limits.place_bytes, PLACES)
         self._messages, self._bytes = Bucket(limits.room_messages), Bucket(limits.room_bytes)
-        self.joins: Buckets[str] = Buckets(limits.link_joins)
-        """By link."""
+        self._joins: Buckets[str] = Buckets(limits.link_joins)
+        self._place_joins: Buckets[tuple[str, str]] = Buckets(limits.place_joins, PLACES)
 
     def take_message(self, address: str, now: float) -> float:
         return self._places.take(address, now) or self._messages.take(now)
@@ -30,9 +30,18 @@ class RoomSpending:
     def take_bytes(self, address: str, now: float, size: int) -> float:
         return self._place_bytes.take(address, now, size) or self._bytes.take(now, size)
 
+    def take_join(self, link: str, address: str, now: float) -> float:
+        """Of those who come by one link, who are at one address take nothing from those who are not."""
+        return self._place_joins.take((link, address), now) or self._joins.take(link, now)
+
+    def forget_link(self, link: str) -> None:
+        self._joins.full_at.pop(link, None)
+
     def prune(self, now: float) -> None:
-        for buckets in (self._places, self._place_bytes, self.joins):
-            buckets.prune(now)
+        self._places.prune(now)
+        self._place_bytes.prune(now)
+        self._joins.prune(now)
+        self._place_joins.prune(now)
 
 
 class ConnectionSpending:
