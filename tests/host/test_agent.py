@@ -2,22 +2,27 @@
 
 import asyncio
 import itertools
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from slidewire.aio.clock import monotonic
+from slidewire.control.handshake import PresenterHandshake
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
+from slidewire.control.introduction import Introduction
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
-from slidewire.host.agent import HostAgent
+from slidewire.host.agent import UNPROVEN_GUESTS, HostAgent
 from slidewire.host.guest import OFFERS
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
+from slidewire.signaling.client import Presence
+from slidewire.signaling.messages import MemberEntry
 from slidewire.testing.deck import MemoryDeck
 
 NEXT = Intent(Verb.NEXT)
@@ -441,6 +446,110 @@ async def command(presenter: Presenter, **fields: Any) -> None:
     presenter.connection._drain()
 
 
+def test_the_server_is_told_whose_places_a_link_leads_to() -> None:
+    room = Room(b"t" * 16, SERVER, "")
+    told = {role: room.make_link(role).announcement()["place"] for role in Role}
+    assert told == {Role.VIEW: "audience", Role.LASER: "presenter", Role.CLICK: "presenter", Role.OPERATOR: "operator"}
+
+
+def holds(carrier: Carrier, rule: LinkRule, *members: str, origin: int = 1) -> None:
+    """The server says that they came by this link."""
+    for member in members:
+        agent_of(carrier).members.hear(Presence(member, False, "joined", "", rule.id, origin))
+
+
+async def test_the_server_is_told_once_who_is_proven(carrier: Carrier) -> None:
+    agent, told = agent_of(carrier), []
+    agent.members.tell_proven = told.append
+    rule = agent.room.first("p")
+    holds(carrier, rule, "m1", "m2")
+    presenter = Presenter(carrier, rule, "m1", direct=False)
+    await presenter.tap()
+    await presenter.tap()
+    assert told == [["m1"]]
+    # The server was started again, and its members are others.
+    agent.lost_server()
+    entries = [MemberEntry("m3", rule.id, proven=False, origin=1, seconds=0)]
+    agent.members.are(entries)
+    agent.members_are({"m3"})
+    assert told == [["m1"]], "which of them that is, a frame says"
+    carrier.presenters["m3"] = presenter.connection
+    presenter.connection.signaling = carrier.towards_host("m3")
+    await presenter.tap()
+    assert told == [["m1"], ["m3"]]
+    # We were away, and the server never heard it.
+    agent.lost_server()
+    agent.members.are(entries)
+    agent.members_are({"m3"})
+    assert told == [["m1"], ["m3"], ["m3"]]
+
+
+async def test_who_only_knocks_is_not_proven(carrier: Carrier) -> None:
+    agent, told = agent_of(carrier), []
+    agent.members.tell_proven = told.append
+    rule = agent.room.first("p")
+    holds(carrier, rule, "m1")
+    carrier.presenters["m1"] = Presenter(carrier, rule, "m2", direct=False).connection
+    hello = PresenterHandshake(rule.id, rule.link("").psk, b"e" * 32, Introduction(b"n" * 16)).hello
+    agent.receive("m1", hello)
+    assert [guest.member for guest in agent.guests.values()] == ["m1"] and told == []
+
+
+async def test_who_knocks_without_end_takes_no_other_s_handshake(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    carrier.up = False
+
+    def knock(rule: LinkRule, member: str) -> None:
+        said = Introduction(secrets.token_bytes(16))
+        agent.receive(member, PresenterHandshake(rule.id, rule.link("").psk, secrets.token_bytes(32), said).hello)
+
+    knock(agent.room.first("p"), "m1")
+    knock(agent.room.first("deck"), "m2")
+    for _ in range(3 * UNPROVEN_GUESTS):
+        knock(agent.room.first("deck"), "m3")
+    members = [guest.member for guest in agent.guests.values()]
+    assert members == ["m1", "m2", *["m3"] * (UNPROVEN_GUESTS - 1)]
+
+
+async def test_an_operator_sees_who_holds_the_places_and_sends_them_away(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    deck, way_in = agent.room.first("deck"), agent.room.first("operator")
+    holds(carrier, deck, "m1", "m2", "m3", origin=7)
+    holds(carrier, deck, "m4", origin=8)
+    holds(carrier, way_in, "m5", "m6", origin=9)
+    viewer = Presenter(carrier, deck, "m1", direct=False)
+    elsewhere = Presenter(carrier, deck, "m4", direct=False)
+    operator = Presenter(carrier, way_in, "m5", direct=False)
+
+    def places() -> dict[str, Any]:
+        return {row["link"]: row for row in operator.states[-1]["room"]["places"]} if operator.states else {}
+
+    await operator.until(lambda: deck.id in places() and places()[deck.id]["proven"] == 2)
+    row = places()[deck.id]
+    assert (row["count"], row["proven"], row["away"]) == (4, 2, 0)
+    assert row["origins"] == [{"origin": 7, "count": 3}], "of one that is alone nothing is said"
+    agent.members.hear(Presence("m3", False, "away"))
+    await operator.until(lambda: places()[deck.id]["away"] == 1)
+
+    await command(operator, name="send_away", link=deck.id, origin=7)
+    await viewer.until(lambda: viewer.closed == ["removed"])
+    assert [who for what, who in carrier.asked if what == "remove_member"] == ["m1", "m2", "m3"]
+    assert elsewhere.closed == []
+    await command(operator, name="send_away", link=deck.id)
+    await elsewhere.until(lambda: elsewhere.closed == ["removed"])
+    carrier.asked.clear()
+    await command(operator, name="send_away", link=way_in.id)
+    await operator.until(lambda: ("remove_member", "m6") in carrier.asked)
+    assert operator.closed == [] and ("remove_member", "m5") not in carrier.asked
+
+
+async def test_where_people_are_together_is_nobody_s_business_where_a_show_is_private(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    holds(carrier, agent.room.first("deck"), "m1", "m2")
+    assert agent.members.describe(Privacy.BALANCED)[0]["origins"] == [{"origin": 1, "count": 2}]
+    assert agent.members.describe(Privacy.PRIVATE)[0]["origins"] == []
+
+
 async def test_an_operator_mutes_removes_makes_and_revokes(carrier: Carrier) -> None:
     agent = agent_of(carrier)
     presenter = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
@@ -463,7 +572,9 @@ async def test_an_operator_mutes_removes_makes_and_revokes(carrier: Carrier) -> 
     await command(operator, name="make_link", role="laser", label="Guest", expires_in=60)
     await operator.until(lambda: len(operator.states[-1]["room"]["links"]) == before + 1)
     assert carrier.asked[-1][0] == "add_links"
-    assert set(carrier.asked[-1][1][0]) == {"id", "commit", "expires"}, "the server learns no secret and no role"
+    (told,) = carrier.asked[-1][1]
+    assert set(told) == {"id", "commit", "expires", "place"}, "the server learns no secret and no other rule"
+    assert told["place"] == "presenter"
 
     await command(operator, name="revoke_link", link=seen["link"])
     await presenter.until(lambda: presenter.closed == ["link_revoked"])

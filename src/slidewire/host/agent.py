@@ -28,6 +28,7 @@ from slidewire.host.guest import Guest, LastClick
 from slidewire.host.limits import NOT_FOR_RANGES
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.media import Media, MediaOptions
+from slidewire.host.members import Members
 from slidewire.host.operators import CommandError, Commands, RoomDescriber, describe_you, read_new_link
 from slidewire.host.pictures import Pictures
 from slidewire.host.stage import Stage
@@ -36,7 +37,7 @@ from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
 log = logging.getLogger(__name__)
 
 UNPROVEN_GUESTS = 32
-"""Sessions whose presenter has not proven itself yet; the oldest gives way."""
+"""Sessions by one link whose presenter has not proven itself yet; the oldest of the member with the most gives way."""
 PRESENTERS_PER_LINK = 128
 """Each has words of its own: who looks for words that suit must not have any number of them at once."""
 GIVES_WAY_AFTER = 10.0
@@ -94,6 +95,9 @@ class HostAgent:
         self.audit: happened.Audit = happened.nobody
         """Hears who did what."""
         self.guests: dict[int, Guest] = {}
+        self.members = Members()
+        """Who holds the room's places at the server."""
+        self.members.changed = lambda: self._announce_soon(_is_operator)
         self.media = Media(self, media)
         self._door = Door(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
@@ -104,6 +108,7 @@ class HostAgent:
             {
                 "mute": self._mute,
                 "remove": self._remove,
+                "send_away": self._send_away,
                 "make_link": self._make_link,
                 "revoke_link": self._revoke_link,
                 "free_link": self._free_link,
@@ -184,6 +189,7 @@ class HostAgent:
         for guest in self.guests.values():
             member = guest.member or self._reached.get(guest.id)
             guest.reached_by(member if member in members else None)
+            self._prove(guest)
         self._reached.clear()
 
     def hosts_are(self, hosts: list[dict[str, Any]]) -> None:
@@ -215,6 +221,7 @@ class HostAgent:
             # The server says who it was; the seal proves it. Only then is that where the guest is reached.
             elif guest.receive(data, "signaling"):
                 guest.reached_by(member)
+                self._prove(guest)
         else:
             self._counts["not_for_a_host"] += 1
 
@@ -227,14 +234,21 @@ class HostAgent:
         if admitted.session is not None:
             guest = Guest(admitted.session, self.room.links[admitted.link_id], self)
             self.guests[guest.id] = guest
-            self._limit_unproven()
             guest.reached_by(member)
+            self._limit_unproven(guest.link)
         self.send_signaling(member, admitted.welcome)
 
-    def _limit_unproven(self) -> None:
-        unproven = [guest for guest in self.guests.values() if not guest.session.established]
-        for guest in unproven[:-UNPROVEN_GUESTS]:
-            self._forget(guest)
+    def _limit_unproven(self, rule: LinkRule) -> None:
+        """Whoever knocks without end, by one link or as one member, takes nothing from who does not."""
+        unproven = [guest for guest in self._guests_by(rule) if not guest.session.established]
+        if len(unproven) > UNPROVEN_GUESTS:
+            counts = Counter(guest.member for guest in unproven)
+            self._forget(max(unproven, key=lambda guest: counts[guest.member]))
+
+    def _prove(self, guest: Guest) -> None:
+        """The server is told whose place is no longer to be given away."""
+        if guest.session.established and guest.member is not None:
+            self.members.prove([guest.member])
 
     def _admit(self, link_id: str) -> Admission | None:
         rule = self.room.links.get(link_id)
@@ -256,6 +270,7 @@ class HostAgent:
 
     def guest_established(self, guest: Guest) -> None:
         log.info("presenter %08x (%s, %s) is here", guest.id, guest.who.kind or "unknown", guest.link.role)
+        self._prove(guest)
         self._end_replaced(guest)
         if not self._has_room(guest.link):
             self._counts["link_full"] += 1
@@ -370,7 +385,8 @@ class HostAgent:
             message["laser"] = asdict(self.stage.laser) if self.stage.laser else None
         if _is_operator(guest) and guest.admitted:
             present = [guest for guest in self.guests.values() if guest.session.established]
-            room = self._describer.describe(present, self._hosts, self.media.describe_presenter)
+            places = self.members.describe(self.privacy)
+            room = self._describer.describe(present, self._hosts, self.media.describe_presenter, places)
             message["room"] = {**room, "media": self.media.describe_room(), "rejected": dict(self.counts)}
         guest.send_message(message)
 
@@ -407,6 +423,22 @@ class HostAgent:
             self.signaling.remove_member(guest.member, "The operator removed this presenter.")
         self._dismiss(guest, "removed", "The operator removed you from the show.")
         return {}
+
+    def _send_away(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Everybody who came by a link, or who is at one address of those; not the operator who asks for it."""
+        rule, origin = self._link_of(command), command.get("origin")
+        if origin is not None and type(origin) is not int:
+            raise CommandError("malformed", "An origin is a number, as the room's places say it.")
+        asking = self.guests.get(command["asked_by"])
+        gone = [member for member in self.members.by(rule.id, origin) if asking is None or member != asking.member]
+        for guest in self._guests_by(rule):
+            if guest is not asking and (origin is None or guest.member in gone):
+                self._change_rule(send_away(self.room.links[rule.id], guest.who.device))
+                self._dismiss(guest, "removed", "The operator sent away who came by this link.")
+        if self.signaling is not None:
+            for member in gone:
+                self.signaling.remove_member(member, "The operator sent away who came by this link.")
+        return {"count": len(gone)}
 
     def _make_link(self, command: dict[str, Any]) -> dict[str, Any]:
         wanted = read_new_link(command, time.time())

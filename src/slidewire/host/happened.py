@@ -48,6 +48,7 @@ def clicked(audit: Audit, guest: Guest, click: LastClick) -> None:
 
 _EVENTS: Final = {
     "remove": "kicked",
+    "send_away": "sent_away",
     "make_link": "link_made",
     "revoke_link": "link_revoked",
     "free_link": "link_freed",
@@ -80,8 +81,9 @@ def command(
         if name == "make_link":
             role, label = str(asked.get("role", "click")), str(asked.get("label", ""))[:60]
             fields.update(about_link=reply["link"], about_role=role, about_label=label)
-        elif name in ("revoke_link", "free_link"):
+        elif name in ("revoke_link", "free_link", "send_away"):
             fields["about_link"] = str(asked.get("link"))[:20]
+            fields.update({"count": reply["count"]} if "count" in reply else {})
         audit(event, **fields)
 
     return replied

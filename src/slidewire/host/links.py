@@ -2,7 +2,8 @@
 has the same ones.
 
 The rules of a link are enforced at the host (`entry.py`, `limits.py`, `guest.py`). The server is told a commitment and
-an expiry, to refuse strangers early; it never learns a secret or any other rule.
+an expiry, to refuse strangers early, and whether a link is for operators, presenters or the audience, to keep their
+places apart; it never learns a secret or any other rule.
 """
 
 from __future__ import annotations
@@ -90,7 +91,14 @@ class LinkRule:
         told: dict[str, object] = {"id": self.id, "commit": encode_base64url(commit(token))}
         if self.expires is not None:
             told["expires"] = self.expires
-        return told
+        return told | {"place": self.place}
+
+    @property
+    def place(self) -> str:
+        """Which of the room's places it leads to (protocol/signaling.md, "Places")."""
+        if self.role is Role.OPERATOR:
+            return "operator"
+        return "presenter" if self.role.may_point else "audience"
 
 
 @dataclass(slots=True)

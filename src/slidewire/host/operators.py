@@ -133,9 +133,13 @@ class RoomDescriber:
         self._drawn: dict[LinkRule, dict[str, Any]] = {}
 
     def describe(
-        self, guests: list[Guest], hosts: list[dict[str, Any]], media: Callable[[Guest], dict[str, Any]]
+        self,
+        guests: list[Guest],
+        hosts: list[dict[str, Any]],
+        media: Callable[[Guest], dict[str, Any]],
+        places: list[dict[str, Any]],
     ) -> dict[str, Any]:
-        """`media` tells what each presenter sends."""
+        """`media` tells what each presenter sends, `places` who holds the room's places at the server."""
         links = []
         for rule in self._room.links.values():
             if rule not in self._drawn:
@@ -147,6 +151,7 @@ class RoomDescriber:
             "hosts": hosts,
             "presenters": [{**describe_guest(guest), **media(guest)} for guest in guests],
             "links": links,
+            "places": places,
         }
 
 
@@ -164,7 +169,8 @@ class Commands:
         actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]],
         watch: Callable[[Guest, dict[str, Any]], Callable[[dict[str, Any]], None]] = lambda guest, command: _nothing,
     ) -> None:
-        """`watch` hears of each command once, before it is done; what it returns hears the reply."""
+        """An action is told in `asked_by` whose command it is. `watch` hears of each command once, before it is done;
+        what it returns hears the reply."""
         self._actions = actions
         self._watch = watch
         self._replies: dict[tuple[int, int], dict[str, Any]] = {}
@@ -195,7 +201,7 @@ class Commands:
         if action is None:
             return _error("command_unknown", f"The commands are {', '.join(sorted(self._actions))}.")
         try:
-            return {"ok": True, **action(message)}
+            return {"ok": True, **action({**message, "asked_by": guest.id})}
         except CommandError as error:
             return _error(error.code, str(error))
         except TooManyLinks as error:

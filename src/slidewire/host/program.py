@@ -87,6 +87,10 @@ class _RoomAtServer:
         self._socket.client.remove_member(member, reason)
         self._socket.flush()
 
+    def prove(self, members: list[str]) -> None:
+        self._socket.client.prove(members)
+        self._socket.flush()
+
     def close_room(self) -> None:
         self._socket.client.close_room()
         self._socket.flush()
@@ -159,7 +163,9 @@ class HostProgram:
             ca=ca,
             token=api_key,
         )
-        self._agent.signaling = _RoomAtServer(self._socket)
+        at_server = _RoomAtServer(self._socket)
+        self._agent.signaling = at_server
+        self._agent.members.tell_proven = at_server.prove
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hosts: dict[str, dict[str, Any]] = {}
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -237,6 +243,7 @@ class HostProgram:
             case Presence(member, True, change, name):
                 self._host_changed(member, change, name)
             case Presence(member, False, change):
+                self._agent.members.hear(event)
                 if change in ("away", "left"):
                     self._agent.member_gone(member, for_good=change == "left")
             case LinksAdded(refused):
@@ -266,6 +273,7 @@ class HostProgram:
             self._hosts[host.member] = {"member": host.member, "name": host.name, "away": host.away, "this": False}
         self._agent.network = self._socket.client.network
         self._agent.opened(room, ice_servers, list(self._hosts.values()))
+        self._agent.members.are(members)
         self._agent.members_are({entry.member for entry in members if not entry.away})
 
     def _host_changed(self, member: str, change: str, name: str) -> None:
