@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { answers, elapsedWords, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, rulesWords, secondsUntil, sentWords } from '../src/operator/room.ts'
+import { answers, elapsedWords, expiryWords, lastWords, type LinkRow, originWords, pathWords, placesWords, type PresenterRow, readRoom, rejectedRows, rulesWords, secondsUntil, sentWords } from '../src/operator/room.ts'
 
 const presenter: PresenterRow = {
   session: 1,
@@ -82,6 +82,14 @@ test('a time is the next one', () => {
 test('a state without a room is not an operator’s', () => {
   expect(readRoom({ type: 'state' })).toBeNull()
   expect(readRoom({ type: 'state', room: {} })).toEqual({ code: '', hosts: [], presenters: [], links: [], rejected: {}, media: null })
+})
+
+test('who holds places, in words', () => {
+  const row = { link: 'abcdefgh23', count: 64, proven: 64, away: 0, since: 1_000_000_000, origins: [] }
+  expect(placesWords(row)).toEqual([expect.stringMatching(/^64 devices since .*\d\d:\d\d/)])
+  expect(placesWords({ ...row, count: 1, proven: 0, away: 1 })).toEqual([expect.stringMatching(/^1 device since /), '1 not proven yet', '1 away'])
+  expect(originWords({ count: 3 })).toBe('3 devices from one network')
+  expect(readRoom({ type: 'state', room: { places: [row] } })?.places).toEqual([row])
 })
 
 test('what a presenter sends, in words', () => {

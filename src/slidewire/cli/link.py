@@ -1,4 +1,4 @@
-"""`slidewire link`: make, list, revoke and free the links of a running show, as its operator."""
+"""`slidewire link`: make, list, revoke and free the links of a running show as its operator, and send away who came."""
 
 from __future__ import annotations
 
@@ -179,6 +179,58 @@ def free(which: str, **common: Any) -> None:
     It is for one device: for the next that opens it. LINK is its id, its label or its whole address.
     """
     _change(which, "free_link", "freed", common)
+
+
+@link.command()
+@_common
+def places(**common: Any) -> None:
+    """List who holds the show's places at the server, by link.
+
+    Where more than one is at one address, they have a number in common.
+    """
+
+    async def work(operator: Operator) -> None:
+        room = await operator.room_with()
+        labels = {row["id"]: row["label"] for row in room["links"]}
+        for row in room.get("places", ()):
+            if common["as_json"]:
+                say_json({"event": "places", "label": labels.get(row["link"], ""), **row})
+            else:
+                print(f"{row['link']}  {labels.get(row['link']) or '–'}: {describe_places(row)}")
+
+    _as_operator(work, **common)
+
+
+@link.command("send-away")
+@click.argument("which", metavar="LINK")
+@click.option("--origin", type=int, help="Only who is at this address, a number that `slidewire link places` shows.")
+@_common
+def send_away(which: str, origin: int | None, **common: Any) -> None:
+    """Send away who came by LINK.
+
+    The link stays good: revoke it if they are not to come back. LINK is its id, its label or its whole address.
+    """
+
+    async def work(operator: Operator) -> None:
+        row = find(which, (await operator.room_with())["links"])
+        count = (await operator.command("send_away", link=row["id"], origin=origin))["count"]
+        if common["as_json"]:
+            say_json({"event": "sent_away", "id": row["id"], "label": row["label"], "count": count})
+        else:
+            print(f"{count} who came by {row['id']} ({row['label'] or 'no label'}) were sent away.")
+
+    _as_operator(work, **common)
+
+
+def describe_places(row: dict[str, Any]) -> str:
+    """Who came by one link, in words."""
+    parts = [f"{row['count']} here since {datetime.fromtimestamp(row['since']).astimezone():%H:%M}"]
+    if row["count"] > row["proven"]:
+        parts.append(f"{row['count'] - row['proven']} not proven")
+    if row["away"]:
+        parts.append(f"{row['away']} away")
+    parts += [f"{each['count']} at address {each['origin']}" for each in row["origins"]]
+    return " · ".join(parts)
 
 
 def _change(which: str, command: str, done: str, common: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import { standingWords } from '../page/standing.ts'
 import { readState, type State } from '../page/state.ts'
 import { Air } from './air.ts'
 import { qrCode } from './qr.ts'
-import { answers, expiryWords, lastWords, type LinkRow, pathWords, type PresenterRow, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil, sentWords } from './room.ts'
+import { answers, expiryWords, lastWords, type LinkRow, originWords, pathWords, type PlacesRow, placesWords, type PresenterRow, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil, sentWords } from './room.ts'
 
 const DECK = { running: 'The show is running', no_show: 'The show is not running', no_deck: 'No slides are open' }
 
@@ -111,6 +111,27 @@ function linkRow(row: LinkRow & { hidden: boolean }): Node[] {
   ]
 }
 
+function placesRow(row: PlacesRow & { label: string }): Node[] {
+  const away = (who: string, words: string, fields: { origin?: number }): HTMLElement => {
+    const made = button('Send away…', `danger send-away${fields.origin === undefined ? '' : ` at-${fields.origin}`}`, () => {
+      void confirm(`Send away ${who} by the link for ${row.label}? They can come back by it; withdraw it to keep them out.`, 'Send away').then((yes) => {
+        if (yes) command('send_away', { link: row.link, ...fields }, words)
+      })
+    })
+    made.setAttribute('aria-label', `Send away ${who} by the link for ${row.label}`)
+    return made
+  }
+  const origins = row.origins.map(({ origin, count }) => {
+    const words = originWords({ count })
+    return element('li', '', element('span', 'quiet', words), away(`the ${words}`, `The ${words} were sent away.`, { origin }))
+  })
+  return [
+    element('div', 'what', element('strong', '', row.label), element('span', row.count > row.proven ? 'bad' : 'quiet', placesWords(row).join(' · '))),
+    element('div', 'do', away('everybody who came', `Whoever came by the link for ${row.label} was sent away.`, {})),
+    ...(origins.length ? [element('ul', 'origins', ...origins)] : []),
+  ]
+}
+
 let latest: [State, Room | null] | null = null
 let names = new Map<number, string>()
 
@@ -134,6 +155,9 @@ function show(state: State, room: Room | null): void {
   names = new Map(presenters.map((row) => [row.session, nameOf(row)]))
   air?.show(room)
   find('nobody').hidden = room.presenters.length > 0
+  const places = (room.places ?? []).map((row) => Object.assign({ label: labels.get(row.link) || 'Link' }, row))
+  find('places-section').hidden = places.length === 0
+  list(find('places'), places, (row) => row.link, placesRow)
   const links = room.links.map((row) => ({ ...row, hidden: row.role === 'operator' && !shownLinks.has(row.id) }))
   list(find('links'), links, (row) => row.id, linkRow)
   const rejected = rejectedRows(room.rejected)

@@ -64,11 +64,26 @@ export interface RoomMedia {
   recorded: number | null
 }
 
+/** Who came by one link, and holds places of the room at the server. */
+export interface PlacesRow {
+  link: string
+  count: number
+  /** How many of them finished the handshake. */
+  proven: number
+  away: number
+  /** When the first of them came, by the host's clock. */
+  since: number
+  /** How many are at one address, where more than one is. */
+  origins: { origin: number; count: number }[]
+}
+
 export interface Room {
   code: string
   hosts: { name?: string; member?: string; away?: boolean; you?: boolean }[]
   presenters: PresenterRow[]
   links: LinkRow[]
+  /** Absent where the host does not know. */
+  places?: PlacesRow[]
   /** How often something came that the host did not obey, by name. */
   rejected: { [name: string]: number }
   /** Null where the host knows nothing of media. */
@@ -78,8 +93,8 @@ export interface Room {
 export function readRoom(message: Message): Room | null {
   const room = message['room'] as Partial<Room> | undefined
   if (!room) return null
-  const { code = '', hosts = [], presenters = [], links = [], rejected = {}, media } = room
-  return { code, hosts, presenters, links, rejected, media: media ? readMedia(media) : null }
+  const { code = '', hosts = [], presenters = [], links = [], places, rejected = {}, media } = room
+  return { code, hosts, presenters, links, ...(places && { places }), rejected, media: media ? readMedia(media) : null }
 }
 
 function readMedia({ screen, recording, can_share: canShare, problem, recorded }: Partial<RoomMedia>): RoomMedia {
@@ -159,6 +174,18 @@ export function expiryWords({ not_before, expires, revoked, expired }: LinkRow, 
   if (left <= 0) return 'expired'
   return left < 5400 ? `good for ${Math.ceil(left / 60)} min` : `good for ${Math.round(left / 3600)} h`
 }
+
+const devices = (count: number): string => `${count} ${count === 1 ? 'device' : 'devices'}`
+
+export function placesWords({ count, proven, away, since }: PlacesRow): string[] {
+  const first = new Date(since * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+  const words = [`${devices(count)} since ${first}`]
+  if (count > proven) words.push(`${count - proven} not proven yet`)
+  if (away) words.push(`${away} away`)
+  return words
+}
+
+export const originWords = ({ count }: { count: number }): string => `${devices(count)} from one network`
 
 /** What was tried and refused, in words; `serious` where a slow network or a closed page cannot be the reason. */
 const REJECTED: { [name: string]: [words: string, serious?: true] } = {
