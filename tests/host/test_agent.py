@@ -459,7 +459,8 @@ def holds(carrier: Carrier, rule: LinkRule, *members: str, origin: int = 1) -> N
 
 
 async def test_the_server_is_told_once_who_is_proven(carrier: Carrier) -> None:
-    agent, told = agent_of(carrier), []
+    agent = agent_of(carrier)
+    told: list[list[str]] = []
     agent.members.tell_proven = told.append
     rule = agent.room.first("p")
     holds(carrier, rule, "m1", "m2")
@@ -485,7 +486,8 @@ async def test_the_server_is_told_once_who_is_proven(carrier: Carrier) -> None:
 
 
 async def test_who_only_knocks_is_not_proven(carrier: Carrier) -> None:
-    agent, told = agent_of(carrier), []
+    agent = agent_of(carrier)
+    told: list[list[str]] = []
     agent.members.tell_proven = told.append
     rule = agent.room.first("p")
     holds(carrier, rule, "m1")
