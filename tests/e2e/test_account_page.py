@@ -36,6 +36,7 @@ async def test_the_operator_of_a_server(slidewire: Programs, visitors: Visitors)
     await expect(page.get_by_test_id("who")).to_have_text("ada")
     await expect(page.locator("#no-rooms")).to_be_visible()
     assert "#" not in page.url and await page.evaluate("document.cookie") == ""
+    assert await page.evaluate("localStorage.length + sessionStorage.length") == 0
     cookies = await page.context.cookies()
     assert len(cookies) == 2
     for cookie in cookies:

@@ -108,6 +108,19 @@ async def test_keys_and_what_was_done_with_them(tmp_path: Path) -> None:
         assert secret not in text(tmp_path)
 
 
+async def test_what_strangers_and_other_sites_tried(tmp_path: Path) -> None:
+    async with office(tmp_path, audit_days=30) as here:
+        assert (await here.ask("GET", "/api/connections/active", token="swk_guess"))[0] == 401
+        evil = {"Origin": "https://evil.example"}
+        assert (await here.ask("POST", KEYS, {"name": "k", "scopes": ["admin"]}, headers=evil))[0] == 403
+        assert (await here.ask("GET", "/api/auth/session", token=""))[0] == 401
+    assert [line for line in written(tmp_path) if line[0] == "refused"] == [
+        ("refused", {"what": "GET /api/connections/active", "reason": "unauthorized"}),
+        ("refused", {"what": f"POST {KEYS}", "reason": "cross_site"}),
+    ]
+    assert "swk_" not in text(tmp_path) and "evil" not in text(tmp_path)
+
+
 async def test_a_key_says_whose_it_is(tmp_path: Path) -> None:
     async with office(tmp_path, audit_days=30) as here, show(here.ready) as (one, _):
         token = await here.key("connections.control")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
+import ssl
+import warnings
 from pathlib import Path
+from ssl import TLSVersion
 from typing import Any
 
 import pytest
@@ -91,7 +95,24 @@ async def test_who_has_a_certificate_keeps_to_tls(tmp_path: Path) -> None:
         browser(ready) as web,
         web.get("/healthz", ssl=False) as answer,
     ):
-        assert answer.headers["Strict-Transport-Security"] == "max-age=2592000"
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+async def test_old_versions_of_tls_are_not_spoken(tmp_path: Path) -> None:
+    async with running(settings(tmp_path)) as ready:
+        for version, spoken in ((TLSVersion.TLSv1_1, False), (TLSVersion.TLSv1_2, True), (TLSVersion.TLSv1_3, True)):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.set_ciphers("ALL:@SECLEVEL=0")  # so that it is not this end that refuses
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                context.minimum_version = context.maximum_version = version
+            if spoken:
+                _, writer = await asyncio.open_connection("127.0.0.1", ready.port, ssl=context)
+                assert writer.get_extra_info("ssl_object").version() == version.name.replace("_", ".")
+                writer.close()
+            else:
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    await asyncio.open_connection("127.0.0.1", ready.port, ssl=context)
 
 
 async def test_the_servers_own_pages_take_their_style_as_it_is(tmp_path: Path) -> None:

@@ -646,9 +646,9 @@ class Api:
     async def describe(self, call: Call) -> web.Response:
         return web.Response(body=self._document, content_type="application/json")
 
-    def _refused(self, caller: Caller, address: str, row: Endpoint, fault: Fault) -> None:
-        what = f"{row.method} {row.path}"
-        self._audit("refused", who=caller.name, what=what, reason=fault.code, address=address)
+    def _refused(self, caller: Caller | None, address: str, row: Endpoint, fault: Fault) -> None:
+        what, who = f"{row.method} {row.path}", {} if caller is None else {"who": caller.name}
+        self._audit("refused", **who, what=what, reason=fault.code, address=address)
 
     @property
     def _accounts(self) -> Accounts:

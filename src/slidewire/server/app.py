@@ -380,7 +380,7 @@ def _turn_ports(turn: TurnReady | None, tls: int | None) -> dict[str, int | None
 
 async def _keep_to_tls(request: web.Request, response: web.StreamResponse) -> None:
     """RFC 6797. Not with a certificate of our own making: whoever has to click a warning away could not any more."""
-    response.headers["Strict-Transport-Security"] = "max-age=2592000"
+    response.headers["Strict-Transport-Security"] = "max-age=31536000"
 
 
 async def _healthy(request: web.Request) -> web.Response:

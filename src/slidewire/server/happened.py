@@ -9,7 +9,8 @@ passwords into the wrong field. Addresses only where whoever started the server 
     signed_in, sign_in_failed, signed_out, session_ended (a refresh token was used twice, or its owner ended it)
     account_made, password_set (by an invitation, or by who knew the old one), password_given (once more)
     invited (by the first start, or on the server's own command line), account_removed, account_signed_out (there)
-    key_made, key_revoked, refused (a key that is good, but not for this, or not from there, or for a key beyond it)
+    key_made, key_revoked, refused (a key that is good, but not for this, or not from there, or for a key beyond it; a
+    token that is none; another site's page)
     member_removed, notice_said, room_closed
     secrets_rotated
 """

@@ -152,8 +152,8 @@ class Endpoint:
 class Rest:
     doorkeeper: Doorkeeper
     table: Sequence[Endpoint]
-    refused: Callable[[Caller, str, Endpoint, Fault], None] = lambda caller, address, row, fault: None
-    """Hears of whoever is known here, and may not do what it asks for."""
+    refused: Callable[[Caller | None, str, Endpoint, Fault], None] = lambda caller, address, row, fault: None
+    """Hears of whoever may not do what it asks for; None: of a stranger, or of another site's page."""
     _asked: dict[Rate, Buckets[str]] = field(default_factory=dict)
 
     def routes(self) -> list[web.RouteDef]:
@@ -193,6 +193,7 @@ class Rest:
     async def _admit(self, row: Endpoint, request: web.Request, left: dict[str, str]) -> Caller | None:
         door, address, now = self.doorkeeper, address_of(request), monotonic()
         if door.is_from_elsewhere(request):
+            self.refused(None, address, row, CROSS_SITE)
             raise Refused(CROSS_SITE)
         wait = door.failures_wait(address)
         if wait > 0 and row.guarded:
@@ -213,6 +214,7 @@ class Rest:
         if caller is None:
             if door.shows_something(request):
                 door.failed(address)
+                self.refused(None, address, row, UNAUTHORIZED)
             raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer")
         if "Authorization" not in request.headers and request.method not in SAFE_METHODS:
             self._check_cookie(request)
