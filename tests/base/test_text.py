@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slidewire.base.text import printable
+from slidewire.base.text import json_line, printable
 
 
 @pytest.mark.parametrize("text", ["", "next", "Ünïcödé 日本 👋", "שלום", "a b", "e\u0301"])
@@ -38,3 +40,17 @@ def test_nothing_is_lost_and_nothing_is_left_that_cannot_be_seen(text: str) -> N
     assert printable(text).isprintable()
     plain = text.replace("\\", "/").replace('"', "'")
     assert json.loads(f'"{printable(plain)}"') == plain
+
+
+def test_no_character_that_controls_reorders_or_hides_is_left() -> None:
+    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    for code in range(sys.maxunicode + 1):
+        letter = chr(code)
+        if unicodedata.category(letter) in hidden or letter in "\u034f\u115f\u3164\uffa0":
+            assert letter not in printable(letter) and letter not in json_line(letter), hex(code)
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=40))
+def test_json_means_what_it_meant(text: str) -> None:
+    written = json_line({"name": text})
+    assert json.loads(written)["name"] == json.loads(json.dumps(text)) and written.isprintable()

@@ -88,23 +88,27 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
 
 
 class Pages:
-    """The built web pages in one folder: `NAME.html`, what lies beside them, and `assets/` with hashed names."""
+    """The built web pages in one folder: `NAME.html`, what lies beside them, and `assets/` with hashed names.
+
+    What there is, is looked up once. A request names a row of that table or nothing, and never a path.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._beside = _files(folder)
+        self._assets = _files(folder / "assets")
 
     @property
     def built(self) -> bool:
-        return (self._folder / "presenter.html").is_file()
+        return "presenter.html" in self._beside
 
     def page(self, name: str, *granted: str) -> Handler:
         """`granted`: what this page may ask its visitor for, of `permissions`."""
         headers = {"Cache-Control": NO_STORE, "Permissions-Policy": permissions(*granted)}
+        path = self._beside.get(f"{name}.html")
 
         async def show(request: web.Request) -> web.StreamResponse:
-            path = self._folder / f"{name}.html"
-            if not path.is_file():
-                text = "The web pages are not built. Run ./run once in the clone, or install the package."
+            if path is None:
+                text = "The web pages are not built. Run ./run in the clone, or install the package; then start again."
                 return error_response(503, "pages_missing", text)
             return web.FileResponse(path, headers=headers)
 
@@ -112,17 +116,25 @@ class Pages:
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """Names carry a hash of the content: they may be kept for ever."""
-        return self._file(self._folder / "assets", request.match_info["name"], IMMUTABLE)
+        return _file(self._assets, request.match_info["name"], IMMUTABLE)
 
     async def beside(self, request: web.Request) -> web.StreamResponse:
         """Manifest, icon, service worker: fixed names, asked for again each time."""
         name = request.match_info["name"]
         if name.endswith((".html", ".gz", ".br")):
             raise web.HTTPNotFound
-        return self._file(self._folder, name, REVALIDATE)
+        return _file(self._beside, name, REVALIDATE)
 
-    def _file(self, folder: Path, name: str, cache: str) -> web.StreamResponse:
-        path = folder / name
-        if name.startswith(".") or "/" in name or "\\" in name or path.parent != folder or not path.is_file():
-            raise web.HTTPNotFound(text="There is no such page here.")
-        return web.FileResponse(path, headers={"Cache-Control": cache})  # aiohttp sends NAME.br or NAME.gz if it may
+
+def _files(folder: Path) -> dict[str, Path]:
+    """By name. Hidden ones are nobody's business."""
+    if not folder.is_dir():
+        return {}
+    return {path.name: path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+
+
+def _file(known: dict[str, Path], name: str, cache: str) -> web.StreamResponse:
+    path = known.get(name)
+    if path is None:
+        raise web.HTTPNotFound(text="There is no such page here.")
+    return web.FileResponse(path, headers={"Cache-Control": cache})  # aiohttp sends NAME.br or NAME.gz if it may

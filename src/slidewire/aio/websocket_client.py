@@ -302,6 +302,11 @@ def explain(error: Exception, url: URL) -> tuple[str, str | None, float]:
             return f"The name {url.host} is not known. Check it, and that this computer is online.", None, 0.0
         case TimeoutError():
             return f"{where} did not answer within {CONNECT_SECONDS:.0f} seconds.", None, 0.0
+        case aiohttp.ClientProxyConnectionError():
+            return f"The proxy {error.host}:{error.port} of this computer's settings cannot be reached.", None, 0.0
+        case aiohttp.ClientHttpProxyError():
+            # Its own text has the proxy's URL in it, and with that a password perhaps.
+            return f"The proxy of this computer's settings answered {error.status} when asked for {where}.", None, 0.0
         case ConnectionRefusedError():
             return f"Nothing listens on {where}. Is the server running?", None, 0.0
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
@@ -309,15 +314,28 @@ def explain(error: Exception, url: URL) -> tuple[str, str | None, float]:
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, sockets.gaierror):
             return f"The name {url.host} is not known. Check it, and that this computer is online.", None, 0.0
         case aiohttp.WSServerHandshakeError():
-            wait = error.headers.get("Retry-After", "0") if error.headers is not None else "0"
-            after = float(wait) if wait.isdigit() else 0.0
-            if error.status == 429:
-                return f"{where} gets too many connections from this address.", None, after
-            if error.status == 503:
-                return f"{where} is starting or stopping.", None, after
-            return f"{where} answered {error.status}: it is no slidewire server, or a proxy is in between.", None, after
+            return _refused(error, url)
+        case OSError() if error.strerror:
+            return f"{where} cannot be reached: {error.strerror}.", None, 0.0
         case _:
-            return f"{where} cannot be reached: {str(error) or type(error).__name__}.", None, 0.0
+            return f"{where} cannot be reached ({type(error).__name__}).", None, 0.0
+
+
+def _refused(error: aiohttp.WSServerHandshakeError, url: URL) -> tuple[str, str | None, float]:
+    """Something speaks HTTP there, and opens no WebSocket."""
+    where = f"{url.host}:{url.port}"
+    wait = error.headers.get("Retry-After", "0") if error.headers is not None else "0"
+    after = float(wait) if wait.isdigit() else 0.0
+    match error.status:
+        case 421:
+            advice = f"Use the address that it printed, or have it started with --host-name {url.host}."
+            return f"The server does not go by the name {url.host}. {advice}", None, after
+        case 429:
+            return f"{where} gets too many connections from this address.", None, after
+        case 503:
+            return f"{where} is starting or stopping.", None, after
+        case status:
+            return f"{where} answered {status}: it is no slidewire server, or a proxy is in between.", None, after
 
 
 def _why(error: Exception) -> str:

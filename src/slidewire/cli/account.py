@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from slidewire.cli.output import say_json
+from slidewire.cli.output import complain, say, say_json
 
 if TYPE_CHECKING:
     from slidewire.server.accounts import AccountBook
@@ -49,7 +49,7 @@ def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: b
     if as_json:
         say_json({"account": name, "link": link})
     else:
-        click.echo(f"Good once, for a day:\n  {link}")
+        say("Good once, for a day:", f"  {link}")
 
 
 @account.command("list")
@@ -62,7 +62,7 @@ def list_accounts(state_dir: Path | None, as_json: bool) -> None:
             if as_json:
                 say_json({"account": name})
             else:
-                click.echo(name)
+                say(name)
 
 
 @account.command("sign-out")
@@ -105,7 +105,7 @@ def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
     try:
         command(state_dir or state_directory(), wall, event, **fields)
     except (AuditError, OSError) as error:
-        click.echo(f"slidewire: this is done, but not in the log of who did what: {error}", err=True)
+        complain(f"this is done, but not in the log of who did what: {error}")
 
 
 @contextlib.contextmanager
@@ -124,5 +124,5 @@ def _opened(state_dir: Path | None) -> Iterator[AccountBook]:
 
 
 def _fail(text: str) -> NoReturn:
-    click.echo(f"slidewire: {text}", err=True)
+    complain(text)
     sys.exit(1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slidewire.cli.output import say_json
+from slidewire.cli.output import complain, say, say_json
 
 if TYPE_CHECKING:
     from slidewire.control.links import Link
@@ -55,7 +55,7 @@ def leaktest(link: str | None, stun: tuple[str, ...], ca: Path | None, as_json: 
         found = parse_link(link) if link is not None else None
         learnt, seen = run(_test(found, stun, ca))
     except (LinkError, TrustError, ConnectionError) as error:
-        click.echo(f"slidewire: {error}", err=True)
+        complain(error)
         sys.exit(1)
     passed = all(one.passed for one in learnt)
     if as_json:
@@ -79,11 +79,11 @@ def _say(learnt: list[Learnt], seen: frozenset[str], *, asked: bool) -> None:
     for one in learnt:
         print(f"{one.policy:9} {'passed' if one.passed else 'FAILED'}: {PROMISES[one.policy]}.")
         for address, kind in one.addresses.items():
-            print(f"    {address}  ({kind}){'  ← this should not be told' if address in one.leaks else ''}")
+            say(f"    {address}  ({kind}){'  ← this should not be told' if address in one.leaks else ''}")
         if not one.addresses:
             print("    Another end learns nothing.")
     if seen:
-        print(f"The server, and whoever else this computer connects to, sees {' and '.join(sorted(seen))}.")
+        say(f"The server, and whoever else this computer connects to, sees {' and '.join(sorted(seen))}.")
     if not asked:
         print("No server was asked. With a presenter link, the servers of its room are tried as well.")
     if not all(one.passed for one in learnt):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slidewire.cli.output import log_to_stderr, print_qr, say_json
+from slidewire.cli.output import complain, log_to_stderr, print_qr, say, say_json
 
 if TYPE_CHECKING:
     from slidewire.presenter.operator import Operator
@@ -139,7 +139,7 @@ def make(
             say_json({"event": "link", **_without_qr(row)})
             return
         print_qr(row["url"])
-        print(f"  {row['url']}\n  {describe(row)}")
+        say(f"  {row['url']}", f"  {describe(row)}")
 
     _as_operator(work, **common)
 
@@ -154,7 +154,7 @@ def list_(**common: Any) -> None:
             if common["as_json"]:
                 say_json({"event": "link", **_without_qr(row)})
             else:
-                print(f"{row['id']}  {row['label'] or '–'}: {describe(row)}\n            {row['url']}")
+                say(f"{row['id']}  {row['label'] or '–'}: {describe(row)}", f"            {row['url']}")
 
     _as_operator(work, **common)
 
@@ -240,7 +240,7 @@ def _change(which: str, command: str, done: str, common: dict[str, Any]) -> None
         if common["as_json"]:
             say_json({"event": done, "id": row["id"], "label": row["label"]})
         else:
-            print(f"{row['id']} ({row['label'] or 'no label'}) is {done}.")
+            say(f"{row['id']} ({row['label'] or 'no label'}) is {done}.")
 
     _as_operator(work, **common)
 
@@ -314,7 +314,7 @@ def _as_operator(
     try:
         run(session())
     except (LinkError, PresentError, TrustError) as error:
-        click.echo(f"slidewire: {error}", err=True)
+        complain(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -17,7 +17,7 @@ from slidewire.cli.account import account
 from slidewire.cli.audit import audit
 from slidewire.cli.leaktest import leaktest
 from slidewire.cli.link import link
-from slidewire.cli.output import keep_addresses_out_of_the_log, log_to_stderr
+from slidewire.cli.output import complain, keep_addresses_out_of_the_log, log_to_stderr
 from slidewire.cli.turn import credentials, turn
 
 FILE = click.Path(path_type=Path)
@@ -36,7 +36,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
         run(work())
     except (DeckError, HostError, LinkError, PresentError, ServerError, TrustError) as error:
-        click.echo(f"slidewire: {error}", err=True)
+        complain(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

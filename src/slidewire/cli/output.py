@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import gc
-import json
-import logging
 import sys
 from typing import Any
 
+import click
 import segno
+
+from slidewire.base.text import json_line, printable
+from slidewire.cli.log import keep_addresses_out_of_the_log, log_to_stderr
+
+__all__ = [
+    "complain",
+    "keep_addresses_out_of_the_log",
+    "log_to_stderr",
+    "print_qr",
+    "say",
+    "say_json",
+    "settle_memory",
+]
 
 
 def say_json(event: dict[str, Any]) -> None:
-    print(json.dumps(event, ensure_ascii=False), flush=True)
+    print(json_line(event), flush=True)
+
+
+def say(*lines: str, flush: bool = False) -> None:
+    """Each is one line on the terminal, whatever somebody's name or label in it would make of it."""
+    print("\n".join(map(printable, lines)), flush=flush)
+
+
+def complain(error: object) -> None:
+    """Why it goes no further, on standard error."""
+    click.echo(f"slidewire: {printable(str(error))}", err=True)
 
 
 def print_qr(url: str) -> None:
     """A QR code in half blocks, as small as a terminal can show it."""
     segno.make(url, error="m").terminal(out=sys.stdout, border=2, compact=True)
-
-
-def log_to_stderr(verbose: int) -> None:
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
-    if verbose < 3:
-        # These narrate addresses and packets; they are for hunting a bug in them.
-        for noisy in ("aioice", "aiortc", "aiohttp", "asyncio"):
-            logging.getLogger(noisy).setLevel(logging.WARNING if noisy == "asyncio" else logging.ERROR)
-
-
-def keep_addresses_out_of_the_log() -> None:
-    """However much a user wants to hear: the WebRTC library says every address it sees, the other end's too."""
-    for name in ("aioice", "aiortc"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def settle_memory() -> None:

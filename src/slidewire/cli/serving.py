@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slidewire.aio.websocket_client import client_context
-from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say_json, settle_memory
+from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
 from slidewire.control.privacy import Privacy
 from slidewire.host.choose import DRIVERS, has_desktop, make_deck
@@ -187,15 +187,15 @@ def _say_host_ready(ready: HostReady, as_json: bool, has_media: bool, server: di
         }
         say_json({"event": "ready", **links, **server})
         return
-    print(f"\nRoom {ready.room}\n")
+    say("", f"Room {ready.room}", "")
     print("Presenter: scan this, or open the link in any browser")
     print_qr(ready.presenter_link)
-    print(f"  {ready.presenter_link}\n")
-    print(f"Operator:  {ready.operator_link}")
+    say(f"  {ready.presenter_link}", "")
+    say(f"Operator:  {ready.operator_link}")
     if ready.driver == "web":
-        print(f"Deck:      {ready.deck_link}\n           (open it on the screen that the audience sees)")
+        say(f"Deck:      {ready.deck_link}", "           (open it on the screen that the audience sees)")
     if has_media:
-        print(f"Guest:     {ready.guest_link}\n           (the presenter's camera alone, for OBS or vMix)")
+        say(f"Guest:     {ready.guest_link}", "           (the presenter's camera alone, for OBS or vMix)")
     print("\nWhoever has the presenter link can click, so show it only to speakers.", flush=True)
 
 

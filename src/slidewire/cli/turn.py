@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from slidewire.cli.output import log_to_stderr, say_json, settle_memory
+from slidewire.cli.output import complain, log_to_stderr, say_json, settle_memory
 from slidewire.cli.shutdown import reload_requested, stop_requested
 from slidewire.cli.turn_tools import check, export_
 
@@ -131,7 +131,7 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
     try:
         run(work())
     except ServerError as error:
-        click.echo(f"slidewire: {error}", err=True)
+        complain(error)
         sys.exit(1)
 
 
@@ -160,7 +160,7 @@ def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | 
     try:
         made = mint(load_secrets(secret_path(secret_file), make=False)[0], user, wall(), ttl)
     except (ServerError, ValueError) as error:
-        click.echo(f"slidewire: {error}", err=True)
+        complain(error)
         sys.exit(1)
     if as_json:
         say_json({"username": made.username, "password": made.password, "ttl": made.ttl, "uris": list(uris)})

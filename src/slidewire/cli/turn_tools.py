@@ -13,7 +13,7 @@ from typing import Any, NoReturn, get_args
 
 import click
 
-from slidewire.cli.output import say_json
+from slidewire.cli.output import complain, say, say_json
 
 FILE = click.Path(path_type=Path)
 
@@ -23,7 +23,7 @@ def _json(command: Any) -> Any:
 
 
 def _fail(sentence: object) -> NoReturn:
-    click.echo(f"slidewire: {sentence}", err=True)
+    complain(sentence)
     sys.exit(1)
 
 
@@ -132,7 +132,7 @@ def _as_json(found: Any) -> dict[str, Any]:
 
 
 def _print(found: Any) -> None:
-    print(f"{found.uri}  {'works' if found.works else 'DOES NOT WORK'}")
+    say(f"{found.uri}  {'works' if found.works else 'DOES NOT WORK'}")
     if found.mapped:
         print(f"  you are {found.mapped}, seen in {found.ms['binding']:g} ms")
     if found.relayed:
@@ -142,7 +142,7 @@ def _print(found: Any) -> None:
     if found.certificate_days is not None:
         print(f"  certificate good for {found.certificate_days} days")
     for sentence in (*found.warnings, *([found.problem] if found.problem else [])):
-        print(f"  {sentence}")
+        say(f"  {sentence}")
     sys.stdout.flush()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sys
 import threading
 from collections import deque
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from slidewire.aio.clock import monotonic
+from slidewire.base.text import json_line, printable
 from slidewire.control.intents import Intent, Reason, Status
 from slidewire.control.links import Link
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
@@ -194,7 +194,7 @@ class TerminalPresenter:
             self._over.set_exception(PresentError(code, reason))
 
     def _tell(self, event: dict[str, Any], words: str) -> None:
-        print(json.dumps(event, ensure_ascii=False) if self._json else words, file=self._out, flush=True)
+        print(json_line(event) if self._json else printable(words), file=self._out, flush=True)
 
     # Signaling
 
@@ -202,7 +202,7 @@ class TerminalPresenter:
         tell(self._connection, event, self._socket.client.network)
         match event:
             case Lost(reason, retry_in):
-                print(f"{reason} Trying again in {retry_in:.1f} s.", file=sys.stderr)
+                print(printable(f"{reason} Trying again in {retry_in:.1f} s."), file=sys.stderr)
             case Refused(code, message, True):
                 self._closed(code, message)
             case Notice(text):

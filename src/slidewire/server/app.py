@@ -330,7 +330,7 @@ class Server:
         self._door = FrontDoor(
             self.gate,
             self._proxies,
-            http=http_of(runner.server, **options),
+            http=http_of(runner.server, self._malformed, **options),
             streams=self._relay.streams if self._relay is not None else None,
             context=context,
             seconds=settings.keepalive_seconds,
@@ -339,6 +339,12 @@ class Server:
             return self._door.open(listen_addresses(settings), settings.port)
         except OSError as error:
             raise ServerError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
+
+    def _malformed(self, address: str) -> None:
+        """Each of these ends its connection, so who goes on is blocked as who opens too many is. Of a proxy's clients
+        nobody knows which it was."""
+        if address not in self._proxies:
+            self.gate.offend(address, "requests that are none", clock.monotonic())
 
     def _local_url(self, port: int) -> str:
         settings = self._settings

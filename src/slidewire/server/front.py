@@ -40,7 +40,11 @@ def tell_block(block: Block[str]) -> None:
 
 
 class _Handler(RequestHandler):
-    """aiohttp's own, but what is no request is answered in the shape of all errors, and with nothing of it."""
+    """aiohttp's own, but what is no request is answered in the shape of all errors, with nothing of it, and paid."""
+
+    def __init__(self, malformed: Callable[[str], object], *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._malformed = malformed
 
     def handle_error(
         self,
@@ -50,15 +54,19 @@ class _Handler(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         super().handle_error(request, status, exc, message)  # writes the log, and raises where an answer has begun
+        if status < 500:
+            self._malformed(request.remote or "?")
         phrase = HTTPStatus(status).phrase
         answer = error_response(status, phrase.lower().replace(" ", "_"), f"{phrase}.", SECURITY_HEADERS)
         answer.force_close()
         return answer
 
 
-def http_of(server: web.Server, **options: Any) -> Callable[[], asyncio.Protocol]:
-    """Makes what speaks HTTP on each connection."""
-    return lambda: _Handler(server, loop=asyncio.get_running_loop(), **options)
+def http_of(
+    server: web.Server, malformed: Callable[[str], object] = lambda address: None, **options: Any
+) -> Callable[[], asyncio.Protocol]:
+    """Makes what speaks HTTP on each connection. `malformed` hears where something came from that is no request."""
+    return lambda: _Handler(malformed, server, loop=asyncio.get_running_loop(), **options)
 
 
 class FrontDoor:

@@ -1,0 +1,165 @@
+"""The one place that all logs go through, ours and those of libraries: one line each, bounded, and without secrets.
+
+Whatever is in a record, a stranger may have written it. So every line is made printable, cut to a length, and cleared
+of what looks like a credential. The same message, whatever its values, is written a few times, then seldom; how often
+it was left out stands behind the next one. What the other end of a connection did wrong has no traceback: that is for
+our own mistakes, and is marked so that none of its lines looks like one of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, TextIO
+
+from slidewire.base.text import printable
+from slidewire.rates import Bucket, Buckets, Rate
+
+LINE_CHARACTERS: Final = 1000
+TRACEBACK_LINES: Final = 40
+FRAMES: Final = 12
+LINES: Final = Rate(0.5, 20)
+"""Of one message …"""
+TRACEBACKS: Final = Rate(1 / 60, 5)
+"""… of one that has a traceback …"""
+ALL_LINES: Final = Rate(20, 400)
+"""… and of all together."""
+_MESSAGES: Final = 256
+"""That are told apart; who has been quiet longest is forgotten."""
+_NARRATORS: Final = ("aioice", "aiortc")
+"""They say every packet, to who asked for that (-vvv)."""
+
+_NAMES: Final = "token|key|secret|password|passwd|credential|auth|resume"
+_CREDENTIALS: Final = (
+    (re.compile(r"(?i)\b(bearer|basic|digest)\s+[^\s,;'\"]+"), r"\1 …"),
+    (re.compile(r"(?i)\b(authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[:=]\s*['\"]?)[^\s'\"][^'\"]*"), r"\1\2…"),
+    (re.compile(r"\b(sw[a-z]_)[\w-]+"), r"\1…"),
+    (re.compile(r"(://)[^/\s@]*@"), r"\1…@"),
+    (re.compile(r"((?:://|/p/|/account|/operator|/deck|/guest|/program)[^\s#'\"<>]*)#[^\s'\"<>)]+"), r"\1#…"),
+    (re.compile(rf"(?i)([?&;]\w*(?:{_NAMES})=)[^\s&;'\"]+"), r"\1…"),
+    (re.compile(rf"(?i)((?:{_NAMES})['\"]\s*:\s*['\"])[^'\"]*"), r"\1…"),
+)  # fmt: skip
+"""The last line of defence: nothing that is logged on purpose has any of these."""
+
+
+def without_credentials(text: str) -> str:
+    for pattern, put in _CREDENTIALS:
+        text = pattern.sub(put, text)
+    return text
+
+
+def _line(text: str, most: int = LINE_CHARACTERS) -> str:
+    more = len(text) - most
+    shown = printable(without_credentials(text[: 2 * most]))[: 2 * most]
+    return shown if more <= 0 else f"{shown[:most]}… ({more} more characters)"
+
+
+class LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001  values that do not fit: what was meant is better than nothing
+            message = str(record.msg)
+        said = f"{self.formatTime(record)} {record.levelname[:1]} {record.name}: {_line(message)}"
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return said
+        if _is_of_the_other_end(error):
+            return f"{said} ({type(error).__name__})"
+        return "\n".join([said, *(f"  | {line}" for line in _explained(error))])
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  logging's own name
+        return ""
+
+
+def _is_of_the_other_end(error: BaseException) -> bool:
+    """Whether only a peer, or the network, can be the cause."""
+    if isinstance(error, ConnectionError | ssl.SSLError | TimeoutError | asyncio.IncompleteReadError):
+        return True
+    return any(kind.__module__.startswith("aiohttp.") for kind in type(error).__mro__)
+
+
+def _explained(error: BaseException) -> list[str]:
+    told = traceback.TracebackException(type(error), error, error.__traceback__, limit=-FRAMES, compact=True)
+    lines = [line for chunk in told.format() for line in chunk.splitlines()]
+    if len(lines) > TRACEBACK_LINES:
+        lines[TRACEBACK_LINES // 2 : -TRACEBACK_LINES // 2] = ["…"]
+    return [_line(line, 300) for line in lines]
+
+
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Writes lines to `stream`, and not too many. `now` is monotonic."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self.setFormatter(LineFormatter())
+        self._now = now
+        self._lines: Buckets[tuple[str, str]] = Buckets(LINES, _MESSAGES)
+        self._tracebacks: Buckets[tuple[str, str]] = Buckets(TRACEBACKS, _MESSAGES)
+        self._all = Bucket(ALL_LINES)
+        self._left_out: dict[tuple[str, str], int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.partition(".")[0] in _NARRATORS and record.levelno < logging.WARNING:
+            super().emit(record)
+            return
+        key = record.name, str(record.msg)[:LINE_CHARACTERS]
+        buckets = self._tracebacks if record.exc_info else self._lines
+        now = self._now()
+        if buckets.take(key, now) > 0 or self._all.take(now) > 0:
+            if key not in self._left_out and len(self._left_out) >= _MESSAGES:
+                key = "", "other messages"
+            self._left_out[key] = self._left_out.get(key, 0) + 1
+            return
+        super().emit(record)
+        self._tell_left_out(key)
+        self._tell_left_out(("", "other messages"))
+
+    def close(self) -> None:
+        """What was left out at the end is counted, too."""
+        for key in list(self._left_out):
+            self._tell_left_out(key)
+        super().close()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        """Who reads the log is gone, or its disk is full. There is nobody to tell."""
+
+    def _tell_left_out(self, key: tuple[str, str]) -> None:
+        count = self._left_out.pop(key, 0)
+        if count:
+            text = f"{count} more like it were left out: {key[1]}"
+            super().emit(logging.LogRecord(key[0] or __name__, logging.WARNING, "", 0, text, (), None))
+
+
+def log_to_stderr(verbose: int) -> None:
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, handlers=[LogHandler(sys.stderr)])
+    logging.captureWarnings(True)
+    sys.unraisablehook = _unraisable
+    if verbose < 3:
+        # These narrate addresses and packets; they are for hunting a bug in them.
+        for noisy in ("aioice", "aiortc", "aiohttp", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.WARNING if noisy == "asyncio" else logging.ERROR)
+
+
+def keep_addresses_out_of_the_log() -> None:
+    """However much a user wants to hear: the WebRTC library says every address it sees, the other end's too."""
+    for name in _NARRATORS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _unraisable(said: Any) -> None:
+    """What failed where nobody could hear it, such as in a destructor."""
+    found: tuple[type[BaseException], BaseException, TracebackType | None] | None = None
+    if said.exc_value is not None:
+        found = type(said.exc_value), said.exc_value, said.exc_traceback
+    logging.getLogger(__name__).error(
+        "%s", said.err_msg or "something failed while it was cleared away", exc_info=found
+    )
