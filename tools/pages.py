@@ -85,7 +85,8 @@ def need_node() -> dict[str, str]:
     if found := node_environment():
         return found
     say("no Node.js 20.19 or newer here; taking the one from the Python package index")
-    run([sys.executable, "-m", "pip", "install", "-qq", NODE_PACKAGE], os.environ, "Node.js could not be installed")
+    lock = str(ROOT / "lock" / "node.txt")
+    run([sys.executable, "-m", "pip", "install", "-qq", "-r", lock], os.environ, "Node.js could not be installed")
     if found := node_environment():
         return found
     raise PagesError("the web pages need Node.js 20.19 or newer with npm: install it, then run this again")

@@ -53,9 +53,18 @@ make_environment() {
     "$python" -m venv --clear "$root/.venv" >&2 || stop "python could not make the virtual environment .venv"
 }
 
-fingerprint() { cat "$root/pyproject.toml" "$root/hatch_build.py" | cksum; }
+# From the locks, every file by its hash; Slidewire itself from here. What builds it comes first, so that pip need not make
+# an environment for that, with packages that nobody has locked.
+install_packages() {
+    local pip=("$root/.venv/bin/python" -m pip install -qq --disable-pip-version-check)
+    "${pip[@]}" --no-compile -r "$root/lock/build.txt" >&2 &&
+        "${pip[@]}" --no-build-isolation -r "$root/lock/${1:-run}.txt" >&2 &&
+        "${pip[@]}" --no-build-isolation --no-deps --editable "$root" >&2
+}
 
-# prepare EXTRA: .venv with the package (and its optional dependencies EXTRA, if not empty), and the web pages.
+fingerprint() { cat "$root/pyproject.toml" "$root/hatch_build.py" "$root"/lock/*.txt | cksum; }
+
+# prepare EXTRA: .venv with the package (and what lock/EXTRA.txt has, if not empty), and the web pages.
 prepare() {
     local extra=$1 stamp=$root/.venv/.ready${1:+-$1} wanted python=$root/.venv/bin/python
     wanted="$root $(fingerprint)"
@@ -77,7 +86,7 @@ prepare() {
         touch "$root/.venv/.preparing"
         if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
             say "installing Slidewire and what it needs into .venv"
-            "$python" -m pip install -qq --disable-pip-version-check --editable "$root${extra:+[$extra]}" >&2 ||
+            install_packages "$extra" ||
                 stop "pip could not install; what it said above tells why"
         fi
         "$python" "$root/tools/pages.py" || exit 1
