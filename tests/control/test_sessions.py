@@ -8,6 +8,7 @@ import pytest
 
 from slidewire.control.handshake import (
     HELLOS_AT_ONCE,
+    HELLOS_FROM_ONE_ADDRESS,
     HELLOS_PER_SECOND,
     Admission,
     Door,
@@ -412,6 +413,20 @@ def test_a_host_answers_so_many_hellos_by_one_link_and_others_by_another() -> No
     assert door.counts == {"too_many_hellos": 50}
     assert knock("zzzzzzzzzz", 5.0)
     assert sum(knock(LINK_ID, 6.0) for _ in range(50)) == HELLOS_PER_SECOND
+
+
+def test_one_address_cannot_have_all_the_hellos_of_a_link() -> None:
+    rng = random.Random(38)
+    door = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
+
+    def knock(origin: int, now: float) -> bool:
+        handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), Introduction(rng.randbytes(16)))
+        return door.receive_hello(handshake.hello, now, origin) is not None
+
+    for second in range(60):
+        eve = sum(knock(1, second) for _ in range(200))
+        assert eve == (HELLOS_FROM_ONE_ADDRESS.burst if second == 0 else HELLOS_FROM_ONE_ADDRESS.per_second)
+        assert knock(2, second)
 
 
 def test_a_hello_that_commits_to_nothing_is_malformed() -> None:

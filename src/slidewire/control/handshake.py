@@ -28,6 +28,8 @@ HELLOS_PER_SECOND = 10.0
 HELLOS_AT_ONCE = 100
 """New hellos by one link that a host answers. Every presenter of a hall comes back at once when a host restarts; who
 tries handshake after handshake until the words suit it comes no further than this."""
+HELLOS_FROM_ONE_ADDRESS = Rate(6, 80)
+"""… and of these, from one address: it cannot take all of them."""
 _REMEMBERED_HELLOS = 256
 
 
@@ -144,12 +146,15 @@ class Door:
         self._entropy = entropy
         self._answered: OrderedDict[bytes, Admitted] = OrderedDict()
         self._hellos: Buckets[str] = Buckets(Rate(HELLOS_PER_SECOND, HELLOS_AT_ONCE))
-        """By link."""
+        """By link …"""
+        self._hellos_from: Buckets[tuple[str, int]] = Buckets(HELLOS_FROM_ONE_ADDRESS)
+        """… and origin."""
         self.counts: Counter[str] = Counter()
         """Hellos that led nowhere: `malformed_hello`, `link_not_ours`, `wrong_secret`, `too_many_hellos`, and
         `repeated_hello` where the same bytes came again (a presenter repeats its hello until it is answered)."""
 
-    def receive_hello(self, data: bytes, now: float) -> Admitted | None:
+    def receive_hello(self, data: bytes, now: float, origin: int = 0) -> Admitted | None:
+        """`origin`: a number that those at one address have in common; 0 where nobody knows."""
         if (known := self._answered.get(data)) is not None:
             self.counts["repeated_hello"] += 1
             return known
@@ -171,7 +176,8 @@ class Door:
             answer["ice_hosts"] = admission.ice_hosts
         try:
             hello = read_object(responder.read_message_1(data[2 + len(link_id) :]))
-            if self._hellos.take(link_id, now) > 0:
+            too_many = origin > 0 and self._hellos_from.take((link_id, origin), now) > 0
+            if too_many or self._hellos.take(link_id, now) > 0:
                 self.counts["too_many_hellos"] += 1
                 return None
             committed = decode_base64url(str(hello["commit"]))

@@ -226,7 +226,7 @@ class HostAgent:
             self._counts["not_for_a_host"] += 1
 
     def _receive_hello(self, member: str, data: bytes) -> None:
-        admitted = self._door.receive_hello(data, monotonic())
+        admitted = self._door.receive_hello(data, monotonic(), self.members.origin(member))
         if admitted is None:
             log.info("a knock on link %s led nowhere: %s", hello_link(data), dict(self._door.counts))
             self.audit("refused", what="a knock", link=hello_link(data))

@@ -72,6 +72,10 @@ class Members:
         self.tell_proven(new)
         self.changed()
 
+    def origin(self, member: str) -> int:
+        known = self._members.get(member)
+        return 0 if known is None else known.origin
+
     def by(self, link: str, origin: int | None = None) -> list[str]:
         """Who came by this link, from everywhere or from one address."""
         return [

@@ -290,7 +290,12 @@ class HostProgram:
 
     def _refused(self, code: str, message: str, final: bool) -> None:
         if not final:
-            log.warning("the server says: %s", message)
+            # That somebody left while an answer was on its way is ordinary, and in anybody's hand.
+            log.log(
+                logging.DEBUG if code == messages.Code.MEMBER_UNKNOWN else logging.WARNING,
+                "the server says: %s",
+                message,
+            )
             return
         error = HostError(message)
         if not self._opened.done():
