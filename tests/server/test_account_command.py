@@ -38,12 +38,21 @@ async def test_beside_a_server_that_runs(tmp_path: Path) -> None:
         assert (await here.ask("GET", "/api/auth/session", token=said["access_token"]))[0] == 401
 
 
+async def test_who_is_signed_out_by_the_command(tmp_path: Path) -> None:
+    async with office(tmp_path) as here:
+        key = await here.key("connections.read")
+        assert account(tmp_path / "state", "sign-out", "ada").output == "Ended: 1 sessions, 1 API keys.\n"
+        for token in (here.access, key):
+            assert (await here.ask("GET", "/api/connections/active", token=token))[0] == 401
+        assert (await here.ask("POST", "/api/auth/token", {"name": "ada", "password": PASSWORD}, token=""))[0] == 200
+
+
 async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     nowhere = account(tmp_path, "list")
     assert nowhere.exit_code == 1 and "--state-dir" in nowhere.output
     async with office(tmp_path):
         pass
-    for command in ("invite", "remove"):
+    for command in ("invite", "remove", "sign-out"):
         unknown = account(tmp_path / "state", command, "eve")
         assert unknown.exit_code == 1 and "no account eve" in unknown.output
     assert account(tmp_path / "state", "remove").exit_code == 2

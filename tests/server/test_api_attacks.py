@@ -446,6 +446,12 @@ class TestPaths:
             status, said = await here.ask("POST", f"/api/connections/{name}/kick", {})
             assert (status, said["code"]) == (404, "not_found")
 
+    async def test_a_parameter_that_comes_twice(self, tmp_path: Path) -> None:
+        async with office(tmp_path, turn=True, turn_port=0) as with_relay:
+            path = "/api/turn-credentials?username=ada&username=eve"
+            status, said = await with_relay.ask("GET", path)
+            assert (status, said["code"]) == (422, "invalid")
+
     async def test_methods_that_are_not(self, here: Office) -> None:
         for method in ("PUT", "PATCH", "TRACE", "HEAD"):
             status, headers, _ = await here.tell(method, ACTIVE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import re
 import ssl
@@ -109,6 +110,38 @@ async def test_old_versions_of_tls_are_not_spoken(tmp_path: Path) -> None:
             if spoken:
                 _, writer = await asyncio.open_connection("127.0.0.1", ready.port, ssl=context)
                 assert writer.get_extra_info("ssl_object").version() == version.name.replace("_", ".")
+                writer.close()
+            else:
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    await asyncio.open_connection("127.0.0.1", ready.port, ssl=context)
+
+
+async def test_plain_http_is_not_answered_where_tls_is_spoken(tmp_path: Path) -> None:
+    """No redirect: a program that forgot the s would never notice what it sends in the clear."""
+    async with running(settings(tmp_path)) as ready:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ready.port)
+        writer.write(b"GET /api/auth/session HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        said = b""
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                said = await reader.read()
+        assert b"HTTP/" not in said
+        writer.close()
+
+
+async def test_no_key_exchange_without_forward_secrecy(tmp_path: Path) -> None:
+    async with running(settings(tmp_path)) as ready:
+        for ciphers, spoken in (("kRSA", False), ("3DES:RC4", False), ("ECDHE+AESGCM", True)):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.maximum_version = TLSVersion.TLSv1_2
+            try:
+                context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+            except ssl.SSLError:
+                assert not spoken  # this end has forgotten them, too
+                continue
+            if spoken:
+                _, writer = await asyncio.open_connection("127.0.0.1", ready.port, ssl=context)
                 writer.close()
             else:
                 with pytest.raises((ssl.SSLError, ConnectionError)):
