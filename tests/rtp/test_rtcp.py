@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from slidewire.rtp import rtcp
 from slidewire.rtp.rtcp import Compound, build, parse
-from slidewire.rtp.transport_feedback import TransportFeedback
+from tests.rtp.feedback import feedback
 
 
 def only(text: str) -> rtcp.Rtcp:
@@ -105,7 +105,7 @@ kinds: st.SearchStrategy[rtcp.Rtcp] = st.one_of(
     st.builds(rtcp.FullIntraRequest, word, st.lists(st.tuples(word, st.integers(0, 255)), max_size=9).map(tuple)),
     st.builds(rtcp.Remb, word, st.integers(0, 0x3FFFF), st.lists(word, max_size=9).map(tuple)),
     st.builds(
-        TransportFeedback,
+        feedback,
         word,
         word,
         short,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,8 @@ def received(numbers: dict[int, float]) -> TransportFeedback:
 def test_a_packet_by_hand() -> None:
     """Two packets, one missing, one late: one vector of two-bit symbols, a small delta, a small one, a large one."""
     feedback = received({65535: 0.066, 65536: 0.06625, 65538: 0.5})
-    assert feedback == TransportFeedback(1, 2, 65535, 1, 3, (8, 1, None, 1735))
+    assert feedback == TransportFeedback(1, 2, 65535, 1, 3, 4, ((0, 8), (1, 1), (3, 1735)))
+    assert feedback.deltas == (8, 1, None, 1735)
     assert feedback.build() == bytes.fromhex("00000001 00000002 ffff0004 00000103 d480 08 01 06c7")
     assert TransportFeedback.parse(feedback.build()) == feedback
 
@@ -64,10 +67,25 @@ def test_a_run_of_none_and_the_reserved_status_are_malformed(chunk: str) -> None
         TransportFeedback.parse(bytes.fromhex("00000001 00000002 00010001 00000100" + chunk + "0000"))
 
 
-def test_what_says_much_in_a_few_bytes_is_malformed() -> None:
-    body = bytes.fromhex("00000001 00000002 0000 ffff 00000000") + bytes.fromhex("1fff") * 9
-    with pytest.raises(ValueError, match="too many"):
-        TransportFeedback.parse(body)
+def test_what_says_much_in_a_few_bytes_is_read_as_little() -> None:
+    head = bytes.fromhex("00000001 00000002 0000 ffff 00000000")
+    lost = TransportFeedback.parse(head + bytes.fromhex("1fff") * 9)
+    assert (lost.total, lost.received) == (0xFFFF, ())
+    for chunks in ("3fff" * 9, "5fff" * 9, "2400" * 64, "bfff" * 4682, "eaaa" * 9363):
+        with pytest.raises((ValueError, struct.error)):
+            TransportFeedback.parse(head + bytes.fromhex(chunks) + bytes(900))
+
+
+@given(st.binary(max_size=200), st.integers(0, 0xFFFF))
+def test_no_more_is_read_than_there_are_bytes(rest: bytes, total: int) -> None:
+    try:
+        read = TransportFeedback.parse(struct.pack("!IIHHI", 1, 2, 3, total, 4) + rest)
+    except (ValueError, struct.error):
+        return
+    assert len(read.received) <= len(rest) and read.total == total
+    assert all(0 <= offset < total for offset, _ in read.received)
+    again = TransportFeedback.parse(read.build())
+    assert again == read
 
 
 @given(

@@ -8,6 +8,9 @@
 A chunk says for a run of packets (§3.1.3) or for the next 14 or 7 (§3.1.4) what a delta of theirs will look like:
 none (not received), one byte, or two bytes with a sign. Deltas are in units of 250 µs, each from the packet received
 before; the first one is from the reference time, which is in units of 64 ms.
+
+A run of packets that did not come takes two bytes, however long it is. So what is read holds only what came, of which
+each packet takes a byte at least, and how many packets it is about: nothing here goes through the others.
 """
 
 from __future__ import annotations
@@ -19,10 +22,7 @@ from typing import Final, NamedTuple, Self
 TICK: Final = 0.00025
 REFERENCE_TICKS: Final = 256
 """Ticks of a delta in one of the reference time."""
-MOST: Final = 2048
-"""Packets that a feedback may be about, to be read. Its format has room for 65,535, which a run says in sixteen bytes:
-a datagram full of those would keep whoever reads it for most of a second."""
-_NOT_RECEIVED, _SMALL, _LARGE = 0, 1, 2
+_NOT_RECEIVED, _SMALL, _LARGE, _RESERVED = 0, 1, 2, 3
 _RUN: Final = 0x1FFF
 
 
@@ -35,8 +35,10 @@ class TransportFeedback(NamedTuple):
     """24 bits with a sign, of 64 ms each."""
     packet_count: int
     """Which feedback packet this is, modulo 256."""
-    deltas: tuple[int | None, ...]
-    """One per packet from `base` on, in ticks; None for those that did not come."""
+    total: int
+    """Packets that it is about, from `base` on."""
+    received: tuple[tuple[int, int], ...]
+    """Those of them that came: how far behind `base`, in order, and the delta in ticks."""
 
     @classmethod
     def of(
@@ -52,63 +54,61 @@ class TransportFeedback(NamedTuple):
         at = round(arrivals[earliest] / TICK)
         reference = at // REFERENCE_TICKS
         at = reference * REFERENCE_TICKS
-        deltas: list[int | None] = []
-        for number in range(first, last + 1):
-            if number not in arrivals:
-                deltas.append(None)
-                continue
+        received: list[tuple[int, int]] = []
+        for number in sorted(arrivals):
             then = round(arrivals[number] / TICK)
             if not -0x8000 <= then - at <= 0x7FFF:
                 raise ValueError("arrivals too far apart for one feedback packet")
-            deltas.append(then - at)
+            received.append((number - first, then - at))
             at = then
         signed = (reference + 0x800000) % 0x1000000 - 0x800000
-        return cls(sender, media, first & 0xFFFF, signed, packet_count & 0xFF, tuple(deltas))
+        return cls(sender, media, first & 0xFFFF, signed, packet_count & 0xFF, last - first + 1, tuple(received))
 
     def arrivals(self) -> dict[int, float]:
         """Sequence numbers (16 bits) of what came, and the seconds of the sender's clock, modulo 2^24 times 64 ms."""
         at = self.reference * REFERENCE_TICKS
         found = {}
-        for index, delta in enumerate(self.deltas):
-            if delta is not None:
-                at += delta
-                found[(self.base + index) & 0xFFFF] = at * TICK
+        for offset, delta in self.received:
+            at += delta
+            found[(self.base + offset) & 0xFFFF] = at * TICK
         return found
+
+    @property
+    def deltas(self) -> tuple[int | None, ...]:
+        """One per packet from `base` on, in ticks; None for those that did not come."""
+        found = dict(self.received)
+        return tuple(found.get(offset) for offset in range(self.total))
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
         """From what follows the RTCP header. ValueError or struct.error if it is malformed."""
         sender, media, base, total, reference, count = struct.unpack_from("!IIHH3sB", body)
-        if total > MOST:
-            raise ValueError("about too many packets")
-        symbols: list[int] = []
-        at = 16
-        while len(symbols) < total:
+        came: list[tuple[int, int]] = []
+        seen, at = 0, 16
+        while seen < total:
             (chunk,) = struct.unpack_from("!H", body, at)
             at += 2
-            symbols.extend(_symbols(chunk, total - len(symbols)))
-        deltas: list[int | None] = []
-        for symbol in symbols[:total]:
-            if symbol == _NOT_RECEIVED:
-                deltas.append(None)
-            elif symbol in (_SMALL, _LARGE):
-                deltas.append(struct.unpack_from("!B" if symbol == _SMALL else "!h", body, at)[0])
+            room = len(body) - len(came)
+            seen += _read_chunk(chunk, seen, min(total, seen + room + 1), came)
+            if len(came) > len(body):
+                raise ValueError("more packets came than there are deltas")
+        received: list[tuple[int, int]] = []
+        for offset, symbol in came:
+            if offset < total:
+                received.append((offset, struct.unpack_from("!B" if symbol == _SMALL else "!h", body, at)[0]))
                 at += symbol
-            else:
-                raise ValueError("a reserved packet status")
-        return cls(sender, media, base, int.from_bytes(reference, "big", signed=True), count, tuple(deltas))
+        signed = int.from_bytes(reference, "big", signed=True)
+        return cls(sender, media, base, signed, count, total, tuple(received))
 
     def build(self) -> bytes:
         """What follows the RTCP header, without padding."""
         parts = [
-            struct.pack("!IIHH", self.sender, self.media, self.base, len(self.deltas)),
+            struct.pack("!IIHH", self.sender, self.media, self.base, self.total),
             self.reference.to_bytes(3, "big", signed=True),
             bytes([self.packet_count]),
         ]
         parts += (struct.pack("!H", chunk) for chunk in _chunks([_symbol(delta) for delta in self.deltas]))
-        for delta in self.deltas:
-            if delta is not None:
-                parts.append(struct.pack("!B" if 0 <= delta <= 0xFF else "!h", delta))
+        parts += (struct.pack("!B" if 0 <= delta <= 0xFF else "!h", delta) for _, delta in self.received)
         return b"".join(parts)
 
 
@@ -118,17 +118,28 @@ def _symbol(delta: int | None) -> int:
     return _SMALL if 0 <= delta <= 0xFF else _LARGE
 
 
-def _symbols(chunk: int, most: int) -> list[int]:
+def _read_chunk(chunk: int, first: int, end: int, came: list[tuple[int, int]]) -> int:
+    """How many packets it is about. Those from `first` on that came are added to `came`, with their symbols; of a run
+    only as far as `end`: each of them has a delta behind the chunks, and there is no room for more."""
     if not chunk & 0x8000:
-        return [chunk >> 13 & 3] * min(chunk & _RUN, most) or _empty_run()
+        length, symbol = chunk & _RUN, chunk >> 13
+        if not length:
+            raise ValueError("a run of no packets")  # it would let a short packet keep us for long
+        if symbol == _RESERVED:
+            raise ValueError("a reserved packet status")
+        if symbol != _NOT_RECEIVED:
+            came += ((offset, symbol) for offset in range(first, min(first + length, end)))
+        return length
     if not chunk & 0x4000:
-        return [chunk >> bit & 1 for bit in range(13, -1, -1)]
-    return [chunk >> bit & 3 for bit in range(12, -1, -2)]
-
-
-def _empty_run() -> list[int]:
-    """A run of none would let a short packet keep us for long."""
-    raise ValueError("a run of no packets")
+        came += ((first + index, _SMALL) for index in range(14) if chunk >> 13 - index & 1)
+        return 14
+    for index in range(7):
+        symbol = chunk >> 12 - 2 * index & 3
+        if symbol == _RESERVED and first + index < end:
+            raise ValueError("a reserved packet status")
+        if symbol != _NOT_RECEIVED:
+            came.append((first + index, symbol))
+    return 7
 
 
 def _chunks(symbols: Sequence[int]) -> list[int]:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slidewire.rtc.media.arrivals import INTERVAL, Arrivals
+from slidewire.rtc.media.arrivals import INTERVAL, KEPT, Arrivals
 from slidewire.rtp import rtcp
 from slidewire.rtp.transport_feedback import TransportFeedback
+from tests.support.work import counted
 
 
 def told(arrivals: Arrivals) -> list[TransportFeedback]:
@@ -127,3 +128,17 @@ def test_memory_is_bounded_although_no_feedback_leaves() -> None:
         arrivals.note(index * 2 & 0xFFFF, 2, index * 1e-4)
     arrivals.handle_timer(2.0)
     assert sum(len(feedback.deltas) for feedback in told(arrivals)) <= 5000
+
+
+@pytest.mark.parametrize("step", [1, 499, 501, 2900])
+def test_numbers_that_jump_are_one_step_each(step: int) -> None:
+    """Each is told of in a feedback of its own, which is no reason to go through all of them again."""
+    arrivals = Arrivals(1)
+    with counted() as work:
+        for number in range(3000):
+            arrivals.note(number * step & 0xFFFF, 7, 0.001 * number)
+        arrivals.handle_timer(4.0)
+        told = []
+        while (effect := arrivals.next_effect()) is not None:
+            told.append(effect)
+    assert work.lines < 100 * 3000 and len(told) <= KEPT

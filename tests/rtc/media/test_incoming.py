@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slidewire.rtc.media.assembly import Piece, VideoAssembly
+from slidewire.rtc.media.assembly import AudioAssembly, Piece, VideoAssembly
 from slidewire.rtc.media.effects import FrameArrived, SendRtcp
 from slidewire.rtc.media.frames import Codec, Frame, Line
 from slidewire.rtc.media.incoming import Incoming
+from slidewire.rtc.media.missing import Missing
 from slidewire.rtc.media.sdp import Format, Negotiated
 from slidewire.rtp import h264, vp8
 from slidewire.rtp.packet import Packet
@@ -30,6 +31,7 @@ from tests.rtc.media.sending import (
     Microphone,
     parsed,
 )
+from tests.support.work import counted
 
 
 def drained(incoming: Incoming) -> tuple[list[Frame], list[Rtcp]]:
@@ -553,12 +555,38 @@ def test_frames_without_end_are_not_looked_at_again_with_each_packet() -> None:
             return super().__getitem__(place)
 
     assembly = VideoAssembly(0)
-    assembly._pieces = Pieces()
+    assembly._pieces = assembly._places.pieces = Pieces()
+    nothing = Missing(patience=1.0, ask=True)
     for place in range(4000):
         is_key = place in (1, 2, 3, 4)
         assembly.insert(place, Piece(Codec.VP8, b"x", 3000, marker=False, starts=is_key, is_key=is_key))
-        assert assembly.next_frame(()) is None
+        assert assembly.next_frame(nothing) is None
     assert looks < 5 * 4000
+
+
+@pytest.mark.parametrize("codec", [Codec.VP8, Codec.H264, Codec.OPUS])
+@pytest.mark.parametrize("step", [1, 2, 200, 2900])
+def test_work_follows_packets_not_the_holes_between_them(codec: Codec, step: int) -> None:
+    """Neither a wide hole nor a frame that will never be whole is gone through again and again."""
+    assembly = AudioAssembly(0) if codec is Codec.OPUS else VideoAssembly(0)
+    missing = Missing(patience=1.0, ask=True)
+    starts = None if codec is Codec.H264 else True
+    packets = 1500
+    with counted() as work:
+        for number in range(packets):
+            place = number * step
+            if step > 1:
+                missing.notice(place - step + 1, place, 0.0)
+            missing.came(place, 0.0, retransmitted=False)
+            is_key = number % 7 == 0
+            assembly.insert(place, Piece(codec, b"x", 3000, marker=False, starts=starts, is_key=is_key))
+            while assembly.next_frame(missing) is not None:
+                pass
+        missing.notice(packets * step, packets * step + 1000, 0.0)  # more than are waited for: all of them are given up
+        assembly.insert(packets * step + 1000, Piece(codec, b"x", 3001, marker=True, starts=starts, is_key=False))
+        while assembly.next_frame(missing) is not None:
+            pass
+    assert work.lines < 600 * packets
 
 
 def held(thing: object, seen: set[int] | None = None) -> int:

@@ -59,7 +59,7 @@ class Arrivals:
         self._came[place] = now
         self._new.append(place)
         if len(self._came) > KEPT:
-            self._forget_first(len(self._came) - KEPT)
+            del self._came[next(iter(self._came))]
         if self._due is None:
             self._due = max(now, self._not_before)
 
@@ -75,25 +75,28 @@ class Arrivals:
         self._due, self._not_before = None, now + INTERVAL
         self._forget_before(now - LONGEST)
         start = min(self._next, *self._new) if self._new else self._next
-        told = {place: self._came[place] for place in sorted(self._came) if place >= start}
-        while told:
-            part = {place: came for place, came in told.items() if place < start + IN_ONE}
-            if part:
-                feedback = TransportFeedback.of(self._sender, self._media, self._count, part, base=start)
-                self._effects.append(SendRtcp((feedback,)))
-                self._count = (self._count + 1) & 0xFF
-                start = max(part) + 1
-            else:
-                start = min(told)  # nothing of so many: the sender sees from what follows that they are lost
-            told = {place: came for place, came in told.items() if place >= start}
+        part: dict[int, float] = {}
+        for place in sorted(place for place in self._came if place >= start):
+            if part and place >= start + IN_ONE:
+                start = self._tell(part, start)
+                part = {}
+            if not part and place >= start + IN_ONE:
+                start = place  # nothing of so many: the sender sees from what follows that they are lost
+            part[place] = self._came[place]
+        if part:
+            start = self._tell(part, start)
         self._next = max(self._next, start)
         self._new.clear()
         self._forget_before(now - KEPT_SECONDS)
 
-    def _forget_before(self, time: float) -> None:
-        self._forget_first(sum(came < time for came in self._came.values()))
+    def _tell(self, part: dict[int, float], start: int) -> int:
+        """Where the next feedback begins."""
+        feedback = TransportFeedback.of(self._sender, self._media, self._count, part, base=start)
+        self._effects.append(SendRtcp((feedback,)))
+        self._count = (self._count + 1) & 0xFF
+        return max(part) + 1
 
-    def _forget_first(self, count: int) -> None:
-        """What came first goes first."""
-        for place in list(self._came)[:count]:
-            del self._came[place]
+    def _forget_before(self, time: float) -> None:
+        """What came first stands first."""
+        while self._came and self._came[first := next(iter(self._came))] < time:
+            del self._came[first]

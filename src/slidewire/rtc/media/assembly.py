@@ -5,13 +5,16 @@ with. A place without a packet is either waited for or hopeless, which is for ot
 decoded if it is a key frame or if the frame right before it was given out; so a hopeless hole breaks the stream, and
 nothing but a key frame mends it.
 
+Work follows what comes: a packet is looked at a few times while it lies here, and a hole is one step, however wide.
+
 Not every hole is one. Repair packets have sequence numbers of the stream they protect and are not sent again. Where
 the last frame was whole and the next one's picture ID follows, nothing that lies between them can matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -48,6 +51,45 @@ class Whole(NamedTuple):
     is_key: bool
 
 
+class Waited(Protocol):
+    """Places without a packet that are waited for."""
+
+    def __contains__(self, place: object) -> bool: ...
+    def first_from(self, place: int) -> int | None:
+        """The first one that is not before this place; those that are will not be asked about again."""
+
+
+class _Places:
+    """What lies where, from a place on that only goes forward."""
+
+    def __init__(self) -> None:
+        self.pieces: dict[int, Piece | None] = {}
+        self._order: list[int] = []
+        self._of_frames: list[int] = []
+        """Their places, and of those what is of a frame; as heaps."""
+
+    def insert(self, place: int, piece: Piece | None) -> None:
+        self.pieces[place] = piece
+        heapq.heappush(self._order, place)
+        if piece is not None:
+            heapq.heappush(self._of_frames, place)
+
+    @property
+    def first_of_frame(self) -> int | None:
+        return self._of_frames[0] if self._of_frames else None
+
+    def forget_before(self, place: int) -> None:
+        while self._order and self._order[0] < place:
+            del self.pieces[heapq.heappop(self._order)]
+        while self._of_frames and self._of_frames[0] < place:
+            heapq.heappop(self._of_frames)
+
+    def gap(self, head: int, waited: Waited) -> int:
+        """The first place from `head` on that has a packet or is waited for. There has to be a packet."""
+        first_waited = waited.first_from(head)
+        return self._order[0] if first_waited is None else min(self._order[0], first_waited)
+
+
 class Assembly(Protocol):
     head: int
     dropped: int
@@ -62,7 +104,7 @@ class Assembly(Protocol):
     def insert(self, place: int, piece: Piece | None) -> None:
         """None: this place is taken by something that is no part of a frame."""
 
-    def next_frame(self, waited: Container[int]) -> Whole | None:
+    def next_frame(self, waited: Waited) -> Whole | None:
         """Call until None, after every packet and whenever places are not waited for any more."""
 
 
@@ -93,22 +135,25 @@ class AudioAssembly:
         self.head = head
         self.dropped = 0
         self.is_broken = False
-        self._pieces: dict[int, Piece | None] = {}
+        self._places = _Places()
         self._highest = head - 1
 
     def insert(self, place: int, piece: Piece | None) -> None:
-        if place >= self.head and place not in self._pieces:
-            self._pieces[place] = piece
+        if place >= self.head and place not in self._places.pieces:
+            self._places.insert(place, piece)
             self._highest = max(self._highest, place)
 
-    def next_frame(self, waited: Container[int]) -> Whole | None:
+    def next_frame(self, waited: Waited) -> Whole | None:
         while self.head <= self._highest:
-            if self.head not in self._pieces:
-                if self.head in waited:
+            if self.head not in self._places.pieces:
+                place = self._places.gap(self.head, waited)
+                self.dropped += place - self.head
+                self.head = place
+                if place in waited:
                     return None
-                self.dropped += 1
-            found = self._pieces.pop(self.head, None)
+            found = self._places.pieces[self.head]
             self.head += 1
+            self._places.forget_before(self.head)
             if found is not None:
                 return Whole(found.codec, found.data, found.timestamp, is_key=True)
         return None
@@ -130,7 +175,8 @@ class VideoAssembly:
         self.head = head
         self.dropped = 0
         self.is_broken = True
-        self._pieces: dict[int, Piece | None] = {}
+        self._places = _Places()
+        self._pieces = self._places.pieces
         self._highest = head - 1
         self._keys: list[int] = []
         """Places at or after the head where a key frame starts; the last few, in order."""
@@ -146,29 +192,35 @@ class VideoAssembly:
     def insert(self, place: int, piece: Piece | None) -> None:
         if place < self.head or place in self._pieces:
             return
-        self._pieces[place] = piece
+        self._places.insert(place, piece)
         self._highest = max(self._highest, place)
         if piece is not None and piece.is_key:
-            self._keys = sorted([*self._keys, place])[-KEYS:]
+            self._keys = sorted([*self._keys, place])
+            if len(self._keys) > KEYS:
+                self._begun.pop(self._keys.pop(0), None)
         if len(self._pieces) > MOST:
             self._advance(self._highest - MOST // 2)
             self.is_broken = True
 
-    def next_frame(self, waited: Container[int]) -> Whole | None:
+    def next_frame(self, waited: Waited) -> Whole | None:
         while self.head <= self._highest:
             if self.is_broken and (key := self._whole_key(waited)) is not None:
                 self._advance(key)
             elif not self._pieces.get(self.head):
-                if self.head not in self._pieces and not self._ends_with_nothing_lost():
-                    if self.head in waited:
-                        return None
+                if self.head in self._pieces:
+                    self._advance(self.head + 1)
+                elif (place := self._next_picture()) is not None:
+                    self._advance(place)
+                elif (place := self._places.gap(self.head, waited)) > self.head:
                     self.is_broken = True
-                self._advance(self.head + 1)
+                    self._advance(place)
+                else:
+                    return None
                 continue
             found = self._look(self.head, waited)
             if found.is_hopeless:
                 self.is_broken = True
-                self._advance(self.head + 1)
+                self._advance(max(found.end, self.head + 1))
                 continue
             first = found.pieces[0]
             if self.is_broken and not first.is_key:
@@ -187,10 +239,16 @@ class VideoAssembly:
             return Whole(first.codec, data, first.timestamp, first.is_key)
         return None
 
-    def _whole_key(self, waited: Container[int]) -> int | None:
-        return next((place for place in self._keys if self._look(place, waited).is_whole), None)
+    def _whole_key(self, waited: Waited) -> int | None:
+        for place in list(self._keys):
+            found = self._look(place, waited)
+            if found.is_whole:
+                return place
+            if found.is_hopeless:
+                self._keys.remove(place)  # or it would be looked at again with each packet
+        return None
 
-    def _look(self, start: int, waited: Container[int]) -> _Found:
+    def _look(self, start: int, waited: Waited) -> _Found:
         found = self._begun.pop(start, None) or _Found([], start, is_whole=False)
         pieces, place = found.pieces, found.end
         while place <= self._highest:
@@ -223,19 +281,17 @@ class VideoAssembly:
         before = self._pieces.get(place - 1)
         return place - 1 in self._pieces and (before is None or before.timestamp != piece.timestamp)
 
-    def _ends_with_nothing_lost(self) -> bool:
-        """The head is missing: whether the next packet that is there starts the very next picture."""
-        if self.is_broken or self._last is None or self._last.picture_id is None:
-            return False
-        for place in range(self.head + 1, self._highest + 1):
-            piece = self._pieces.get(place)
-            if piece is not None:
-                return piece.starts is True and _ahead(piece, self._last) == 1
-        return False
+    def _next_picture(self) -> int | None:
+        """The head is missing: where the very next picture starts, if nothing else of a frame can lie before it."""
+        place = self._places.first_of_frame
+        if self.is_broken or place is None or self._last is None or self._last.picture_id is None:
+            return None
+        piece = self._pieces[place]
+        is_next = piece is not None and piece.starts is True and _ahead(piece, self._last) == 1
+        return place if is_next else None
 
     def _advance(self, place: int) -> None:
-        for old in range(self.head, min(place, self._highest + 1)):
-            self._pieces.pop(old, None)
+        self._places.forget_before(place)
         self.head = place
         self._highest = max(self._highest, place - 1)
         self._keys = [key for key in self._keys if key >= place]

@@ -26,11 +26,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from slidewire.fec.policy import Network
-from slidewire.rtp.sequence import Unwrapper
 from slidewire.rtp.transport_feedback import TransportFeedback
 
 START: Final = 500_000.0
@@ -46,6 +44,8 @@ STANDS: Final = 0.12
 PAUSE: Final = 0.12
 """Seconds by which one packet takes longer than the one before it."""
 RECENT: Final = 0.25
+MOST_RECENT: Final = 1024
+"""Packets that came in it: three times what leaves at the highest rate. The page's clock need not go on."""
 LONG: Final = 30.0
 SHRINK: Final = 0.85
 DRAINED: Final = 1.5
@@ -98,6 +98,59 @@ class _Losses:
         return self.lost / self.runs if self.runs >= 2 else 1.0
 
 
+class _Window:
+    """What came in the last `RECENT` seconds, by the page's clock and in its order, and what is to be known of it: each
+    packet is looked at when it comes and when it goes, never in between."""
+
+    def __init__(self) -> None:
+        self._came: deque[tuple[float, _Sent, bool]] = deque()
+        """With each: whether it took longer than the one before it by a pause."""
+        self._lows: deque[tuple[float, float]] = deque()
+        """Transits of those after which none was less, and when these came."""
+        self.size = 0
+        """Bytes."""
+        self.pauses = 0
+        """Something held packets up at once: a busy computer, a radio asleep. In a queue each waits a little longer."""
+
+    def __len__(self) -> int:
+        return len(self._came)
+
+    @property
+    def first(self) -> tuple[float, _Sent]:
+        return self._came[0][:2]
+
+    @property
+    def last(self) -> tuple[float, _Sent]:
+        return self._came[-1][:2]
+
+    @property
+    def least(self) -> float:
+        """The least transit."""
+        return self._lows[0][1]
+
+    def append(self, at: float, sent: _Sent) -> None:
+        transit = at - sent.at
+        is_pause = bool(self._came) and transit - (self.last[0] - self.last[1].at) > PAUSE
+        self._came.append((at, sent, is_pause))
+        self.size += sent.size
+        self.pauses += is_pause
+        while self._lows and self._lows[-1][1] >= transit:
+            self._lows.pop()
+        self._lows.append((at, transit))
+        while self._came[0][0] < at - RECENT or len(self._came) > MOST_RECENT:
+            self._drop()
+
+    def _drop(self) -> None:
+        at, sent, is_pause = self._came.popleft()
+        self.size -= sent.size
+        self.pauses -= is_pause
+        if self._lows[0] == (at, at - sent.at):
+            self._lows.popleft()
+        if self._came and self._came[0][2]:  # there is no packet before it any more
+            self._came[0] = (*self.first, False)
+            self.pauses -= 1
+
+
 class Congestion:
     def __init__(self, now: float, rate: float = START) -> None:
         self.rate = rate
@@ -105,9 +158,9 @@ class Congestion:
         self.queue = 0.0
         """The standing queue, in seconds."""
         self._sent: dict[int, _Sent] = {}
-        self._unwrapper = Unwrapper()
-        self._came: deque[tuple[float, _Sent]] = deque()
-        """What came in the last `RECENT` seconds, by the page's clock and in its order."""
+        self._next = self._told = 0
+        """The number that leaves next; up to which one was told what came and what did not."""
+        self._came = _Window()
         self._floors: deque[tuple[float, float]] = deque()
         """The same of the last `LONG` seconds, only those that nothing newer is below."""
         self._losses, self._recent = _Losses(MEMORY), _Losses(MEMORY / 2)
@@ -143,6 +196,7 @@ class Congestion:
         if now - self._left > SILENCE:
             self._heard = now  # from now on something can be told of
         self._left = now
+        self._next = number + 1
         self._sent[number] = _Sent(now, size)
         if len(self._sent) > _REMEMBERED:
             del self._sent[next(iter(self._sent))]
@@ -159,18 +213,19 @@ class Congestion:
             self._grown = now
 
     def feedback(self, feedback: TransportFeedback, now: float) -> None:
-        arrivals = feedback.arrivals()
+        """What it says of packets that left and were not told of before; of the rest nothing is believed, nor looked
+        at. So it costs no more than the bytes that it is made of and the packets that we sent."""
         newest: _Sent | None = None
-        for index in range(len(feedback.deltas)):
-            wrapped = (feedback.base + index) & 0xFFFF
-            number = self._unwrapper.unwrap(wrapped)
-            sent = self._sent.get(number)
-            if sent is None:
-                continue
-            if wrapped not in arrivals:
+        start = self._number(feedback.base)
+        came = {self._number(wrapped): at for wrapped, at in feedback.arrivals().items()}
+        for number in range(max(start, self._told), min(start + feedback.total, self._next)):
+            if number not in came and (sent := self._sent.get(number)) is not None:
                 self._lost(number, sent, now)
-            elif not sent.arrived:
-                self._arrive(sent, arrivals[wrapped], now)
+        self._told = max(self._told, min(start + feedback.total, self._next))
+        for number, at in came.items():
+            sent = self._sent.get(number)
+            if sent is not None and not sent.arrived:
+                self._arrive(sent, at, now)
                 newest = sent
         if newest is None:
             return
@@ -179,6 +234,10 @@ class Congestion:
             # Feedback waits a little before it leaves; the luckiest one did not.
             self._round_trip = min(now - newest.at, self._round_trip or LONG)
         self._judge(now)
+
+    def _number(self, wrapped: int) -> int:
+        """Unwrapped: the last one that left."""
+        return self._next - 1 - ((self._next - 1 - wrapped) & 0xFFFF)
 
     def queue_now(self, now: float) -> float:
         """The standing queue; nothing waits there if nothing of ours was told of for a second."""
@@ -219,10 +278,10 @@ class Congestion:
             else:  # it was only late
                 losses.lost = max(0.0, losses.lost - 1)
         sent.arrived = True
-        if self._came and abs(at - self._came[-1][0]) > LONG:
-            self._came.clear()  # the page's clock began anew
+        if self._came and abs(at - self._came.last[0]) > LONG:
+            self._came = _Window()  # the page's clock began anew
             self._floors.clear()
-        self._came.append((at, sent))
+        self._came.append(at, sent)
         transit = at - sent.at
         while self._floors and self._floors[-1][1] >= transit:
             self._floors.pop()
@@ -241,14 +300,12 @@ class Congestion:
             losses.runs += is_new_run
 
     def _judge(self, now: float) -> None:
-        while self._came[0][0] < self._came[-1][0] - RECENT:
-            self._came.popleft()
         while self._floors[0][0] < now - LONG:
             self._floors.popleft()
-        self.queue = min(at - sent.at for at, sent in self._came) - self._floors[0][1]
+        self.queue = self._came.least - self._floors[0][1]
         self._shrink_for_loss(now)
-        delivered = sum(sent.size for _, sent in self._came) * 8 / RECENT
-        if self.queue <= QUEUED or self._paused():
+        delivered = self._came.size * 8 / RECENT
+        if self.queue <= QUEUED or self._came.pauses:
             self._stands_since = now
         if self.queue > QUEUED:
             if now - self._stands_since > STANDS:
@@ -259,11 +316,6 @@ class Congestion:
         elif self.queue < EMPTY and (delivered > 0.5 * self.rate or self.rate < UNPROVEN):
             self._grow(now)
         self._grown = now
-
-    def _paused(self) -> bool:
-        """Something held packets up at once: a busy computer, a radio asleep. In a queue each waits a little longer."""
-        transits = [at - sent.at for at, sent in self._came]
-        return any(later - earlier > PAUSE for earlier, later in pairwise(transits))
 
     def _drained(self) -> None:
         self._drains_from, self._in_vain = None, 0
@@ -282,8 +334,8 @@ class Congestion:
                 self._drains_from, self._in_vain = None, 0
                 self._floors = deque([(now, self.queue + self._floors[0][1])])
                 return
-        took = self._came[-1][0] - self._came[0][0]
-        left_in = self._came[-1][1].at - self._came[0][1].at
+        took = self._came.last[0] - self._came.first[0]
+        left_in = self._came.last[1].at - self._came.first[1].at
         least = 0.0
         if len(self._came) >= _ENOUGH and (delivered > self.rate / 2 or took > 1.1 * left_in):
             self._was_too_much = delivered

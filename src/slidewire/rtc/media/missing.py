@@ -87,6 +87,10 @@ class Missing:
         while self._holes and (first := next(iter(self._holes))) < place:
             del self._holes[first]
 
+    def first_from(self, place: int) -> int | None:
+        self.forget_before(place)
+        return next(iter(self._holes), None)
+
     def get_timer(self) -> float | None:
         """It may be earlier than what is to be done, never later."""
         return self._timer if self._holes else None
