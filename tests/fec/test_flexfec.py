@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from slidewire.fec import flexfec, masks
 from slidewire.fec.flexfec import Fixed, Layout, Under
 from slidewire.fec.parity import combine
+from slidewire.fec.recovery import MISSING
 from tests.fec.packets import SSRC, frame, without
 
 FEC_SSRC, PAYLOAD_TYPE = 0x0000F1EC, 49
@@ -269,4 +270,4 @@ def test_what_waits_is_bounded() -> None:
         receiver.recover([packet.build() for packet in sender.protect(sources, masks.spread(5, 2), 0)][:1])
     recovery = receiver._recovery
     assert len(recovery._waiting) == 192
-    assert len(recovery._over) <= 192 * 5
+    assert len(recovery._bits) <= MISSING

@@ -1,5 +1,5 @@
 """A media session at whose other end somebody means harm: any packets, reports and feedback, in any order and at any
-time; and any offer. What it says stays within bounds, nothing takes it long, and it goes on working."""
+time; and any offer. What it says stays within bounds, nothing is more work than its bytes pay for, and it goes on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OFFER: Final = offer(LINES)
 _ROUNDS: Final = 300
 _MOST_SENT: Final = 40
 """Packets that one input may cause at once: a page's NACK of many, or a second's reports."""
-_LINES, _LINES_A_BYTE = 4000, 12
+_LINES, _LINES_A_BYTE = 3000, 8
 """Lines of the product that one datagram may run."""
 
 

@@ -1,18 +1,19 @@
-"""A few seconds of what `python -m tests.fuzz` does for an hour."""
+"""A little of what `python -m tests.fuzz` does for an hour: the same inputs every time."""
 
 from __future__ import annotations
 
-import time
+import math
 
 import pytest
 
 from tests.fuzz.__main__ import TARGETS, hunt
 
-SECONDS = {"codec": 10.0, "core": 10.0, "order": 3.0, "signaling": 7.0, "control": 7.0, "media": 4.0, "bodies": 2.0}
+SEED = 8656
+PLAYS = {"codec": 700, "core": 150, "order": 40, "signaling": 200, "control": 200, "media": 100, "bodies": 250}
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_nothing_is_found_in_a_few_seconds(target: str) -> None:
+def test_nothing_is_found_in_a_few_plays(target: str) -> None:
     said: list[str] = []
-    assert hunt(target, time.time_ns() % 10**9, SECONDS[target], None, said.append) == [], "\n".join(said)
+    assert hunt(target, SEED, math.inf, PLAYS[target], said.append) == [], "\n".join(said)
     assert said, "it ran"

@@ -1,9 +1,10 @@
 """The receiver's half of every XOR scheme: which source packets follow from what came.
 
 Each repair packet is an equation: the XOR of what is under it. Whatever of that is known is taken out at once, so that
-what waits is only about missing packets. An equation with one missing packet gives it (peeling, which is all that
-libwebrtc does); where every equation has several, those that share a missing packet are solved together (Gaussian
-elimination), which recovers what peeling must leave.
+what waits is only about missing packets. The equations that wait are kept in reduced row echelon form: each has a
+missing packet of its own, its pivot, which is in no other. One in which nothing but the pivot is missing gives that
+packet. So everything is recovered that follows at all, not only what peeling finds (which is all that libwebrtc does),
+and a packet that comes costs one pass over the equations, at most `REPAIRS` of them, whatever came before.
 
 Packets are known by their place: SSRC, and sequence number unwrapped. Nothing here knows a wire format.
 """
@@ -24,7 +25,9 @@ Place = tuple[int, int]
 SOURCES: Final = 512
 """Source packets kept, as what repair packets are relative to: more than four blocks of the widest mask."""
 REPAIRS: Final = 192
-"""Repair packets that wait. The oldest goes."""
+"""Equations that wait. The oldest goes."""
+MISSING: Final = 1024
+"""Missing packets that they are about. With more, the oldest equations go until it is half as many."""
 
 
 @dataclass(slots=True)
@@ -39,9 +42,16 @@ class Counts:
 
 @dataclass(slots=True)
 class _Equation:
-    missing: set[Place]
+    missing: int
+    """One bit for each missing packet."""
     bits: int
     size: int
+    pivot: int = 0
+
+    def add(self, other: _Equation) -> None:
+        self.missing ^= other.missing
+        self.bits ^= other.bits
+        self.size = max(self.size, other.size)
 
 
 @dataclass(slots=True)
@@ -54,19 +64,35 @@ class Recovery:
     mutable: Mapping[int, int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     _known: OrderedDict[Place, int] = field(default_factory=OrderedDict)
-    _waiting: OrderedDict[int, _Equation] = field(default_factory=OrderedDict)
-    _over: dict[Place, set[int]] = field(default_factory=dict)
-    """Missing packet → the equations that wait for it."""
+    _waiting: list[_Equation] = field(default_factory=list)
+    _bits: dict[Place, int] = field(default_factory=dict)
+    """Missing packet → its bit."""
+    _free: list[int] = field(default_factory=list)
+    """Bits that were somebody's."""
     _unwrappers: dict[int, Unwrapper] = field(default_factory=dict)
-    _next: int = 0
 
     def source(self, packet: bytes) -> list[bytes]:
         """A source packet came. It must have a whole RTP header."""
         place = self._place(int.from_bytes(packet[8:12], "big"), int.from_bytes(packet[2:4], "big"))
         if place in self._known:
             return []
-        touched = self._learn(place, fold(without(packet, self.mutable)))
-        return self._solve(touched)
+        bits = fold(without(packet, self.mutable))
+        self._know(place, bits)
+        bit = self._bits.get(place)
+        if bit is None:
+            return []
+        freed = None
+        for equation in self._waiting:
+            if equation.missing & bit:
+                equation.missing ^= bit
+                equation.bits ^= bits
+                if equation.pivot == bit:
+                    freed = equation
+        self._release(place)
+        if freed is not None:
+            self._waiting.remove(freed)
+            self._insert(freed)
+        return self._solved()
 
     def again(self, packet: bytes) -> list[bytes]:
         """A source packet came a second time, inside a repair packet. It is among the result if it was missing."""
@@ -83,27 +109,26 @@ class Recovery:
         fields and the body, in the order of slidewire.fec.parity."""
         self.counts.repairs += 1
         bits = int.from_bytes(combined, "little")
-        missing = set()
+        missing = 0
         for ssrc, base, offsets in under:
             _, start = self._place(ssrc, base)
             for offset in offsets:
                 place = ssrc, start + offset
                 known = self._known.get(place)
                 if known is None:
-                    missing.add(place)
+                    missing |= self._bit(place)
                 else:
                     bits ^= known
         if not missing:
             self.counts.useless += 1
             return []
-        number = self._next
-        self._next += 1
-        self._waiting[number] = _Equation(missing, bits, len(combined) - RECOVERY_BYTES)
-        for place in missing:
-            self._over.setdefault(place, set()).add(number)
+        self._insert(_Equation(missing, bits, len(combined) - RECOVERY_BYTES))
+        found = self._solved()
         if len(self._waiting) > REPAIRS:
-            self._drop(next(iter(self._waiting)))
-        return self._solve({number})
+            del self._waiting[0]
+        if len(self._bits) > MISSING:
+            self._forget()
+        return found
 
     def _place(self, ssrc: int, sequence_number: int) -> Place:
         unwrapper = self._unwrappers.get(ssrc)
@@ -111,101 +136,60 @@ class Recovery:
             unwrapper = self._unwrappers[ssrc] = Unwrapper()
         return ssrc, unwrapper.unwrap(sequence_number)
 
-    def _learn(self, place: Place, bits: int) -> set[int]:
-        """Take a packet out of the equations it is in; the ones that still wait."""
+    def _know(self, place: Place, bits: int) -> None:
         self._known[place] = bits
         if len(self._known) > SOURCES:
             self._known.popitem(last=False)
-        touched = self._over.pop(place, set())
-        for number in tuple(touched):
-            equation = self._waiting[number]
-            equation.missing.discard(place)
-            equation.bits ^= bits
-            if not equation.missing:
-                del self._waiting[number]
-                touched.discard(number)
-        return touched
 
-    def _drop(self, number: int) -> None:
-        equation = self._waiting.pop(number)
-        for place in equation.missing:
-            over = self._over[place]
-            over.discard(number)
-            if not over:
-                del self._over[place]
+    def _bit(self, place: Place) -> int:
+        bit = self._bits.get(place)
+        if bit is None:
+            bit = self._bits[place] = self._free.pop() if self._free else 1 << len(self._bits)
+        return bit
 
-    def _solve(self, touched: set[int]) -> list[bytes]:
-        """Everything that follows, given that only these equations have news."""
+    def _release(self, place: Place) -> None:
+        self._free.append(self._bits.pop(place))
+
+    def _insert(self, new: _Equation) -> None:
+        """Take the others' pivots out of it, and its own out of the others. It may say nothing that they do not."""
+        for equation in self._waiting:
+            if new.missing & equation.pivot:
+                new.add(equation)
+        if not new.missing:
+            return
+        new.pivot = 1 << new.missing.bit_length() - 1
+        for equation in self._waiting:
+            if equation.missing & new.pivot:
+                equation.add(new)
+        self._waiting.append(new)
+
+    def _solved(self) -> list[bytes]:
+        """Everything that follows. No other equation has these pivots, so that nothing more follows from it."""
+        solved = {equation.pivot: equation for equation in self._waiting if equation.missing == equation.pivot}
+        if not solved:
+            return []
+        self._waiting = [equation for equation in self._waiting if equation.pivot not in solved]
         found: list[bytes] = []
-        while touched:
-            single = next((number for number in touched if len(self._waiting[number].missing) == 1), None)
-            if single is None:
-                single = self._eliminate(touched)
-                if single is None:
-                    break
-            equation = self._waiting[single]
-            (place,) = equation.missing
-            ssrc, number = place
-            bits, size = equation.bits, equation.size
-            self._drop(single)
-            touched.discard(single)
-            packet = unfold(bits, size, ssrc, number & 0xFFFF)
+        for place in sorted(place for place, bit in self._bits.items() if bit in solved):
+            equation = solved[self._bits[place]]
+            self._release(place)
+            packet = unfold(equation.bits, equation.size, place[0], place[1] & 0xFFFF)
             if packet is None:
                 self.counts.malformed += 1
-                for other in tuple(self._over.get(place, ())):  # they contradict each other: none can be trusted
-                    self._drop(other)
-                    touched.discard(other)
                 continue
             self.counts.recovered += 1
+            self._know(place, equation.bits)
             found.append(packet)
-            touched |= self._learn(place, bits)
-            touched &= self._waiting.keys()
         return found
 
-    def _eliminate(self, touched: set[int]) -> int | None:
-        """Rewrite the equations that hang together with these until one has a single missing packet; which, or None."""
-        group = self._component(touched)
-        if len(group) < 2:
-            return None
-        places = sorted({place for number in group for place in self._waiting[number].missing})
-        bit = {place: 1 << index for index, place in enumerate(places)}
-        pivots: list[tuple[int, int, int, int]] = []  # missing, as bits; its highest; the XOR; its size
-        for number in sorted(group):
-            equation = self._waiting[number]
-            missing = sum(bit[place] for place in equation.missing)
-            bits, size = equation.bits, equation.size
-            for other, top, other_bits, other_size in pivots:
-                if missing & top:
-                    missing, bits, size = missing ^ other, bits ^ other_bits, max(size, other_size)
-            if not missing:
-                self._drop(number)  # it says nothing that the others do not
-                touched.discard(number)
-                continue
-            top = 1 << missing.bit_length() - 1
-            pivots = [
-                (other ^ missing, other_top, other_bits ^ bits, max(other_size, size))
-                if other & top
-                else (other, other_top, other_bits, other_size)
-                for other, other_top, other_bits, other_size in pivots
-            ]
-            pivots.append((missing, top, bits, size))
-        solved = None
-        for missing, top, bits, size in pivots:
-            if missing == top:
-                place = places[top.bit_length() - 1]
-                solved, self._next = self._next, self._next + 1
-                self._waiting[solved] = _Equation({place}, bits, size)
-                self._over[place].add(solved)
-                touched.add(solved)
-        return solved
-
-    def _component(self, touched: set[int]) -> set[int]:
-        group: set[int] = set()
-        look = list(touched)
-        while look:
-            number = look.pop()
-            if number not in group:
-                group.add(number)
-                for place in self._waiting[number].missing:
-                    look.extend(self._over[place] - group)
-        return group
+    def _forget(self) -> None:
+        """Missing packets that no equation is about any more, and the oldest equations while there are too many."""
+        while True:
+            used = 0
+            for equation in self._waiting:
+                used |= equation.missing
+            if used.bit_count() <= MISSING // 2:
+                break
+            del self._waiting[: len(self._waiting) // 4 + 1]
+        for place in [place for place, bit in self._bits.items() if not bit & used]:
+            self._release(place)
