@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -55,7 +56,7 @@ def nack(media: int, base: int) -> bytes:
     return struct.pack("!BBHIIHH", 0x81, rtcp.TRANSPORT_LAYER_FEEDBACK, 3, 1, media, base, 0xFFFF)
 
 
-KINDS = {
+KINDS: dict[str, Callable[[int], bytes]] = {
     "feedback of one run": lambda _: feedback(2048, struct.pack("!H", 0x1FFF)),
     "feedback of all there is": lambda _: feedback(0xFFFF, struct.pack("!H", 0x1FFF) * 9),
     "feedback of runs that came": lambda _: feedback(0xFFFF, struct.pack("!H", 0x3FFF) * 9),
