@@ -31,26 +31,29 @@ REMEDIES = """What helps:
 
 @click.command()
 @click.argument("link", required=False)
+@click.option("--link-file", type=click.Path(path_type=Path), help="Its first line is the link.")
 @click.option(
     "--stun", multiple=True, metavar="HOST:PORT", help="Ask this STUN server as well. Nobody is asked unasked."
 )
 @click.option("--ca", type=click.Path(path_type=Path), help="Trust this authority as well (PEM).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")
-def leaktest(link: str | None, stun: tuple[str, ...], ca: Path | None, as_json: bool) -> None:
+def leaktest(link: str | None, link_file: Path | None, stun: tuple[str, ...], ca: Path | None, as_json: bool) -> None:
     """Which addresses another end would learn.
 
     They are those of this computer, under each --privacy of a host.
 
-    With a presenter LINK, the STUN and TURN servers of its room are used, as a host or `slidewire present` here would
-    use them; without, only what this computer knows by itself is tried. Exit code 0: every policy keeps what it
-    promises; 1: one does not.
+    With a presenter link (LINK, --link-file or SLIDEWIRE_LINK), the STUN and TURN servers of its room are used, as a
+    host or `slidewire present` here would use them; without, only what this computer knows by itself is tried. Exit
+    code 0: every policy keeps what it promises; 1: one does not.
 
     For a browser, open the page /leaktest of your server in it.
     """
     from slidewire.aio.loop import run
     from slidewire.aio.websocket_client import TrustError
+    from slidewire.cli.link_source import link_of
     from slidewire.control.links import LinkError, parse_link
 
+    link = link_of(link, link_file, "SLIDEWIRE_LINK")
     try:
         found = parse_link(link) if link is not None else None
         learnt, seen = run(_test(found, stun, ca))

@@ -82,8 +82,11 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--state-dir", type=FILE, help="Where this user's hosts keep their rooms."),
         click.option("--ca", type=FILE, help="Trust this authority as well (PEM)."),
         click.option(
-            "--operator", metavar="LINK", help="The show's operator link.  [default: this user's newest show here]"
+            "--operator",
+            metavar="LINK",
+            help="The operator link; better in SLIDEWIRE_OPERATOR_LINK.  [default: this user's newest show here]",
         ),
+        click.option("--operator-file", type=FILE, help="Its first line is the operator link."),
     ):
         command = option(command)
     return command
@@ -286,6 +289,7 @@ def _as_operator(
     work: Callable[[Operator], Coroutine[Any, Any, None]],
     *,
     operator: str | None,
+    operator_file: Path | None,
     ca: Path | None,
     state_dir: Path | None,
     verbose: int,
@@ -293,20 +297,22 @@ def _as_operator(
 ) -> None:
     from slidewire.aio.loop import run
     from slidewire.aio.websocket_client import TrustError, state_directory
+    from slidewire.cli.link_source import link_of
     from slidewire.control.links import LinkError, parse_link
     from slidewire.host.links import RoomBook
     from slidewire.presenter.operator import Operator
     from slidewire.presenter.terminal import PresentError
 
     log_to_stderr(verbose)
+    given = link_of(operator, operator_file, "SLIDEWIRE_OPERATOR_LINK")
 
     async def session() -> None:
-        if operator is not None:
-            way_in = parse_link(operator)
+        if given is not None:
+            way_in = parse_link(given)
         elif (way := RoomBook((state_dir or state_directory()) / "rooms").way_in()) is not None:
             way_in = way
         else:
-            text = "No show of yours is running on this computer. Start one, or give its operator link: --operator LINK"
+            text = "No show of yours is running on this computer. Start one, or give its operator link: --operator-file"
             raise PresentError("no_room", text)
         async with Operator(way_in, name="slidewire link", ca=ca) as connected:
             await work(connected)

@@ -15,6 +15,7 @@ import click
 from slidewire import __version__
 from slidewire.cli.account import account
 from slidewire.cli.audit import audit
+from slidewire.cli.entry import hide_secrets
 from slidewire.cli.leaktest import leaktest
 from slidewire.cli.link import link
 from slidewire.cli.output import complain, keep_addresses_out_of_the_log, log_to_stderr
@@ -280,26 +281,43 @@ def _api_key(path: Path) -> str:
 
 
 @main.command()
-@click.argument("link")
+@click.argument("link", required=False)
+@click.option("--link-file", type=FILE, help="Its first line is the link.")
 @click.option("--ca", type=FILE, help="Trust this authority as well (PEM).")
 @click.option("--name", default="", help="Shown to the operator.")
 @click.option("--no-direct", is_flag=True, help="Stay on the path through the server.")
 @click.option("--privacy", type=PRIVACY, help="Stricter than the room's own, if that shall be.")
 @_common
 def present(
-    link: str, ca: Path | None, name: str, no_direct: bool, privacy: str | None, as_json: bool, verbose: int
+    link: str | None,
+    link_file: Path | None,
+    ca: Path | None,
+    name: str,
+    no_direct: bool,
+    privacy: str | None,
+    as_json: bool,
+    verbose: int,
 ) -> None:
     """Be a presenter in the terminal.
 
-    It reads one intent per line, such as next, goto 12 or laser 0.5 0.5. Put LINK in quotes, because of its #.
+    It reads one intent per line, such as next, goto 12 or laser 0.5 0.5.
+
+    The link comes from LINK, --link-file, SLIDEWIRE_LINK or else the first line of standard input. Put LINK in quotes,
+    because of its #; other users of this computer and the shell's history may see an argument.
     """
     from slidewire.aio.websocket_client import client_context
+    from slidewire.cli.link_source import link_of
     from slidewire.control.links import parse_link
     from slidewire.control.privacy import Privacy
     from slidewire.presenter.terminal import TerminalPresenter, read_stdin
     from slidewire.rtc.aiortc_engine import AiortcEngine
 
     log_to_stderr(verbose)
+    found = link_of(link, link_file, "SLIDEWIRE_LINK", sys.stdin)
+    if found is None:
+        raise click.UsageError(
+            "There is no link. Give it as --link-file, SLIDEWIRE_LINK or the first line of the input."
+        )
 
     async def work() -> None:
         engine = None if no_direct else AiortcEngine(client_context(ca))
@@ -307,7 +325,7 @@ def present(
         if wanted is not Privacy.OPEN:
             keep_addresses_out_of_the_log()
         presenter = TerminalPresenter(
-            parse_link(link), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout, privacy=wanted
+            parse_link(found), engine, name=name, as_json=as_json, ca=ca, out=sys.stdout, privacy=wanted
         )
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         read_stdin(lines)
@@ -359,4 +377,5 @@ def _host(deck: Path | None, options: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
+    hide_secrets()
     main()
