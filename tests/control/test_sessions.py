@@ -23,13 +23,25 @@ from slidewire.control.noise import Initiator
 from slidewire.control.parts import Assembler
 from slidewire.control.paths import Path, PathKind
 from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
-from slidewire.control.records import Ack, IntroductionRecord, Part, Receipt, Record
+from slidewire.control.records import (
+    Ack,
+    Floor,
+    IntentRecord,
+    IntroductionRecord,
+    Laser,
+    Part,
+    Ping,
+    Receipt,
+    Record,
+    encode,
+)
 from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.wire import MessageArrived, Transmit
 from slidewire.rates import Bucket
 from slidewire.signaling.limits import Limits
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import LINK_ID, PSK, Pair
+from tests.support.work import counted
 
 NEXT, PREVIOUS = Intent(Verb.NEXT), Intent(Verb.PREVIOUS)
 ADA = Introduction(bytes(range(16)), "Ada", "phone")
@@ -45,6 +57,33 @@ def test_a_tap_is_performed_and_its_receipt_names_both_slides() -> None:
     assert receipt.elapsed == pytest.approx(0.050)
     assert receipt.path == "direct"
     assert any(isinstance(effect, Established) for effect in pair.effects)
+
+
+@pytest.mark.parametrize(
+    "tiny",
+    [
+        [Ping(n) for n in range(2000)],
+        [IntroductionRecord(b"")] * 2000,
+        [Floor(n) for n in range(2, 2000)],
+        [IntentRecord(n, 1 << 31, NEXT) for n in range(1, 1000)],
+        [Laser(n, 1 << 31, ()) for n in range(1, 1000)],
+        [Ack(n) for n in range(2000)],
+    ],
+    ids=lambda records: type(records[0]).__name__,
+)
+def test_a_frame_of_tiny_records_is_work_and_an_answer_by_its_bytes(tiny: list[Record]) -> None:
+    pair = Pair(seed=1, weather={"direct": Weather(delay=0.025)})
+    pair.tap(NEXT)
+    pair.run(0.2)
+    size = len(encode(tiny))
+    host = pair.host
+    assert host is not None
+    host.wire.open = lambda data: tiny  # type: ignore[method-assign]
+    with counted() as work:
+        host.receive_frame(b"", "direct", pair.now)
+        host.wire.end_frame()
+    said = sum(len(frame.data) for frame in host.wire._frames)
+    assert said <= 100 + size and work.lines < 500 + 10 * size
 
 
 def test_two_hundred_taps_at_once_are_two_hundred_steps() -> None:

@@ -194,15 +194,16 @@ class HostSession:
         if self.introduction is None and not self._meet(records):
             return True
         self.wire.hear(records, path, now)
+        # Of these, one of a frame counts, as each costs more than its few bytes: an introduction, also one that was
+        # read before (our answer to it may have been lost), and the highest floor.
+        if any(isinstance(record, IntroductionRecord) for record in records):
+            by = self.wire.paths.get(path)
+            self.wire.send(Met(self._nonce), [by] if by is not None else [])
+        self._raise_floor(max((record.sequence for record in records if isinstance(record, Floor)), default=0), now)
         for record in records:
             match record:
-                case IntroductionRecord():  # also one that was read before: our answer to it may have been lost
-                    by = self.wire.paths.get(path)
-                    self.wire.send(Met(self._nonce), [by] if by is not None else [])
                 case IntentRecord():
                     self._receive_intent(record, path, now)
-                case Floor(sequence):
-                    self._raise_floor(sequence, now)
                 case Laser():
                     self._receive_laser(record, path, now)
                 case Part():

@@ -102,14 +102,16 @@ class Wire:
         return records
 
     def hear(self, records: list[Record], path_name: str, now: float) -> None:
-        """PINGs are answered, and PONGs update their path."""
+        """A PING is answered, the last one of a frame: more are of no use, and an answer is longer. PONGs update their
+        path."""
         path = self.paths.get(path_name)
         if path is not None:
             path.heard()
+        last = next((record for record in reversed(records) if isinstance(record, Ping)), None)
+        if last is not None and path is not None:
+            self.send(Pong(last.stamp, self.clock(now), self.version), [path])
         for record in records:
-            if isinstance(record, Ping):
-                self.send(Pong(record.stamp, self.clock(now), self.version), [path] if path else [])
-            elif isinstance(record, Pong) and path is not None:
+            if isinstance(record, Pong) and path is not None:
                 elapsed = serial_difference(milliseconds(now), record.stamp) / 1000
                 if 0 <= elapsed < 60:
                     path.heard_pong(elapsed, now)
