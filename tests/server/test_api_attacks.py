@@ -192,8 +192,11 @@ class TestScopes:
             assert (await here.ask("GET", ACTIVE, token=key))[0] == 401
 
     @pytest.mark.parametrize("what", ["key", "session"])
+    @pytest.mark.parametrize(
+        ("path", "asked"), [(KEYS, NEW_KEY), ("/api/connections/rooms/NOROOM/broadcast", {"text": "x"})]
+    )
     async def test_what_was_revoked_while_the_body_came_does_nothing(
-        self, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, what: str, path: str, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         admitted, read_body = asyncio.Event(), rest._read_body
 
@@ -202,11 +205,11 @@ class TestScopes:
             return await read_body(request, kind)
 
         async with office(tmp_path) as here:
-            token = await here.key("admin", "connections.read") if what == "key" else here.access
-            body = json.dumps(NEW_KEY).encode()
+            token = await here.key(*Scope) if what == "key" else here.access
+            body = json.dumps(asked).encode()
             reader, writer = await asyncio.open_connection("127.0.0.1", here.ready.port)
             head = (
-                f"POST {KEYS} HTTP/1.1\r\nHost: 127.0.0.1:{here.ready.port}\r\nAuthorization: Bearer {token}\r\n"
+                f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{here.ready.port}\r\nAuthorization: Bearer {token}\r\n"
                 f"Connection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
                 "\r\n"
             )
@@ -350,6 +353,8 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "a number as text": (b'{"name": "k", "scopes": ["admin"], "per_minute": "60"}', 422),
     "a scope that is none": (b'{"name": "k", "scopes": ["root"]}', 422),
     "a field too many": (b'{"name": "k", "scopes": ["admin"], "id": "0123456789ab"}', 422),
+    "a control character of a terminal": (b'{"name": "k\\u009b1m", "scopes": ["admin"]}', 422),
+    "a turned direction of reading": ('{"name": "k\u202e", "scopes": ["admin"]}'.encode(), 422),
     "a control character": (b'{"name": "k\\u0000", "scopes": ["admin"]}', 422),
     "giant": (b'{"name": "' + b"k" * 20_000 + b'"}', 413),
 }

@@ -54,10 +54,12 @@ Password = Annotated[
     str, Meta(min_length=SHORTEST, max_length=LONGEST, description="Four or five words make a good one.")
 ]
 Token = Annotated[str, Meta(min_length=1, max_length=100)]
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+_SEEN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$"
+"""Nothing that controls a terminal, breaks a line or turns the direction of reading."""
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_SEEN)]
 RoomCode = Annotated[str, Meta(pattern="^[A-Z0-9]{4,12}$")]
 MemberName = Annotated[str, Meta(pattern="^m[0-9a-f]{10}$")]
-KeyName = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+KeyName = Annotated[str, Meta(min_length=1, max_length=60, pattern=_SEEN)]
 KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$")]
 Network = Annotated[
     str, Meta(pattern="^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$", description="192.0.2.7, 192.0.2.0/24, 2001:db8::/48")
@@ -203,7 +205,7 @@ class RoomPath(Struct):
 
 
 class Kick(Struct, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(max_length=200, pattern=r"^[^\u0000-\u001f\u007f]*$")] = ""
+    reason: Annotated[str, Meta(max_length=200, pattern=_SEEN)] = ""
 
 
 class Broadcast(Struct, forbid_unknown_fields=True):
@@ -217,7 +219,7 @@ class Told(Struct):
 class CredentialQuery(Struct):
     service: Annotated[str, Meta(max_length=40)] = "turn"
     """As in draft-uberti-behave-turn-rest-00; there is no other."""
-    username: Annotated[str, Meta(max_length=180, pattern=r"^[^\u0000-\u001f\u007f]*$")] = ""
+    username: Annotated[str, Meta(max_length=180, pattern=_SEEN)] = ""
     """Whom the credentials are for: a word for the relay's log."""
 
 
