@@ -5,9 +5,10 @@
     python tools/sbom.py --check             # exit code 1 if a licence is unknown or not on the list below
     python tools/sbom.py --requirements      # name==version, a line each, for pip-audit
 
-Python packages are read from what is installed here, from Slidewire's own requirements downwards; the pages' packages
-from web/package-lock.json, where only those count that end up in a page (all others are tools). Nothing is asked of any
-network: whether a version is known to be vulnerable is for `pip-audit -r` and `npm audit --omit=dev` to say.
+Under each Python package stands what its wheel has inside (tools/bundled.py). The packages themselves are read from
+what is installed here, from Slidewire's own requirements downwards; the pages' packages from web/package-lock.json,
+where only those count that end up in a page (all others are tools). Nothing is asked of any network: whether a
+version is known to be vulnerable is for `pip-audit -r` and `npm audit --omit=dev` to say.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from typing import Any, Final
 
 from packaging.requirements import Requirement
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools.bundled import Bundled, inside
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 OURSELVES: Final = "slidewire"
 
@@ -37,6 +41,16 @@ GOOD: Final = frozenset(
     }
 )  # fmt: skip
 """Licences under which these may be used by, and beside, Apache-2.0."""
+
+GOOD_INSIDE: Final = GOOD | {
+    "BSD-3-Clause-Clear", "CC0-1.0", "FTL", "IJG", "LGPL-2.0-or-later", "LGPL-2.1-or-later", "LGPL-3.0-or-later",
+    "MIT-Modern-Variant", "MIT-open-group", "Unicode-3.0", "X11", "Apache-2.0 WITH LLVM-exception", "libpng-2.0",
+    "libtiff",
+}  # fmt: skip
+"""The same for what wheels have inside, as files of their own that anybody may exchange."""
+COPYLEFT: Final = frozenset({"x264", "x265"})
+"""Under the GPL, inside PyAV's wheel, which whoever runs Slidewire gets from PyAV. Slidewire's own wheel has no other
+package in it. Who passes on an installation as a whole passes these on under the GPL's terms, or leaves them out."""
 
 _CLASSIFIERS: Final = {
     "Apache Software License": "Apache-2.0",
@@ -125,7 +139,12 @@ def cyclonedx(packages: list[Package]) -> dict[str, Any]:
 
 
 def table(packages: list[Package]) -> str:
-    rows = [f"| {package.name} | {package.version} | {package.licence} | {package.kind} |" for package in packages]
+    rows = []
+    for package in packages:
+        rows.append(f"| {package.name} | {package.version} | {package.licence} | {package.kind} |")
+        if package.kind == "pypi":
+            within = inside(_canonical(package.name))
+            rows += [f"| – {one.name} | {one.version} | {one.licence} | in {package.name} |" for one in within]
     return "\n".join(["| package | version | licence | from |", "|---|---|---|---|", *rows])
 
 
@@ -134,15 +153,24 @@ def unfit(packages: list[Package]) -> list[Package]:
     return [package for package in packages if not _fits(package.licence)]
 
 
-def _fits(licence: str) -> bool:
+def unfit_inside(package: Package) -> list[Bundled]:
+    return [
+        one
+        for one in inside(_canonical(package.name))
+        if one.name not in COPYLEFT and not _fits(one.licence, GOOD_INSIDE)
+    ]
+
+
+def _fits(licence: str, good: frozenset[str] = GOOD) -> bool:
     """Of an SPDX expression: one of what stands between OR, and there all of what stands between AND."""
     text = licence.strip("()")
-    return any(all(part.strip("() ") in GOOD for part in choice.split(" AND ")) for choice in text.split(" OR "))
+    return any(all(part.strip("() ") in good for part in choice.split(" AND ")) for choice in text.split(" OR "))
 
 
 def _component(package: Package, kind: str) -> dict[str, Any]:
     key = "expression" if " " in package.licence else "license"
     named = {"id": package.licence} if package.licence in GOOD - {"BSD", "LGPL-3.0"} else {"name": package.licence}
+    within = [_inside(package, one) for one in inside(_canonical(package.name))] if package.kind == "pypi" else []
     return {
         "type": kind,
         "bom-ref": package.purl,
@@ -150,6 +178,17 @@ def _component(package: Package, kind: str) -> dict[str, Any]:
         "version": package.version,
         "purl": package.purl,
         "licenses": [{key: package.licence if key == "expression" else named}],
+        **({"components": within} if within else {}),
+    }
+
+
+def _inside(package: Package, one: Bundled) -> dict[str, Any]:
+    return {
+        "type": "library",
+        "bom-ref": f"{package.purl}#{one.kind}/{one.name}@{one.version}",
+        "name": one.name,
+        "version": one.version,
+        "licenses": [{"expression": one.licence} if " " in one.licence else {"license": {"name": one.licence}}],
     }
 
 
@@ -194,7 +233,10 @@ def main() -> None:
     if asked.check:
         for package in unfit(packages):
             print(f"{package.name} {package.version}: {package.licence}")
-        sys.exit(1 if unfit(packages) else 0)
+        within = [one for package in packages if package.kind == "pypi" for one in unfit_inside(package)]
+        for one in within:
+            print(f"{one.name} {one.version} in {one.package}: {one.licence}")
+        sys.exit(1 if unfit(packages) or within else 0)
     if asked.requirements:
         print("\n".join(f"{p.name}=={p.version}" for p in packages if p.kind == "pypi" and p.name != OURSELVES))
     elif asked.table:

@@ -10,7 +10,11 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-from tools.sbom import ROOT, cyclonedx, page_packages, python_packages, table, unfit
+import pytest
+
+from tools import bundled
+from tools.bundled import Bundled, inside
+from tools.sbom import ROOT, cyclonedx, page_packages, python_packages, table, unfit, unfit_inside
 
 
 def test_it_is_what_is_installed_and_nothing_that_we_need_is_missing() -> None:
@@ -51,7 +55,9 @@ def test_the_bill_is_cyclonedx_and_the_same_for_the_same() -> None:
     assert len(refs) == len(packages)
     for dependency in bill["dependencies"]:
         assert {dependency["ref"], *dependency["dependsOn"]} <= refs
-    assert len(table(packages).splitlines()) == len(packages) + 2
+    within = [one["bom-ref"] for component in bill["components"] for one in component.get("components", ())]
+    assert len(within) == len(set(within))
+    assert len(table(packages).splitlines()) == len(packages) + 2 + len(within)
 
 
 def test_the_command() -> None:
@@ -60,3 +66,30 @@ def test_the_command() -> None:
     assert subprocess.run([*run, "--check"]).returncode == 0
     lines = subprocess.run([*run, "--requirements"], check=True, capture_output=True, text=True).stdout.splitlines()
     assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", line) for line in lines)
+
+
+def names(package: str) -> dict[str, str]:
+    return {one.name.lower(): one.version for one in inside(package)}
+
+
+def test_what_lies_inside_wheels_is_named_with_its_version() -> None:
+    import av
+    from cryptography.hazmat.backends.openssl import backend
+
+    assert names("av")["ffmpeg"] == av.ffmpeg_version_info
+    assert {"x264", "x265", "opus", "libvpx", "gnutls"} <= names("av").keys()
+    assert names("cryptography")["openssl"] in backend.openssl_version_text()
+    assert {"libjpeg-turbo", "freetype", "libwebp"} <= names("pillow").keys()
+    assert {"libsrtp", "openssl"} <= names("pylibsrtp").keys()
+    assert names("pypdfium2").keys() == {"pdfium"}
+    assert names("uvloop").keys() == {"libuv"}
+
+
+def test_what_lies_inside_wheels_may_be_there() -> None:
+    assert [one for package in python_packages() for one in unfit_inside(package)] == []
+
+
+def test_a_library_that_nobody_has_looked_at_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(bundled.FILES, "libopus")
+    (found,) = [one for package in python_packages() for one in unfit_inside(package)]
+    assert found == Bundled("av", "libopus", found.version, "unknown")
