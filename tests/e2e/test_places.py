@@ -102,3 +102,27 @@ async def test_an_operator_sees_a_crowd_and_sends_it_away(slidewire: Programs, v
         sent = await slidewire.start("link", "send-away", "Deck")
         assert (await sent.wait_for(event="sent_away"))["count"] == 1
         assert await eve.ends() == [4403]
+
+
+async def test_who_was_here_before_the_server_was_started_again_is_proven_anew(slidewire: Programs) -> None:
+    """Their sessions go on, some of them directly; nobody shakes hands."""
+    server = await slidewire.start("serve", *LOOPBACK)
+    where = await server.ready()
+    deck = str(numbered_pdf(3))
+    host = await slidewire.start("host", deck, "--server", where["https"], environment=NO_DISPLAY)
+    ready = await host.ready()
+    direct = await slidewire.start("present", ready["presenter_link"])
+    await direct.wait_for(event="connected", path="direct")
+    through_server = await slidewire.start("present", ready["presenter_link"], "--no-direct")
+    await through_server.wait_for(event="connected", path="signaling")
+    await server.kill()
+    await slidewire.start("serve", "--listen", "127.0.0.1", "--port", str(where["port"]))
+    async with asyncio.timeout(60):
+        while True:
+            listed = await slidewire.start("link", "places")
+            await listed.process.wait()
+            await listed._reader
+            rows = [row for row in listed.events if row["label"] == "Presenter"]
+            if [(row["count"], row["proven"], row["away"]) for row in rows] == [(2, 2, 0)]:
+                break
+    assert not any(event["event"] == "closed" for event in (*direct.events, *through_server.events))

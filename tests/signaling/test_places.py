@@ -230,7 +230,11 @@ class TestShares:
 
     def test_who_is_not_proven_gives_way_to_another_link(self) -> None:
         stage, host = a_stage(SMALL, SPEAKER, OTHER_SPEAKER)
-        first, *idle = (enter(stage, SPEAKER, EVE) for _ in range(3))
+        peers = []
+        for _ in range(3):
+            stage.pass_time(1)
+            peers.append(enter(stage, SPEAKER, EVE))
+        first, *idle = peers
         host.say("proven", members=[first.member])
         enter(stage, OTHER_SPEAKER, ADA), enter(stage, OTHER_SPEAKER, ADA)
         assert [peer.is_open for peer in (first, *idle)] == [True, False, True], "the oldest of them"
@@ -243,6 +247,14 @@ class TestShares:
         enter(stage, OTHER_SPEAKER, ADA)
         assert come(stage, OTHER_SPEAKER, ADA)[0] == "joined", "in place of the other one, which is not proven"
         assert Counter(entry.link for entry in entries(stage)) == {SPEAKER: 3, OTHER_SPEAKER: 1}
+
+    def test_not_even_while_it_is_away(self) -> None:
+        stage, host = a_stage(SMALL, SPEAKER, OTHER_SPEAKER)
+        peers = [enter(stage, SPEAKER, EVE, host) for _ in range(3)]
+        peers[0].lose_socket()
+        enter(stage, OTHER_SPEAKER, ADA, host)
+        assert come(stage, OTHER_SPEAKER, ADA)[0] == "room_full"
+        assert codes(stage.back(peers[0], 0)[1])[0] == "resumed"
 
     def test_by_the_same_link_who_comes_from_elsewhere_is_let_in(self) -> None:
         """The deck's link is in the address bar of the projector's computer, which must come in all the same."""
@@ -360,8 +372,9 @@ class Comings(RuleBasedStateMachine):
         for gone in map(before.__getitem__, lost):
             assert KINDS[gone.link] is KINDS[by], "each kind for itself"
             group = by_address[gone.link, gone.counts_as]
-            if gone.id in proven and not gone.away:
-                assert gone.link == by and group > by_address[by, address] + 1
+            if gone.id in proven:
+                assert gone.link == by
+                assert gone.away or group > by_address[by, address] + 1
         if said == "joined":
             self.peers.append(peer)
             self.link_of[peer.number] = by
