@@ -9,7 +9,7 @@ from typing import Final
 
 from slidewire.fec import red
 from slidewire.rtc.engine import PeerError
-from slidewire.rtc.media import sdp
+from slidewire.rtc.media import missing, sdp
 from slidewire.rtc.media.effects import SendPacket
 from slidewire.rtc.media.frames import Codec, Frame, Line
 from slidewire.rtc.media.session import Session
@@ -25,8 +25,8 @@ OFFER: Final = offer(LINES)
 _ROUNDS: Final = 300
 _MOST_SENT: Final = 40
 """Packets that one input may cause at once: a page's NACK of many, or a second's reports."""
-_LINES, _LINES_A_BYTE = 3000, 8
-"""Lines of the product that one datagram may run."""
+_LINES, _LINES_A_BYTE = 1000 + 20 * missing.MOST, 8
+"""Lines of the product that one datagram may run. Whatever it is, all missing packets may be due to be asked for."""
 
 
 def run(seed: int) -> int:
