@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from slidewire.aio.descriptors import remedy
 from slidewire.aio.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ _REFUSED_SECONDS: Final = 0.002
 costs a bounded part of our time. Who else has just come waits there, too: behind 1024 at most, a third of a second."""
 _NO_MORE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _REST_SECONDS: Final = 1.0
+_TELL_SECONDS: Final = 60.0
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -40,6 +42,7 @@ class Acceptor:
         self._begin = begin
         self._tasks = Tasks()
         self._listening: list[socket.socket] = []
+        self._tell_again = float("-inf")
 
     def open(self, host: str, port: int) -> SocketAddress:
         """Where it listens. Raises OSError."""
@@ -76,7 +79,7 @@ class Acceptor:
             except OSError as error:
                 if error.errno not in _NO_MORE:
                     raise
-                log.warning("No more connections for a moment: %s", error.strerror)
+                self._tell(error)
                 self._rest(listening, _REST_SECONDS)
                 return
             accepted.setblocking(False)
@@ -90,9 +93,16 @@ class Acceptor:
             self._rest(listening, _REFUSED_SECONDS)
 
     def _rest(self, listening: socket.socket, seconds: float) -> None:
+        """Who waits in the kernel's queue would wake us again and again."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening.fileno())
         loop.call_later(seconds, self._listen, listening)
+
+    def _tell(self, error: OSError) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._tell_again:
+            self._tell_again = now + _TELL_SECONDS
+            log.warning("No connection is accepted for a moment. %s", remedy(error))
 
 
 def listen_tcp(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -23,7 +23,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object pe
 
 @click.group()
 def account() -> None:
-    """Accounts of a server's operators: invite, list, sign out, remove."""
+    """Accounts of a server's operators: invite, list, end, remove."""
 
 
 @account.command()

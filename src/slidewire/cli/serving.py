@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from slidewire.aio.descriptors import raise_limit
 from slidewire.aio.websocket_client import client_context
 from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
@@ -68,6 +69,7 @@ async def serve(settings: ServerSettings, as_json: bool) -> None:
 
 async def host(server: str, options: HostOptions, ca: Path | None, as_json: bool) -> None:
     """Raises `DeckError` or `HostError`."""
+    raise_limit()
     stop = stop_requested()
     program = _program(server.rstrip("/"), options, ca=ca)
     await _run_host(program, stop, lambda ready: _say_host_ready(ready, as_json, options.media, {}))

@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from aiohttp import web
 from slidewire import __version__
 from slidewire.aio import clock
 from slidewire.aio.accept import listen_tcp
+from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_errors
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
@@ -45,6 +46,7 @@ from slidewire.server.turn import TurnReady, TurnSettings
 from slidewire.server.turn_secrets import SECRET_FILE
 from slidewire.signaling.gate import Gate
 from slidewire.signaling.hub import Hub
+from slidewire.signaling.limits import Limits
 from slidewire.turn.server import TurnServer
 
 log = logging.getLogger(__name__)
@@ -89,7 +91,8 @@ class Server:
         self._port = settings.port
         self._watcher: asyncio.Task[None] | None = None
         self.hub: Hub | None = None
-        self.gate = Gate(settings.limits, os.urandom(32), tell_block)
+        self._limits = within_files(settings.limits, raise_limit(), relaying=settings.turn and not settings.turn_uris)
+        self.gate = Gate(self._limits, os.urandom(32), tell_block)
 
     async def start(self) -> Ready:
         """Raises ServerError, with the remedy; nothing is left behind then."""
@@ -145,7 +148,7 @@ class Server:
             entropy=os.urandom,
             wall=clock.wall,
             ice_servers=ice_servers(relays) if relays is not None else lambda room, member, reached_by: [],
-            limits=settings.limits,
+            limits=self._limits,
             gate=self.gate,
             heartbeat=settings.heartbeat,
             network=make_networks(private_members=settings.private_members),
@@ -291,7 +294,7 @@ class Server:
         trust = TrustPages(self._certificates)
         app = web.Application(
             middlewares=[
-                guard(self.gate, self._proxies, self._settings.limits.request_work),
+                guard(self.gate, self._proxies, self._limits.request_work),
                 words_for_people,
                 one_shape_of_errors,
                 answer_only_to(self._host_names()),
@@ -365,6 +368,18 @@ class Server:
                     log.info("New connections get the new certificate.")
             except (ServerError, OSError) as error:
                 log.warning("The certificate could not be renewed: %s", error)
+
+
+def within_files(limits: Limits, files: int, *, relaying: bool) -> Limits:
+    """No more connections than there may be files. With a relay of ours half of those are for it."""
+    most = for_others(files) // (2 if relaying else 1)
+    if most >= limits.held:
+        return limits
+    log.warning(
+        "This program may open %d files at once, so that %d connections are possible instead of %d. For more, raise "
+        "its hard limit: LimitNOFILE= in the unit of systemd, or `ulimit -Hn`.", files, most, limits.held,
+    )  # fmt: skip
+    return replace(limits, held=most)
 
 
 def _have_addresses(settings: ServerSettings) -> None:

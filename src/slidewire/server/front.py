@@ -153,11 +153,20 @@ def guard(gate: Gate, proxies: TrustedProxies, request_work: float) -> Middlewar
         turn = gate.queue(address, monotonic(), request_work)
         if turn > 0:
             await asyncio.sleep(turn)
-        return await handler(request)
+        if peer not in proxies:
+            return await handler(request)
+        # Whose connection it is, is known only now: it has a share like those who come by themselves.
+        if not gate.hold(address, monotonic()):
+            return error_response(429, "rate_limited", "Too many requests at once. End some of them.", _SOON)
+        try:
+            return await handler(request)
+        finally:
+            gate.left(address)
 
     return guarded
 
 
+_SOON: Final = {"Retry-After": "5", "X-RateLimit-Remaining": "0"}
 _LOOPBACK: Final = TrustedProxies(["127.0.0.0/8", "::1/128"])
 
 

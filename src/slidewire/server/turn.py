@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from slidewire.aio import clock, datapath
+from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.relay import FIRST_PORT, LAST_PORT, RelayHost, RelayShell
 from slidewire.aio.stream import StreamListener
 from slidewire.aio.websocket_client import state_directory
@@ -215,7 +216,7 @@ class TurnService:
         credentials = Credentials(self._secrets.in_use_first(clock.wall()), knows=settings.knows)
         hosts = usable(settings.listen)
         self._relay_hosts = relay_hosts(settings, hosts) if share is None else share.relay_hosts
-        _raise_open_files()
+        limits = within_files(settings.limits, raise_limit())
         try:
             path = datapath.choose(settings.data_path)
         except datapath.NoSuchPath as error:
@@ -226,7 +227,7 @@ class TurnService:
             policy=self._policy(),
             entropy=os.urandom,
             wall=clock.wall,
-            limits=settings.limits,
+            limits=limits,
             families=self._relay_hosts,
             nonce_key=None if share is None else share.nonce_key,
             make_meter=path.make_meter,
@@ -354,14 +355,17 @@ def _own(family: int) -> str | None:
     return found or ("127.0.0.1" if version == 4 else None)
 
 
-def _raise_open_files() -> None:
-    """Every allocation has a socket of its own."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def within_files(limits: Limits, files: int) -> Limits:
+    """No more sockets than there may be files: of what is there for others, a quarter for allocations, each of which
+    has one, and a quarter for streams. The rest is the web's, where there is one."""
+    most = max(1, for_others(files) // 4)
+    return replace(
+        limits,
+        allocations=min(limits.allocations, most),
+        allocations_per_address=min(limits.allocations_per_address, max(1, most // 4)),
+        streams=min(limits.streams, most),
+        streams_per_address=min(limits.streams_per_address, max(1, most // 4)),
+    )
 
 
 __all__ = [

@@ -52,16 +52,24 @@ class Gate:
             self.counts["blocked"] += 1
         elif not self._knocks.take(key.encode(), now):
             self.offend(address, "too many connections", now)
-        elif self._held[key] >= self._limits.held_per_address:
+        else:
+            return self.hold(address, now)
+        return False
+
+    def hold(self, address: str, now: float) -> bool:
+        """Count one more connection, or one more request of a proxy's client, as here until it has `left`. False: this
+        address has its share. Beside what one may have in any case, that is half as much as is still free for all: so
+        the more somebody takes, the less he gets, and something is left for whoever comes next."""
+        key = address_key(address)
+        has = self._held.get(key, 0)
+        if has >= self._limits.held_per_address:
             self.offend(address, "too many connections at once", now)
-        elif self.held >= self._limits.held:
+        elif 2 * has >= self._limits.held - self.held:
             self.counts["server full"] += 1
         else:
-            self._held[key] += 1
+            self._held[key] = has + 1
             self.held += 1
             return True
-        if not self._held[key]:
-            del self._held[key]
         return False
 
     def turn_in(self, address: str, now: float) -> float:
