@@ -1,6 +1,8 @@
 /* Coming in by a link: take the secret out of the address bar, keep it for a reload, and say what is missing.
  *
- * The secret lives in this tab's sessionStorage and nowhere else: it is in no history entry, and no other tab has it. */
+ * The page itself keeps the secret in this tab's sessionStorage and nowhere else: a phone ends the tabs in its background,
+ * and the speaker's has to come back. What the browser keeps of the address that it was given, no page can take away:
+ * docs/design/security.md, "What a browser keeps of a link". */
 
 import type { Identity } from '../client/handshake.ts'
 import { type Link, parseLink } from '../client/link.ts'
