@@ -53,6 +53,17 @@ def test_rfc_5109_section_10_1_the_example() -> None:
     assert data[12:14] == b"\xf0\x00", "mask"
 
 
+@pytest.mark.parametrize("padding", [0, 4, 255])
+def test_one_packet_alone_comes_back_with_its_padding(padding: int) -> None:
+    """RFC 5109 §7.3, §8.1: the P bit is recovered, and padding is part of what is protected and of its length."""
+    packet = Packet(96, 65535, 90_000, SSRC, b"slide", marker=True, padding=padding)
+    (repair,) = ulpfec.Sender(RED, ULPFEC).protect([packet.build()], [(0,)], 0)
+    inner = red.unwrap(repair)
+    assert inner is not None and inner.payload[0] == 0x20 * bool(padding)
+    assert int.from_bytes(inner.payload[8:10], "big") == len(b"slide") + padding
+    assert ulpfec.Receiver(RED, ULPFEC).recover([repair.build()]) == [packet.build()]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -9,6 +9,11 @@
 
 Source packets are those without RED: the media's own payload type, no RED header. A repair packet travels in RED with
 the RTP header of the last source packet, its marker unset, and the next sequence number of the media.
+
+A source packet's padding is under its repair packets (RFC 5109 §8.1: the length is that of CSRC list, extension,
+payload and padding), and its P bit is recovered with it (§7.3). GStreamer 1.22 cannot recover padded packets, its own
+encoder's as little as ours: its RED decoder takes padding off before the FEC decoder sees a packet. Nor does it recover
+anything before it has seen a packet of the media.
 """
 
 from __future__ import annotations

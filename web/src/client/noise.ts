@@ -27,7 +27,7 @@ export async function generateKeyPair(): Promise<KeyPair> {
   return { publicKey: new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey)), privateKey: pair.privateKey }
 }
 
-async function dh(pair: KeyPair, publicKey: Bytes): Promise<Bytes> {
+export async function dh(pair: KeyPair, publicKey: Bytes): Promise<Bytes> {
   const theirs = await crypto.subtle.importKey('raw', publicKey, X25519, false, [])
   return new Uint8Array(await crypto.subtle.deriveBits({ ...X25519, public: theirs }, pair.privateKey, DHLEN * 8))
 }
