@@ -97,7 +97,7 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
                 say_trust(started)
                 print("Ctrl-C ends the show.", flush=True)
             if open_browser and ready.driver == "web":
-                webbrowser.open(ready.deck_link)
+                webbrowser.open(f"{started.url}{server.tickets.make(ready.deck_link)}")
 
         await _run_host(program, stop, say)
     finally:

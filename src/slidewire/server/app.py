@@ -25,7 +25,7 @@ from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_errors
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
-from slidewire.server import happened
+from slidewire.server import happened, tickets
 from slidewire.server.accounts import Accounts
 from slidewire.server.addresses import listen_addresses, names_of, public_host, public_url
 from slidewire.server.api import TOKEN_FILE, Api, load_token
@@ -91,6 +91,7 @@ class Server:
         self._port = settings.port
         self._watcher: asyncio.Task[None] | None = None
         self.hub: Hub | None = None
+        self.tickets = tickets.Tickets()
         self._limits = within_files(settings.limits, raise_limit(), relaying=settings.turn and not settings.turn_uris)
         self.gate = Gate(self._limits, os.urandom(32), tell_block)
 
@@ -318,6 +319,7 @@ class Server:
                 web.get("/assets/{name}", pages.asset),
                 web.get("/healthz", _healthy),
                 web.get("/readyz", _healthy),
+                web.get(f"{tickets.PATH}/{{ticket}}", self.tickets.take, allow_head=False),
                 *trust.routes(),
                 web.get("/{name}", pages.beside),
             ]
