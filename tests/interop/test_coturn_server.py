@@ -15,7 +15,6 @@ import asyncio
 import os
 import random
 import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -161,7 +160,7 @@ class Client:
             yield frame
 
     def size(self) -> int:
-        kind, length = struct.unpack_from("!HH", self.buffer)
+        kind, length = int.from_bytes(self.buffer[:2], "big"), int.from_bytes(self.buffer[2:4], "big")
         return 20 + length if kind < 0x4000 else 4 + length + -length % 4
 
     def say(self, data: bytes) -> Heard:
