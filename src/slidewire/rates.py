@@ -91,6 +91,11 @@ class Buckets(Generic[K]):
             del self.full_at[next(iter(self.full_at))]
         return 0.0
 
+    def charge(self, key: K, now: float, cost: float) -> None:
+        """What was used already, as far as it is there."""
+        full_at = max(self.full_at.pop(key, now), now) + cost / self.rate.per_second
+        self.full_at[key] = min(full_at, now + self.rate.burst / self.rate.per_second)
+
     def peek(self, key: K, now: float) -> float:
         """What `take` would answer."""
         return self.rate.wait(self.full_at.get(key, now), now)

@@ -16,13 +16,14 @@ from slidewire.control.handshake import (
     prologue,
     session_name,
 )
-from slidewire.control.host import INTENTS_AT_ONCE, LASERS_AT_ONCE, Established, Pretended
+from slidewire.control.host import Established, Pretended
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction, commitment, read_introduction
 from slidewire.control.noise import Initiator
 from slidewire.control.parts import Assembler
 from slidewire.control.paths import Path, PathKind
 from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
+from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import (
     Ack,
     Floor,
@@ -526,10 +527,10 @@ def test_without_a_pong_no_tap_leaves_after_a_late_welcome() -> None:
 
 def test_who_taps_too_fast_is_refused_and_told_so() -> None:
     pair = Pair(seed=50)
-    for _ in range(INTENTS_AT_ONCE + 100):
+    for _ in range(round(QUOTAS[Request.INTENT].cap.burst) + 100):
         pair.tap(NEXT)
     pair.run(0.5)
-    assert pair.deck.slide == 1 + INTENTS_AT_ONCE
+    assert pair.deck.slide == 1 + round(QUOTAS[Request.INTENT].cap.burst)
     refused = [receipt for receipt in pair.receipts if receipt.status is Status.REFUSED]
     assert len(refused) == 100 and {receipt.reason for receipt in refused} == {Reason.RATE}
     assert pair.host.wire.counts["intents_too_fast"] == 100
@@ -581,7 +582,7 @@ def test_a_laser_that_is_too_fast_is_dropped_and_thirty_a_second_are_not() -> No
         pair.presenter.point([Point(0.5, 0.5)], pair.now)
         pair._drain()
     pair.run(0.1)
-    assert 300 < len(pair.deck.pointed) < 300 + LASERS_AT_ONCE + 20
+    assert 300 < len(pair.deck.pointed) < 300 + round(QUOTAS[Request.LASER].cap.burst) + 20
     assert pair.host.wire.counts["laser_too_fast"] > 300
 
 

@@ -14,8 +14,10 @@ from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.presenter import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
+from slidewire.control.quotas import QUOTAS, Request
+from slidewire.control.records import IntentRecord, Part, Record, encode
 from slidewire.host.agent import UNPROVEN_GUESTS, HostAgent
-from slidewire.host.guest import OFFERS
+from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
@@ -202,6 +204,9 @@ class NotingPeer:
     def send(self, channel: Channel, data: bytes) -> bool:
         return False
 
+    def has_room(self, channel: Channel) -> bool:
+        return True
+
     async def wait_for_room(self, channel: Channel) -> bool:
         return False
 
@@ -265,8 +270,9 @@ async def test_who_offers_without_end_is_not_read_without_end(carrier: Carrier) 
     for generation in range(1, 101):
         session.send_message({"type": "offer", "sdp": "o", "generation": generation}, monotonic())
     presenter.connection._drain()
-    await presenter.until(lambda: agent_of(carrier).counts["offer_refused"] + len(engine.peers) >= 100)
-    assert OFFERS.burst <= len(engine.peers) <= OFFERS.burst + 10
+    await presenter.until(lambda: agent_of(carrier).counts["offers_too_fast"] + len(engine.peers) >= 100)
+    burst = QUOTAS[Request.OFFER].cap.burst
+    assert burst <= len(engine.peers) <= burst + 10
 
 
 class Talker(NotingPeer):
@@ -602,3 +608,149 @@ async def test_the_server_saw_nothing_it_could_read(carrier: Carrier) -> None:
     assert len(transcript) > 2000
     for secret in (b"fingerprint", b"candidate", b"sha-256", b"ice-ufrag", b"next", b"Notes", b"192.0.2.", b"Ada"):
         assert secret not in transcript
+
+
+class Hostile(Presenter):
+    """A presenter that seals whatever it likes."""
+
+    def say(self, *records: Record) -> None:
+        session = self.connection._session
+        assert session is not None and session.wire.introduction is None
+        self.connection._transmit("signaling", session.wire._sealer.seal(encode(records)))
+
+
+async def hostile(carrier: Carrier, page: str, member: str = "evil") -> Hostile:
+    presenter = Hostile(carrier, agent_of(carrier).room.first(page), member, direct=False)
+    await presenter.until(lambda: bool(presenter.states))
+    return presenter
+
+
+SMALL = Part(0, 1, 0, 1, b'{"type":"get_state"}')
+
+
+async def test_many_small_requests_beside_a_refused_intent_do_not_stop_the_show(
+    carrier: Carrier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They once ended the task that performs all clicks: answering one message drained the next inside of it."""
+    evil, speaker = await hostile(carrier, "deck"), Presenter(carrier, agent_of(carrier).room.first("p"), "m1", False)
+    await speaker.tap()
+    for sequence in range(1, 9):
+        evil.say(IntentRecord(sequence, 60_000, NEXT), *[SMALL] * 330)
+    await evil.until(lambda: bool(evil.closed))
+    assert evil.closed == ["flooding"]
+    assert agent_of(carrier).counts["flooding"] == 1
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == []
+    assert [(await speaker.tap()).status for _ in range(3)] == [Status.PERFORMED] * 3
+
+
+async def test_a_failure_at_one_participant_ends_that_one_alone_and_is_logged_once(
+    carrier: Carrier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever raises: a message, a state that cannot be described, the end of a click."""
+    agent = agent_of(carrier)
+    for number, break_it in enumerate((_break_messages, _break_state, _break_settling)):
+        caplog.clear()
+        evil = await hostile(carrier, "operator", f"evil{number}")
+        page = Presenter(carrier, agent.room.first("deck"), f"page{number}", direct=False)
+        speaker = Presenter(carrier, agent.room.first("p"), f"speaker{number}", direct=False)
+        await speaker.until(lambda page=page, speaker=speaker: bool(page.states and speaker.states))  # type: ignore[misc]
+        guest = next(g for g in agent.guests.values() if g.member == f"evil{number}")
+        break_it(guest, evil)
+        told = len(page.states)
+        assert (await speaker.tap()).status is Status.PERFORMED
+        await evil.until(lambda evil=evil: bool(evil.closed))  # type: ignore[misc]
+        await speaker.until(lambda page=page, told=told: len(page.states) > told)  # type: ignore[misc]
+        assert evil.closed == ["failed"] and guest.id not in agent.guests
+        assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+        assert (await speaker.tap()).status is Status.PERFORMED
+
+
+def _fail(*_: Any, **__: Any) -> Any:
+    raise RecursionError("of the test")
+
+
+def _break_messages(guest: Guest, evil: Hostile) -> None:
+    guest._message_arrived = _fail  # type: ignore[method-assign]
+    evil.say(SMALL)
+
+
+def _break_state(guest: Guest, evil: Hostile) -> None:
+    # The room is described with it.
+    guest.best_path = _fail  # type: ignore[method-assign]
+    evil.say(SMALL)
+
+
+def _break_settling(guest: Guest, evil: Hostile) -> None:
+    guest.session.settle = _fail  # type: ignore[method-assign]
+    evil.connection.submit(NEXT)
+
+
+async def test_a_command_that_fails_is_answered_and_the_operator_stays(
+    carrier: Carrier, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator = Presenter(carrier, agent_of(carrier).room.first("operator"), "boss", direct=False)
+    await operator.until(lambda: bool(operator.states))
+    agent_of(carrier)._commands._actions["mute"] = _fail
+    reply = await operator.connection.command("mute", session=1)
+    assert not reply["ok"] and reply["error"]["code"] == "failed"
+    assert "Traceback" in caplog.text and not operator.closed
+
+
+def note_messages(guest: Guest) -> list[dict[str, Any]]:
+    """What it is told from now on."""
+    said: list[dict[str, Any]] = []
+    send = guest.send_message
+
+    def noting(message: dict[str, Any]) -> bool:
+        said.append(message)
+        return send(message)
+
+    guest.send_message = noting  # type: ignore[method-assign]
+    return said
+
+
+async def test_afterwards_only_what_changed_is_told(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    speaker = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
+    await speaker.until(lambda: bool(speaker.states))
+    (guest,) = agent.guests.values()
+    said = note_messages(guest)
+    await speaker.tap()
+    await speaker.until(lambda: speaker.states[-1]["deck"]["slide"] == 2)
+    assert said[-1]["since"] == said[-1]["version"] - 1
+    assert said[-1].keys() == {"type", "version", "since", "deck"} and "driver" not in said[-1]["deck"]
+    assert speaker.states[-1].keys() >= {"deck", "you", "media", "started"}
+    assert speaker.states[-1]["deck"]["driver"] == deck_of(carrier).driver
+
+
+async def test_a_state_that_was_lost_is_asked_for_and_told_whole(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    speaker = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
+    await speaker.until(lambda: bool(speaker.states))
+    (guest,) = agent.guests.values()
+    send = guest.send_message
+    guest.send_message = lambda message: True  # type: ignore[method-assign]
+    await speaker.tap()
+    await speaker.until(lambda: guest.held is not None and guest.held["deck"]["slide"] == 2)
+    guest.send_message = send  # type: ignore[method-assign]
+    await speaker.tap()
+    await speaker.until(lambda: speaker.states[-1]["deck"]["slide"] == 3)
+
+
+async def test_the_laser_is_told_by_itself_and_no_faster_than_a_page_can_show_it(carrier: Carrier) -> None:
+    agent = agent_of(carrier)
+    speaker = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
+    pages = [Presenter(carrier, agent.room.first("deck"), f"page{n}", direct=False) for n in range(20)]
+    await speaker.until(lambda: all(page.states for page in (speaker, *pages)))
+    said = [said for guest in agent.guests.values() for said in (note_messages(guest),)]
+    for step in range(100):
+        speaker.connection.point([Point(step / 100, 0.5)])
+        await asyncio.sleep(0.005)
+
+    def has_seen_the_last(page: Presenter) -> bool:
+        return any(abs((state.get("laser") or {"x": 0.0})["x"] - 0.99) < 1e-3 for state in page.states)
+
+    await speaker.until(lambda: all(has_seen_the_last(page) for page in pages))
+    kinds = [message["type"] for messages in said for message in messages]
+    assert "state" not in kinds
+    assert 20 <= kinds.count("laser") < 20 * 100 / 2

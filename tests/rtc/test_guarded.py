@@ -62,6 +62,9 @@ class Scripted:
     def send(self, channel: Channel, data: bytes) -> bool:
         return False
 
+    def has_room(self, channel: Channel) -> bool:
+        return True
+
     async def wait_for_room(self, channel: Channel) -> bool:
         return False
 

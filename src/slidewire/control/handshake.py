@@ -30,6 +30,8 @@ HELLOS_AT_ONCE = 100
 tries handshake after handshake until the words suit it comes no further than this."""
 HELLOS_FROM_ONE_ADDRESS = Rate(6, 80)
 """… and of these, from one address: it cannot take all of them."""
+FLOOD_HELLOS = 10
+"""So many hellos a session that was ended as a flood counts for."""
 _REMEMBERED_HELLOS = 256
 
 
@@ -152,6 +154,13 @@ class Door:
         self.counts: Counter[str] = Counter()
         """Hellos that led nowhere: `malformed_hello`, `link_not_ours`, `wrong_secret`, `too_many_hellos`, and
         `repeated_hello` where the same bytes came again (a presenter repeats its hello until it is answered)."""
+
+    def charge(self, link_id: str, origin: int, now: float) -> None:
+        """A session that came by this link from there was ended as a flood: the next ones come in more slowly."""
+        if origin > 0:
+            self._hellos_from.charge((link_id, origin), now, FLOOD_HELLOS)
+        else:
+            self._hellos.charge(link_id, now, FLOOD_HELLOS)
 
     def receive_hello(self, data: bytes, now: float, origin: int = 0) -> Admitted | None:
         """`origin`: a number that those at one address have in common; 0 where nobody knows."""

@@ -19,7 +19,9 @@ from slidewire.control.hostclock import serial_difference
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status
 from slidewire.control.introduction import Introduction, read_introduction
 from slidewire.control.noise import TransportKeys
+from slidewire.control.parts import JSON_STREAM, PRESENTER_MESSAGE_BYTES
 from slidewire.control.paths import Path, PathKind
+from slidewire.control.quotas import Request, SessionQuotas
 from slidewire.control.records import (
     Ack,
     Floor,
@@ -34,7 +36,6 @@ from slidewire.control.records import (
 )
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit, Wire
 from slidewire.control.words import verification_words
-from slidewire.rates import Bucket, Rate
 
 AHEAD = 1024
 """How far beyond the next expected intent a sequence may lie."""
@@ -43,9 +44,6 @@ ANSWERS_COPIES_AFTER = 0.005
 """A copy of an intent is answered, unless its receipt went out by the same path this short a time ago."""
 RECEIPT_AGAIN = 0.015
 """A receipt goes out twice: with a copy of its intent, or else after this."""
-INTENTS_PER_SECOND, INTENTS_AT_ONCE = 40.0, 400
-"""Of one session. A key that is held down repeats 30 times a second; two hundred taps at once are two hundred steps."""
-LASERS_PER_SECOND, LASERS_AT_ONCE = 120.0, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +73,18 @@ class Pointed:
     points: tuple[Point, ...]
 
 
-Effect = Transmit | Established | Pretended | Perform | Pointed | MessageArrived | PictureArrived
+@dataclass(frozen=True, slots=True)
+class Flooding:
+    """The presenter asks for far more than its quotas: send it away."""
+
+
+Effect = Transmit | Established | Pretended | Perform | Pointed | MessageArrived | PictureArrived | Flooding
 
 
 @dataclass(slots=True)
 class _Settled:
     receipt: Receipt
     came_by: str
-    again_at: float | None
-    """When it is to be sent a second time without being asked."""
     sent_by: dict[str, float] = field(default_factory=dict)
     """When it was last sent by which path."""
 
@@ -99,11 +100,13 @@ class HostSession:
         self, session: int, keys: TransportKeys, role: Role, now: float, nonce: bytes, committed: bytes
     ) -> None:
         """`nonce` is our own part in the verification words; `committed` is what the presenter's has to open."""
-        self.wire = Wire(session, keys, epoch=now)
+        self.wire = Wire(session, keys, epoch=now, message_bytes=PRESENTER_MESSAGE_BYTES)
         self.role = role
         self.permit: Callable[[Intent], Reason] = permit_by_role(role)
         """Whether this presenter may, asked right before an intent is performed: NONE, or why not."""
         self.permit_laser: Callable[[], Reason] = lambda: Reason.NONE if role.may_point else Reason.ROLE
+        self.quotas = SessionQuotas()
+        """What it may still ask. The owner gives it one that shares the pool of the link."""
         self.introduction: Introduction | None = None
         """Who the presenter is; None until it has proven itself."""
         self._nonce = nonce
@@ -115,9 +118,12 @@ class HostSession:
         self._came_by: dict[int, str] = {}
         self._performing: dict[int, IntentRecord] = {}
         self._settled: OrderedDict[int, _Settled] = OrderedDict()
+        self._again: dict[int, float] = {}
+        """When which receipt is to be sent a second time without being asked, the earliest first."""
+        self._next_expiry = float("inf")
+        """No deadline of an intent that waits is earlier."""
         self._laser_sequence = 0
-        self._intents = Bucket(Rate(INTENTS_PER_SECOND, INTENTS_AT_ONCE))
-        self._lasers = Bucket(Rate(LASERS_PER_SECOND, LASERS_AT_ONCE))
+        self._is_told_of_flood = False
         self._effects: deque[Effect] = deque()
 
     @property
@@ -188,17 +194,22 @@ class HostSession:
 
     def receive_frame(self, data: bytes, path: str, now: float) -> bool:
         """Whether the frame opened: then it is the presenter's, whoever carried it."""
-        records = self.wire.open(data)
-        if records is None:
+        by = self.wire.paths.get(path)
+        # A peer connection is this presenter's alone, and is charged for what does not open either. Through the server
+        # anybody in the room may send under this session's number.
+        is_own = by is not None and by.kind is not PathKind.SIGNALING
+        if is_own and not self.permits(Request.FRAME, now):
             return False
+        records = self.wire.open(data)
+        if records is None or not (is_own or self.permits(Request.FRAME, now)):
+            return records is not None
         if self.introduction is None and not self._meet(records):
             return True
         self.wire.hear(records, path, now)
         # Of these, one of a frame counts, as each costs more than its few bytes: an introduction, also one that was
         # read before (our answer to it may have been lost), and the highest floor.
-        if any(isinstance(record, IntroductionRecord) for record in records):
-            by = self.wire.paths.get(path)
-            self.wire.send(Met(self._nonce), [by] if by is not None else [])
+        if by is not None and any(isinstance(record, IntroductionRecord) for record in records):
+            self.wire.send(Met(self._nonce), [by])
         self._raise_floor(max((record.sequence for record in records if isinstance(record, Floor)), default=0), now)
         for record in records:
             match record:
@@ -206,9 +217,8 @@ class HostSession:
                     self._receive_intent(record, path, now)
                 case Laser():
                     self._receive_laser(record, path, now)
-                case Part():
-                    if (arrived := self.wire.assemble(record)) is not None:
-                        self._effects.append(arrived)
+                case Part(stream=stream) if stream == JSON_STREAM:  # presenters have no pictures to send
+                    self._receive_part(record, now)
                 case _:
                     pass  # what only a presenter is told
         self._advance(now)
@@ -217,27 +227,42 @@ class HostSession:
     def handle_timer(self, now: float) -> None:
         if self.established:
             self.wire.send_due_pings(now)
-        for sequence, record in list(self._waiting.items()):
-            if self._is_late(record.deadline, now):
-                del self._waiting[sequence]
-                self._answer(sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
-        for settled in self._settled.values():
-            if settled.again_at is not None and settled.again_at <= now:
-                by = self.wire.paths.answer(settled.came_by, now)
-                self._send_receipt(settled, [path for path in by if not path.kind.is_stream], now)
+        if self._next_expiry <= now:
+            self._expire_waiting(now)
+        while self._again and next(iter(self._again.values())) <= now:
+            settled = self._settled[next(iter(self._again))]
+            by = self.wire.paths.answer(settled.came_by, now)
+            self._send_receipt(settled, [path for path in by if not path.kind.is_stream], now)
         self._advance(now)
 
     def get_timer(self) -> float | None:
-        moments = [settled.again_at for settled in self._settled.values() if settled.again_at is not None]
+        moments = [next(iter(self._again.values()))] if self._again else []
         if self.established and (ping := self.wire.paths.next_event()) is not None:
             moments.append(ping)
-        moments.extend(self._deadline_in_seconds(record) for record in self._waiting.values())
+        if self._waiting:
+            moments.append(self._next_expiry)
         return min(moments, default=None)
 
     def next_effect(self) -> Effect | None:
         if self._effects:
             return self._effects.popleft()
         return self.wire.next_frame()
+
+    def permits(self, request: Request, now: float, cost: float = 1.0) -> bool:
+        """Whether something that this presenter asks for may be done; it is charged for it."""
+        is_permitted = self.quotas.take(request, now, cost)
+        self.wire.counts[request] += not is_permitted
+        if self.quotas.is_flooding and not self._is_told_of_flood:
+            self._is_told_of_flood = True
+            self._effects.append(Flooding())
+        return is_permitted
+
+    def _receive_part(self, part: Part, now: float) -> None:
+        if not self.permits(Request.BYTES, now, len(part.data)):
+            return
+        arrived = self.wire.assemble(part)
+        if arrived is not None and self.permits(Request.MESSAGE, now):
+            self._effects.append(arrived)
 
     def _meet(self, records: list[Record]) -> bool:
         """Whether these records say who the presenter is. Nothing is obeyed before, and there is one try."""
@@ -269,6 +294,8 @@ class HostSession:
         elif sequence in self._came_by:  # a quick deck's receipt is faster than this: the first copy gets no ACK
             self.wire.send(Ack(sequence), by)
         else:
+            earliest = self._next_expiry if self._waiting else float("inf")
+            self._next_expiry = min(earliest, self._deadline_in_seconds(record))
             self._waiting[sequence] = record
             self._came_by[sequence] = path
 
@@ -279,7 +306,7 @@ class HostSession:
         self._floor = sequence
         self._expected = max(self._expected, sequence)  # a thousand taps without any path are a thousand numbers
         while self._settled and next(iter(self._settled)) < sequence:
-            self._settled.popitem(last=False)
+            self._forget(self._settled.popitem(last=False)[0])
         for old in [number for number in self._waiting if number < sequence]:
             del self._waiting[old], self._came_by[old]
 
@@ -296,8 +323,7 @@ class HostSession:
     def _turn_comes(self, record: IntentRecord, now: float) -> None:
         if self._is_late(record.deadline, now):
             self._answer(record.sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
-        elif self._intents.take(now) > 0:
-            self.wire.counts["intents_too_fast"] += 1
+        elif not self.permits(Request.INTENT, now):
             self._answer(record.sequence, Outcome(Status.REFUSED, reason=Reason.RATE), now)
         else:
             self._performing[record.sequence] = record
@@ -306,18 +332,31 @@ class HostSession:
     def _answer(self, sequence: int, outcome: Outcome, now: float) -> None:
         receipt = Receipt(sequence, outcome.status, outcome.before, outcome.after, outcome.reason)
         came_by = self._came_by.pop(sequence, "")
-        settled = self._settled[sequence] = _Settled(receipt, came_by, None)
+        settled = self._settled[sequence] = _Settled(receipt, came_by)
         self._send_receipt(settled, self.wire.paths.answer(came_by, now), now)
-        settled.again_at = now + RECEIPT_AGAIN
+        self._again[sequence] = now + RECEIPT_AGAIN
         if len(self._settled) > RECEIPTS_KEPT:
             forgotten, _ = self._settled.popitem(last=False)
+            self._forget(forgotten)
             self._floor = max(self._floor, forgotten + 1)
 
     def _send_receipt(self, settled: _Settled, by: Iterable[Path], now: float) -> None:
-        settled.again_at = None
+        self._again.pop(settled.receipt.sequence, None)
         for path in by:
             settled.sent_by[path.name] = now
             self.wire.send(settled.receipt, [path])
+
+    def _forget(self, sequence: int) -> None:
+        """Its receipt is not kept any more."""
+        self._again.pop(sequence, None)
+
+    def _expire_waiting(self, now: float) -> None:
+        for sequence, record in list(self._waiting.items()):
+            if self._is_late(record.deadline, now):
+                del self._waiting[sequence]
+                self._answer(sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
+        deadlines = (self._deadline_in_seconds(record) for record in self._waiting.values())
+        self._next_expiry = min(deadlines, default=float("inf"))
 
     # Laser
 
@@ -327,8 +366,7 @@ class HostSession:
         if self._is_late(record.deadline, now):
             self.wire.counts["laser_late"] += 1
             return
-        if self._lasers.take(now) > 0:
-            self.wire.counts["laser_too_fast"] += 1
+        if not self.permits(Request.LASER, now):
             return
         self._laser_sequence = record.sequence
         reason = self.permit_laser()

@@ -17,6 +17,8 @@ SMALL_PART_BYTES = 1100
 """What fits into one packet: by `bulk`, where a tap's receipt could not pass a part of which half is out."""
 MOST_PARTS = 1024
 MESSAGE_BYTES = 1 << 20
+PRESENTER_MESSAGE_BYTES = 160 * 1024
+"""What a host puts together of a presenter: a description of 64 KiB, as JSON may write it."""
 HALF_MESSAGES = 8
 
 
@@ -38,10 +40,13 @@ class _Half:
 
 
 class Assembler:
-    """Collects parts in any order. The oldest half message gives way when there are more than `HALF_MESSAGES`."""
+    """Collects parts in any order. The oldest half message gives way when there are more than `HALF_MESSAGES`, or when
+    together they are longer than two messages may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, message_bytes: int = MESSAGE_BYTES) -> None:
+        self._message_bytes = message_bytes
         self._halves: dict[tuple[int, int], _Half] = {}
+        self._size = 0
 
     def add(self, part: Part) -> bytes | None:
         """The whole message when this was its last missing part, else None. What contradicts others is dropped."""
@@ -50,21 +55,31 @@ class Assembler:
         if part.total > MOST_PARTS:
             return None
         if part.total == 1:
-            return part.data
+            return part.data if len(part.data) <= self._message_bytes else None
+        if not part.data:
+            return None
         key = (part.stream, part.id)
         half = self._halves.get(key)
         if half is None or half.total != part.total:
-            self._halves.pop(key, None)
+            self._drop(key)
             if len(self._halves) >= HALF_MESSAGES:
-                del self._halves[next(iter(self._halves))]
+                self._drop(next(iter(self._halves)))
             half = self._halves[key] = _Half(part.total)
         if part.number not in half.pieces:
             half.pieces[part.number] = part.data
             half.size += len(part.data)
-        if half.size > MESSAGE_BYTES:
-            del self._halves[key]
+            self._size += len(part.data)
+        if half.size > self._message_bytes:
+            self._drop(key)
             return None
         if len(half.pieces) < half.total:
+            while self._size > 2 * self._message_bytes:
+                self._drop(next(iter(self._halves)))
             return None
-        del self._halves[key]
+        self._drop(key)
         return b"".join(half.pieces[number] for number in range(half.total))
+
+    def _drop(self, key: tuple[int, int]) -> None:
+        half = self._halves.pop(key, None)
+        if half is not None:
+            self._size -= half.size

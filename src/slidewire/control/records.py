@@ -84,6 +84,8 @@ class Met(NamedTuple):
 Record = Ping | Pong | IntentRecord | Receipt | Ack | Floor | Laser | LaserReceipt | Part | IntroductionRecord | Met
 
 MAX_POINTS = 16
+MAX_RECORDS = 64
+"""Of one frame. Both ends put at most 32 intents and a few others into one."""
 _SCALE = 65535
 
 _HEAD = struct.Struct("!BH")
@@ -178,11 +180,11 @@ _READERS: dict[int, Callable[[bytes], Record]] = {
 
 
 def decode(plaintext: bytes) -> list[Record] | None:
-    """The records of a frame in their order, or None if any of them is malformed."""
+    """The first `MAX_RECORDS` records of a frame in their order, or None if any of these is malformed."""
     records: list[Record] = []
     offset = 0
     try:
-        while offset < len(plaintext):
+        while offset < len(plaintext) and len(records) < MAX_RECORDS:
             kind, length = _HEAD.unpack_from(plaintext, offset)
             offset += _HEAD.size
             body = plaintext[offset : offset + length]

@@ -15,9 +15,10 @@ from typing import Any
 
 from slidewire.control.hostclock import milliseconds, serial_difference
 from slidewire.control.noise import TransportKeys
-from slidewire.control.parts import JSON_STREAM, Assembler, split
+from slidewire.control.parts import JSON_STREAM, MESSAGE_BYTES, Assembler, split
 from slidewire.control.paths import Path, PathKind, PathTable
 from slidewire.control.records import (
+    MAX_RECORDS,
     Ack,
     Floor,
     IntentRecord,
@@ -61,8 +62,11 @@ class PictureArrived:
 class Wire:
     """One end of a sealed session. Times are seconds of a monotonic clock."""
 
-    def __init__(self, session: int, keys: TransportKeys, epoch: float | None) -> None:
-        """`epoch` is when the session clock read zero; None at the presenter, which has no session clock of its own."""
+    def __init__(
+        self, session: int, keys: TransportKeys, epoch: float | None, message_bytes: int = MESSAGE_BYTES
+    ) -> None:
+        """`epoch` is when the session clock read zero; None at the presenter, which has no session clock of its own.
+        `message_bytes`: the longest message that is put together from parts."""
         self.session = session
         self.handshake_hash = keys.handshake_hash
         self.exported = keys.exported
@@ -76,7 +80,7 @@ class Wire:
         self._epoch = epoch
         self._sealer = Sealer(session, keys.send)
         self._opener = Opener(session, keys.receive)
-        self._assembler = Assembler()
+        self._assembler = Assembler(message_bytes)
         self._due: dict[str, list[Record]] = {}
         self._frames: deque[Transmit] = deque()
         self._next_id = {JSON_STREAM: 0}
@@ -115,6 +119,8 @@ class Wire:
                 elapsed = serial_difference(milliseconds(now), record.stamp) / 1000
                 if 0 <= elapsed < 60:
                     path.heard_pong(elapsed, now)
+        if ping is not None and path is not None:
+            self.send(Pong(ping.stamp, self.clock(now), self.version), [path])
 
     def assemble(self, part: Part) -> MessageArrived | PictureArrived | None:
         whole = self._assembler.add(part)
@@ -169,7 +175,9 @@ class Wire:
         """What is sent from here on goes into other frames than what was sent before."""
         due, self._due = self._due, {}
         for path_name, records in due.items():
-            self._transmit(path_name, sorted(records, key=lambda record: _RANK[type(record)]))
+            records.sort(key=lambda record: _RANK[type(record)])
+            for start in range(0, len(records), MAX_RECORDS):
+                self._transmit(path_name, records[start : start + MAX_RECORDS])
 
     def next_frame(self) -> Transmit | None:
         """The next frame to transmit; call until None."""

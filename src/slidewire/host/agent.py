@@ -16,11 +16,14 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
+from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import Admission, Door, hello_link, session_name
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy, permit_servers
+from slidewire.control.quotas import LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
+from slidewire.control.state import changes
 from slidewire.host import happened
 from slidewire.host.decks.driver import DeckState, DeckStatus
 from slidewire.host.entry import Refusal, enter, is_let_in, let_in, send_away
@@ -31,7 +34,10 @@ from slidewire.host.media import Media, MediaOptions
 from slidewire.host.members import Members
 from slidewire.host.operators import CommandError, Commands, RoomDescriber, describe_you, read_new_link
 from slidewire.host.pictures import Pictures
+from slidewire.host.signaling_budget import SignalingBudget
 from slidewire.host.stage import Stage
+from slidewire.host.turns import Turns
+from slidewire.rates import Rate
 from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
 
 log = logging.getLogger(__name__)
@@ -52,6 +58,15 @@ STATE_FOLLOWS_AFTER = 0.010
 much longer, right after it. A burst of taps is told of in one."""
 OPERATORS_SEE_WITHIN = 0.2
 """Changes that only operators see are gathered this long."""
+STATES = Rate(300, 60)
+"""States to those who may click, all together; and as many to those who only look on."""
+LASERS = Rate(300, 60)
+LASER_EVERY = 0.035
+"""Seconds between two positions of the laser for one page."""
+TOLD_AT_ONCE = 4
+"""So many are told in one turn of the event loop, and the next ones after `TOLD_EVERY` seconds: a click waits for no
+more than that."""
+TOLD_EVERY = 0.004
 
 
 class Signaling(Protocol):
@@ -98,6 +113,9 @@ class HostAgent:
         self.members = Members()
         """Who holds the room's places at the server."""
         self.members.changed = lambda: self._announce_soon(_is_operator)
+        self.budget = SignalingBudget()
+        self._pools: dict[str, LinkPool] = {}
+        """What the guests of each link may ask together."""
         self.media = Media(self, media)
         self._door = Door(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
@@ -125,7 +143,14 @@ class HostAgent:
         self._hosts: list[dict[str, Any]] = []
         self._version = 0
         self._started: float | None = None
-        self._stating: asyncio.TimerHandle | None = None
+        self._clicking, self._looking_on = Turns(STATES), Turns(STATES)
+        self._pointed_at = Turns(LASERS, LASER_EVERY)
+        self._telling = Alarm(self._tell)
+        self._tell_at: float | None = None
+        self._tell_from = float("-inf")
+        """Nobody is told earlier."""
+        self._described: dict[str, dict[str, Any]] = {}
+        """What was described in this turn of telling."""
         self._announcing: asyncio.TimerHandle | None = None
         self._housekeeper: asyncio.Task[None] | None = None
         self._reached: dict[int, str] = {}
@@ -146,6 +171,7 @@ class HostAgent:
     async def close(self) -> None:
         if self._housekeeper is not None:
             self._housekeeper.cancel()
+        self._telling.set(None)
         for guest in list(self.guests.values()):
             guest.say_goodbye("host_closed", "The host was closed.")
             await guest.close()
@@ -232,7 +258,8 @@ class HostAgent:
             self.audit("refused", what="a knock", link=hello_link(data))
             return
         if admitted.session is not None:
-            guest = Guest(admitted.session, self.room.links[admitted.link_id], self)
+            pool = self._pools.setdefault(admitted.link_id, LinkPool())
+            guest = Guest(admitted.session, self.room.links[admitted.link_id], self, pool)
             self.guests[guest.id] = guest
             guest.reached_by(member)
             self._limit_unproven(guest.link)
@@ -288,7 +315,7 @@ class HostAgent:
         if not guest.admitted:
             self.media.gone(guest)  # what it had in the session before
         happened.joined(self.audit, guest)
-        self._send_state(guest)
+        self._state_for(guest)
         self._announce_soon(_is_operator)
 
     def _has_room(self, rule: LinkRule) -> bool:
@@ -305,6 +332,34 @@ class HostAgent:
     def guest_pretended(self, guest: Guest) -> None:
         text = "This presenter did not keep to what it began with. Load the page again; if it repeats, use a new link."
         self._dismiss(guest, "introduction_false", text)
+
+    def guest_failed(self, guest: Guest) -> None:
+        text = "The host could not go on serving you; its log says why. Load the page again."
+        self._send_away_soon(guest, "failed", text)
+
+    def guest_floods(self, guest: Guest) -> None:
+        log.warning("presenter %08x (link %s) floods this host and is sent away", guest.id, guest.link.id)
+        self._counts["flooding"] += 1
+        happened.turned_away(self.audit, guest, "flooding")
+        self._door.charge(guest.link.id, self.members.origin(guest.member or ""), monotonic())
+        text = "This page asked for far too much at once. Load it again; if that repeats, use a new link."
+        self._send_away_soon(guest, "flooding", text)
+
+    def _send_away_soon(self, guest: Guest, code: str, text: str) -> None:
+        """When what runs now has ended: it may be something of this guest."""
+        asyncio.get_running_loop().call_soon(self._end_guest, guest, code, text)
+
+    def _end_guest(self, guest: Guest, code: str, text: str) -> None:
+        if self.guests.get(guest.id) is guest:
+            self._expel(guest, code, text, text)
+
+    def _expel(self, guest: Guest, code: str, text: str, reason: str) -> None:
+        """Dismiss it, and have the server end its connection. `reason`: what the server tells it."""
+        member = guest.member
+        self._dismiss(guest, code, text)
+        if member is not None and self.signaling is not None:
+            self.signaling.remove_member(member, reason)
+            guest.reached_by(None)
 
     def _end_replaced(self, guest: Guest) -> None:
         """A presenter that shook hands anew: what is still on its way in its old session must not overtake it here."""
@@ -327,17 +382,21 @@ class HostAgent:
     def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None:
         if self.guests.get(guest.id) is not guest:
             return  # it was sent away, and its connections last a moment longer, for the good-bye
-        match message["type"]:
+        kind: str = message["type"]
+        request = _REQUESTS.get(kind, Request.MEDIA if kind.startswith("media_") else Request.ERROR)
+        if not guest.session.permits(request, monotonic()):
+            return
+        match kind:
             case "get_state":
-                self._send_state(guest)
+                self._state_for(guest)
             case "picture" if not guest.admitted:
                 guest.send_message({"type": "no_picture", "id": message.get("id"), "reason": "not_admitted"})
             case "picture":
                 self._pictures.request(guest, message)
             case "command":
                 guest.send_message(self._commands.receive(guest, message))
-            case other if not self.media.receive(guest, message):
-                text = f"This host does not know messages of type {other[:40]!r}."
+            case _ if not self.media.receive(guest, message):
+                text = f"This host does not know messages of type {kind[:40]!r}."
                 guest.send_message({"type": "error", "code": "type_unknown", "message": text})
 
     # State
@@ -348,20 +407,58 @@ class HostAgent:
         self._state_soon()
 
     def _state_soon(self) -> None:
-        if self._stating is None:
-            self._stating = asyncio.get_running_loop().call_later(STATE_FOLLOWS_AFTER, self._tell_state)
+        self._announce(_is_anybody, STATE_FOLLOWS_AFTER)
 
-    def _tell_state(self) -> None:
-        self._stating = None
-        self._announce(_is_anybody)
+    def _state_for(self, guest: Guest) -> None:
+        """The whole of it, as soon as may be."""
+        guest.held = None
+        self._mark(guest)
+        self._tell_in(0.0)
 
     def _laser_moved(self) -> None:
-        self._announce(_is_deck_page)
+        for guest in self.guests.values():
+            if guest.session.established and _is_deck_page(guest) and guest.admitted:
+                self._pointed_at.mark(guest.id)
+        self._tell_in(0.0)
 
-    def _announce(self, to: Callable[[Guest], bool]) -> None:
+    def _announce(self, to: Callable[[Guest], bool], after: float = 0.0) -> None:
         for guest in self.guests.values():
             if guest.session.established and to(guest):
-                self._send_state(guest)
+                self._mark(guest)
+        self._tell_in(after)
+
+    def _mark(self, guest: Guest) -> None:
+        turns = self._clicking if guest.link.role.may_click else self._looking_on
+        turns.mark(guest.id)
+
+    def _tell_in(self, seconds: float) -> None:
+        """Tell those who are due in so many seconds, or earlier if that was said before."""
+        due = max(monotonic() + seconds, self._tell_from)
+        if self._tell_at is None or due < self._tell_at:
+            self._tell_at = due
+            self._telling.set(due)
+
+    def _tell(self) -> None:
+        """A few of those who are due: who may click comes first."""
+        self._tell_at = None
+        now = monotonic()
+        self._tell_from = now + TOLD_EVERY
+        self._described.clear()
+        left = TOLD_AT_ONCE
+        for turns, tell in (
+            (self._clicking, self._send_state),
+            (self._looking_on, self._send_state),
+            (self._pointed_at, self._send_laser),
+        ):
+            for session in turns.take(now, self._can_be_told, left):
+                left -= 1
+                with self.guests[session].contained():
+                    tell(self.guests[session])
+            if (moment := turns.get_timer()) is not None:
+                self._tell_in(moment - now)
+
+    def _can_be_told(self, session: int) -> bool:
+        return self.guests[session].can_be_told()
 
     def _announce_soon(self, to: Callable[[Guest], bool]) -> None:
         if self._announcing is None:
@@ -372,34 +469,68 @@ class HostAgent:
         self._announce(to)
 
     def _send_state(self, guest: Guest) -> None:
-        version = guest.session.wire.version = guest.session.wire.version % 0xFFFF + 1
-        message: dict[str, Any] = {
-            "type": "state",
-            "version": version,
+        """What changed since the state that the guest was told last, or the whole."""
+        wire, held = guest.session.wire, guest.held
+        state = self._describe(guest)
+        if state == held:
+            return
+        message: dict[str, Any] = {"type": "state", "version": wire.version % 0xFFFF + 1}
+        if held is None or held.keys() != state.keys():
+            message |= state
+            if _is_deck_page(guest) and guest.admitted:
+                message["laser"] = self._laser
+        else:
+            message |= {"since": wire.version, **changes(held, state)}
+        if guest.send_message(message):
+            wire.version = message["version"]
+            guest.held = state
+
+    def _send_laser(self, guest: Guest) -> None:
+        guest.send_message({"type": "laser", "at": self._laser})
+
+    @property
+    def _laser(self) -> dict[str, float] | None:
+        return asdict(self.stage.laser) if self.stage.laser else None
+
+    def _describe(self, guest: Guest) -> dict[str, Any]:
+        """The state as this guest may see it."""
+        state = {
             "deck": self._describe_deck(guest),
             "you": describe_you(guest),
             "media": self.media.describe(guest),
             "started": self._clock_of(guest, self._started),
         }
-        if _is_deck_page(guest) and guest.admitted:
-            message["laser"] = asdict(self.stage.laser) if self.stage.laser else None
         if _is_operator(guest) and guest.admitted:
-            present = [guest for guest in self.guests.values() if guest.session.established]
-            places = self.members.describe(self.privacy)
-            room = self._describer.describe(present, self._hosts, self.media.describe_presenter, places)
-            message["room"] = {**room, "media": self.media.describe_room(), "rejected": dict(self.counts)}
-        guest.send_message(message)
+            state["room"] = self._describe_once("room", self._describe_room)
+        return state
+
+    def _describe_once(self, name: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What several are told in one turn is described once."""
+        if name not in self._described:
+            self._described[name] = describe()
+        return self._described[name]
+
+    def _describe_room(self) -> dict[str, Any]:
+        present = [guest for guest in self.guests.values() if guest.session.established]
+        places = self.members.describe(self.privacy)
+        room = self._describer.describe(present, self._hosts, self.media.describe_presenter, places)
+        return {**room, "media": self.media.describe_room(), "rejected": dict(self.counts)}
 
     def _describe_deck(self, guest: Guest) -> dict[str, Any]:
-        deck, state, can = self.stage.deck, self.stage.state, self.stage.deck.can
         if not guest.admitted:
-            state, can = DeckState(DeckStatus.NO_DECK), frozenset()
-        elif guest.link.is_ranged:
+            return self._describe_once(
+                "no deck", lambda: self._deck_of(DeckState(DeckStatus.NO_DECK), frozenset(), False)
+            )
+        can, pictures = self.stage.deck.can, self.stage.deck.pictures
+        if guest.link.is_ranged:
             can -= {verb.word for verb in NOT_FOR_RANGES}
+            return self._describe_once("ranged deck", lambda: self._deck_of(self.stage.state, can, pictures))
+        return self._describe_once("deck", lambda: self._deck_of(self.stage.state, can, pictures))
+
+    def _deck_of(self, state: DeckState, can: Collection[str], pictures: bool) -> dict[str, Any]:
         described = asdict(state)
         described["status"] = str(state.status)
-        pictures = deck.pictures and guest.admitted
-        return {"driver": deck.driver, "can": sorted(can), "pictures": pictures, **described}
+        return {"driver": self.stage.deck.driver, "can": sorted(can), "pictures": pictures, **described}
 
     @staticmethod
     def _clock_of(guest: Guest, moment: float | None) -> int | None:
@@ -412,16 +543,14 @@ class HostAgent:
         guest = self._guest_of(command)
         guest.muted = command.get("muted") is not False
         self.media.muted(guest)
-        self._send_state(guest)
+        self._state_for(guest)
         self._announce_soon(_is_operator)
         return {}
 
     def _remove(self, command: dict[str, Any]) -> dict[str, Any]:
         guest = self._guest_of(command)
         self._change_rule(send_away(guest.link, guest.who.device))
-        if guest.member is not None and self.signaling is not None:
-            self.signaling.remove_member(guest.member, "The operator removed this presenter.")
-        self._dismiss(guest, "removed", "The operator removed you from the show.")
+        self._expel(guest, "removed", "The operator removed you from the show.", "The operator removed this presenter.")
         return {}
 
     def _send_away(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -469,7 +598,7 @@ class HostAgent:
         guest.admitted = True
         guest.send_message({"type": "reoffer"})
         self._change_rule(let_in(guest.link, guest.who.device))
-        self._send_state(guest)
+        self._state_for(guest)
         return {}
 
     def _change_rule(self, rule: LinkRule) -> None:
@@ -527,6 +656,8 @@ class HostAgent:
         if self.guests.pop(guest.id, None) is not None:
             happened.left(self.audit, guest)
             self._counts += guest.session.wire.counts
+        for turns in (self._clicking, self._looking_on, self._pointed_at):
+            turns.forget(guest.id)
         self._pictures.forget(guest)
         self.media.gone(guest)
 
@@ -566,6 +697,10 @@ class HostAgent:
             self._counts_told = counts.total()
             told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
             log.info("came and was not obeyed so far: %s", told)
+
+
+_REQUESTS = {"get_state": Request.STATE, "picture": Request.PICTURE, "command": Request.COMMAND}
+"""What each type of message is charged for; the others are media's, or unknown."""
 
 
 def _is_anybody(guest: Guest) -> bool:

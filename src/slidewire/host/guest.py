@@ -7,34 +7,38 @@ peer connection per generation of offers), hands intents to the stage, and keeps
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.host import Effect, Established, HostSession, Perform, Pointed, Pretended
+from slidewire.control.host import Effect, Established, Flooding, HostSession, Perform, Pointed, Pretended
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import Path, PathKind
 from slidewire.control.privacy import Privacy, read_privacy, stricter
+from slidewire.control.quotas import LinkPool, Request, SessionQuotas
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.host.limits import permit_intent, permit_laser
 from slidewire.host.links import LinkRule
+from slidewire.host.signaling_budget import SendingShare, SignalingBudget
 from slidewire.host.stage import Stage
-from slidewire.rates import Bucket, Rate
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerError, PeerEvents
 from slidewire.rtc.guarded import GuardedPeer
 
 SIGNALING = "signaling"
-OFFERS = Rate(2, 10)
-"""Of one session. To read an offer is the most costly thing that a link holder can ask for, and presenters make at most
-one a second; one that is dropped is repeated."""
+log = logging.getLogger(__name__)
+
 PEERS = 3
 """Peer connections at once: the one in use, and those that are coming up."""
 LOOK_AGAIN = 0.1
 """Seconds to wait for room on a channel before asking whether it is still the way for messages."""
+MOST_GENERATIONS = 1 << 31
 PACE_ON_SIGNALING = 0.05
 """Seconds between the parts of a picture on the signaling path: 160 KB/s, within the server's rates."""
 
@@ -53,6 +57,7 @@ class Surroundings(Protocol):
 
     privacy: Privacy
     network: str
+    budget: SignalingBudget
 
     def count(self, what: str, times: int) -> None: ...
     def ice_servers(self) -> list[IceServer]: ...
@@ -62,13 +67,21 @@ class Surroundings(Protocol):
         """Something an operator sees of this guest is different now."""
 
     def guest_clicked(self, guest: Guest, click: LastClick) -> None: ...
+    def guest_failed(self, guest: Guest) -> None:
+        """Serving this guest raised an exception, which is logged: it is to be sent away."""
+
+    def guest_floods(self, guest: Guest) -> None: ...
     def guest_established(self, guest: Guest) -> None: ...
     def guest_pretended(self, guest: Guest) -> None: ...
 
 
 class Guest:
-    def __init__(self, session: HostSession, rule: LinkRule, around: Surroundings) -> None:
+    def __init__(
+        self, session: HostSession, rule: LinkRule, around: Surroundings, pool: LinkPool | None = None
+    ) -> None:
+        """`pool`: what all guests of this link may ask together."""
         self.session = session
+        session.quotas = SessionQuotas(pool)
         self.link = rule
         self.admitted = False
         """Whether it is let in: the agent says so once it has proven itself."""
@@ -83,9 +96,11 @@ class Guest:
         """When the last frame of it opened."""
         self.has_left = False
         """It said so: the page was closed, and will not come back as this session."""
+        self.held: dict[str, Any] | None = None
+        """The state that it was told last; None: it is to be told the whole."""
         self._around = around
+        self._share = SendingShare(rule.id, rule.role.may_click)
         self._peers: dict[int, GuardedPeer] = {}
-        self._offers = Bucket(OFFERS)
         self._generation = 0
         self._answered: list[dict[str, Any]] = []
         """What was said to the newest offer: an answer, and candidates."""
@@ -95,7 +110,7 @@ class Guest:
         self._alarm = Alarm(self._timer_fired)
         self._working = Tasks()
         self._ending = Tasks()
-        self._closed = False
+        self._closed = self._is_draining = self._has_failed = False
         session.permit = self._permit
         session.permit_laser = self._permit_laser
 
@@ -124,8 +139,10 @@ class Guest:
     def receive(self, data: bytes, path: str) -> bool:
         """Whether the frame was this guest's."""
         now = monotonic()
-        self._heard_by = path
-        opened = self.session.receive_frame(data, path, now)
+        opened = False
+        with self.contained():
+            self._heard_by = path
+            opened = self.session.receive_frame(data, path, now)
         if opened:
             self.last_heard = now
         self.drain()
@@ -163,18 +180,57 @@ class Guest:
         self.drain()
         return sent
 
+    def send_error(self, code: str, message: str) -> None:
+        """Answer something of it that cannot be done."""
+        if self.session.permits(Request.ERROR, monotonic()):
+            self.send_message({"type": "error", "code": code, "message": message})
+
+    def can_be_told(self) -> bool:
+        """Whether a state may be sent now: there is a path for it, and what waits on it is not much."""
+        now = monotonic()
+        path = self.session.wire.paths.messages(now)
+        if path is None:
+            return False
+        if path.kind is PathKind.SIGNALING:
+            return self._around.budget.has_room(self._share, now)
+        peer = self._peers.get(int(path.name.partition("/")[2]))
+        return peer is not None and peer.has_room(Channel.BULK)
+
+    @contextlib.contextmanager
+    def contained(self) -> Iterator[None]:
+        """An exception in here ends this guest, and reaches no other."""
+        try:
+            yield
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                log.exception("serving presenter %08x failed: it is sent away", self.id)
+                self._around.guest_failed(self)
+
     def settle(self, sequence: int, intent: Intent, outcome: Outcome | None) -> None:
-        if outcome is None:
-            outcome = self.session.answered(sequence) or Outcome(Status.REFUSED, reason=Reason.REVOKED)
-        else:
-            self.session.settle(sequence, outcome, monotonic())
-        self.clicks += outcome.status is Status.PERFORMED
-        self.last = LastClick(intent, outcome)
-        self.clicked_at = monotonic()
-        self._settled.append(self.last)
+        with self.contained():
+            if outcome is None:
+                outcome = self.session.answered(sequence) or Outcome(Status.REFUSED, reason=Reason.REVOKED)
+            else:
+                self.session.settle(sequence, outcome, monotonic())
+            self.clicks += outcome.status is Status.PERFORMED
+            self.last = LastClick(intent, outcome)
+            self.clicked_at = monotonic()
+            self._settled.append(self.last)
         self.drain()
 
     def drain(self) -> None:
+        """Carry out what the session wants done. Whatever calls this from within leaves it to the call that runs."""
+        if self._is_draining:
+            return
+        self._is_draining = True
+        try:
+            with self.contained():
+                self._carry_out()
+        finally:
+            self._is_draining = False
+
+    def _carry_out(self) -> None:
         while not self._closed and (effect := self.session.next_effect()) is not None:
             self._obey(effect)
             if isinstance(effect, Perform):
@@ -199,7 +255,9 @@ class Guest:
                 self._transmit(path, data)
             case Perform(sequence, intent):
                 self._around.stage.submit(
-                    self.session, sequence, intent, lambda outcome: self.settle(sequence, intent, outcome)
+                    *(self.session, sequence, intent),
+                    lambda outcome: self.settle(sequence, intent, outcome),
+                    self.link.id,
                 )
             case Pointed(points):
                 self._around.stage.point_through(points)
@@ -209,13 +267,19 @@ class Guest:
                 self._around.guest_established(self)
             case Pretended():
                 self._around.guest_pretended(self)
+            case Flooding():
+                self._around.guest_floods(self)
             case PictureArrived():
                 pass  # presenters have no pictures to send
 
     def _transmit(self, path: str, data: bytes) -> None:
         if path == SIGNALING:
-            if self.member is not None:
+            if self.member is None:
+                return
+            if self._around.budget.take(self._share, len(data), monotonic()):
                 self._around.send_signaling(self.member, data)
+            else:
+                self._around.count("answers_over_budget", 1)  # as if it were lost on the way
             return
         kind, _, generation = path.partition("/")
         peer = self._peers.get(int(generation))
@@ -223,7 +287,8 @@ class Guest:
             peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
 
     def _timer_fired(self) -> None:
-        self.session.handle_timer(monotonic())
+        with self.contained():
+            self.session.handle_timer(monotonic())
         self.drain()
 
     # Permission
@@ -250,7 +315,9 @@ class Guest:
     def _message_arrived(self, message: dict[str, Any]) -> None:
         if self._heard_by == SIGNALING:
             self._silence_channels()
-        generation = message.get("generation")
+        generation, now = message.get("generation"), monotonic()
+        if type(generation) is int and not 0 <= generation < MOST_GENERATIONS:
+            generation = None
         match message["type"]:
             case "offer" if not self.admitted:
                 pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
@@ -259,12 +326,12 @@ class Guest:
                 self._receive_offer(generation, message["sdp"], wanted, message.get("network"))
             case "candidate" if isinstance(generation, int):
                 candidate = message.get("candidate")
+                if not self.session.permits(Request.CANDIDATE, now):
+                    return
                 if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
                     peer.add_candidate(candidate)
             case "offer" | "candidate":
-                self.send_message(
-                    {"type": "error", "code": "malformed", "message": "An offer needs a generation and an SDP."}
-                )
+                self.send_error("malformed", "An offer needs a generation and an SDP.")
             case _:
                 self._around.message_arrived(self, message)
 
@@ -273,11 +340,11 @@ class Guest:
         stricter end's privacy holds. Who names our network is on it: it cannot be guessed."""
         if generation <= self._generation:
             # Repeated, because the answer to it may have got lost; or overtaken by a newer one.
-            for message in self._answered if generation == self._generation else ():
-                self.send_message(message)
+            if generation == self._generation and self.session.permits(Request.REPEATED_OFFER, monotonic()):
+                for message in self._answered:
+                    self.send_message(message)
             return
-        if self._offers.take(monotonic()):
-            self._around.count("offer_refused", 1)
+        if not self.session.permits(Request.OFFER, monotonic()):
             return
         self._generation, self._answered = generation, []
         self._drop_oldest_peers()
@@ -374,7 +441,9 @@ class Guest:
             kind, _, generation = path.name.partition("/")
             if kind != PathKind.BULK:
                 await asyncio.sleep(PACE_ON_SIGNALING)  # the socket is shared with receipts, and the server counts
-                return path.name
+                if self.can_be_told():
+                    return path.name
+                continue
             peer = self._peers.get(int(generation))
             try:
                 async with asyncio.timeout(LOOK_AGAIN):

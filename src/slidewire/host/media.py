@@ -312,7 +312,7 @@ class Media:
 
     def _malformed(self, guest: Guest) -> None:
         text = "A media message has a generation, an offer its SDP and its lines, and what is on is true or false."
-        guest.send_message({"type": "error", "code": "malformed", "message": text})
+        guest.send_error("malformed", text)
 
     def _say(self, page: _Page, generation: int, what: str, **fields: Any) -> None:
         message = {"type": f"media_{what}", "generation": generation, **fields}

@@ -6,6 +6,7 @@ forge them.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,8 @@ import segno
 from slidewire.control.intents import Role
 from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room, TooManyLinks
+
+log = logging.getLogger(__name__)
 
 
 class CommandError(Exception):
@@ -206,6 +209,9 @@ class Commands:
             return _error(error.code, str(error))
         except TooManyLinks as error:
             return _error("too_many_links", str(error))
+        except Exception:
+            log.exception("the command %.40r failed", name)
+            return _error("failed", "The host could not do this; its log says why.")
 
 
 def _nothing(reply: dict[str, Any]) -> None:

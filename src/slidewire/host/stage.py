@@ -1,7 +1,8 @@
 """The stage: one deck, one intent at a time, and the laser.
 
-Everybody's intents stand in one queue, so that two presenters at once are two clicks. Right before an intent is done,
-its session is asked whether it is still due and allowed: what grew old in the queue is not performed.
+Everybody's intents stand in one fair queue, so that two presenters at once are two clicks, and a thousand intents of
+one delay those of another by one. Right before an intent is done, its session is asked whether it is still due and
+allowed: what grew old in the queue is not performed.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from slidewire.aio.clock import monotonic
 from slidewire.control.host import HostSession
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status
 from slidewire.host.decks.driver import Deck, DeckState
+from slidewire.host.fair_queue import FairQueue
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,14 @@ class Overlay(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    session: HostSession
+    sequence: int
+    intent: Intent
+    done: Callable[[Outcome | None], None]
+
+
 class Stage:
     """Owns the deck while the agent runs. `changed` is called whenever what presenters should see has changed."""
 
@@ -40,7 +50,8 @@ class Stage:
         self.changed: Callable[[], None] = lambda: None
         self.laser_moved: Callable[[], None] = lambda: None
         self._overlay = overlay
-        self._queue: asyncio.Queue[tuple[HostSession, int, Intent, Callable[[Outcome | None], None]]] = asyncio.Queue()
+        self._queue: FairQueue[_Asked] = FairQueue()
+        self._is_asked = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._fade: asyncio.TimerHandle | None = None
         self._answered_slide: int | None = None
@@ -77,11 +88,17 @@ class Stage:
         await self.deck.close()
 
     def submit(
-        self, session: HostSession, sequence: int, intent: Intent, done: Callable[[Outcome | None], None]
+        self,
+        session: HostSession,
+        sequence: int,
+        intent: Intent,
+        done: Callable[[Outcome | None], None],
+        link: str = "",
     ) -> None:
         """Queue an intent whose turn has come in its session. `done` hears the outcome, or None if it expired in the
-        queue or may not be performed (its session has then answered so)."""
-        self._queue.put_nowait((session, sequence, intent, done))
+        queue or may not be performed (its session has then answered so). `link`: by which the session came."""
+        self._queue.put(link, session.wire.session, _Asked(session, sequence, intent, done))
+        self._is_asked.set()
 
     def point_through(self, points: Sequence[Point]) -> None:
         """Move the laser along these points, oldest first; none switches it off."""
@@ -105,12 +122,22 @@ class Stage:
 
     async def _perform_in_turn(self) -> None:
         while True:
-            session, sequence, intent, done = await self._queue.get()
-            is_due = session.begin(sequence, monotonic())
-            outcome = await self._perform(intent) if is_due else None
-            if outcome is not None and outcome.after != self.state.slide:
-                self._answered_slide = outcome.after
-            done(outcome)
+            await self._is_asked.wait()
+            asked = self._queue.pop()
+            if not self._queue:
+                self._is_asked.clear()
+            try:
+                await self._perform_asked(asked)
+            except Exception:
+                # What one participant asked must not end the show for the others.
+                log.exception("answering %s failed", asked.intent)
+
+    async def _perform_asked(self, asked: _Asked) -> None:
+        is_due = asked.session.begin(asked.sequence, monotonic())
+        outcome = await self._perform(asked.intent) if is_due else None
+        if outcome is not None and outcome.after != self.state.slide:
+            self._answered_slide = outcome.after
+        asked.done(outcome)
 
     async def _perform(self, intent: Intent) -> Outcome:
         if intent.verb.word not in self.deck.can:

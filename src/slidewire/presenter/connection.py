@@ -36,6 +36,7 @@ from slidewire.control.presenter import (
 )
 from slidewire.control.privacy import Privacy, permit_servers, stricter
 from slidewire.control.seal import NO_SESSION, SEALED, WELCOME, peek_session
+from slidewire.control.state import apply
 from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.rtc.engine import Channel, Engine, PeerError, PeerEvents, read_ice_servers
 from slidewire.rtc.guarded import GuardedPeer
@@ -116,7 +117,8 @@ class PresenterConnection:
         self._offers = 0
         self._next_offer: float | None = None
         self._offered = float("-inf")
-        self._state_version: int | None = None
+        self._state: dict[str, Any] | None = None
+        """The host's, as it was told last."""
         self._asked_for_state = float("-inf")
         self._commands = itertools.count(1)
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -314,7 +316,7 @@ class PresenterConnection:
         self._session = attempt.session(welcome, now, self._asked)
         self._privacy = stricter(self._privacy_wanted, welcome.privacy)
         self._ice_hosts = welcome.ice_hosts
-        self._state_version = None
+        self._state = None
         self._silent_since = None
         self._session.path_up(SIGNALING, PathKind.SIGNALING, monotonic())
         self._offers, self._next_offer = 0, monotonic()
@@ -345,10 +347,8 @@ class PresenterConnection:
             case LaserAnswered():
                 self._events.laser(effect)
             case StateVersion(version):
-                now = monotonic()
-                if version != self._state_version and now - self._asked_for_state > ASK_AGAIN:
-                    session.send_message({"type": "get_state"}, now)
-                    self._asked_for_state = now
+                if version != (self._state or {"version": 0}).get("version"):  # 0: nothing was told yet
+                    self._ask_for_state(session)
             case PathSilent(path):
                 self._path_silent(session, path)
             case MessageArrived(message):
@@ -365,13 +365,25 @@ class PresenterConnection:
         if (peer := self._peers.get(int(generation))) is not None:
             peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
 
+    def _ask_for_state(self, session: PresenterSession) -> None:
+        now = monotonic()
+        if now - self._asked_for_state > ASK_AGAIN:
+            self._asked_for_state = now
+            session.send_message({"type": "get_state"}, now)
+
     def _message_arrived(self, message: dict[str, Any]) -> None:
         generation = message.get("generation")
         match message["type"]:
             case "state":
-                version = message.get("version")
-                self._state_version = version if isinstance(version, int) else None
-                self._events.state(message)
+                state = apply(self._state, message)
+                if state is not None:
+                    self._state = state
+                    self._events.state(state)
+                elif self._session is not None:
+                    self._ask_for_state(self._session)
+            case "laser" if self._state is not None:
+                self._state = {**self._state, "laser": message.get("at")}
+                self._events.state(self._state)
             case "answer" if generation == self._generation and isinstance(message.get("sdp"), str):
                 if (peer := self._peers.get(self._generation)) is not None:
                     peer.is_near = self._network != "" and message.get("network") == self._network

@@ -184,10 +184,14 @@ class AiortcPeer:
     async def wait_for_room(self, channel: Channel) -> bool:
         queue = self._channels[channel]
         while queue.readyState == "open":
-            if queue.bufferedAmount < ROOM_BYTES:
+            if self.has_room(channel):
                 return True
             await asyncio.sleep(0.002)
         return False
+
+    def has_room(self, channel: Channel) -> bool:
+        queue = self._channels[channel]
+        return queue.readyState == "open" and queue.bufferedAmount < ROOM_BYTES
 
     @property
     def is_relayed(self) -> bool:

@@ -68,6 +68,9 @@ class Peer(Protocol):
         """Wait until hardly anything is queued on the channel, so that what is more urgent never stands behind it.
         False: the channel is not open."""
 
+    def has_room(self, channel: Channel) -> bool:
+        """Whether hardly anything is queued on the channel, and it is open."""
+
     @property
     def is_relayed(self) -> bool:
         """Whether the chosen candidate pair goes through a relay at either end."""

@@ -147,6 +147,9 @@ class GuardedPeer:
     async def wait_for_room(self, channel: Channel) -> bool:
         return await self._peer.wait_for_room(channel)
 
+    def has_room(self, channel: Channel) -> bool:
+        return self._peer.has_room(channel)
+
     @property
     def is_relayed(self) -> bool:
         return self._peer.is_relayed

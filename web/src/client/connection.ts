@@ -79,7 +79,8 @@ export class Connection {
     changed: () => this.#pump(),
   })
   #ticked = Infinity
-  #stateVersion: number | null = null
+  /** The host's state, as it was told last. */
+  #state: Message | null = null
   #askedForState = -Infinity
   #nextPicture = 0
   /** Taps made before any session stood. */
@@ -485,7 +486,7 @@ export class Connection {
     this.#peers.close()
     this.#session = made.session
     this.meeting = made
-    this.#stateVersion = null
+    this.#state = null
     this.#askedForState = -Infinity
     this.emit({ type: 'session', role: made.role })
     this.#session.pathUp(SIGNALING, 'signaling', now)
@@ -501,9 +502,9 @@ export class Connection {
     }
   }
 
-  #askForState(version: number): void {
+  #askForState(version?: unknown): void {
     const now = this.now()
-    if (this.#stateVersion !== null && (this.#stateVersion & 0xffff) === version) return
+    if ((this.#state?.['version'] ?? 0) === version) return // 0: nothing was told yet
     if (now - this.#askedForState < 1000) return
     this.#askedForState = now
     this.#session?.sendMessage({ type: 'get_state' }, now)
@@ -520,8 +521,16 @@ export class Connection {
         this.#end(String(message['code'] ?? 'removed'), String(message['reason'] ?? ''))
         break
       case 'state':
-        this.#stateVersion = Number(message['version'])
-        this.emit({ type: 'message', message })
+        if (message['since'] && message['since'] !== this.#state?.['version']) {
+          this.#askForState()
+          break
+        }
+        this.#state = message['since'] ? merge(this.#state, message) : message
+        this.emit({ type: 'message', message: this.#state })
+        break
+      case 'laser':
+        this.#state = { type: 'state', ...this.#state, laser: message['at'] }
+        this.emit({ type: 'message', message: this.#state })
         break
       default:
         this.emit({ type: 'message', message })
@@ -553,4 +562,14 @@ export class Connection {
     this.#reported = report
     this.emit({ type: 'standing', standing, roundTrip })
   }
+}
+
+/** The state after a message that says what changed: of a part that is an object, the fields that are different. */
+function merge(held: Message | null, changes: Message): Message {
+  const state: Message = { ...held, ...changes }
+  for (const [name, value] of Object.entries(changes)) {
+    const before = held?.[name]
+    if (value instanceof Object && !Array.isArray(value) && before instanceof Object) state[name] = { ...before, ...value }
+  }
+  return state
 }

@@ -17,8 +17,10 @@ export interface App extends You {
   /** Taps that have no receipt yet. */
   pending: number
   receipt: Receipt | null
-  /** What the screen was when the last tap was made. */
+  /** What the screen was when the last tap was made … */
   blankWhenTapped: Blank
+  /** … and when that was made which `receipt` answers. */
+  blankBefore: Blank
   /** Why the laser is not shown, if it is not. */
   laserRefused: Reason
   trouble: Trouble | null
@@ -40,6 +42,7 @@ export const BEGINNING: App = {
   pending: 0,
   receipt: null,
   blankWhenTapped: null,
+  blankBefore: null,
   laserRefused: 'none',
   trouble: null,
   media: {},
@@ -56,7 +59,7 @@ export function reduce(app: App, event: AppEvent): App {
     case 'tapped':
       return { ...app, pending: app.pending + 1, blankWhenTapped: app.deck.blank ?? null }
     case 'receipt':
-      return { ...app, pending: Math.max(0, app.pending - 1), receipt: event.receipt }
+      return { ...app, pending: Math.max(0, app.pending - 1), receipt: event.receipt, blankBefore: app.blankWhenTapped }
     case 'laser_receipt':
       return { ...app, laserRefused: event.status === 'performed' ? 'none' : event.reason }
     case 'message': {

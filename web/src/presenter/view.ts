@@ -25,7 +25,7 @@ export function show(app: App, controls: Controls): void {
   setAttribute(page.connection, 'data-standing', app.standing)
   setText(page.number, slideNumber(app))
 
-  const { tone, text, detail } = receiptWords(app.receipt, app.blankWhenTapped)
+  const { tone, text, detail } = receiptWords(app.receipt, app.blankBefore)
   setText(page.receiptText, text)
   setText(page.receiptDetail, detail)
   setAttribute(page.receipt, 'data-tone', tone)

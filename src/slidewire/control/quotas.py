@@ -1,0 +1,103 @@
+"""How much one participant may ask of a host: a table of rates by kind of request, for each session and each link.
+
+Sans-I/O. Every session has a share of its own, and the sessions of one link have a pool together beyond their shares;
+no session exceeds its cap. A participant that floods exhausts its own share and the pool of its link. Sessions of other
+links, and sessions of the same link that keep to their shares, are served as before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from slidewire.rates import Bucket, Rate
+
+
+class Request(StrEnum):
+    """What a participant's frames ask of a host, as far as it costs something. The values name the counters."""
+
+    FRAME = "frames_too_fast"
+    INTENT = "intents_too_fast"
+    LASER = "laser_too_fast"
+    MESSAGE = "messages_too_fast"
+    BYTES = "message_bytes_too_fast"
+    """The bytes of messages."""
+    STATE = "get_state_too_fast"
+    COMMAND = "commands_too_fast"
+    PICTURE = "pictures_too_fast"
+    OFFER = "offers_too_fast"
+    REPEATED_OFFER = "repeated_offers_too_fast"
+    """The answer and the candidates are sent again."""
+    CANDIDATE = "candidates_too_fast"
+    MEDIA = "media_too_fast"
+    ERROR = "errors_too_fast"
+    """A message that is answered with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    cap: Rate
+    """Of one session, whatever the others do."""
+    share: Rate
+    """Of one session, which the others of its link cannot take from it."""
+    pool: Rate
+    """Of all sessions of one link together, beyond their shares."""
+
+
+KIB: Final = 1024
+
+QUOTAS: Final[dict[Request, Quota]] = {
+    # While receipts are lost, each data channel brings a frame every 10 ms (protocol/control.md §5).
+    Request.FRAME: Quota(Rate(600, 1500), Rate(100, 300), Rate(600, 2000)),
+    # A key that is held down repeats 30 times a second; two hundred taps at once are two hundred steps.
+    Request.INTENT: Quota(Rate(40, 400), Rate(10, 100), Rate(80, 800)),
+    Request.LASER: Quota(Rate(120, 120), Rate(60, 60), Rate(240, 240)),
+    # A page begins with two offers, up to 64 candidates, a few pictures and what it wants of media.
+    Request.MESSAGE: Quota(Rate(40, 200), Rate(4, 100), Rate(100, 1000)),
+    Request.BYTES: Quota(Rate(128 * KIB, 512 * KIB), Rate(8 * KIB, 128 * KIB), Rate(256 * KIB, 1024 * KIB)),
+    Request.STATE: Quota(Rate(2, 8), Rate(1, 4), Rate(16, 64)),
+    Request.COMMAND: Quota(Rate(10, 40), Rate(4, 20), Rate(20, 80)),
+    Request.PICTURE: Quota(Rate(10, 40), Rate(2, 12), Rate(40, 200)),
+    # Reading an offer is the most costly thing of all. Presenters make at most one a second.
+    Request.OFFER: Quota(Rate(2, 10), Rate(0.5, 4), Rate(4, 40)),
+    Request.REPEATED_OFFER: Quota(Rate(2, 8), Rate(0.5, 4), Rate(4, 40)),
+    Request.CANDIDATE: Quota(Rate(40, 150), Rate(8, 80), Rate(100, 800)),
+    Request.MEDIA: Quota(Rate(10, 100), Rate(2, 80), Rate(40, 800)),
+    Request.ERROR: Quota(Rate(2, 8), Rate(0.5, 4), Rate(4, 20)),
+}
+
+TOLERATED: Final = Rate(50, 400)
+"""Refused requests of one session. A session that is refused more is flooding, and is sent away."""
+
+
+class LinkPool:
+    """What the sessions of one link may ask together beyond their shares."""
+
+    def __init__(self) -> None:
+        self._buckets = {request: Bucket(quota.pool) for request, quota in QUOTAS.items()}
+
+    def take(self, request: Request, now: float, cost: float) -> bool:
+        return self._buckets[request].take(now, cost) == 0
+
+
+class SessionQuotas:
+    """What one session has left. `now` is monotonic seconds."""
+
+    def __init__(self, pool: LinkPool | None = None) -> None:
+        """`pool` is that of the session's link; None: nobody else came by it."""
+        self.pool = pool or LinkPool()
+        self._caps = {request: Bucket(quota.cap) for request, quota in QUOTAS.items()}
+        self._shares = {request: Bucket(quota.share) for request, quota in QUOTAS.items()}
+        self._tolerance = Bucket(TOLERATED)
+        self.is_flooding = False
+        """It was refused more than is tolerated. Stays so."""
+
+    def take(self, request: Request, now: float, cost: float = 1.0) -> bool:
+        """Whether the request may be served."""
+        is_permitted = self._caps[request].take(now, cost) == 0 and (
+            self._shares[request].take(now, cost) == 0 or self.pool.take(request, now, cost)
+        )
+        if not is_permitted:
+            self.is_flooding |= self._tolerance.take(now) > 0
+        return is_permitted
