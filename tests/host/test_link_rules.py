@@ -394,7 +394,8 @@ async def test_a_link_is_made_with_its_rules_and_the_server_learns_none_of_them(
     assert rule.not_before is not None and rule.expires is not None
     assert rule.expires - rule.not_before == pytest.approx(3540, abs=1)
     ((what, announced),) = [asked for asked in carrier.asked if asked[0] == "add_links"]
-    assert what == "add_links" and set(announced[0]) == {"id", "commit", "expires"}
+    assert what == "add_links" and set(announced[0]) == {"id", "commit", "expires", "place"}
+    assert announced[0]["place"] == "presenter", "what kind of place it takes, and nothing of the rules"
     await operator.until(lambda: operator.states[-1]["room"]["links"][-1]["id"] == rule.id)
     shown = operator.states[-1]["room"]["links"][-1]
     assert {name: shown[name] for name in ("first", "last", "one_device", "by_hand", "in_use")} == {

@@ -54,7 +54,7 @@ afterEach(() => {
 test('a speaker offers four lines in order, each with the codecs that survive a bad network', async () => {
   connect().open()
   await settled()
-  expect(of('media_offer')).toEqual([{ type: 'media_offer', generation: 1, sdp: 'v=0\r\n', lines: SPEAKER }])
+  expect(of('media_offer')).toEqual([{ type: 'media_offer', generation: 1, sdp: expect.stringContaining('v=0\r\n'), lines: SPEAKER }])
   const [screen, camera, microphone, sound] = newest().transceivers
   expect([screen, camera, microphone, sound].map((one) => [one?.kind, one?.direction])).toEqual([
     ['video', 'recvonly'],
