@@ -119,8 +119,6 @@ class Wire:
                 elapsed = serial_difference(milliseconds(now), record.stamp) / 1000
                 if 0 <= elapsed < 60:
                     path.heard_pong(elapsed, now)
-        if ping is not None and path is not None:
-            self.send(Pong(ping.stamp, self.clock(now), self.version), [path])
 
     def assemble(self, part: Part) -> MessageArrived | PictureArrived | None:
         whole = self._assembler.add(part)

@@ -136,7 +136,7 @@ test('by default no local address passes, unless the host is at the same place',
 
 test('an open room tells all, and the word of a later version nothing', async () => {
   const open = await meet({ ...OWN, privacy: 'open' })
-  for (const text of ALL) expect(open.fake.remote).toContain(`a=${text}\r\n`)
+  for (const address of ['192.168.1.7', '198.51.100.7', '203.0.113.1']) expect(open.fake.remote).toContain(` ${address} `)
   expect(open.texts).toContain('192.168.1.7')
   expect((await meet({ ...OWN, privacy: 'sealed' })).fake.configuration.iceTransportPolicy).toBe('relay')
 })
