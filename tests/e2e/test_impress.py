@@ -76,8 +76,9 @@ class Show:
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """LibreOffice's user profile in a home folder of this module: made in the first test, and quick in the others."""
-    return tmp_path_factory.mktemp("home") / ".config" / "libreoffice" / "4"
+    """The user profile that the host has for LibreOffice, in a state directory of this module: made in the first test,
+    and quick in the others."""
+    return tmp_path_factory.mktemp("home") / "data" / "slidewire" / "libreoffice-profile"
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,8 @@ def start_show(slidewire: Programs, profile: Path, display: str, monkeypatch: py
 
     async def start(slides: int) -> Show:
         deck = str(decks.numbered_odp(slides))
-        host = await slidewire.start("up", deck, "--listen", "127.0.0.1", "--port", "0", "-v")
+        options = ["--listen", "127.0.0.1", "--port", "0", "-v", "--state-dir", str(profile.parent)]
+        host = await slidewire.start("up", deck, *options)
         return Show(host, await host.wait_for(60, event="ready"), display, profile)
 
     return start

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -480,3 +482,96 @@ async def test_without_a_path_it_is_the_demo_deck(pdf: Path, monkeypatch: pytest
     await deck.open()
     assert deck.state().count == SLIDES
     await deck.close()
+
+
+# --- slides from somebody else
+
+
+def picture(path: Path, form: str = "PNG", width: int = 40, height: int = 30) -> Path:
+    Image.new("L", (width, height), 255).save(path, form)
+    return path
+
+
+def test_nothing_outside_of_the_folder_is_shown_or_read(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "slides", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    picture(folder / "1.png")
+    picture(outside / "2.png")
+    (outside / "notes.md").write_text("### 1\nsecret\n")
+    (folder / "2.png").symlink_to(outside / "2.png")
+    (folder / "3.png").symlink_to("1.png")
+    (folder / "notes.md").symlink_to(outside / "notes.md")
+    (folder / "4.png").mkdir()
+    os.mkfifo(folder / "5.png")
+    slides = open_slides(folder)
+    assert slides.count == 2 and slides.notes == {}
+    (tmp_path / "talk.notes.md").symlink_to(outside / "notes.md")
+    assert read_notes(tmp_path / "talk.notes.md") == {1: "secret"}, "a link within the folder is as good as the file"
+
+
+def test_the_name_of_a_picture_does_not_choose_the_program_that_reads_it(tmp_path: Path) -> None:
+    """Pillow has Ghostscript read PostScript."""
+    (tmp_path / "1.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    with pytest.raises(DeckError, match=r"1\.png: is no picture"):
+        open_slides(tmp_path)
+    picture(tmp_path / "1.png", "BMP")
+    with pytest.raises(DeckError, match=r"1\.png: is no picture"):
+        open_slides(tmp_path)
+
+
+def test_a_picture_that_is_small_only_while_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slides_module, "MAX_PIXELS", 10_000)
+    picture(tmp_path / "1.png", width=100, height=101)
+    with pytest.raises(DeckError, match="too many pixels"):
+        open_slides(tmp_path)
+    picture(tmp_path / "1.png", width=100, height=100)
+    slides = open_slides(tmp_path)
+    assert slides.draw(1, 50) is not None
+    picture(tmp_path / "1.png", width=100, height=101)
+    assert slides.draw(1, 50) is None
+
+
+def test_a_page_with_such_a_picture_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "talk.pdf"
+    Image.new("L", (100, 101), 255).save(path, "PDF")
+    assert open_slides(path).draw(1, 320) is not None
+    monkeypatch.setattr(slides_module, "MAX_PIXELS", 10_000)
+    assert open_slides(path).draw(1, 320) is None
+
+
+@pytest.mark.parametrize("box", ["0 0 1 14400", "0 0 14400 1", "0 0 1e9 1e9", "0 0 0 0", "0 0 -5 5", "0 0 1e38 1e38"])
+def test_a_page_of_any_size_is_a_picture_of_a_bounded_one_or_none(tmp_path: Path, box: str) -> None:
+    path = tmp_path / "talk.pdf"
+    path.write_bytes(pdf_page(f"/MediaBox [{box}]"))
+    drawn = open_slides(path).draw(1, 3840)
+    assert drawn is None or max(size(drawn)) <= 4096
+
+
+def test_a_pdf_does_nothing_by_itself(tmp_path: Path) -> None:
+    assert "V8" not in pypdfium2.PDFIUM_INFO.flags and "XFA" not in pypdfium2.PDFIUM_INFO.flags
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        ran = tmp_path / "ran"
+        action = f"<</S /JavaScript /JS (app.launchURL('{url}'))>>"
+        action += (
+            f"<</S /URI /URI ({url})>>" + f"<</S /Launch /F (/bin/touch) /P ({ran})>>" + f"<</S /GoToR /F ({url})>>"
+        )
+        path = tmp_path / "talk.pdf"
+        path.write_bytes(pdf_page(f"/MediaBox [0 0 96 54] /AA <</O {action}>>", f"/OpenAction {action}"))
+        slides = open_slides(path)
+        assert slides.draw(1, 320) is not None and slides.title(1) is None
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert not ran.exists()
+
+
+def pdf_page(page: str, catalogue: str = "") -> bytes:
+    return (
+        f"%PDF-1.7\n1 0 obj<</Type /Catalog /Pages 2 0 R {catalogue}>>endobj\n"
+        "2 0 obj<</Type /Pages /Kids [3 0 R] /Count 1>>endobj\n"
+        f"3 0 obj<</Type /Page /Parent 2 0 R {page}>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+    ).encode()

@@ -18,6 +18,7 @@ from slidewire.cli.audit import audit
 from slidewire.cli.entry import hide_secrets
 from slidewire.cli.leaktest import leaktest
 from slidewire.cli.link import link
+from slidewire.cli.linked_media import consider_links
 from slidewire.cli.output import complain, keep_addresses_out_of_the_log, log_to_stderr
 from slidewire.cli.turn import credentials, turn
 
@@ -129,6 +130,11 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--window", help="keys: the deck's window, as a pattern of its title."),
             click.option("--raise-window", is_flag=True, help="keys: bring the deck to the front instead of refusing."),
+            click.option(
+                "--allow-linked-media",
+                is_flag=True,
+                help="impress: show media in the deck's folder that it links to. Kept for this file of a deck.",
+            ),
             click.option("--room", callback=_room_code, help="Open this room again, or join it as a further host."),
             click.option(
                 "--privacy",
@@ -198,6 +204,7 @@ def up(deck: Path | None, as_json: bool, verbose: int, open_browser: bool | None
     if open_browser is None:
         open_browser = serving.wants_browser(as_json)
     wanted = open_browser
+    consider_links(deck, options["driver"], options["state_dir"], agreed=options["allow_linked_media"])
 
     async def work() -> None:
         # A machine among those who see the show: they meet at private addresses.
@@ -267,6 +274,7 @@ def host(
     if re.match(r"https?://[^/?#]", server) is None:
         raise click.BadParameter("give the server's address as https://SERVER", param_hint="--server")
     key = None if api_key_file is None else _api_key(api_key_file)
+    consider_links(deck, options["driver"], options["state_dir"], agreed=options["allow_linked_media"])
     _run(lambda: serving.host(server, replace(_host(deck, options), api_key=key), ca, as_json))
 
 

@@ -107,7 +107,7 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
 def _program(server: str, options: HostOptions, ca: Path | None = None, connect_to: str | None = None) -> HostProgram:
     if options.privacy is not Privacy.OPEN:
         keep_addresses_out_of_the_log()
-    deck = make_deck(options.driver, options.deck, options.window, options.raise_window)
+    deck = make_deck(options.driver, options.deck, options.window, options.raise_window, options.state)
     engine = AiortcEngine(client_context(ca))
     return HostProgram(
         server,

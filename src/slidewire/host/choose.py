@@ -18,7 +18,9 @@ from pathlib import Path
 from slidewire.host.decks.driver import Deck, DeckError
 
 DRIVERS = ("auto", "impress", "keys", "web")
-OFFICE_FILES = frozenset({".odp", ".otp", ".fodp", ".pptx", ".ppt", ".pps", ".ppsx", ".pot", ".potx", ".key"})
+OFFICE_FILES = frozenset(
+    {".odp", ".otp", ".fodp", ".pptx", ".pptm", ".ppt", ".pps", ".ppsx", ".ppsm", ".pot", ".potx", ".potm", ".key"}
+)
 
 
 def has_desktop() -> bool:
@@ -39,9 +41,11 @@ def choose_driver(deck: Path | None, desktop: bool) -> str:
     return "web"
 
 
-def make_deck(driver: str, deck: Path | None, window: str | None = None, raise_window: bool = False) -> Deck:
+def make_deck(
+    driver: str, deck: Path | None, window: str | None = None, raise_window: bool = False, state: Path | None = None
+) -> Deck:
     """The deck behind a driver's name. Raises `DeckError`. The drivers are imported only when they are wanted: each
-    needs libraries and programs that another machine may not have."""
+    needs libraries and programs that another machine may not have. `state`: the state directory, if not the usual."""
     if deck is not None and not deck.exists():
         raise DeckError(f"There is no {deck}. Check the path of the deck.")
     if driver == "auto":
@@ -53,7 +57,7 @@ def make_deck(driver: str, deck: Path | None, window: str | None = None, raise_w
     if driver == "impress":
         from slidewire.host.decks.impress import ImpressDeck
 
-        return ImpressDeck(deck)
+        return ImpressDeck(deck, state=state)
     from slidewire.host.decks.keymaps import Target
     from slidewire.host.decks.keys import KeysDeck
 

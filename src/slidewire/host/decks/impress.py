@@ -19,10 +19,18 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from slidewire.aio.websocket_client import state_directory
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.host.decks import agreement
 from slidewire.host.decks.driver import Build, DeckError, DeckState, DeckStatus, Picture
+from slidewire.host.decks.isolation import confinement, make_profile, own_profile, scratch
+from slidewire.host.decks.linked import cut_links, find_links
+from slidewire.host.decks.uno_helper.office import office_running
+
+if TYPE_CHECKING:
+    from slidewire.host.decks.dialogs import DialogCloser
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +38,10 @@ HELPER = Path(__file__).with_name("uno_helper")
 LINE_BYTES = 32 * 2**20
 """The longest line a helper writes: a picture."""
 PICTURES_KEPT = 200
+MAIN_PARTS = ("content.xml", "styles.xml", "ppt/presentation.xml", "[Content_Types].xml", "_rels/.rels")
+"""Without these LibreOffice shows nothing, but asks what it is to do."""
+MAX_QUESTIONS = 20
+"""Of one LibreOffice. A deck that makes it ask on and on is not shown."""
 
 OPEN_SECONDS = 90.0
 """More than the helper's own patience with LibreOffice, so that its sentence comes first."""
@@ -39,6 +51,8 @@ PICTURE_SECONDS = 15.0
 POINT_SECONDS = 1 / 60
 """From one move of the pointer to the next: LibreOffice needs some time to draw, too."""
 CLOSE_SECONDS = 12.0
+STARTING_SECONDS = 10.0
+"""After the show began: as long as the editor's window may come late."""
 
 INSTALL = "sudo apt-get install libreoffice-impress libreoffice-gtk3 python3-uno"
 
@@ -109,6 +123,10 @@ class Helper:
         finally:
             self._waiting.pop(number, None)
 
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     async def close(self) -> None:
         """Ask it to end what it started, and see to it that it did."""
         try:
@@ -151,12 +169,27 @@ class ImpressDeck:
     can = frozenset({*(verb.word for verb in Verb), "laser"})
     pictures = True
 
-    def __init__(self, path: Path | None = None, *, profile: Path | None = None, start_show: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        profile: Path | None = None,
+        start_show: bool = True,
+        state: Path | None = None,
+    ) -> None:
         """`path`: None for the presentation that is open in a running LibreOffice, now or later. `profile`: the folder
-        of another user profile than the user's own. `start_show`: of a file that we open."""
+        of the user profile; without it, the user's own for what is open already, and one in the state directory for a
+        file. `start_show`: of a file that we open."""
         self.changed: Callable[[], None] = lambda: None
         self._path = path
         self._profile = profile
+        self._held = contextlib.ExitStack()
+        """The profile in the state directory, as long as it is ours."""
+        self._state_directory = state or state_directory()
+        self._dialogs: DialogCloser | None = None
+        self._opening = True
+        self._questions = 0
+        self._started_until = 0.0
         self._start_show = start_show
         self._helper: Helper | None = None
         self._state = DeckState(DeckStatus.NO_DECK)
@@ -175,17 +208,28 @@ class ImpressDeck:
                 "LibreOffice needs a desktop, and there is none here (DISPLAY is not set). Start this on the computer "
                 "that shows the slides, or give a PDF: the web deck needs no display."
             )
-        helper = await Helper.start(self._on_event, soffice)
+        path, confine = None, None
+        try:
+            if self._path is not None:
+                path, confine = await asyncio.to_thread(self._isolate, soffice, self._path.resolve())
+            helper = await Helper.start(self._on_event, soffice)
+        except (DeckError, asyncio.CancelledError):
+            self._held.close()
+            raise
         self._helper = helper
+        if self._path is not None:
+            self._watch_for_dialogs()
         try:
             await helper.ask(
                 "open",
                 OPEN_SECONDS,
                 soffice=soffice,
                 profile=str(self._profile.resolve()) if self._profile else None,
-                path=str(self._path.resolve()) if self._path else None,
+                path=str(path) if path else None,
                 start_show=self._start_show,
+                confine=confine,
             )
+            self._opening = False
         except HelperFailure as failure:
             await self.close()
             raise DeckError(str(failure)) from None
@@ -195,6 +239,63 @@ class ImpressDeck:
         except asyncio.CancelledError:
             await self.close()
             raise
+
+    def _isolate(self, soffice: str, deck: Path) -> tuple[Path, dict[str, Any] | None]:
+        """The file to open, which is a copy if the deck links to others; and what LibreOffice may do besides. Raises
+        `DeckError`."""
+        if self._profile is None:
+            self._profile = self._held.enter_context(own_profile(self._state_directory))
+        elif office_running(str(self._profile.resolve())):
+            return deck, None  # somebody's own, who opened it before us
+        profile = self._profile.resolve()
+        try:
+            links, agreed = find_links(deck), agreement.is_agreed(deck, self._state_directory)
+            if links.damaged in MAIN_PARTS:
+                raise DeckError(
+                    f"{deck.name} cannot be read: its {links.damaged} is damaged, or protected with a password. Save a "
+                    "copy without a password, or export the slides again."
+                )
+            media = agreement.allowed(links, agreed)
+            make_profile(profile, links=bool(media))
+            if said := agreement.notice(links, agreed):
+                log.warning("%s", said)
+            if links.complete and (links or links.followed):
+                deck, original = scratch(profile) / deck.name, deck
+                cut_links(original, deck, media)
+        except (OSError, ValueError) as error:
+            raise DeckError(
+                f"{deck.name} cannot be made ready ({error}). Copy it to this computer's own disk."
+            ) from None
+        return deck, confinement(deck, profile, soffice, media.values())
+
+    def _watch_for_dialogs(self) -> None:
+        if sys.platform != "linux" or self._profile is None:
+            return
+        from slidewire.host.decks.dialogs import DialogCloser
+        from slidewire.host.input.desktop import DesktopError
+
+        try:
+            self._dialogs = DialogCloser(
+                self._profile.resolve(), asyncio.get_running_loop(), self._wants_closed, self._is_starting
+            )
+        except DesktopError as error:
+            log.info("what LibreOffice may ask on this screen is not seen: %s", error)
+
+    def _is_starting(self) -> bool:
+        return asyncio.get_running_loop().time() < self._started_until
+
+    def _wants_closed(self, title: str) -> bool:
+        """Whether a dialog is in the way. What somebody does in LibreOffice after the show is not."""
+        if not self._opening and self._state.status is not DeckStatus.RUNNING:
+            return False
+        self._questions += 1
+        if self._questions == MAX_QUESTIONS and self._helper is not None:
+            log.warning("LibreOffice asks one question after the other: it is ended")
+            self._helper.kill()
+        log.warning(
+            "LibreOffice asked something on the screen%s: it was answered with no", f" ({title})" if title else ""
+        )
+        return True
 
     async def perform(self, intent: Intent) -> Outcome:
         helper = self._helper
@@ -259,6 +360,9 @@ class ImpressDeck:
         helper, self._helper = self._helper, None
         if helper is not None:
             await helper.close()
+        if self._dialogs is not None:
+            self._dialogs.close()
+        self._held.close()
 
     def _on_event(self, event: dict[str, Any]) -> None:
         kind = event.pop("event")
@@ -266,11 +370,18 @@ class ImpressDeck:
             self._edition += 1
             self._kept.clear()
             return
+        if kind == "confined":
+            say_sandbox(event["network"], event["files"])
+            return
         state = read_state(event) if kind == "state" else DeckState(DeckStatus.NO_DECK)
         if (state.status is DeckStatus.NO_DECK) or state.title != self._state.title:
             self._edition += 1
             self._kept.clear()
         if state != self._state:
+            if state.status is DeckStatus.RUNNING and self._state.status is not state.status:
+                self._started_until = asyncio.get_running_loop().time() + STARTING_SECONDS
+                if self._dialogs is not None:
+                    self._dialogs.bring_show_to_front()
             self._state = state
             self.changed()
 
@@ -279,6 +390,14 @@ def read_state(event: dict[str, Any]) -> DeckState:
     """The helper's `state` event in the driver's words."""
     build = event.pop("build")
     return DeckState(status=DeckStatus(event.pop("status")), build=Build(*build) if build else None, **event)
+
+
+def say_sandbox(network: bool, files: bool) -> None:
+    """What the system does not do is left to LibreOffice's settings, and the person at the host may want to know."""
+    if not network:
+        log.info("LibreOffice runs beside the network here: only its settings keep a deck from it")
+    if not files:
+        log.info("LibreOffice may read this user's files here: only its settings keep a deck from them")
 
 
 def find_soffice() -> str:

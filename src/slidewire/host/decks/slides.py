@@ -1,8 +1,12 @@
 """Where the web deck's slides come from: a PDF, or a folder of pictures. Everything here blocks.
 
 `open_slides` says what is wrong in words a speaker can act on. After that nothing raises: a slide that cannot be drawn
-is None. A PDF is held in memory, so the show outlives the memory stick it was opened from. Speaker notes are read from
-a text file beside the slides, in the form pdfpc made common:
+is None. Slides may come from anybody, so nothing outside of their file or folder is read, no file makes another program
+start, and what would be a very large picture in memory is not drawn. PDFium fetches nothing, and was built without
+JavaScript.
+
+A PDF is held in memory, so the show outlives the memory stick it was opened from. Speaker notes are read from a text
+file beside the slides, in the form pdfpc made common:
 
     ### 1
     Welcome everybody.
@@ -15,6 +19,7 @@ a text file beside the slides, in the form pdfpc made common:
 from __future__ import annotations
 
 import io
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -30,6 +35,12 @@ from slidewire.host.decks.driver import DeckError, Picture
 
 DEMO = Path(__file__).parent / "demo" / "demo.pdf"
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+"""Whatever its name: Pillow reads others, too, and for some of them it starts Ghostscript."""
+MAX_PIXELS = 64_000_000
+"""Of one picture, once it is read: a quarter of a gigabyte of memory."""
+MAX_PDF = 2**30
+MAX_NOTES = 4 * 2**20
 MAX_HEIGHT = 4096
 TITLE_LENGTH = 120
 JPEG_QUALITY = 85
@@ -68,7 +79,10 @@ def open_slides(path: Path | None) -> Slides:
                     f"{path}: the web deck shows PDF files and folders of pictures. "
                     "Export the slides as a PDF, or show them with their own program and let Slidewire drive that."
                 )
-            return PdfSlides(path, head + file.read())
+            content = head + file.read(MAX_PDF)
+            if len(content) > MAX_PDF:
+                raise DeckError(f"{path}: this PDF is larger than a gigabyte. Export it with smaller pictures.")
+            return PdfSlides(path, content)
     except FileNotFoundError:
         raise DeckError(f"{path}: there is no such file or folder. Check the name and where you are.") from None
     except PermissionError:
@@ -106,7 +120,10 @@ class PdfSlides:
     def draw(self, slide: int, width: int) -> Picture | None:
         try:
             with self._page(slide) as page:
-                bitmap = page.render(scale=min(width / page.get_width(), MAX_HEIGHT / page.get_height()))
+                wide, high = page.get_width(), page.get_height()
+                if not (0 < wide < math.inf and 0 < high < math.inf) or not _is_small(page):
+                    return None
+                bitmap = page.render(scale=min(width / wide, MAX_HEIGHT / high))
                 try:
                     image = bitmap.to_pil().convert("RGB").copy()  # a copy: the bitmap's memory goes away with it
                 finally:
@@ -130,12 +147,25 @@ class PdfSlides:
                 page.close()
 
 
+def _is_small(page: Any) -> bool:
+    """Whether no picture on this page is one that only seems small as long as it is packed."""
+    for picture in page.get_objects([pdfium.FPDF_PAGEOBJ_IMAGE]):
+        wide, high = picture.get_px_size()
+        if wide * high > MAX_PIXELS:
+            return False
+    return True
+
+
 class PictureSlides:
     def __init__(self, folder: Path) -> None:
         self.name = folder.resolve().name
         self.notes = read_notes(folder / "notes.md")
         self._files = sorted(
-            (file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES and file.name[0] != "."),
+            (
+                file
+                for file in folder.iterdir()
+                if file.suffix.lower() in PICTURE_SUFFIXES and file.name[0] != "." and is_within(file, folder)
+            ),
             key=lambda file: natural(file.name),
         )
         self.count = len(self._files)
@@ -143,18 +173,23 @@ class PictureSlides:
             raise DeckError(f"{folder}: this folder holds no pictures. Put PNG, JPEG, WebP or GIF files into it.")
         for file in self._files:
             try:
-                Image.open(file).close()
+                with Image.open(file, formats=PICTURE_FORMATS) as picture:
+                    large = _is_large(picture)
             except PermissionError:
                 raise
             except (OSError, Image.DecompressionBombError):
                 raise DeckError(f"{file}: is no picture that can be read. Export it again, or take it away.") from None
+            if large:
+                raise DeckError(f"{file}: this picture has too many pixels. Export it smaller, or take it away.")
 
     def title(self, slide: int) -> str | None:
         return None
 
     def draw(self, slide: int, width: int) -> Picture | None:
         try:
-            with Image.open(self._files[slide - 1]) as file:
+            with Image.open(self._files[slide - 1], formats=PICTURE_FORMATS) as file:
+                if _is_large(file):
+                    return None
                 file.draft("RGB", (width, width))  # a JPEG is decoded no larger than needed
                 image = ImageOps.exif_transpose(file).convert("RGBA")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
@@ -165,6 +200,18 @@ class PictureSlides:
 
     def close(self) -> None:
         pass
+
+
+def _is_large(picture: Image.Image) -> bool:
+    return picture.width * picture.height > MAX_PIXELS * (4 if picture.format == "JPEG" else 1)
+
+
+def is_within(file: Path, folder: Path) -> bool:
+    """A regular file that a symbolic link has not brought here from elsewhere."""
+    try:
+        return file.is_file() and file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
 
 
 def encode(image: Image.Image) -> Picture:
@@ -197,8 +244,11 @@ def natural(name: str) -> tuple[tuple[str, int], ...]:
 
 def read_notes(path: Path) -> dict[int, str]:
     """The notes of each slide. A file that is not there, or cannot be read, means no notes: the show matters more."""
+    if not is_within(path, path.parent):
+        return {}
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            text = file.read(MAX_NOTES)
     except OSError:
         return {}
     parts = re.split(r"^###[ \t]+(\d{1,5})[ \t]*$", text, flags=re.MULTILINE)

@@ -38,6 +38,7 @@ class Deck:
         self._soffice = ""
         self._profile: str | None = None
         self._path: str | None = None
+        self._confine: dict[str, Any] | None = None
         self._office: Office | None = None
         self._document: Any = None
         self._watch: Any = None
@@ -62,10 +63,12 @@ class Deck:
 
     # --- opening and finding
 
-    def open(self, soffice: str, profile: str | None, path: str | None, start_show: bool) -> dict[str, Any]:
+    def open(
+        self, soffice: str, profile: str | None, path: str | None, start_show: bool, confine: dict[str, Any] | None
+    ) -> dict[str, Any]:
         """A file: it is loaded, unless it is open there already, and presented. No file: what LibreOffice has open.
         If it fails, `close` is still to be asked."""
-        self._soffice, self._profile, self._path = soffice, profile, path
+        self._soffice, self._profile, self._path, self._confine = soffice, profile, path, confine
         if path is not None or office_running(profile) is not False:
             self._connect()
             if path is not None:
@@ -74,9 +77,11 @@ class Deck:
         return {}
 
     def _connect(self) -> None:
-        office = Office(self._soffice, self._profile)
+        office = Office(self._soffice, self._profile, self._confine)
         self._office = office
         office.connect(lambda: self._soon(lambda: self._lost(office)), lambda: self._soon(self._stir))
+        if office.held is not None:
+            self._emit({"event": "confined", **office.held})
         self.look()
 
     def _present(self, start_show: bool) -> None:
@@ -87,6 +92,12 @@ class Deck:
             self._loaded = True
             self.look()
         if start_show and self._show is None:
+            self._survey()
+            if self._slides == []:
+                raise Trouble(
+                    "all_hidden",
+                    f"Every slide of {self._title} is hidden, so there is nothing to show. Unhide one in LibreOffice.",
+                )
             self._start()
 
     def _start(self) -> None:

@@ -1,11 +1,13 @@
 """LibreOffice itself: connected to if it runs, started if it does not, ended if we started it.
 
 Both are one command. A second `soffice` with the same user profile hands its `--accept` to the first and ends at once;
-where there is no first, it is LibreOffice. Whether it is ours shows when we leave: ours still runs.
+where there is no first, it is LibreOffice. Whether it is ours shows when we leave: ours still runs. One that is to open
+a deck file is started by `confine.py`, which takes the network and others' files away from it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -62,9 +64,13 @@ def office_running(profile: str | None) -> bool | None:
 class Office:
     """A connection to one LibreOffice."""
 
-    def __init__(self, soffice: str, profile: str | None) -> None:
+    def __init__(self, soffice: str, profile: str | None, confine: dict[str, Any] | None = None) -> None:
+        """`confine`: for `confine.py`, with the `program` that it is to start."""
         self._soffice = soffice
         self._profile = profile
+        self._confine = confine
+        self.held: dict[str, bool] | None = None
+        """What `confine.py` said that holds, once LibreOffice was started by it."""
         self._process: subprocess.Popen[bytes] | None = None
         self._bridge: Any = None
         self._context: Any = None
@@ -75,14 +81,16 @@ class Office:
     def connect(self, gone: Callable[[], None], documents_changed: Callable[[], None]) -> None:
         """`gone` and `documents_changed` are called on UNO's threads. Raises `Trouble`."""
         name = "slidewire-" + secrets.token_hex(8)
-        command = [self._soffice, "--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
-        command.append(f"--accept=pipe,name={name};urp;StarOffice.ComponentContext")
+        options = ["--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
+        options.append(f"--accept=pipe,name={name};urp;StarOffice.ComponentContext")
         if self._profile:
-            command.insert(1, f"-env:UserInstallation={Path(self._profile).as_uri()}")
+            options.insert(0, f"-env:UserInstallation={Path(self._profile).as_uri()}")
 
         def launch() -> subprocess.Popen[bytes]:
+            if self._confine is not None and not office_running(self._profile):
+                return self._launch_confined(self._confine, options)
             quiet = subprocess.DEVNULL
-            return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+            return subprocess.Popen([self._soffice, *options], stdin=quiet, stdout=quiet, stderr=quiet)
 
         local = uno.getComponentContext()
         make = local.ServiceManager.createInstanceWithContext
@@ -95,6 +103,36 @@ class Office:
         self._bridge.addEventListener(falls)
         everywhere = self._context.getByName("/singletons/com.sun.star.frame.theGlobalEventBroadcaster")
         everywhere.addDocumentEventListener(documents)
+
+    def _launch_confined(self, confine: dict[str, Any], options: list[str]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-I", str(Path(__file__).with_name("confine.py")), json.dumps(confine)]
+        environment = {
+            **os.environ,
+            "SAL_ENABLE_FILE_LOCKING": "1",  # what the script `soffice` sets before it starts the same program
+            "TMPDIR": confine["scratch"],
+            "GIO_USE_VFS": "local",  # else a service of the desktop would fetch for it
+            **{
+                f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "ftp", "all")
+            },  # for its players
+            "no_proxy": "",
+        }
+        process = subprocess.Popen(
+            [*command, confine["program"], *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+        assert process.stdout is not None
+        with process.stdout as said:
+            try:
+                self.held = json.loads(said.readline())
+            except ValueError:
+                process.kill()
+                raise Trouble(
+                    "start_failed", "LibreOffice could not be started apart from network and files. Is Python damaged?"
+                ) from None
+        return process
 
     def _await_pipe(self, connector: Any, name: str, launch: Callable[[], subprocess.Popen[bytes]]) -> Any:
         deadline = time.monotonic() + START_SECONDS
@@ -163,6 +201,8 @@ class Office:
             property_value("UpdateDocMode", uno.Any("short", 0)),  # no question about links
         )
         name = Path(path).name
+        if not self._is_presentation(uno.systemPathToFileUrl(path), arguments):
+            raise _not_a_presentation(name)
         try:
             document = self._desktop.loadComponentFromURL(uno.systemPathToFileUrl(path), "_blank", 0, arguments)
         except Exception:  # noqa: BLE001 (a filter may raise anything, and its words help nobody)
@@ -173,21 +213,35 @@ class Office:
                 f"LibreOffice cannot read {name}. Open it there by hand: if it asks for a password, save a copy "
                 "without one; if it does not open, export the slides again.",
             )
+        document.DocumentProperties.AutoloadSecs = 0  # a deck may ask to be loaded again, or another in its place
         if not document.supportsService(PRESENTATION):
             document.close(True)
-            raise Trouble(
-                "not_a_presentation",
-                f"{name} is not a presentation for LibreOffice Impress. Give an .odp or .pptx file; "
-                "a PDF is shown by the web deck.",
-            )
+            raise _not_a_presentation(name)
         return document
+
+    def _is_presentation(self, url: str, arguments: tuple[Any, ...]) -> bool:
+        """Whether Impress would open it. Others of LibreOffice's programs ask before they open a file: how a table is
+        separated, in which encoding a text is. What cannot be told is tried."""
+        detection = self._make("com.sun.star.document.TypeDetection")
+        described = (property_value("URL", url), *arguments)
+        kind = detection.queryTypeByDescriptor(described, True)
+        kind = kind[0] if isinstance(kind, tuple) else kind
+        if not kind:
+            return True
+        names = {item.Name: item.Value for item in detection.getByName(kind)}
+        filters = self._make("com.sun.star.document.FilterFactory")
+        if not names.get("PreferredFilter"):
+            return True
+        chosen = {item.Name: item.Value for item in filters.getByName(names["PreferredFilter"])}
+        return chosen.get("DocumentService") == PRESENTATION
 
     def export(self, page: Any, width: int) -> bytes:
         """A slide as a JPEG."""
         height = max(1, round(width * page.Height / page.Width))
         exporter = self._make("com.sun.star.drawing.GraphicExportFilter")
         exporter.setSourceDocument(page)
-        handle, path = tempfile.mkstemp(suffix=".jpg", prefix="slidewire-")
+        folder = self._confine["scratch"] if self._confine is not None else None
+        handle, path = tempfile.mkstemp(suffix=".jpg", prefix="slidewire-", dir=folder)
         os.close(handle)
         options = {"PixelWidth": width, "PixelHeight": height, "Quality": JPEG_QUALITY}
         try:
@@ -231,6 +285,14 @@ class Office:
             except subprocess.TimeoutExpired:
                 end()
                 patience = 3.0
+
+
+def _not_a_presentation(name: str) -> Trouble:
+    return Trouble(
+        "not_a_presentation",
+        f"{name} is not a presentation for LibreOffice Impress. Give an .odp or .pptx file; "
+        "a PDF is shown by the web deck.",
+    )
 
 
 def property_value(name: str, value: Any) -> Any:

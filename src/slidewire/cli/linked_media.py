@@ -1,0 +1,38 @@
+"""Ask the person at the host, once for each deck, whether it may show the media in its folder that it links to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from slidewire.cli.output import complain
+
+
+def consider_links(deck: Path | None, driver: str, state: Path | None, *, agreed: bool) -> None:
+    """`agreed`: by an option. Else whoever sits at a terminal is asked, and nobody else: without an answer such media
+    are not shown, and the show goes on."""
+    if deck is None or driver not in ("auto", "impress") or not deck.is_file():
+        return
+    from slidewire.aio.websocket_client import state_directory
+    from slidewire.host.choose import OFFICE_FILES
+    from slidewire.host.decks import agreement
+    from slidewire.host.decks.linked import find_links
+
+    if driver == "auto" and deck.suffix.lower() not in OFFICE_FILES:
+        return
+    folder = state or state_directory()
+    try:
+        if not agreed:
+            if not (sys.stdin.isatty() and sys.stderr.isatty()) or agreement.is_agreed(deck, folder):
+                return
+            links = find_links(deck)
+            if not agreement.allowed(links, agreed=True):
+                return
+            question = f"{deck.name} shows {len(links.media)} file(s) of its folder: {links.told_media()}. Allow that?"
+            if not click.confirm(question, default=False, err=True):
+                return
+        agreement.agree(deck, folder)
+    except OSError as error:
+        complain(f"linked media are not shown: {error}")
