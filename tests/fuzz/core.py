@@ -316,7 +316,7 @@ class Play:
         self.closed_at = len(stage.closed_streams)
         server = stage.server
         owned = [opened.handle for each in server.allocations for opened in each.relays.values()]
-        owned += [opened.handle for opened in server._reservations.values()]
+        owned += [reserved.relay.handle for reserved in server._reservations.values()]
         for pending in {id(each): each for each in server._pending.values()}.values():
             owned += [opened.handle for opened in (*pending.opened.values(), pending.sibling) if opened is not None]
         assert sorted(owned) == sorted(stage.open), "a socket without an owner, or an owner without its socket"

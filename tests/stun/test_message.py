@@ -105,6 +105,14 @@ class TestAttributes:
         message = whole(signed[:2] + length + signed[4:] + tail)
         assert message.get(extra) is None and message.integrity_holds(KEY)
 
+    @pytest.mark.parametrize("length", [1, 2, 3])
+    def test_a_fingerprint_of_another_length_does_not_hold(self, length: int) -> None:
+        """Its padding would make up for what is missing. Found by tests/fuzz."""
+        data = bytearray(request().fingerprint().encode())
+        assert whole(bytes(data)).fingerprint_holds()
+        data[-5] = length
+        assert whole(bytes(data)).fingerprint_holds() is False
+
     def test_both_integrities_and_the_fingerprint_may_follow_one_another(self) -> None:
         message = whole(request().sign(KEY).sign_sha256(KEY).fingerprint().encode())
         assert message.integrity_holds(KEY) and message.integrity_sha256_holds(KEY) and message.fingerprint_holds()

@@ -582,6 +582,36 @@ class Test18Quotas:
         stage.auto = True
         assert two.allocate().code == 0
 
+    def test_a_port_that_is_reserved_counts(self) -> None:
+        """Or else one login could have all of them kept: reserve, give the allocation back, reserve, …"""
+        stage = Stage(limits=Limits(allocations_per_user=3))
+        one, two = stage.client(port=1), stage.client(port=2)
+        assert [one.allocate((t.EVEN_PORT, True)).code, one.refresh(0).code] == [0, 0]
+        token = two.allocate((t.EVEN_PORT, True))[t.RESERVATION_TOKEN]
+        assert two.refresh(0).code == 0 and len(stage.open) == 2
+        assert one.allocate((t.EVEN_PORT, True)).code == 486 and one.allocate().code == 0
+        assert two.allocate().code == 486, "two reserved, one allocated"
+        assert two.allocate((t.RESERVATION_TOKEN, token)).code == 0, "what was reserved has its place"
+        assert one.refresh(0).code == 0 and two.refresh(0).code == 0
+        stage.wait(31)
+        assert stage.open == {}
+        assert [stage.client(port=number).allocate().code for number in range(3, 7)] == [0, 0, 0, 486]
+
+    def test_a_reserved_port_that_was_not_to_be_had(self) -> None:
+        stage = Stage(relays=False, limits=Limits(allocations_per_user=2))
+        for fails in (True, False):
+            client = stage.client(port=5 + fails)
+            client.challenge()
+            client.send(client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17), (t.EVEN_PORT, True)))
+            asked = stage.asked[-1]
+            if fails:
+                stage.fail(asked)
+            else:
+                stage.server.relay_opened(asked.ticket, asked.family, stage.opened(asked.family), stage.now)
+                stage.drain()
+        stage.auto = True
+        assert stage.client(port=8).allocate().code == 0 and stage.client(port=9).allocate().code == 486
+
     def test_permissions(self) -> None:
         stage = Stage(limits=Limits(permissions=3))
         client = stage.allocated()
@@ -733,6 +763,43 @@ class Test19SlowStreams:
             assert not stage.server.stream_opened(third, stage.now)
             stage.server.stream_closed(first.five_tuple, stage.now)
             assert stage.server.stream_opened(third, stage.now)
+
+    def test_a_place_is_kept_for_a_handshake_and_then_given_to_who_comes(self) -> None:
+        for limits in (Limits(streams_per_address=2), Limits(streams=2)):
+            stage = Stage(limits=limits)
+            first, second = (stage.client(port=n, transport=Transport.TCP) for n in (1, 2))
+            first.challenge()
+            stage.wait(0.9)
+            third = FiveTuple(Transport.TCP, ("192.0.2.10", 3), SERVER)
+            assert not stage.server.stream_opened(third, stage.now)
+            stage.wait(0.2)
+            assert stage.server.stream_opened(third, stage.now)
+            stage.drain()
+            assert stage.closed_streams == [first.five_tuple]
+            assert second.challenge().code == 401
+
+    def test_an_allocation_takes_no_place_and_is_not_displaced(self) -> None:
+        stage = Stage(limits=Limits(streams_per_address=1))
+        clients = [stage.allocated(port=number, transport=Transport.TCP) for number in range(3)]
+        stage.wait(10)
+        stranger = stage.client(port=9, transport=Transport.TCP)
+        stage.wait(2)
+        assert clients[0].refresh(0).code == 0  # a stranger again, one of two
+        newcomer = FiveTuple(Transport.TCP, ("192.0.2.10", 10), SERVER)
+        assert not stage.server.stream_opened(newcomer, stage.now)
+        stage.drain()
+        assert stage.closed_streams == [stranger.five_tuple]
+        assert all(client.refresh().code == 0 for client in clients[1:])
+
+    def test_too_much_of_a_stranger(self, stage: Stage) -> None:
+        """A megabyte of Binding requests in one piece costs no more than a few of them."""
+        client = self.connected(stage)
+        most = int(stage.server.limits.stranger_messages.burst)
+        client.send(vectors.CHROMIUM_BINDING * 50_000)
+        assert stage.server.counters["bindings asked"] == most and stage.closed_streams == [client.five_tuple]
+        quiet = stage.allocated(port=2, transport=Transport.TCP)
+        quiet.send(vectors.CHROMIUM_BINDING * 2 * most)
+        assert len(quiet.heard()) == 2 * most and len(stage.closed_streams) == 1
 
     # Bounded writes: tests/aio/test_stream.py. Real sockets, half-done TLS: tests/server/test_turn_abuse.py.
 

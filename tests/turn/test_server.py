@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slidewire.rates import Rate
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, parse
@@ -687,7 +688,7 @@ class TestWhatComesBehindAnAllocate:
 
     def test_one_allocation_after_another(self) -> None:
         """Each waits for its own socket. A token needs none, and is no way to make the server call itself for ever."""
-        stage = Stage(relays=False)
+        stage = Stage(relays=False, limits=Limits(stranger_messages=Rate(1, 10_000)))
         client = stage.client(transport=Transport.TCP)
         client.challenge()
         allocate, end = (t.REQUESTED_TRANSPORT, 17), client.signed(Method.REFRESH, (t.LIFETIME, 0))

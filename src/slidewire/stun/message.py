@@ -135,7 +135,7 @@ class Message(NamedTuple):
         if at is None:
             return None
         expected = zlib.crc32(self.data[:at]) ^ _FINGERPRINT_XOR
-        return self.data[at + 4 :] == expected.to_bytes(4, "big")
+        return self.data[at:] == _ATTRIBUTE.pack(FINGERPRINT.type, 4) + expected.to_bytes(4, "big")
 
 
 _LAST: Final = {MESSAGE_INTEGRITY.type: 1, MESSAGE_INTEGRITY_SHA256.type: 2, FINGERPRINT.type: 3}

@@ -66,6 +66,8 @@ class Limits:
     began."""
     idle: float = 30.0
     """… and without an allocation after that."""
+    stranger_messages: Rate = Rate(10, 200)
+    """Of a stream client without an allocation; past them it is cut off."""
     stranger_frame: int = 4096
     """The largest frame of a stream client without an allocation."""
     postponed: int = 64

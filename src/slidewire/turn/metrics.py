@@ -111,6 +111,12 @@ def _metrics(server: TurnServer) -> Iterable[Metric]:
     yield counter("turn_ignored_total", "Messages that are never answered.", counters["ignored"])
     yield counter("turn_streams_refused_total", "Connections over a limit.", counters["streams refused"])
     yield counter("turn_streams_silent_total", "Connections that said nothing.", counters["streams closed for silence"])
+    yield counter(
+        "turn_streams_replaced_total", "Connections that made room for others.", counters["streams closed for others"]
+    )
+    yield counter(
+        "turn_streams_flooding_total", "Connections that said too much.", counters["streams closed for a flood"]
+    )
     yield Metric(_DRAINING, "gauge", "1 while nobody gets anything new.", [({}, float(server.draining))])
 
 

@@ -117,6 +117,15 @@ class _Pending:
         return self.asked.who
 
 
+class _Reservation(NamedTuple):
+    """The next higher port, kept for whoever shows the token. It takes the place of an allocation of who asked for it:
+    sockets that were kept and forgotten would otherwise be beyond every quota."""
+
+    relay: Opened
+    client: FiveTuple
+    username: str
+
+
 class TurnServer:
     """See the module. One instance is one server, whatever the number of its sockets."""
 
@@ -160,7 +169,7 @@ class TurnServer:
         self._streams = Streams(limits)
         self._pending: dict[int, _Pending] = {}
         self._pending_by_client: dict[FiveTuple, _Pending] = {}
-        self._reservations: dict[bytes, Opened] = {}
+        self._reservations: dict[bytes, _Reservation] = {}
         self._deleted: dict[FiveTuple, tuple[bytes, bytes]] = {}
         self._listeners: set[Address] = set()
         self._tickets = itertools.count(1)
@@ -313,6 +322,10 @@ class TurnServer:
                 if frame is None:
                     break
                 frames += 1
+                if not self._streams.may_say_more(stream, now):
+                    self._count("streams closed for a flood")
+                    self._close_stream(stream)
+                    return
                 stream.spoke = self._receive_frame(frame, client, now) or stream.spoke
             else:
                 if len(stream.buffer) > self.limits.postponed_bytes:
@@ -479,7 +492,7 @@ class TurnServer:
 
     def _allocate(self, asked: _Asked, request: Allocate, now: float) -> None:
         """§7.2, after step 9: what needs more than the request itself."""
-        client, username = asked.client, asked.who.username
+        client = asked.client
         if self.draining:
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
         elif tunnelled(client.client[0]):
@@ -488,19 +501,36 @@ class TurnServer:
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
         elif request.token is None and not self._families.intersection(request.families):
             self._refuse(asked, TurnError.ADDRESS_FAMILY_NOT_SUPPORTED)
-        elif not self._book.hold(client, username):
+        elif not self._hold(asked, request):
             self._refuse(asked, TurnError.ALLOCATION_QUOTA_REACHED)
         else:
             pending = _Pending(asked, request, set(request.families))
             self._pending_by_client[client] = pending
             self._ask_for_relays(pending, now)
 
+    def _hold(self, asked: _Asked, request: Allocate) -> bool:
+        """Places for the allocation and for a port to be reserved. One that was reserved gives up its own."""
+        book, client, username = self._book, asked.client, asked.who.username
+        reserved = None if request.token is None else self._reservations[request.token]
+        if reserved is not None:
+            book.release(reserved.client, reserved.username)
+        held = 0
+        while held < 1 + request.reserve_next and book.hold(client, username):
+            held += 1
+        if held == 1 + request.reserve_next:
+            return True
+        for _ in range(held):
+            book.release(client, username)
+        if reserved is not None:
+            book.hold(reserved.client, reserved.username)  # as before
+        return False
+
     def _ask_for_relays(self, pending: _Pending, now: float) -> None:
         ticket, request = next(self._tickets), pending.request
         self._pending[ticket] = pending
         if request.token is not None:
             self._timers.cancel(request.token)
-            relay = self._reservations.pop(request.token)
+            relay = self._reservations.pop(request.token).relay
             pending.opened[relay.announced.family] = relay
             pending.waiting.clear()
             self._finish(ticket, pending, now)
@@ -528,7 +558,8 @@ class TurnServer:
         if pending.wanted and pending.opened and not self.credentials.revoked(asked.who.username):
             self._start(asked, pending, now)
             return
-        self._book.release(asked.client, asked.who.username)
+        for _ in range(1 + request.reserve_next):
+            self._book.release(asked.client, asked.who.username)
         for relay in (*pending.opened.values(), pending.sibling):
             if relay is not None:
                 self._effects.append(CloseRelay(relay.handle))
@@ -544,7 +575,9 @@ class TurnServer:
         for family, code in pending.failed.items():
             answer.add(ADDRESS_ERROR_CODE, AddressError(family, Error(code)))
         if pending.sibling is not None:
-            answer.add(RESERVATION_TOKEN, self._reserve(pending.sibling, now))
+            answer.add(RESERVATION_TOKEN, self._reserve(pending.sibling, asked, now))
+        elif pending.request.reserve_next:
+            self._book.release(asked.client, asked.who.username)
         answer.add(XOR_MAPPED_ADDRESS, asked.client.address).add(LIFETIME, lifetime)
         allocation = Allocation(
             client=asked.client,
@@ -570,10 +603,10 @@ class TurnServer:
         self._report("allocated", asked.client, asked.who.username, lifetime=lifetime, relays=len(pending.opened))
         self._send(asked.client, allocation.answer)
 
-    def _reserve(self, relay: Opened, now: float) -> bytes:
+    def _reserve(self, relay: Opened, asked: _Asked, now: float) -> bytes:
         """§7.2: keep the next higher port for whoever shows the token."""
         token = self._entropy(8)
-        self._reservations[token] = relay
+        self._reservations[token] = _Reservation(relay, asked.client, asked.who.username)
         self._timers.arm(now + self.limits.reservation_lifetime, self._check_reservation, token)
         return token
 
@@ -795,7 +828,9 @@ class TurnServer:
         return min(allocation.expires, now + self.limits.permission_lifetime)
 
     def _check_reservation(self, token: bytes, now: float) -> None:
-        self._close_relay(self._reservations.pop(token))
+        relay, client, username = self._reservations.pop(token)
+        self._book.release(client, username)
+        self._close_relay(relay)
 
     def _forget_deleted(self, client: FiveTuple, now: float) -> None:
         self._deleted.pop(client, None)

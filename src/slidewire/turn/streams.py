@@ -82,6 +82,8 @@ class Stream:
     deadline: float
     """When to close it, unless something better happens."""
     since: float = 0.0
+    messages_full_at: float = 0.0
+    """Of the bucket of a stranger's messages."""
     buffer: bytearray = field(default_factory=bytearray)
     spoke: bool = False
     """A whole STUN message has come."""
@@ -149,6 +151,16 @@ class Streams:
         del of_address[stream.client]
         if not of_address:
             del self._by_address[stream.prefix]
+
+    def may_say_more(self, stream: Stream, now: float) -> bool:
+        """A stranger has little to say: each message costs us as much as a datagram, of which there may be no more."""
+        if stream.client not in self._strangers:
+            return True
+        full_at = self._limits.stranger_messages.take(stream.messages_full_at, now)
+        if full_at is None:
+            return False
+        stream.messages_full_at = full_at
+        return True
 
     def forget(self, stream: Stream) -> None:
         if self._streams.pop(stream.client, None) is not None:
