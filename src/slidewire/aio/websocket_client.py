@@ -19,6 +19,7 @@ from yarl import URL
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
+from slidewire.aio.own_clients import AddressInfo
 from slidewire.signaling.client import Connect, Event, HangUp, SignalingClient, Transmit
 
 CONNECT_SECONDS: Final = 5.0
@@ -106,10 +107,13 @@ class SignalingSocket:
         *,
         ca: Path | None = None,
         token: str | None = None,
+        make_socket: Callable[[AddressInfo], sockets.socket] | None = None,
     ) -> None:
-        """`token`: for a server that opens rooms only for who has one. It goes in a header, where no log keeps it."""
+        """`token`: for a server that opens rooms only for who has one. It goes in a header, where no log keeps it.
+        `make_socket`: makes the TCP sockets, if the server is to know them."""
         self.client = client
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._make_socket = make_socket
         self._url = websocket_url(server)
         self._on_event = on_event
         self._ssl: ssl.SSLContext | bool = client_context(ca) if self._url.startswith("wss:") else True
@@ -126,7 +130,8 @@ class SignalingSocket:
 
     async def start(self) -> None:
         # Our own limits are on every step; aiohttp's total would end the socket after five minutes.
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+        connector = None if self._make_socket is None else aiohttp.TCPConnector(socket_factory=self._make_socket)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
         self.client.start(monotonic())
         self.flush()
         self._look()

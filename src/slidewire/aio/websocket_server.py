@@ -24,6 +24,7 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
+from slidewire.aio.own_clients import OWN
 from slidewire.signaling.effects import SILENT, Close, DropRoom, MemberGone, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.messages import MAX_MESSAGE
@@ -190,7 +191,17 @@ class HubSockets:
         number, outbox = next(self._numbers), _Outbox(request.transport, self._waiting)
         self._outboxes[number] = outbox
         self._idle.clear()
-        self._hub.connect(number, address, monotonic(), request.host, may_open_rooms=may_open)
+        where = (
+            request.transport.get_extra_info("peername") if address == OWN and request.transport is not None else None
+        )
+        self._hub.connect(
+            number,
+            str(where[0]) if where else address,
+            monotonic(),
+            request.host,
+            may_open_rooms=may_open,
+            payer=address,
+        )
         self._pump()
         writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {number}")
         try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import webbrowser
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from slidewire.aio.descriptors import raise_limit
+from slidewire.aio.own_clients import AddressInfo
 from slidewire.aio.websocket_client import client_context
 from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
@@ -89,7 +92,13 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
     started = await server.start()
     try:
         # Before anything else is tried, so that a bad deck is refused without a room having been opened for it.
-        program = _program(started.url, options, connect_to=started.local_url, ca=started.ca)
+        program = _program(
+            started.url,
+            options,
+            connect_to=started.local_url,
+            ca=started.ca,
+            make_socket=server.own_clients.make_socket,
+        )
 
         def say(ready: HostReady) -> None:
             _say_host_ready(ready, as_json, options.media, _server_fields(started))
@@ -104,7 +113,13 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
         await server.stop()
 
 
-def _program(server: str, options: HostOptions, ca: Path | None = None, connect_to: str | None = None) -> HostProgram:
+def _program(
+    server: str,
+    options: HostOptions,
+    ca: Path | None = None,
+    connect_to: str | None = None,
+    make_socket: Callable[[AddressInfo], socket.socket] | None = None,
+) -> HostProgram:
     if options.privacy is not Privacy.OPEN:
         keep_addresses_out_of_the_log()
     deck = make_deck(options.driver, options.deck, options.window, options.raise_window, options.state)
@@ -124,6 +139,7 @@ def _program(server: str, options: HostOptions, ca: Path | None = None, connect_
         audit_days=options.audit_days,
         media=_media(engine, options),
         api_key=options.api_key,
+        make_socket=make_socket,
     )
 
 

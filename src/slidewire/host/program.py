@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from slidewire.aio.clock import wall
+from slidewire.aio.own_clients import AddressInfo
 from slidewire.aio.websocket_client import SignalingSocket, state_directory
 from slidewire.audit import DAYS, AuditError, AuditLog
 from slidewire.control.links import encode_base64url
@@ -116,10 +117,12 @@ class HostProgram:
         audit_days: int = DAYS,
         media: MediaOptions | None = None,
         api_key: str | None = None,
+        make_socket: Callable[[AddressInfo], socket.socket] | None = None,
     ) -> None:
         """`connect_to`: how this process reaches the server, if not at the address presenters are given. `ice_hosts`:
         whose STUN and TURN servers may be used besides those on the server's own host. Without `media` there are
-        none. `api_key`: for a server that wants one before it opens a room."""
+        none. `api_key`: for a server that wants one before it opens a room. `make_socket`: makes the sockets to the
+        server, if that runs in this process."""
         folder = state or state_directory()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # itself, not as a parent that anybody may look into
@@ -162,6 +165,7 @@ class HostProgram:
             self._receive,
             ca=ca,
             token=api_key,
+            make_socket=make_socket,
         )
         at_server = _RoomAtServer(self._socket)
         self._agent.signaling = at_server

@@ -23,6 +23,7 @@ from slidewire.aio import clock
 from slidewire.aio.accept import listen_tcp
 from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_errors
+from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
 from slidewire.server import happened, tickets
@@ -86,6 +87,8 @@ class Server:
         self._runner: web.AppRunner | None = None
         self._door: FrontDoor | None = None
         self._proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
+        self.own_clients = OwnClients()
+        """Makes the sockets by which this process connects to its own server."""
         self._relay: OwnRelay | None = None
         self._fleet: Fleet | None = None
         self._port = settings.port
@@ -93,7 +96,7 @@ class Server:
         self.hub: Hub | None = None
         self.tickets = tickets.Tickets()
         self._limits = within_files(settings.limits, raise_limit(), relaying=settings.turn and not settings.turn_uris)
-        self.gate = Gate(self._limits, os.urandom(32), tell_block)
+        self.gate = Gate(self._limits, os.urandom(32), tell_block, never_blocked=OWN)
 
     async def start(self) -> Ready:
         """Raises ServerError, with the remedy; nothing is left behind then."""
@@ -295,7 +298,7 @@ class Server:
         trust = TrustPages(self._certificates)
         app = web.Application(
             middlewares=[
-                guard(self.gate, self._proxies, self._limits.request_work),
+                guard(self.gate, self._proxies, self.own_clients, self._limits.request_work),
                 words_for_people,
                 one_shape_of_errors,
                 answer_only_to(self._host_names()),
@@ -335,6 +338,7 @@ class Server:
         self._door = FrontDoor(
             self.gate,
             self._proxies,
+            self.own_clients,
             http=http_of(runner.server, self._malformed, **options),
             streams=self._relay.streams if self._relay is not None else None,
             context=context,

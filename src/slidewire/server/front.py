@@ -24,6 +24,7 @@ from slidewire.aio.accept import Acceptor, SocketAddress, reset
 from slidewire.aio.clock import monotonic
 from slidewire.aio.first_byte import SharedPort, Visitor
 from slidewire.aio.http import SECURITY_HEADERS, Handler, error_response
+from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.aio.proxies import USUAL_HEADERS, TrustedProxies
 from slidewire.aio.stream import StreamOwner
 from slidewire.rates import Block
@@ -74,6 +75,7 @@ class FrontDoor:
         self,
         gate: Gate,
         proxies: TrustedProxies,
+        own: OwnClients,
         *,
         http: Callable[[], asyncio.Protocol],
         streams: StreamOwner | None,
@@ -83,6 +85,7 @@ class FrontDoor:
         """`seconds`: how long TLS, and after it the first byte, may take."""
         self._gate = gate
         self._proxies = proxies
+        self._own = own
         self._context = context
         self._seconds = seconds
         self._port = SharedPort(http, streams, is_tls=context is not None, seconds=seconds, left=self._left)
@@ -105,6 +108,8 @@ class FrontDoor:
 
     def _accepted(self, accepted: socket.socket, remote: SocketAddress) -> Coroutine[Any, Any, None] | None:
         address = str(remote[0])
+        if remote in self._own:
+            return self._begin(self._port(remote), accepted, 0.0)
         if address not in self._proxies and not self._gate.knock(address, monotonic()):
             return None
         wait = self._gate.turn_in(address, monotonic()) if self._context is not None else 0.0
@@ -130,16 +135,21 @@ class FrontDoor:
 
     def _left(self, remote: SocketAddress) -> None:
         address = str(remote[0])
-        if address not in self._proxies:
+        if remote in self._own:
+            self._own.forget(remote)
+        elif address not in self._proxies:
             self._gate.left(address)
 
 
-def guard(gate: Gate, proxies: TrustedProxies, request_work: float) -> Middleware:
+def guard(gate: Gate, proxies: TrustedProxies, own: OwnClients, request_work: float) -> Middleware:
     """A middleware: from here on `request.remote` is where the client is, and who asks too much is answered 429."""
     hint = _Hint(proxies)
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        remote = request.transport.get_extra_info("peername") if request.transport is not None else None
+        if remote and remote in own:
+            return await handler(request.clone(remote=OWN))
         peer = request.remote or "?"
         headers = request.headers
         hint(peer, headers)

@@ -34,6 +34,8 @@ class Connection:
     """Whom it counts as."""
     source: str
     """Where it is."""
+    payer: str
+    """Whom the gate holds to account for it."""
     reached_by: str
     opened: float
     heard: float
@@ -87,15 +89,18 @@ class Connections:
         """How many more it may open at once."""
         return self._new.left(address_key(address), now)
 
-    def open(self, id_: ConnectionId, address: str, now: float, reached_by: str, may_open_rooms: bool) -> None:
+    def open(
+        self, id_: ConnectionId, address: str, now: float, reached_by: str, may_open_rooms: bool, payer: str
+    ) -> None:
         self._open[id_] = connection = Connection(
             id_,
-            address_key(address),
+            address_key(payer),
             plain_address(address),
+            plain_address(payer),
             reached_by,
             opened=now,
             heard=now,
-            spending=ConnectionSpending(self._limits, address_key(address)),
+            spending=ConnectionSpending(self._limits, address_key(payer)),
             may_open_rooms=may_open_rooms,
         )
         self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check, connection)
@@ -171,7 +176,7 @@ class Connections:
         if wait == 0:
             return True
         self._counts["messages dropped"] += 1
-        if self._gate.blocked_for(connection.source, now) or not self._gate.bears(connection.source, now):
+        if self._gate.blocked_for(connection.payer, now) or not self._gate.bears(connection.payer, now):
             self._flood(connection, now)
         elif connection.spending.is_to_be_told(now):
             text = "Too many messages: this one and any until then were dropped."
@@ -184,8 +189,8 @@ class Connections:
         connection = self._open.get(id_)
         if connection is None:
             return
-        borne = self._gate.bears_late(connection.source, now, messages)
-        borne = borne and not self._gate.blocked_for(connection.source, now)
+        borne = self._gate.bears_late(connection.payer, now, messages)
+        borne = borne and not self._gate.blocked_for(connection.payer, now)
         if not borne and connection.spending.is_past_its_share(now):
             self._flood(connection, now)
 
@@ -197,12 +202,12 @@ class Connections:
             while now - connection.offences[0] > self._limits.offence_window:
                 connection.offences.popleft()
             if len(connection.offences) >= self._limits.offences:
-                self._gate.offend(connection.source, "messages that are none", now, self._limits.offences)
+                self._gate.offend(connection.payer, "messages that are none", now, self._limits.offences)
                 self._drop(connection, BAD_MESSAGE, wrong.code, now)
 
     def _flood(self, connection: Connection, now: float) -> None:
         text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
-        self._gate.offend(connection.source, "a flood of messages", now, FLOOD)
-        wait = self._gate.blocked_for(connection.source, now)
+        self._gate.offend(connection.payer, "a flood of messages", now, FLOOD)
+        wait = self._gate.blocked_for(connection.payer, now)
         self._post.error(connection.id, Code.RATE_LIMITED, text, retry_after=wait)
         self._drop(connection, FULL, Code.RATE_LIMITED, now)

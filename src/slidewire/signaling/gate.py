@@ -23,10 +23,17 @@ FLOOD: Final = float("inf")
 
 class Gate:
     def __init__(
-        self, limits: Limits, sieve_key: bytes, told: Callable[[Block[str]], object] = lambda block: None
+        self,
+        limits: Limits,
+        sieve_key: bytes,
+        told: Callable[[Block[str]], object] = lambda block: None,
+        *,
+        never_blocked: str | None = None,
     ) -> None:
+        """`never_blocked`: what counts as an address and is refused nothing but what is over a rate."""
         self._limits = limits
         self._told = told
+        self._never_blocked = never_blocked
         self._knocks = Sieve(limits.knocks, sieve_key)
         self._handshakes = Sieve(limits.handshakes, sieve_key)
         self._work = Sieve(limits.work, sieve_key)
@@ -113,6 +120,8 @@ class Gate:
     def offend(self, address: str, why: str, now: float, weight: float = 1.0) -> None:
         """Something of this address was refused. `why` is a short phrase that holds nothing of what it sent."""
         self.counts[why] += 1
+        if address == self._never_blocked:
+            return
         block = self._blocks.offend(address_key(address), now, why, weight)
         if block is not None:
             self.counts["blocks"] += 1

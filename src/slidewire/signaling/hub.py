@@ -123,11 +123,13 @@ class Hub:
         reached_by: str = "",
         *,
         may_open_rooms: bool = True,
+        payer: str | None = None,
     ) -> None:
         """`reached_by`: the server's name and port as this client knows them (its `Host` header). `may_open_rooms`:
-        ones that are not there yet; who has the token of one that is there comes in without."""
+        ones that are not there yet; who has the token of one that is there comes in without. `payer`: whom the gate
+        holds to account, if not the address."""
         self._start_sweeping(now)
-        self._connections.open(connection, address, now, reached_by, may_open_rooms)
+        self._connections.open(connection, address, now, reached_by, may_open_rooms, payer or address)
 
     def receive_message(self, connection: ConnectionId, data: bytes | str, now: float) -> None:
         record = self._connections.hear(connection, now)
@@ -271,7 +273,7 @@ class Hub:
             wait = self._new_rooms.take(connection.address, now)
             if wait > 0:
                 text = "Too many new rooms from this address. Try again later."
-                self.gate.offend(connection.source, "too many new rooms", now)
+                self.gate.offend(connection.payer, "too many new rooms", now)
                 raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
             if not self._register.make_space(connection.address):
                 text = "There are as many rooms as there may be. Try again when others have ended."
@@ -505,7 +507,7 @@ class Hub:
         self.counts["failed proofs"] += 1
         if wait == 0:
             return
-        self.gate.offend(connection.source, "too many failed proofs", now)
+        self.gate.offend(connection.payer, "too many failed proofs", now)
         text = "Too many links that do not work came from this address. Wait a little, then try again."
         raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
 
