@@ -10,12 +10,14 @@ from typing import Any
 from slidewire.aio.clock import monotonic
 from slidewire.control.parts import MESSAGE_BYTES, PICTURE_STREAM, split
 from slidewire.control.paths import PathKind
+from slidewire.host.drawing_turns import DrawingTurns
 from slidewire.host.guest import Guest
 from slidewire.host.stage import Stage
 
 log = logging.getLogger(__name__)
 
-WIDTHS = range(64, 3841)
+WIDTHS = (160, 320, 480, 640, 960, 1280, 1920, 2560, 3840)
+"""A wish is rounded up to one of these, so that a few drawings serve every screen."""
 
 
 class Pictures:
@@ -30,6 +32,7 @@ class Pictures:
         share what there is with the receipts of somebody who clicks on."""
         self._stage = stage
         self._sees_live = sees_live
+        self._turns = DrawingTurns(monotonic)
         self._requests: dict[Guest, list[dict[str, Any]]] = {}
         self._tasks: dict[Guest, asyncio.Task[None]] = {}
 
@@ -39,7 +42,8 @@ class Pictures:
             guest.send_error("malformed", "A picture needs an id from 0 to 65535, a slide and a width.")
             return
         waiting = self._requests.setdefault(guest, [])
-        waiting.append({"id": id_, "slide": slide, "width": max(WIDTHS.start, min(width, WIDTHS.stop - 1))})
+        size = next((step for step in WIDTHS if step >= width), WIDTHS[-1])
+        waiting.append({"id": id_, "slide": slide, "width": size})
         while len(waiting) > self.WAITING:
             self._refuse(guest, waiting.pop(0)["id"], "overtaken")
         if guest not in self._tasks:
@@ -58,11 +62,12 @@ class Pictures:
             self._tasks.pop(guest, None)
 
     async def _send(self, guest: Guest, request: dict[str, Any]) -> None:
+        picture = None
         try:
-            picture = await self._stage.deck.picture(request["slide"], request["width"])
+            async with self._turns.turn(guest.link.id, guest.id, may_click=guest.link.role.may_click):
+                picture = await self._stage.deck.picture(request["slide"], request["width"])
         except Exception:
             log.exception("the %s deck failed to draw slide %d", self._stage.deck.driver, request["slide"])
-            picture = None
         if picture is None or len(picture.data) > MESSAGE_BYTES:
             self._refuse(guest, request["id"], "unavailable" if picture is None else "too_large")
             return
