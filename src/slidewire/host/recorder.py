@@ -77,8 +77,8 @@ async def open_recorder(folder: Path, when: datetime, failed: Callable[[str], No
     def tell(found: tuple[Path, RawIOBase] | RecordingError) -> None:
         if not opened.done():
             opened.set_result(found)
-        elif isinstance(found, tuple):
-            found[1].close()  # nobody waits for it any more
+        elif isinstance(found, tuple):  # nobody waits for it any more, and we do not wait for this disk
+            threading.Thread(target=_discard, args=found, name="recorder's file", daemon=True).start()
 
     def work() -> None:
         found: tuple[Path, RawIOBase] | RecordingError
@@ -228,10 +228,14 @@ class Recorder:
                 work()
             except (OSError, ValueError, av.FFmpegError) as error:
                 problem = problem or error
-        self._file.close()
+        if writer.has_begun:
+            self._file.close()
+            kept = f"What came before is in {self.path.name}."
+        else:
+            _discard(self.path, self._file)
+            kept = "Nothing came before."
         if problem is not None:
-            sentence = f"The recording ended: {_reason(problem)} What came before is in {self.path.name}."
-            self._tell(self._fail, sentence)
+            self._tell(self._fail, f"The recording ended: {_reason(problem)} {kept}")
         self._tell(self._done.set)
 
     def _tell(self, what: Callable[..., None], *words: str) -> None:
@@ -268,6 +272,8 @@ class _Writer:
     """Frames that have their times, into a file."""
 
     def __init__(self, file: RawIOBase) -> None:
+        self.has_begun = False
+        """Something is in the file that can be played."""
         self._file = file
         self._container: av.container.OutputContainer | None = None
         self._streams: dict[bool, av.stream.Stream] = {}
@@ -284,6 +290,7 @@ class _Writer:
             packet.pts = packet.dts = round((placed.time - (0 if is_video else OPUS_LOOKAHEAD)) * 1000)
             packet.is_keyframe = placed.frame.is_key
             self._container.mux_one(packet)
+            self.has_begun = True
 
     def close(self) -> None:
         if self._container is not None:
@@ -305,6 +312,13 @@ def _make(path: Path) -> RawIOBase:
         return path.open("xb", buffering=0)
     except OSError as error:
         raise RecordingError(_cannot_write(path.parent, error)) from error
+
+
+def _discard(path: Path, file: RawIOBase) -> None:
+    """A file of ours in which nothing is: no player could open it."""
+    file.close()
+    with contextlib.suppress(OSError):  # it is not there any more, or the disk is not
+        path.unlink()
 
 
 def _cannot_write(folder: Path, error: OSError) -> str:
