@@ -6,19 +6,33 @@ import pytest
 from hypothesis import settings
 
 from tests.support.lab import is_possible
+from tests.support.timing import Timing
 
-# A property is true or not, however busy the machine is: no deadline per example, in any folder.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# A property is true or not, however busy the machine is: no deadline per example. Every day the examples are the same,
+# so that a failure is of what was changed; the long run draws others each time, and prints how to have them again.
+settings.register_profile("everyday", deadline=None, derandomize=True)
+settings.register_profile("long", deadline=None, derandomize=False, print_blob=True)
+settings.load_profile("everyday")
 
 _left_out = pytest.StashKey[int]()
 
 
-def pytest_configure() -> None:
-    """Under nohup, SIGHUP is ignored here and in every program that is started from here, and tests send it to those. A
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis obeys `--hypothesis-profile`, which says more
+def pytest_configure(config: pytest.Config) -> None:
+    """The long run is that which leaves no test out.
+
+    Under nohup, SIGHUP is ignored here and in every program that is started from here, and tests send it to those. A
     handler that does nothing protects this process as well, and is not handed on."""
+    if not config.getoption("markexpr"):
+        settings.load_profile("long")
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda number, frame: None)
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.long)], ids=["happens", "in time"])
+def timing(request: pytest.FixtureRequest) -> Timing:
+    """For what has to happen, and within a time: every day that it happens, in the long run also when."""
+    return Timing(request.param)
 
 
 @pytest.hookimpl(trylast=True)  # what -m and -k leave out was not asked for, and is not counted here

@@ -147,7 +147,7 @@ class TestTampering:
         again = written(folder, wall, "joined", "clicked")
         assert verify(again).ok and not verify(again, head).ok
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_no_byte_can_be_changed_unnoticed(self, chain: Path, data: st.DataObject) -> None:
         """Any byte of any line but the last newline, to any other."""
@@ -163,7 +163,7 @@ class TestTampering:
 
 
 class TestCrash:
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(cut=st.integers(1, 10_000))
     def test_a_torn_last_line_is_cut_off_and_said(self, tmp_path: Path, cut: int) -> None:
         folder, wall = tmp_path / f"{cut}", Wall()
@@ -280,9 +280,7 @@ class TestFloods:
         log.close()
         assert sum(1 for _ in records(log.folder)) == 6 * 700
 
-    @settings(
-        derandomize=True, max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.lists(
             st.tuples(

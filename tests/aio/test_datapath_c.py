@@ -60,7 +60,7 @@ def test_the_stories(sanitized: dict[str, str]) -> None:
 
 
 def test_random_tables_and_datagrams(sanitized: dict[str, str]) -> None:
-    run(sanitized, "-m", "tests.fuzz.datapath", "--seconds", "10", "--seed", "1")
+    run(sanitized, "-m", "tests.fuzz.datapath", "--plays", "25", "--seed", "1")
 
 
 def test_the_sanitizers_are_there(sanitized: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slidewire.base.text import json_line, printable
@@ -34,7 +34,6 @@ def test_what_controls_or_reorders_is_written_as_a_number(text: str, seen: str) 
     assert printable(text) == seen
 
 
-@settings(derandomize=True)
 @given(st.text(st.characters()))
 def test_nothing_is_lost_and_nothing_is_left_that_cannot_be_seen(text: str) -> None:
     assert printable(text).isprintable()

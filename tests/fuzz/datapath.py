@@ -1,6 +1,9 @@
 """Random tables and random datagrams at the compiled data path, without a TURN server around it.
 
-    python -m tests.fuzz.datapath [--seconds 10] [--seed 1]      (RELAY_LIBRARY: another build, such as a sanitized one)
+    python -m tests.fuzz.datapath [--seconds 600] [--plays 25] [--seed 1]
+
+RELAY_LIBRARY names another build, such as a sanitized one. Without --seconds and --plays it goes on until
+it is stopped.
 
 Sockets are opened and closed, rows opened, routed and closed, in any order that Python's side may choose; datagrams of
 every kind come in between. Checked besides: what goes up is what was sent, byte for byte, and nothing arrives at a peer
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import math
 import os
 import random
 import socket
@@ -182,11 +186,12 @@ class Play:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=math.inf)
+    parser.add_argument("--plays", type=float, default=math.inf)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     end, seed, up, through = time.monotonic() + options.seconds, options.seed, 0, 0
-    while time.monotonic() < end:
+    while time.monotonic() < end and seed < options.seed + options.plays:
         play = Play(random.Random(seed))
         sys.stderr.write(f"seed {seed}\n")
         for _ in range(60):

@@ -1,8 +1,9 @@
-"""A little of what `python -m tests.fuzz` does for an hour: the same inputs every time."""
+"""A little of what `python -m tests.fuzz` does for an hour: the same inputs every day, others in each long run."""
 
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
@@ -17,3 +18,12 @@ def test_nothing_is_found_in_a_few_plays(target: str) -> None:
     said: list[str] = []
     assert hunt(target, SEED, math.inf, PLAYS[target], said.append) == [], "\n".join(said)
     assert said, "it ran"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_found_from_a_seed_that_is_drawn(target: str) -> None:
+    said: list[str] = []
+    assert hunt(target, time.time_ns() % 10**9, 60.0, None, said.append) == [], "\n".join(said)
+    assert said, "it ran, and names the seeds"

@@ -31,7 +31,7 @@ from slidewire.server.keys import (
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
-FIXED = settings(derandomize=True, deadline=None, max_examples=200)
+FIXED = settings(max_examples=200)
 
 # Few enough networks and addresses that they meet: halves, wholes, neighbours, both families.
 NETWORKS = [
@@ -227,5 +227,5 @@ class Trees(RuleBasedStateMachine):
             assert found.made_by == parent.made_by
 
 
-Trees.TestCase.settings = settings(derandomize=True, deadline=None, max_examples=30, stateful_step_count=25)
+Trees.TestCase.settings = settings(max_examples=30, stateful_step_count=25)
 TestTrees = Trees.TestCase

@@ -17,7 +17,7 @@ def test_all_that_are_on_the_list_and_long_enough_are_refused() -> None:
     assert [word for word in LISTED if not is_guessable(word, "ada")] == []
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from([word for word in FREQUENCY_LISTS["passwords"][:3000] if len(word) >= 5]), st.booleans())
 def test_what_is_made_of_the_first_three_thousand_is_too(word: str, capital: bool) -> None:
     repeated = word * -(-SHORTEST // len(word))
@@ -45,7 +45,7 @@ def test_good(password: str) -> None:
     assert not is_guessable(password, "ada")
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(st.characters(), min_size=SHORTEST, max_size=LONGEST))
 def test_no_kind_of_character_is_asked_for_or_forbidden(password: str) -> None:
     """Whatever somebody types is looked at without complaint, and nothing of it is cut off or folded."""

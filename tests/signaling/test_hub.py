@@ -517,7 +517,7 @@ class TestRates:
         assert taken == pytest.approx(5 + 10 * 10, abs=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_is_said_the_hub_stands(data: st.DataObject) -> None:
     """Random talk of random peers: nothing raises, nothing is written to a closed socket, numbers never skip back."""

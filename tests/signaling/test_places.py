@@ -425,5 +425,5 @@ class Comings(RuleBasedStateMachine):
             assert sum(beyond) <= places.shared and max(beyond) <= places.share
 
 
-Comings.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
+Comings.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestComings = Comings.TestCase

@@ -779,7 +779,7 @@ class TestAnythingAtAll:
     """No input makes the core raise, and none leaves it in a state that does so later."""
 
     @given(st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=120)), max_size=12))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_garbage(self, pieces: list[tuple[int, bytes]]) -> None:
         stage = Stage()
         clients = [stage.client(port=1), stage.client(port=2, transport=Transport.TCP), stage.allocated(port=3)]

@@ -76,7 +76,7 @@ def test_after_a_long_wait() -> None:
     assert list(feedback.arrivals()) == [2]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32), st.floats(0, 0.5), st.integers(0, 65535))
 def test_everything_that_came_is_told_once_at_least_and_right(seed: int, loss: float, first: int) -> None:
     """Packets overtake each other, and some are lost: the last feedback about each says what is true."""
@@ -107,7 +107,6 @@ def test_everything_that_came_is_told_once_at_least_and_right(seed: int, loss: f
     assert all(number in heard for number in range(min(heard), max(heard)) if first < 60_000)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 65535), st.floats(0, 20)), max_size=200))
 def test_any_numbers_at_any_time(notes: list[tuple[int, float]]) -> None:
     arrivals = Arrivals(1)

@@ -482,7 +482,7 @@ def test_h264_in_several_packets() -> None:
 fates = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), min_size=1, max_size=400)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.integers(0, 2**32), fates, st.booleans())
 def test_lost_shuffled_and_repeated_packets(seed: int, fate: list[tuple[int, int]], protected: bool) -> None:
     """Each packet comes 0 to 3 times, each time up to 30 packets later."""
@@ -505,7 +505,7 @@ def test_lost_shuffled_and_repeated_packets(seed: int, fate: list[tuple[int, int
     check_decodable(frames, camera.sent)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32), st.lists(st.binary(max_size=60), max_size=30))
 def test_garbage(seed: int, garbage: list[bytes]) -> None:
     """Nothing raises, whether it looks like our payload types or like nothing at all."""
