@@ -160,13 +160,20 @@ async def test_all_clients_that_do_not_read_cost_a_bounded_amount_together(monke
     assert waiting[0] <= CROWDED_BYTES + len(packet) and waiting[-1] > WRITE_BYTES
     assert owner.connections[-1].write(b"an answer", droppable=False), "answers still pass"
     before = stream._everybody.total
-    for reader, writer in clients:
+    assert before > 0
+
+    async def read_on(reader: asyncio.StreamReader) -> None:
+        while await reader.read(1 << 16):
+            pass
+
+    for _, writer in clients:
         writer.transport.resume_reading()  # type: ignore[attr-defined]
-        async with asyncio.timeout(10):
-            with contextlib.suppress(TimeoutError):
-                while await asyncio.wait_for(reader.read(1 << 16), 0.2):
-                    pass
-    assert before > 0 and stream._everybody.total == 0
+    reading = [asyncio.ensure_future(read_on(reader)) for reader, _ in clients]
+    async with asyncio.timeout(20):
+        while stream._everybody.total:
+            await asyncio.sleep(0.002)
+    for each in reading:
+        each.cancel()
     for _, writer in clients:
         writer.close()
     await listener.close()

@@ -3,11 +3,11 @@
 The server with its host, the presenter and the attacker are processes of their own; the presenter clicks by way of the
 server, which is the way that an attack on the server can hurt. Quiet and attack are measured in the same run.
 
-How long clicks take is compared where the attack is large and the machine is ours (`long`). There the attacker has a
-processor of its own, as it has on a machine of its own, and the show has another, when it is quiet as when it is
-attacked: what an attacker takes of a processor that it shares with its victim, no server can give back. The small ones
-run beside whatever else a machine does, so they look at what the attack costs the server: its processor's time, and
-memory.
+Where the attack is large and the machine is ours (`long`), how long clicks take is compared, and what the attack costs
+the server of its processor. There the attacker has a processor of its own, as it has on a machine of its own, and the
+show has another, when it is quiet as when it is attacked: what an attacker takes of a processor that it shares with its
+victim, no server can give back. The small ones run beside whatever else a machine does: they count what the server did
+for the attacker, and its memory.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ async def survive(home: Path, kind: str, count: int, full: bool) -> tuple[dict[s
             )
         cost = f"{extra:.2f} s of work in {took:.1f} s, memory {grown / 2**20:+.1f} MiB"
         sys.stdout.write(f"{kind}: {fates}; {cost}\n")
-        assert extra <= MOST_WORK * (took + 1)
+        assert not full or extra <= MOST_WORK * (took + 1)
         assert grown <= MOST_GROWTH
         assert not full or p99(attacked) <= 2 * p99(quiet) + JITTER_MS
     return fates, text, running.server.errors

@@ -29,9 +29,10 @@ from slidewire.signaling import client as signaling
 from slidewire.signaling import connections
 from slidewire.signaling.limits import Limits
 from tests.server.test_server import JOIN_TOKEN, LINK, browser, host, inside, raw_websocket, settings, show, text_frame
+from tests.support.timing import Timing
 
 EVE = "127.0.0.66"
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 @contextlib.asynccontextmanager
@@ -118,14 +119,19 @@ class TestSlowness:
             writer.close()
 
     @pytest.mark.parametrize("dribbled", [b"", b"GET /healthz HT"], ids=["silent", "halfway"])
-    async def test_who_is_idle_between_requests_is_closed(self, tmp_path: Path, dribbled: bytes) -> None:
+    async def test_who_is_idle_between_requests_is_closed(
+        self, tmp_path: Path, dribbled: bytes, timing: Timing
+    ) -> None:
         async with serving(tmp_path, keepalive_seconds=0.5) as (_, ready):
             reader, writer = await asyncio.open_connection("127.0.0.1", ready.port)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + dribbled)
             began = time.monotonic()
             async with asyncio.timeout(PATIENCE):
                 answer = await reader.read()
-            assert answer.count(b"HTTP/1.1 200") == 1 and 0.4 < time.monotonic() - began < 5
+            took = time.monotonic() - began
+            assert answer.count(b"HTTP/1.1 200") == 1
+            timing.at_least(took, 0.4, "its time between requests")
+            timing.within(took, 5, "the end")
             writer.close()
 
     async def test_a_stranger_who_dribbles_its_first_message_is_closed_with_4400(
@@ -160,9 +166,7 @@ class TestSlowness:
             with socket.create_connection(("127.0.0.1", ready.port)) as never_reading:
                 never_reading.sendall(b"GET /assets/large-0123abcd.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 await until(lambda: server.gate.held == 1)
-                began = time.monotonic()
                 await until(lambda: server.gate.held == 0)
-                assert time.monotonic() - began < 5
 
 
 async def is_reset(connection: socket.socket) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,8 @@ Opens = Callable[..., Overlay]
 async def opens(display: str) -> Iterator[Opens]:  # type: ignore[misc]
     opened: list[Overlay] = []
 
-    def opens_one(area: Rectangle | None = None, aspect: float | None = None) -> Overlay:
-        opened.append(open_overlay(asyncio.get_running_loop(), lambda: area, aspect, display))
+    def opens_one(area: Rectangle | None = None, aspect: float | None = None, loop: Any = None) -> Overlay:
+        opened.append(open_overlay(loop or asyncio.get_running_loop(), lambda: area, aspect, display))
         return opened[-1]
 
     yield opens_one
@@ -73,16 +74,44 @@ async def test_the_dot_reaches_every_corner(
     await soon(lambda: others.pixel(round(x * 1279), round(y * 719)) == RED, "a red dot in the corner")
 
 
+class TimeByHand:
+    """An event loop, but for its clock."""
+
+    def __init__(self) -> None:
+        self.now = 500.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.Handle:
+        self.timers.append((when, callback))
+        return asyncio.Handle(callback, (), asyncio.get_running_loop())
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        due = [callback for when, callback in self.timers if when <= self.now]
+        self.timers = [timer for timer in self.timers if timer[0] > self.now]
+        for callback in due:
+            callback()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio.get_running_loop(), name)
+
+
 async def test_the_dot_goes_away_after_a_second_of_silence(opens: Opens, others: XClient, show: TestWindow) -> None:
-    overlay = opens()
+    loop = TimeByHand()
+    overlay = opens(loop=loop)
     for _ in range(6):  # for longer than the silence allowed: points keep it alive
         overlay.show(MIDDLE)
-        await asyncio.sleep(SILENCE / 4)
+        await soon(lambda: others.pixel(640, 360) == RED, "a red dot")
+        loop.pass_time(SILENCE / 4)
         assert others.pixel(640, 360) == RED
     overlay.show(MIDDLE)
-    last = time.monotonic()
-    await soon(lambda: others.pixel(640, 360) == BELOW, "no dot", 2 * SILENCE)
-    assert time.monotonic() - last >= SILENCE - 0.05
+    loop.pass_time(SILENCE - 0.01)
+    assert others.pixel(640, 360) == RED
+    loop.pass_time(0.02)
+    await soon(lambda: others.pixel(640, 360) == BELOW, "no dot")
     overlay.show(MIDDLE)
     await soon(lambda: others.pixel(640, 360) == RED, "the dot again")
 

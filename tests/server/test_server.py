@@ -12,7 +12,6 @@ import json
 import os
 import socket
 import ssl
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +33,7 @@ E = TypeVar("E")
 LINK = "abcdefgh23"
 JOIN_TOKEN = bytes(range(16))
 HOST_TOKEN = bytes(range(16, 32))
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 def settings(tmp_path: Path, **changes: Any) -> ServerSettings:
@@ -258,12 +257,13 @@ class TestPosts:
                     assert gone.status == 404
                 assert not [one.events.get_nowait() for _ in range(one.events.qsize())]  # it was never away
 
-    async def test_a_bad_link_is_refused_at_once(self, tmp_path: Path) -> None:
+    async def test_a_bad_link_is_refused_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody waits for what else might be said."""
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
             await one.until(signaling.Opened)
-            started = time.monotonic()
+            monkeypatch.setattr(websocket_server, "NEWS_SECONDS", 3600)
             (error,) = await Posting(session).say(*knock(bytes(16)))
-            assert error["code"] == "link_wrong" and time.monotonic() - started < 0.4
+            assert error["code"] == "link_wrong"
 
     async def test_who_says_nothing_more_is_away(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(websocket_server, "POST_SECONDS", 0.1)
@@ -283,12 +283,14 @@ class TestPosts:
                 async with session.post("/ws", data="x" * 70_000, headers=headers) as answer:
                     assert answer.status == status
 
-    async def test_a_server_that_stops_does_not_wait_for_them(self, tmp_path: Path) -> None:
+    async def test_a_server_that_stops_does_not_wait_for_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(websocket_server, "POST_SECONDS", 3600)
+        monkeypatch.setattr(websocket_server, "CLOSE_SECONDS", 3600)
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
             await one.until(signaling.Opened)
             await Posting(session).say(*knock())
-            started = time.monotonic()
-        assert time.monotonic() - started < 3
 
 
 class TestSockets:
@@ -389,9 +391,8 @@ class TestSockets:
         server = Server(settings(tmp_path, http=True))
         ready = await server.start()
         _, writer = await raw_websocket(ready.port)
-        started = time.monotonic()
-        await server.stop()
-        assert time.monotonic() - started < PATIENCE
+        async with asyncio.timeout(PATIENCE):
+            await server.stop()
         writer.close()
 
 

@@ -278,11 +278,12 @@ async def test_from_the_screen_to_a_receiver(codec: Codec) -> None:
             for number in range(2, 4):
                 paint(client, slide(number))
                 await _until(lambda: receiver.sees(as_image(own_eyes.grab()), 38))
-            before = len(receiver.frames)
-            for step in range(20):
-                paint(client, slide(step, 80, 45), 20 * step, 150)
-                await asyncio.sleep(0.03)
-            assert len(receiver.frames) - before >= 6, "it moves"
+            wanted, step = len(receiver.frames) + 6, 0
+            async with asyncio.timeout(30):
+                while len(receiver.frames) < wanted:
+                    paint(client, slide(step % 20, 80, 45), 20 * (step % 20), 150)
+                    step += 1
+                    await asyncio.sleep(0.03)
             await _until(lambda: receiver.sees(as_image(own_eyes.grab()), 38))
             await _until(receiver.rests)
             assert share.problem is None
