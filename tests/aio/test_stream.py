@@ -66,6 +66,36 @@ async def test_both_ways(secure: bool, contexts: tuple[ssl.SSLContext, ssl.SSLCo
     await listener.close()
 
 
+@pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
+async def test_who_sends_much_is_read_in_turn_with_the_others(
+    secure: bool, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    """A message of one client is not behind everything that another has sent."""
+
+    class Turns(Owner):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read: list[tuple[int, int]] = []
+
+        def received(self, connection: StreamConnection, data: bytes) -> None:
+            self.read.append((self.connections.index(connection), len(data)))
+
+    owner = Turns()
+    listener = StreamListener(owner, contexts[0] if secure else None)
+    port = listener.open("127.0.0.1", 0)[1]
+    ends = [await asyncio.open_connection("127.0.0.1", port, ssl=contexts[1] if secure else None) for _ in range(2)]
+    many = 1 << 20
+    for _, writer in ends:
+        writer.write(bytes(many))
+    async with asyncio.timeout(20):
+        while sum(size for _, size in owner.read) < 2 * many:
+            await asyncio.sleep(0.002)
+    assert max(size for _, size in owner.read) <= stream.READ_BYTES
+    for _, writer in ends:
+        writer.close()
+    await listener.close()
+
+
 async def test_who_is_not_wanted_gets_no_tls(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     owner = Owner(admit=False)
     listener = StreamListener(owner, contexts[0])

@@ -32,6 +32,8 @@ ALL_WRITE_BYTES: Final = 64 * 1024 * 1024
 """What may wait for all of them."""
 CROWDED_BYTES: Final = 64 * 1024
 """What may wait for one when there is no more than that."""
+READ_BYTES: Final = 16 * 1024
+"""What is read of one client before the others get their turn."""
 UNSENT_BYTES: Final = 128 * 1024
 """How much of it the kernel takes before it is on its way."""
 
@@ -54,9 +56,11 @@ class Backlog:
 
 
 _everybody: Final = Backlog()
+_buffer: Final = memoryview(bytearray(READ_BYTES))
+"""Everybody's: what is in it is taken out at once."""
 
 
-class StreamConnection(asyncio.Protocol):
+class StreamConnection(asyncio.BufferedProtocol):
     def __init__(
         self,
         owner: StreamOwner,
@@ -90,6 +94,12 @@ class StreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._count(0)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(_buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         if self._open:
