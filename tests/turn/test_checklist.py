@@ -541,6 +541,14 @@ class Test17Loops:
             forged.send(vectors.CHROMIUM_ALLOCATE)
             assert forged.heard() == []
 
+    @pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])
+    def test_a_connection_that_has_a_relays_port_by_chance(self, stage: Stage, transport: Transport) -> None:
+        """From this machine, or from behind the same NAT: TCP's ports are not UDP's, and nothing of ours connects."""
+        relayed = stage.allocated().relayed
+        assert relayed is not None
+        for address in (SERVER, relayed):
+            assert stage.client(host=address.host, port=address.port, transport=transport).allocate().code == 0
+
     def test_our_listeners_are_no_peers(self) -> None:
         stage = Stage(policy=PeerPolicy(open=True))
         stage.server.listens_on(Address("8.8.8.8", 3478))

@@ -376,7 +376,7 @@ class TurnServer:
             return True
         # Responses are never answered, nor is what claims to come from ourselves: two servers, or a server and its own
         # relay, would talk to each other for ever.
-        if message.class_ is not Class.REQUEST or message.method not in METHODS or self._is_own(client.client):
+        if message.class_ is not Class.REQUEST or message.method not in METHODS or self._is_own(client):
             self._count("ignored")
             return False
         if message.method == BINDING:
@@ -743,8 +743,11 @@ class TurnServer:
             return "own address"
         return self._policy.refusal(username, peer)
 
-    def _is_own(self, source: SocketAddress) -> bool:
-        return source[:2] in self._listeners or self._book.relays.sends(source)
+    def _is_own(self, client: FiveTuple) -> bool:
+        """Only datagrams are sent by us. A connection from this machine may have the port of a relay by chance."""
+        if client.transport.is_stream:
+            return False
+        return client.client[:2] in self._listeners or self._book.relays.sends(client.client)
 
     def _is_busy(self, client: FiveTuple) -> bool:
         return self._book.of_client(client) is not None or client in self._pending_by_client
