@@ -48,7 +48,7 @@ async def test_who_is_refused_in_numbers_leaves_the_others_their_turn_and_nobody
         for _ in range(100):
             stack.enter_context(dial(EVE, port))
         stack.enter_context(dial(ADA, port))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not welcomed.is_set():
                 turn += 1
                 await asyncio.sleep(0)

@@ -220,7 +220,7 @@ class TestItEnds:
             Pair(relay, "127.0.0.1") as pair,
         ):
             assert await pair.passes()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while await pair.passes():
                     pass
             await pair.client.permit(pair.peer.address)
@@ -232,12 +232,12 @@ class TestItEnds:
             Pair(relay, "127.0.0.1") as pair,
         ):
             assert await pair.passes()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 pair.client.channel(b"still?")
                 while not await pair.peer.silence():
                     pair.client.channel(b"still?")
             message = None
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while message is None:  # a busy machine is silent, too, before the channel's end
                     pair.peer.say(b"permitted", pair.client.relayed)
                     message = parse(await pair.client.receive())

@@ -45,7 +45,7 @@ async def test_of_who_sends_much_a_little_is_read_at_a_time_and_all_of_it_comes(
     _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname(), ssl=client if secure else None)
     said = bytes(range(32, 127)) * (MANY // 95)
     writer.write(said)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(http.text) < len(said):
             http.turn += 1
             await asyncio.sleep(0)

@@ -272,7 +272,7 @@ async def test_state_follows_the_windows_without_being_asked(display: str, other
         deck.changed = changed.set
 
         async def becomes(status: DeckStatus, title: str) -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while (deck.state().status, deck.state().title) != (status, title):
                     changed.clear()
                     await changed.wait()

@@ -251,7 +251,9 @@ async def test_a_disk_is_not_filled_to_its_end(tmp_path: Path, monkeypatch: pyte
     clock, camera = Clock(), Camera()
     recorder = Recorder(tmp_path / "film.webm", said.append, clock)
     show(recorder, clock, 2.0, camera)
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        while recorder._written < recorder._handed_over:
+            await asyncio.sleep(0.01)
     assert said == []
     free -= 1
     clock.now += 2

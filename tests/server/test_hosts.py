@@ -100,7 +100,7 @@ async def said(ready: Ready, head: str) -> tuple[int, str]:
     reader, writer = await asyncio.open_connection("127.0.0.1", ready.port)
     try:
         writer.write(head.replace("\n", "\r\n").encode("latin-1") + b"Connection: close\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             answer = (await reader.read()).decode()
     finally:
         writer.close()

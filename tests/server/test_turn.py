@@ -94,7 +94,7 @@ class UdpClient(asyncio.DatagramProtocol):
         self.inbox.put_nowait(data)
 
     async def heard(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await self.inbox.get()
 
     async def ask(self, method: int, *fields: tuple[a.Attribute[Any], Any]) -> Message:
@@ -225,7 +225,7 @@ class TestService:
         new = "a new secret, from another machine altogether".replace(" ", "_")
         path.write_text(f"{new}\n")
         os.utime(path, (1, 1))
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             while service.core is None or service.core.credentials.secrets != (new,):
                 await asyncio.sleep(0.05)
         assert (await client.ask(Method.REFRESH)).class_ is Class.SUCCESS

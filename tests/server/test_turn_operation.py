@@ -71,7 +71,7 @@ class TestReload:
             (tmp_path / "secret").write_text(f"{OTHER}\n")
             turn.process.send_signal(signal.SIGHUP)
             trust = ssl.create_default_context(cafile=str(new_authority))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while True:
                     try:
                         new = await client(ready["tls"], secret=OTHER, tls=trust)
@@ -94,7 +94,7 @@ class TestReload:
             turn, ready = await start(started, tmp_path)
             (tmp_path / "secret").write_text("")
             turn.process.send_signal(signal.SIGHUP)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while "stay as they were" not in turn.errors:
                     await asyncio.sleep(0.02)
             line = await client(ready["udp"])
@@ -119,7 +119,7 @@ class TestDrain:
                 assert (await two.data.get()).data == b"still here"
             for line in (one, two):
                 assert (await line.ask(line.client.refresh(0), SECONDS)).code == 0
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 assert await turn.process.wait() == 0
             for line in (one, two, late):
                 line.close()
@@ -130,7 +130,7 @@ class TestDrain:
             line = await client(ready["udp"])
             await allocated(line)
             turn.process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 assert await turn.process.wait() == 0
             line.close()
 
@@ -142,7 +142,7 @@ class TestDrain:
             turn.process.send_signal(signal.SIGTERM)
             await turn.wait_for(event="draining")
             turn.process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 assert await turn.process.wait() == 130
             assert "Traceback" not in turn.errors
             line.close()

@@ -62,7 +62,7 @@ async def relay_between(one: Client, other: Client, channel: int, word: bytes) -
 
 
 async def gone(pids: list[int]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while any(_runs(pid) for pid in pids):
             await asyncio.sleep(0.02)
 
@@ -102,7 +102,7 @@ class TestWorkers:
                 assert (await line.ask(line.client.allocate(), SECONDS)).code == 508
             for each in (*first, *second):
                 assert await each.ask(each.line.client.refresh(0)) == 0
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 assert await turn.process.wait() == 0
             await gone(pids)
             await turn.stop()  # reads to the end of what it said

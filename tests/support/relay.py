@@ -92,7 +92,7 @@ class End:
         self.address = Address(name[0], name[1])
         self._loop = asyncio.get_running_loop()
 
-    async def hear(self, seconds: float = 5.0) -> tuple[bytes, Address]:
+    async def hear(self, seconds: float = 20.0) -> tuple[bytes, Address]:
         async with asyncio.timeout(seconds):
             data, source = await self._loop.sock_recvfrom(self.socket, 65_536)
         return data, Address(source[0], source[1])
@@ -188,7 +188,7 @@ class TcpTurnClient(TurnClient):
         self._writer.write(data + bytes(-len(data) % 4))
 
     async def receive(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             head = await self._reader.readexactly(4)
             length = int.from_bytes(head[2:], "big")
             is_channel = head[0] & 0xC0 == 0x40

@@ -15,6 +15,7 @@ from slidewire.rtc.media.frames import Codec, Frame, Line
 from slidewire.testing.network import Weather
 from tests.support.capture_page import capture, secure
 from tests.support.media_page import Connected, connected
+from tests.support.timing import Timing
 from tests.support.weather_relay import weather
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 LINES = [Line.CAMERA, Line.MICROPHONE]
 
 
-async def test_what_chromium_sends_under_loss_is_recovered(page: Page) -> None:
+async def test_what_chromium_sends_under_loss_is_recovered(page: Page, timing: Timing) -> None:
     """RED with ULPFEC and RED of Opus, unasked; what is missing then comes by retransmission."""
     await secure(page)
     async with weather() as relay:
@@ -43,7 +44,8 @@ async def test_what_chromium_sends_under_loss_is_recovered(page: Page) -> None:
     assert camera["dropped"] == camera["malformed"] == microphone["malformed"] == 0
     assert microphone["recovered"] > 0.6 * microphone["lost"] and microphone["dropped"] < 0.4 * microphone["lost"]
     for report in reports.values():
-        assert report["roundTripTime"] == pytest.approx(0.1, abs=0.06), "our reports repeat the times of the page's own"
+        assert report["roundTripTime"] > 0.04, "our reports repeat the times of the page's own"
+        timing.within(report["roundTripTime"], 0.16, "the round trip")
         assert report["packetsLost"] > 0
     assert pair["availableOutgoingBitrate"] > 300_000, "our transport-wide feedback lets it send"
     check(both.frames)
@@ -77,7 +79,7 @@ async def until(both: Connected, holds: Any, seconds: float = 40) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_camera_that_is_switched_off_and_on_again(page: Page) -> None:
+async def test_a_camera_that_is_switched_off_and_on_again(page: Page, timing: Timing) -> None:
     """As pages do it, by `replaceTrack`: the same stream goes on, its timestamps grow with the time that went by."""
     await secure(page)
     async with connected(page, LINES, before_offer=capture(320, 240)) as both:
@@ -95,7 +97,8 @@ async def test_a_camera_that_is_switched_off_and_on_again(page: Page) -> None:
         pictures = [frame for line, frame in both.frames if line is Line.CAMERA]
         assert decoded("libvpx", pictures) == len(pictures)
         pauses = [after.timestamp - earlier.timestamp for earlier, after in pairwise(pictures)]
-        assert 1.4 * 90_000 < max(pauses) < 6 * 90_000
+        assert max(pauses) > 1.4 * 90_000
+        timing.within(max(pauses) / 90_000, 6, "the pause by the page's timestamps")
 
 
 async def still(both: Connected) -> int:
