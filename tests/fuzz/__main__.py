@@ -7,6 +7,7 @@
     python -m tests.fuzz control --seconds 3600
     python -m tests.fuzz media --seconds 3600
     python -m tests.fuzz bodies --seconds 3600
+    python -m tests.fuzz hostile --seconds 3600
 
 Every input comes from a seed, which is drawn, and said when something goes wrong; the same seed makes the same play
 again (`--plays 1`). What a play asserts is the same on every machine: work is counted, never timed. Exit code 1 if
@@ -24,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import bodies, codec, control, core, media, order, signaling
+from tests.fuzz import bodies, codec, control, core, hostile, media, order, signaling
 
 TARGETS: Final[dict[str, Callable[[int], int]]] = {
     "codec": codec.run,
@@ -34,6 +35,7 @@ TARGETS: Final[dict[str, Callable[[int], int]]] = {
     "control": control.run,
     "media": media.run,
     "bodies": bodies.run,
+    "hostile": hostile.run,
 }
 _WARM_SECONDS: Final = 5.0
 _GROWTH: Final = 16 << 20

@@ -10,7 +10,16 @@ import pytest
 from tests.fuzz.__main__ import TARGETS, hunt
 
 SEED = 8656
-PLAYS = {"codec": 700, "core": 150, "order": 40, "signaling": 200, "control": 200, "media": 100, "bodies": 250}
+PLAYS = {
+    "codec": 700,
+    "core": 150,
+    "order": 40,
+    "signaling": 200,
+    "control": 200,
+    "media": 100,
+    "bodies": 250,
+    "hostile": 10,
+}
 
 
 @pytest.mark.parametrize("target", TARGETS)

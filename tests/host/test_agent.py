@@ -755,3 +755,21 @@ async def test_the_laser_is_told_by_itself_and_no_faster_than_a_page_can_show_it
     kinds = [message["type"] for messages in said for message in messages]
     assert "state" not in kinds
     assert 20 <= kinds.count("laser") < 20 * 100 / 2
+
+
+async def test_a_picture_that_is_under_way_ends_with_the_host(
+    carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def draw_without_end(slide: int, width: int) -> None:
+        await asyncio.Event().wait()
+
+    def drawing() -> list[asyncio.Task[Any]]:
+        return [task for task in asyncio.all_tasks() if task.get_name() == "pictures"]
+
+    agent = agent_of(carrier)
+    monkeypatch.setattr(agent.stage.deck, "picture", draw_without_end)
+    page = await hostile(carrier, "deck")
+    page.say(Part(0, 1, 0, 1, b'{"type":"picture","id":1,"slide":1,"width":640}'))
+    await page.until(lambda: len(drawing()) == 1)
+    await agent.close()
+    await page.until(lambda: not drawing())

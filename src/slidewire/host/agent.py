@@ -174,6 +174,7 @@ class HostAgent:
         self._telling.set(None)
         for guest in list(self.guests.values()):
             guest.say_goodbye("host_closed", "The host was closed.")
+            self._pictures.forget(guest)
             await guest.close()
         await self.media.close()
         await self._closing.finish()

@@ -1,0 +1,67 @@
+"""The play with hostile participants sees what it looks for: a host without one of its bounds is found out."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from slidewire.host.agent import HostAgent
+from slidewire.host.fair_queue import FairQueue
+from slidewire.host.guest import Guest
+from slidewire.host.pictures import Pictures
+from tests.fuzz import hostile
+
+SEED = 20
+
+
+def test_the_same_seed_is_the_same_play() -> None:
+    assert hostile.run(SEED) == hostile.run(SEED) > 0
+
+
+def _one_queue_for_all(patch: pytest.MonkeyPatch) -> None:
+    put = FairQueue.put
+    patch.setattr(FairQueue, "put", lambda self, link, session, item: put(self, "", 0, item))
+
+
+def _a_message_that_raises(patch: pytest.MonkeyPatch) -> None:
+    receive = HostAgent.message_arrived
+
+    def message_arrived(self: HostAgent, guest: Guest, message: dict[str, Any]) -> None:
+        receive(self, guest, message)
+        message["type"].encode()  # half a character cannot be
+
+    patch.setattr(HostAgent, "message_arrived", message_arrived)
+
+
+def _pictures_that_are_not_ended(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Pictures, "forget", lambda self, guest: None)
+
+
+def _anybody_may_have_the_speaker_removed(patch: pytest.MonkeyPatch) -> None:
+    floods = HostAgent.guest_floods
+
+    def guest_floods(self: HostAgent, guest: Guest) -> None:
+        for other in self.guests.values():
+            floods(self, other)
+
+    patch.setattr(HostAgent, "guest_floods", guest_floods)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (_one_queue_for_all, "receipts:"),
+        (_a_message_that_raises, "UnicodeEncodeError"),
+        (_pictures_that_are_not_ended, "these still run"),
+        (_anybody_may_have_the_speaker_removed, "the speaker was sent away"),
+    ],
+)
+def test_a_host_without_a_bound_is_found_out(
+    break_it: Callable[[pytest.MonkeyPatch], None], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_it(monkeypatch)
+    with pytest.raises(AssertionError, match=sentence):
+        collections.deque(map(hostile.run, range(SEED, SEED + 40)), maxlen=0)
