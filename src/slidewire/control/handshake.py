@@ -30,7 +30,7 @@ HELLOS_AT_ONCE = 100
 tries handshake after handshake until the words suit it comes no further than this."""
 HELLOS_FROM_ONE_ADDRESS = Rate(6, 80)
 """… and of these, from one address: it cannot take all of them."""
-FLOOD_HELLOS = 10
+FLOOD_HELLOS = 40
 """So many hellos a session that was ended as a flood counts for."""
 _REMEMBERED_HELLOS = 256
 
@@ -175,6 +175,9 @@ class Door:
         if admission is None:
             self.counts["link_not_ours"] += 1
             return None
+        if origin > 0 and self._hellos_from.take((link_id, origin), now) > 0:
+            self.counts["too_many_hellos"] += 1
+            return None
         responder = Responder(admission.psk, prologue(link_id), self._entropy(32))
         session_id, nonce = int.from_bytes(self._entropy(4), "big"), self._entropy(NONCE_BYTES)
         answer: dict[str, object] = {"session": session_id, "clock": 0, "v": 1, "role": str(admission.role)}
@@ -185,8 +188,7 @@ class Door:
             answer["ice_hosts"] = admission.ice_hosts
         try:
             hello = read_object(responder.read_message_1(data[2 + len(link_id) :]))
-            too_many = origin > 0 and self._hellos_from.take((link_id, origin), now) > 0
-            if too_many or self._hellos.take(link_id, now) > 0:
+            if self._hellos.take(link_id, now) > 0:
                 self.counts["too_many_hellos"] += 1
                 return None
             committed = decode_base64url(str(hello["commit"]))

@@ -7,6 +7,7 @@ links, and sessions of the same link that keep to their shares, are served as be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -17,6 +18,9 @@ from slidewire.rates import Bucket, Rate
 class Request(StrEnum):
     """What a participant's frames ask of a host, as far as it costs something. The values name the counters."""
 
+    DATAGRAM = "datagrams_too_fast"
+    """To the peer connection that carries control, whatever is in it."""
+    MEDIA_DATAGRAM = "media_datagrams_too_fast"
     FRAME = "frames_too_fast"
     INTENT = "intents_too_fast"
     LASER = "laser_too_fast"
@@ -48,6 +52,10 @@ class Quota:
 KIB: Final = 1024
 
 QUOTAS: Final[dict[Request, Quota]] = {
+    # A slide's picture is acknowledged by a packet for every two of its own (RFC 9260 §6.2).
+    Request.DATAGRAM: Quota(Rate(800, 2000), Rate(150, 600), Rate(800, 2000)),
+    # A camera and a microphone are 450 packets a second with their repair packets.
+    Request.MEDIA_DATAGRAM: Quota(Rate(1500, 3000), Rate(600, 1200), Rate(2000, 4000)),
     # While receipts are lost, each data channel brings a frame every 10 ms (protocol/control.md §5).
     Request.FRAME: Quota(Rate(600, 1500), Rate(100, 300), Rate(600, 2000)),
     # A key that is held down repeats 30 times a second; two hundred taps at once are two hundred steps.
@@ -67,15 +75,28 @@ QUOTAS: Final[dict[Request, Quota]] = {
     Request.ERROR: Quota(Rate(2, 8), Rate(0.5, 4), Rate(4, 20)),
 }
 
+LOOKING_ON: Final[dict[Request, Quota]] = {
+    **QUOTAS,
+    Request.DATAGRAM: Quota(Rate(300, 1500), Rate(30, 300), Rate(300, 1500)),
+    Request.MEDIA_DATAGRAM: Quota(Rate(300, 600), Rate(60, 200), Rate(600, 1200)),
+    # A PING and a PONG a second on each of three paths; while nothing is answered, five times as many.
+    Request.FRAME: Quota(Rate(40, 200), Rate(16, 80), Rate(100, 400)),
+    Request.INTENT: Quota(Rate(2, 16), Rate(0.5, 8), Rate(4, 32)),
+    Request.LASER: Quota(Rate(2, 16), Rate(0.5, 8), Rate(4, 32)),
+}
+"""Of links that may neither click nor point."""
+
 TOLERATED: Final = Rate(50, 400)
 """Refused requests of one session. A session that is refused more is flooding, and is sent away."""
+TOLERATED_LOOKING_ON: Final = Rate(20, 150)
 
 
 class LinkPool:
     """What the sessions of one link may ask together beyond their shares."""
 
-    def __init__(self) -> None:
-        self._buckets = {request: Bucket(quota.pool) for request, quota in QUOTAS.items()}
+    def __init__(self, quotas: Mapping[Request, Quota] = QUOTAS) -> None:
+        self.quotas = quotas
+        self._buckets = {request: Bucket(quota.pool) for request, quota in quotas.items()}
 
     def take(self, request: Request, now: float, cost: float) -> bool:
         return self._buckets[request].take(now, cost) == 0
@@ -87,9 +108,10 @@ class SessionQuotas:
     def __init__(self, pool: LinkPool | None = None) -> None:
         """`pool` is that of the session's link; None: nobody else came by it."""
         self.pool = pool or LinkPool()
-        self._caps = {request: Bucket(quota.cap) for request, quota in QUOTAS.items()}
-        self._shares = {request: Bucket(quota.share) for request, quota in QUOTAS.items()}
-        self._tolerance = Bucket(TOLERATED)
+        quotas = self.pool.quotas
+        self._caps = {request: Bucket(quota.cap) for request, quota in quotas.items()}
+        self._shares = {request: Bucket(quota.share) for request, quota in quotas.items()}
+        self._tolerance = Bucket(TOLERATED_LOOKING_ON if quotas is LOOKING_ON else TOLERATED)
         self.is_flooding = False
         """It was refused more than is tolerated. Stays so."""
 

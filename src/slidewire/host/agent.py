@@ -21,7 +21,7 @@ from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import Admission, Door, hello_link, session_name
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy, permit_servers
-from slidewire.control.quotas import LinkPool, Request
+from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
 from slidewire.control.state import changes
 from slidewire.host import happened
@@ -259,7 +259,9 @@ class HostAgent:
             self.audit("refused", what="a knock", link=hello_link(data))
             return
         if admitted.session is not None:
-            pool = self._pools.setdefault(admitted.link_id, LinkPool())
+            if (pool := self._pools.get(admitted.link_id)) is None:
+                quotas = QUOTAS if admitted.role.may_point else LOOKING_ON
+                pool = self._pools[admitted.link_id] = LinkPool(quotas)
             guest = Guest(admitted.session, self.room.links[admitted.link_id], self, pool)
             self.guests[guest.id] = guest
             guest.reached_by(member)

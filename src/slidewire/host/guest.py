@@ -196,6 +196,13 @@ class Guest:
         peer = self._peers.get(int(path.name.partition("/")[2]))
         return peer is not None and peer.has_room(Channel.BULK)
 
+    def permits(self, request: Request) -> bool:
+        """Whether something that it asks for, and its session does not see, may be done."""
+        is_permitted = self.session.permits(request, monotonic())
+        if self.session.quotas.is_flooding:
+            self.drain()
+        return is_permitted
+
     @contextlib.contextmanager
     def contained(self) -> Iterator[None]:
         """An exception in here ends this guest, and reaches no other."""
@@ -376,7 +383,13 @@ class Guest:
         peer = GuardedPeer(
             self._around.engine,
             self._around.ice_servers(),
-            PeerEvents(opened=channel_opened, received=received, closed=closed, candidate=candidate_found),
+            PeerEvents(
+                opened=channel_opened,
+                received=received,
+                closed=closed,
+                permits=lambda: self.permits(Request.DATAGRAM),
+                candidate=candidate_found,
+            ),
             stricter(wanted, self._around.privacy),
             lambda times: self._around.count("candidate_refused", times),
         )
@@ -385,14 +398,15 @@ class Guest:
         self._working.start(self._answer(peer, generation, sdp))
 
     async def _answer(self, peer: GuardedPeer, generation: int, sdp: str) -> None:
-        try:
-            answer = await peer.answer(sdp)
-        except PeerError as error:
-            self._drop_peer(generation)
-            self.send_message({"type": "error", "code": "offer_unusable", "message": str(error)})
-            return
-        here = {"network": self._around.network} if peer.is_near else {}
-        self._say({"type": "answer", "generation": generation, "sdp": answer, **here})
+        with self.contained():
+            try:
+                answer = await peer.answer(sdp)
+            except PeerError as error:
+                self._drop_peer(generation)
+                self.send_error("offer_unusable", str(error))
+                return
+            here = {"network": self._around.network} if peer.is_near else {}
+            self._say({"type": "answer", "generation": generation, "sdp": answer, **here})
 
     def _say(self, message: dict[str, Any]) -> None:
         if message["generation"] == self._generation:

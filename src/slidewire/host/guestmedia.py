@@ -106,12 +106,14 @@ class Connection:
         is_near: bool,
         say_candidate: Callable[[dict[str, Any] | None], None],
         refused: Callable[[int], None],
+        permits: Callable[[], bool],
     ) -> None:
         from slidewire.rtc.media.peer import MediaEvents  # what nobody uses is not loaded
 
         self._guard = Guard(privacy, self._let_in, say_candidate, refused)
         self._guard.is_near = is_near
         events = MediaEvents(
+            permits=permits,
             candidate=self._guard.say_candidate,
             opened=self._is_up,
             closed=self._is_down,

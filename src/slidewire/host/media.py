@@ -27,6 +27,7 @@ from typing import Any, Final, Protocol
 
 from slidewire.aio.tasks import Tasks
 from slidewire.control.privacy import Privacy, read_privacy, stricter
+from slidewire.control.quotas import Request
 from slidewire.host import happened
 from slidewire.host.choose import has_desktop
 from slidewire.host.governor import Governor
@@ -240,12 +241,19 @@ class Media:
             is_near=is_near,
             say_candidate=lambda candidate: self._say(page, generation, "candidate", candidate=candidate),
             refused=lambda times: self._around.count("candidate_refused", times),
+            permits=lambda: page.guest.permits(Request.MEDIA_DATAGRAM),
         )
         page.connection = connection
         self._working.start(self._answer(page, connection, generation, sdp, is_near))
         self._look_soon()
 
     async def _answer(self, page: _Page, connection: Connection, generation: int, sdp: str, is_near: bool) -> None:
+        with page.guest.contained():
+            await self._answer_or_refuse(page, connection, generation, sdp, is_near)
+
+    async def _answer_or_refuse(
+        self, page: _Page, connection: Connection, generation: int, sdp: str, is_near: bool
+    ) -> None:
         try:
             answer = await connection.answer(sdp)
         except PeerError as error:

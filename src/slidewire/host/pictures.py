@@ -56,8 +56,9 @@ class Pictures:
 
     async def _serve(self, guest: Guest) -> None:
         try:
-            while waiting := self._requests.get(guest):
-                await self._send(guest, waiting.pop(0))
+            with guest.contained():
+                while waiting := self._requests.get(guest):
+                    await self._send(guest, waiting.pop(0))
         finally:
             self._tasks.pop(guest, None)
 

@@ -43,6 +43,7 @@ from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_sctp import send_at_once
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 from slidewire.rtc.gathering import Gathering
+from slidewire.rtc.ingress import meter
 from slidewire.sdp.candidate import Candidate, Trickled
 from slidewire.sdp.description import Description, read_description, write_description
 
@@ -151,6 +152,7 @@ class AiortcPeer:
         }
         self._connection.on("connectionstatechange", self._connection_state_changed)
         self._gathering = Gathering(self._ice, ice_servers, self._candidate_found, privacy, tls=tls)
+        meter(self._ice, events.permits)
 
     async def offer(self) -> str:
         await self._connection.setLocalDescription(await self._connection.createOffer())

@@ -46,6 +46,8 @@ class PeerEvents:
     """The connection failed or ended. Called once, and never after `Peer.close`."""
     candidate: Callable[[dict[str, Any] | None], None] = field(default=lambda candidate: None)
     """One more candidate of ours, in the shape of `RTCIceCandidateInit`; None: that was all."""
+    permits: Callable[[], bool] = field(default=lambda: True)
+    """Asked for each datagram before it is looked at; False: it is dropped."""
 
 
 class Peer(Protocol):

@@ -30,6 +30,8 @@ that, on a slow computer half; somebody's script might send more than the clicks
 class MediaEvents:
     """What a media peer tells its owner, always on the event loop."""
 
+    permits: Callable[[], bool] = field(default=lambda: True)
+    """Asked for each datagram before it is looked at; False: it is dropped."""
     candidate: Callable[[dict[str, Any] | None], None] = field(default=lambda candidate: None)
     """One more candidate of ours, in the shape of `RTCIceCandidateInit`; None: that was all."""
     opened: Callable[[], None] = field(default=lambda: None)
@@ -71,6 +73,7 @@ class MediaPeer:
             opened=self._transport_opened,
             closed=self._transport_closed,
             candidate=self._candidate_found,
+            permits=events.permits,
             tls=tls,
         )
 

@@ -27,12 +27,15 @@ from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_engine import CLOSES_WITHIN, END_AFTER, library_candidate
 from slidewire.rtc.engine import IceServer
 from slidewire.rtc.gathering import Gathering
+from slidewire.rtc.ingress import meter
 from slidewire.rtc.media.sdp import Credentials
 from slidewire.sdp.candidate import Candidate
 
 log = logging.getLogger(__name__)
 
 CONNECTS_WITHIN = 30.0
+BACKLOG = 1024
+"""Datagrams that wait to be read: a large picture comes at once."""
 """Seconds, twice as long as pages wait: whoever names no address, or never shakes hands, keeps nobody's place."""
 
 
@@ -60,6 +63,7 @@ class MediaTransport:
         opened: Callable[[], None],
         closed: Callable[[], None],
         candidate: Callable[[str | None], None],
+        permits: Callable[[], bool],
         tls: ssl.SSLContext | None,
     ) -> None:
         """`received` is given RTP and RTCP as they were before SRTP. `candidate` hears of candidates that came later
@@ -72,6 +76,7 @@ class MediaTransport:
         self._finished = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._gathering = Gathering(self._gatherer._connection, ice_servers, self._found, privacy, tls=tls)
+        meter(self._gatherer._connection, permits, BACKLOG)
 
     async def gather(self) -> list[str]:
         """The candidates that are known at once."""

@@ -1,0 +1,73 @@
+"""Datagrams are counted before the library looks at them."""
+
+import asyncio
+
+from aioice.ice import Candidate, CandidatePair, Connection, StunProtocol
+
+from slidewire.rtc.ingress import BACKLOG, meter
+
+PEER, STRANGER = ("192.0.2.1", 5000), ("198.51.100.9", 6000)
+DTLS = bytes([22]) + bytes(40)
+
+
+def candidate(host: str, port: int) -> Candidate:
+    return Candidate("1", 1, "udp", 1, host, port, "host")
+
+
+async def reached() -> tuple[Connection, StunProtocol]:
+    connection = Connection(ice_controlling=True)
+    protocol = StunProtocol(connection)
+    protocol.local_candidate = candidate("192.0.2.2", 4000)
+    connection._nominated[1] = CandidatePair(protocol, candidate(*PEER))
+    return connection, protocol
+
+
+async def test_what_is_not_permitted_is_never_queued() -> None:
+    connection, protocol = await reached()
+    left = 3
+
+    def permits() -> bool:
+        nonlocal left
+        left -= 1
+        return left >= 0
+
+    meter(connection, permits)
+    for _ in range(100):
+        protocol.datagram_received(DTLS, PEER)
+    assert connection._queue.qsize() == 3
+
+
+async def test_no_more_wait_than_are_read_in_one_go() -> None:
+    connection, protocol = await reached()
+    meter(connection, lambda: True)
+    for _ in range(1000):
+        protocol.datagram_received(DTLS, PEER)
+    assert connection._queue.qsize() == BACKLOG
+    await connection.recvfrom()
+    protocol.datagram_received(DTLS, PEER)
+    assert connection._queue.qsize() == BACKLOG
+
+
+async def test_a_stranger_uses_up_nothing_of_it() -> None:
+    connection, protocol = await reached()
+    asked = 0
+
+    def permits() -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    meter(connection, permits)
+    for _ in range(100):
+        protocol.datagram_received(DTLS, STRANGER)
+    assert asked == 0 and connection._queue.qsize() == 0
+    protocol.datagram_received(DTLS, PEER)
+    assert asked == 1 and connection._queue.qsize() == 1
+
+
+async def test_a_connection_without_a_meter_is_as_the_library_made_it() -> None:
+    connection, protocol = await reached()
+    for _ in range(BACKLOG + 10):
+        protocol.datagram_received(DTLS, STRANGER)
+    assert connection._queue.qsize() == BACKLOG + 10
+    await asyncio.sleep(0)
