@@ -56,3 +56,13 @@ def test_one_session_has_a_turn_no_more_often_than_the_spacing() -> None:
     turns.mark(2)
     assert turns.take(0.1, anyone, 4) == [2] and turns.get_timer() == 0.5
     assert turns.take(0.5, anyone, 4) == [1]
+
+
+def test_a_session_that_is_delayed_has_its_turn_afterwards() -> None:
+    turns = Turns(Rate(1000, 10))
+    turns.mark(1)
+    assert turns.take(0.0, anyone, 4) == [1]
+    turns.delay(1, 2.0)
+    turns.mark(1)
+    assert turns.take(1.0, anyone, 4) == [] and turns.get_timer() == 2.0
+    assert turns.take(2.0, anyone, 4) == [1]

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from aioice.ice import Candidate, CandidatePair, Connection, StunProtocol
+from aioice import Candidate
+from aioice.ice import CandidatePair, Connection, StunProtocol
 
 from slidewire.rtc.ingress import BACKLOG, meter
 

@@ -52,20 +52,22 @@ class Quota:
 KIB: Final = 1024
 
 QUOTAS: Final[dict[Request, Quota]] = {
-    # A slide's picture is acknowledged by a packet for every two of its own (RFC 9260 §6.2).
-    Request.DATAGRAM: Quota(Rate(800, 2000), Rate(150, 600), Rate(800, 2000)),
+    # Each costs the WebRTC library half a millisecond, so few may come at once. Most are acknowledgements of a picture
+    # (RFC 9260 §6.2), of which any number may be missing.
+    Request.DATAGRAM: Quota(Rate(400, 64), Rate(60, 32), Rate(300, 64)),
     # A camera and a microphone are 450 packets a second with their repair packets.
     Request.MEDIA_DATAGRAM: Quota(Rate(1500, 3000), Rate(600, 1200), Rate(2000, 4000)),
     # While receipts are lost, each data channel brings a frame every 10 ms (protocol/control.md §5).
-    Request.FRAME: Quota(Rate(600, 1500), Rate(100, 300), Rate(600, 2000)),
+    Request.FRAME: Quota(Rate(600, 1500), Rate(60, 200), Rate(400, 1000)),
     # A key that is held down repeats 30 times a second; two hundred taps at once are two hundred steps.
-    Request.INTENT: Quota(Rate(40, 400), Rate(10, 100), Rate(80, 800)),
+    Request.INTENT: Quota(Rate(40, 400), Rate(5, 60), Rate(60, 400)),
     Request.LASER: Quota(Rate(120, 120), Rate(60, 60), Rate(240, 240)),
     # A page begins with two offers, up to 64 candidates, a few pictures and what it wants of media.
     Request.MESSAGE: Quota(Rate(40, 200), Rate(4, 100), Rate(100, 1000)),
     Request.BYTES: Quota(Rate(128 * KIB, 512 * KIB), Rate(8 * KIB, 128 * KIB), Rate(256 * KIB, 1024 * KIB)),
     Request.STATE: Quota(Rate(2, 8), Rate(1, 4), Rate(16, 64)),
-    Request.COMMAND: Quota(Rate(10, 40), Rate(4, 20), Rate(20, 80)),
+    # A link that is made is written to the disk, and its QR code is drawn.
+    Request.COMMAND: Quota(Rate(5, 20), Rate(2, 8), Rate(8, 16)),
     Request.PICTURE: Quota(Rate(10, 40), Rate(2, 12), Rate(40, 200)),
     # Reading an offer is the most costly thing of all. Presenters make at most one a second.
     Request.OFFER: Quota(Rate(2, 10), Rate(0.5, 4), Rate(4, 40)),
@@ -77,7 +79,7 @@ QUOTAS: Final[dict[Request, Quota]] = {
 
 LOOKING_ON: Final[dict[Request, Quota]] = {
     **QUOTAS,
-    Request.DATAGRAM: Quota(Rate(300, 1500), Rate(30, 300), Rate(300, 1500)),
+    Request.DATAGRAM: Quota(Rate(200, 64), Rate(20, 24), Rate(200, 64)),
     Request.MEDIA_DATAGRAM: Quota(Rate(300, 600), Rate(60, 200), Rate(600, 1200)),
     # A PING and a PONG a second on each of three paths; while nothing is answered, five times as many.
     Request.FRAME: Quota(Rate(40, 200), Rate(16, 80), Rate(100, 400)),

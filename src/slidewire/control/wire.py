@@ -75,6 +75,8 @@ class Wire:
         """The host's state version, told in every PONG."""
         self.introduction: IntroductionRecord | None = None
         """At the presenter: said in every frame until the host has answered it."""
+        self.message_bytes_sent = 0
+        """Of all messages so far."""
         self.counts: Counter[str] = Counter()
         """Rejected frames by name (`Rejection`), and `malformed_records`, `malformed_message`."""
         self._epoch = epoch
@@ -151,7 +153,9 @@ class Wire:
         self._next_id[JSON_STREAM] = (id_ + 1) & 0xFFFF
         text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
         # Half a character, which JSON can name and UTF-8 cannot, may be in what we repeat to whoever said it.
-        for part in split(JSON_STREAM, id_, text.encode("utf-8", "replace"), path.kind):
+        data = text.encode("utf-8", "replace")
+        self.message_bytes_sent += len(data)
+        for part in split(JSON_STREAM, id_, data, path.kind):
             self.send_part(part, path.name)
         return True
 

@@ -67,6 +67,9 @@ TOLD_AT_ONCE = 4
 """So many are told in one turn of the event loop, and the next ones after `TOLD_EVERY` seconds: a click waits for no
 more than that."""
 TOLD_EVERY = 0.004
+STATE_BYTES = 8 * 1024
+STATE_BYTES_PER_SECOND = 128 * 1024
+"""A state longer than `STATE_BYTES`, as an operator's of a room with many links, is told no faster than this."""
 
 
 class Signaling(Protocol):
@@ -172,10 +175,11 @@ class HostAgent:
         if self._housekeeper is not None:
             self._housekeeper.cancel()
         self._telling.set(None)
-        for guest in list(self.guests.values()):
+        for guest in self.guests.values():
             guest.say_goodbye("host_closed", "The host was closed.")
             self._pictures.forget(guest)
-            await guest.close()
+        # All at once: one whose other end is gone takes seconds.
+        await asyncio.gather(*(guest.close() for guest in list(self.guests.values())))
         await self.media.close()
         await self._closing.finish()
         await self.stage.close()
@@ -455,8 +459,13 @@ class HostAgent:
         ):
             for session in turns.take(now, self._can_be_told, left):
                 left -= 1
-                with self.guests[session].contained():
-                    tell(self.guests[session])
+                guest = self.guests[session]
+                before = guest.session.wire.message_bytes_sent
+                with guest.contained():
+                    tell(guest)
+                told = guest.session.wire.message_bytes_sent - before
+                if told > STATE_BYTES:
+                    turns.delay(session, now + told / STATE_BYTES_PER_SECOND)
             if (moment := turns.get_timer()) is not None:
                 self._tell_in(moment - now)
 

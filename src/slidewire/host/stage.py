@@ -131,6 +131,7 @@ class Stage:
             except Exception:
                 # What one participant asked must not end the show for the others.
                 log.exception("answering %s failed", asked.intent)
+            await asyncio.sleep(0)  # a quick deck and a long queue keep nothing else waiting
 
     async def _perform_asked(self, asked: _Asked) -> None:
         is_due = asked.session.begin(asked.sequence, monotonic())

@@ -30,6 +30,10 @@ class Turns:
         self._due.setdefault(session)
         self._next = float("-inf")
 
+    def delay(self, session: int, until: float) -> None:
+        """Its next turn is not before."""
+        self._last[session] = max(self._last.get(session, until), until - self._spacing)
+
     def forget(self, session: int) -> None:
         self._due.pop(session, None)
         self._last.pop(session, None)

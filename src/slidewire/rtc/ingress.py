@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from aioice.ice import Connection, StunProtocol
 
-BACKLOG: Final = 64
+BACKLOG: Final = 32
 """Datagrams that wait to be read. They are read in one go, and everything else waits meanwhile."""
 
 _metered: WeakKeyDictionary[Connection, tuple[Callable[[], bool], int]] = WeakKeyDictionary()
