@@ -52,9 +52,9 @@ class Quota:
 KIB: Final = 1024
 
 QUOTAS: Final[dict[Request, Quota]] = {
-    # Each costs the WebRTC library half a millisecond, so few may come at once. Most are acknowledgements of a picture
-    # (RFC 9260 §6.2), of which any number may be missing.
-    Request.DATAGRAM: Quota(Rate(400, 64), Rate(60, 32), Rate(300, 64)),
+    # Each costs the WebRTC library half a millisecond. Most are acknowledgements of a picture (RFC 9260 §6.2), of which
+    # any number may be missing.
+    Request.DATAGRAM: Quota(Rate(400, 600), Rate(60, 300), Rate(300, 600)),
     # A camera and a microphone are 450 packets a second with their repair packets.
     Request.MEDIA_DATAGRAM: Quota(Rate(1500, 3000), Rate(600, 1200), Rate(2000, 4000)),
     # While receipts are lost, each data channel brings a frame every 10 ms (protocol/control.md §5).
@@ -91,6 +91,8 @@ LOOKING_ON: Final[dict[Request, Quota]] = {
 TOLERATED: Final = Rate(50, 400)
 """Refused requests of one session. A session that is refused more is flooding, and is sent away."""
 TOLERATED_LOOKING_ON: Final = Rate(20, 150)
+LOST_DATAGRAM: Final = 0.1
+"""What a datagram that was dropped counts for, where another request counts for one: networks lose some, too."""
 
 
 class LinkPool:
@@ -123,5 +125,6 @@ class SessionQuotas:
             self._shares[request].take(now, cost) == 0 or self.pool.take(request, now, cost)
         )
         if not is_permitted:
-            self.is_flooding |= self._tolerance.take(now) > 0
+            weight = LOST_DATAGRAM if request in (Request.DATAGRAM, Request.MEDIA_DATAGRAM) else 1.0
+            self.is_flooding |= self._tolerance.take(now, weight) > 0
         return is_permitted

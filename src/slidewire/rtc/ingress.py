@@ -7,17 +7,19 @@ who knows a port must not be able to use up the quota of the participant it belo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from aioice.ice import Connection, StunProtocol
 
-BACKLOG: Final = 32
-"""Datagrams that wait to be read. They are read in one go, and everything else waits meanwhile."""
+BACKLOG: Final = 64
+"""Datagrams of one connection that wait to be read."""
 
 _metered: WeakKeyDictionary[Connection, tuple[Callable[[], bool], int]] = WeakKeyDictionary()
 _datagram_received = StunProtocol.datagram_received
+_recvfrom = Connection.recvfrom
 
 
 def meter(connection: Connection, permits: Callable[[], bool], backlog: int = BACKLOG) -> None:
@@ -45,4 +47,13 @@ def _is_from_the_other_end(connection: Connection, data: bytes | str, addr: tupl
     return bool(pair.remote_addr == source) or any(known.remote_addr == source for known in connection._check_list)
 
 
+async def _receive_in_turn(self: Connection) -> tuple[bytes, int]:
+    """One datagram, and then the others have their turn: what waits is not read in one go."""
+    received = await _recvfrom(self)
+    if self in _metered:
+        await asyncio.sleep(0)
+    return received
+
+
 StunProtocol.datagram_received = _received  # type: ignore[method-assign]
+Connection.recvfrom = _receive_in_turn  # type: ignore[method-assign]
