@@ -29,7 +29,7 @@ const link: LinkRow = {
   in_use: false,
   by_hand: false,
   revoked: false,
-  qr: '',
+  qr: [],
 }
 
 test('a presenter in words', () => {

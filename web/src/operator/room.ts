@@ -50,7 +50,8 @@ export interface LinkRow {
   revoked: boolean
   /** By the host's clock. */
   expired?: boolean
-  qr: string
+  /** The modules of the QR code of `url`: see qr.ts. */
+  qr: string[]
 }
 
 export interface RoomMedia {
