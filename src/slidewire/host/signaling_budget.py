@@ -76,9 +76,6 @@ class SignalingBudget:
         """Whether a state or a part of a picture may be sent now."""
         return self._has_left(share.content, now)
 
-    def forget_link(self, link: str) -> None:
-        self._pools.pop(link, None)
-
     def _has_left(self, precedence: Precedence, now: float) -> bool:
         return all(
             bucket.rate.left(bucket.full_at, now) * 100 >= precedence * bucket.rate.burst
