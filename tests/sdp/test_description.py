@@ -107,6 +107,32 @@ def test_the_library_is_given_one_section_for_data(text: str) -> None:
         for_data_channels(text)
 
 
+@pytest.mark.parametrize("name", ["ice-ufrag", "ice-pwd", "fingerprint", "setup"])
+def test_the_library_is_given_no_description_that_no_connection_can_be_made_of(name: str) -> None:
+    """It would raise where nobody catches it: a traceback in the host's log for whoever wants one there."""
+    line = next(line for line in LINES if line.startswith(f"a={name}:"))
+    assert for_data_channels(TEXT.replace(f"{line}\r\n", "").replace("t=0 0\r\n", f"t=0 0\r\n{line}\r\n"))
+    with pytest.raises(ValueError, match="it has no"):
+        for_data_channels(TEXT.replace(f"{line}\r\n", ""))
+    with pytest.raises(ValueError, match="nobody begins"):
+        for_data_channels(TEXT.replace("a=setup:actpass", "a=setup:holdconn"))
+
+
+@pytest.mark.parametrize(
+    "port", ["", "a=sctp-port:0\r\n", "a=sctp-port:65536\r\n", "a=sctp-port:5000\r\na=sctp-port:99999\r\n"]
+)
+def test_the_library_is_given_no_port_that_it_could_not_write_into_a_packet(port: str) -> None:
+    with pytest.raises(ValueError, match="no port for SCTP"):
+        for_data_channels(TEXT.replace("a=sctp-port:5000\r\n", port))
+
+
+def test_the_port_of_an_old_browser_stands_in_the_m_line() -> None:
+    old = TEXT.replace("a=sctp-port:5000\r\n", "").replace(SECTION, "m=application 9 DTLS/SCTP 5000")
+    assert for_data_channels(old) == old
+    with pytest.raises(ValueError, match="no port for SCTP"):
+        for_data_channels(old.replace("SCTP 5000", "SCTP 99999"))
+
+
 def test_the_library_is_given_nothing_that_it_multiplies() -> None:
     """Each `rtcp-fb:*` goes to each `rtpmap`."""
     many = "".join(f"a=rtpmap:{n} x/1\r\na=rtcp-fb:* x\r\n" for n in range(100))

@@ -88,17 +88,36 @@ _FOR_DATA: Final = frozenset(
     }
 )
 
+_REQUIRED: Final = {
+    "ice-ufrag": "ICE credentials",  # RFC 8839 §5.4
+    "ice-pwd": "ICE credentials",
+    "fingerprint": "fingerprint of a certificate",  # RFC 8122 §5, RFC 8827 §6.5
+    "setup": "DTLS role",  # RFC 8842 §5.2
+}
+
 
 def for_data_channels(sdp: str) -> str:
     """A description as the library is to have it: written by us, with one m-line and what belongs to data channels. For
     each further m-line it would open sockets of its own, and some attributes of media it goes through once for each
-    other. ValueError: it is no such description."""
+    other. What a connection cannot be made without has to be there: the library finds out too late, in a task of its
+    own. ValueError: it is no such description."""
     read = read_description(sdp)
     if [section.kind for section in read.sections] != ["application"]:
         raise ValueError("it has to have one m-line, which is for data channels")
     (section,) = read.sections
     lines = tuple(line for line in section.lines if isinstance(line, Candidate) or line.name in _FOR_DATA)
     attributes = tuple(each for each in read.attributes if each.name in _FOR_DATA)
+    said = [each for each in (*attributes, *lines) if not isinstance(each, Candidate)]
+    for name, missing in _REQUIRED.items():
+        if not any(each.name == name for each in said):
+            raise ValueError(f"it has no {missing}")
+    if any(each.name == "setup" and each.value == "holdconn" for each in said):
+        raise ValueError("nobody begins the DTLS handshake")
+    ports = [each.value or "" for each in said if each.name == "sctp-port"]
+    if section.protocol == "DTLS/SCTP":  # of drafts, with the port for a format
+        ports.append(section.formats[0])
+    if not ports or not all(port.isdecimal() and 0 < int(port) <= 0xFFFF for port in ports):
+        raise ValueError("it has no port for SCTP")  # RFC 8841 §5
     return write_description(Description(attributes, (replace(section, lines=lines),)))
 
 
