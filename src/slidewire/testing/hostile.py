@@ -66,10 +66,13 @@ class HostileSpeech:
         dice: random.Random,
         sessions: Callable[[], Sequence[int]] = _nothing,
         links: Callable[[], Sequence[str]] = _nothing,
+        verbs: Sequence[Verb] = tuple(Verb),
     ) -> None:
-        """`sessions` and `links`: whom an operator's commands are aimed at, beside numbers and names of nobody."""
+        """`sessions` and `links`: whom an operator's commands are aimed at, beside numbers and names of nobody.
+        `verbs`: what it asks of the deck. Whoever may click may stop the show, too."""
         self._dice = dice
         self._sessions, self._links = sessions, links
+        self._verbs = tuple(verbs)
         self._sequence = 0
         self._laser = 0
         self._generation = 0
@@ -252,7 +255,7 @@ class HostileSpeech:
         match kind:
             case 3:
                 self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-                verb = dice.choice((*Verb, Verb.NEXT))
+                verb = dice.choice((*self._verbs, Verb.NEXT))
                 slide = dice.randint(1, HIGHEST_SLIDE) if verb == Verb.GOTO else 0
                 return struct.pack("!IIBH", self._sequence, LATE, verb, slide)
             case 7:
@@ -277,7 +280,7 @@ class HostileSpeech:
                 self._sequence += dice.choice((0, 1, 1, 1, 1, 2, 50, 1023, 1024))
                 sequence = dice.choice((*[self._sequence & 0xFFFFFFFF] * 6, self._number(1 << 32)))
                 deadline = dice.choice((*[LATE] * 4, 0, 2**31 - 1, 2**31, self._number(1 << 32)))
-                verb = dice.choice((*Verb, Verb.NEXT, 0, 99))
+                verb = dice.choice((*self._verbs, Verb.NEXT, 0, 99))
                 slide = dice.choice((1, 5, HIGHEST_SLIDE, 0)) if verb == Verb.GOTO else dice.choice((0, 0, 0, 0, 3))
                 return struct.pack("!IIBH", sequence, deadline, verb, slide)
             case 7:
