@@ -4,7 +4,8 @@
 
 One speaker clicks by the direct path and one by way of the server, ten times a second each. Server, host and speakers
 have one processor; the flooder has another, as on a machine of its own. Each flood is tried by itself; the table has
-for each role the one that hurt most. `--write` puts the table into docs/design/threats.md and everything into
+for each role the one that hurt most. `audience` is no flood: 64 deck pages, and a third speaker who moves the laser
+fifty times a second. `--write` puts the table into docs/design/threats.md and everything into
 benchmarks/results/floods.md.
 """
 
@@ -34,6 +35,7 @@ KINDS: Final = {
     ),
     "laser": ("laser", "direct laser", "pictures", "offers"),
     "click": ("taps", "direct taps", "pictures", "offers", "media"),
+    "audience": ("audience",),
     "operator": ("states", "commands", "links", "taps", "direct taps"),
 }
 BEGIN, END = "<!-- made by benchmarks.floods -->", "<!-- end -->"
@@ -91,6 +93,13 @@ class Speaker:
         return clicks
 
 
+async def point(pointer: Program, seconds: float) -> None:
+    """Move the laser fifty times a second."""
+    for step in range(round(seconds * 50)):
+        await pointer.say(f"laser {step % 100 / 100:.2f} 0.5")
+        await asyncio.sleep(0.02)
+
+
 async def both(speakers: tuple[Speaker, Speaker], seconds: float) -> tuple[Clicks, Clicks]:
     direct, signaling = await asyncio.gather(*(speaker.click(seconds) for speaker in speakers))
     return direct, signaling
@@ -108,12 +117,18 @@ async def measure(role: str, kinds: tuple[str, ...], seconds: float, home: Path)
             await program.wait_for(event="connected", path="signaling" if options else "direct")
             speakers.append(Speaker(program))
         pair = speakers[0], speakers[1]
+        pointer = await started.start("present", ready["presenter_link"], "--ca", ready["ca"])
+        await pointer.wait_for(event="connected")
         await both(pair, 3)
         for number, kind in enumerate(kinds):
             quiet = await both(pair, seconds)
-            flooder = await flood(kind, link, seconds + 3, f"127.0.0.{60 + number}")
-            await asyncio.sleep(2)
+            wait = 8 if kind == "audience" else 3
+            flooder = await flood(kind, link, seconds + wait, f"127.0.0.{60 + number}")
+            await asyncio.sleep(6 if kind == "audience" else 2)
+            pointing = asyncio.create_task(point(pointer, seconds)) if kind == "audience" else None
             flooded = await both(pair, seconds)
+            if pointing is not None:
+                await pointing
             out, _ = await flooder.communicate()
             cell = Cell(role, kind, quiet, flooded, json.loads(out.splitlines()[-1]) if out.strip() else {"died": 1})
             cells.append(cell)
@@ -129,7 +144,7 @@ async def link_for(started: Any, role: str, ready: dict[str, Any]) -> str:
     """Another than the speakers' own."""
     if role == "operator":
         return str(ready["operator_link"])
-    if role == "view":
+    if role in ("view", "audience"):
         return str(ready["deck_link"])
     made = await started.start(
         "link", "make", "--role", role, "--operator", ready["operator_link"], "--ca", ready["ca"]

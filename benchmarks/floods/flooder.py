@@ -30,6 +30,8 @@ from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Peer, PeerEvents
 
 SESSIONS: Final = 12
+AUDIENCE: Final = 64
+"""Pages that ask for nothing out of the ordinary."""
 FRAME: Final = 10_000
 """Bytes of plaintext: with base64 and the envelope still within what the server takes for one message."""
 PER_FRAME: Final = 64
@@ -90,9 +92,14 @@ class Flooder:
     async def run(self) -> None:
         connector = aiohttp.TCPConnector(ssl=False, local_addr=(self.address, 0), limit=0)
         async with aiohttp.ClientSession(connector=connector) as http:
-            await asyncio.gather(*(self._keep_flooding(http) for _ in range(SESSIONS)))
+            await asyncio.gather(*(self._keep_flooding(http, n * 0.07) for n in range(self.sessions)))
 
-    async def _keep_flooding(self, http: aiohttp.ClientSession) -> None:
+    @property
+    def sessions(self) -> int:
+        return AUDIENCE if self.kind == "audience" else SESSIONS
+
+    async def _keep_flooding(self, http: aiohttp.ClientSession, after: float) -> None:
+        await asyncio.sleep(after if self.kind == "audience" else 0.0)
         while not self.is_over():
             try:
                 async with asyncio.timeout(max(0.1, self.until - time.monotonic())):
@@ -125,6 +132,11 @@ class Flooder:
             try:
                 if self.kind.startswith("direct "):
                     await self._flood_directly(session, send, reading)
+                elif self.kind == "audience":
+                    await send(self._seal(session, [message(type="get_state")]))
+                    while not self.is_over() and not reading.done():
+                        await send(self._seal(session, [Ping(round(time.monotonic() * 1000) & 0xFFFFFFFF)]))
+                        await asyncio.sleep(1)
                 elif self.kind == "offers":
                     await self._offer_without_end(session, send, reading)
                 else:
