@@ -56,17 +56,17 @@ class Ledger:
         entry = self._entries.get((session, sequence))
         what = f"intent {sequence} of session {session:08x} at {now:.3f}"
         if entry is None or entry.intent != intent:
-            self._break(f"{what}: nobody asked for {intent}")
+            self.broken(f"{what}: nobody asked for {intent}")
         if entry.done is not None:
-            self._break(f"{what}: done twice")
+            self.broken(f"{what}: done twice")
         late = now - entry.asked_at - entry.time_to_live * (1 + DRIFT)
         if late > ALLOWANCE:
-            self._break(f"{what}: done {late * 1000:.1f} ms too late")
+            self.broken(f"{what}: done {late * 1000:.1f} ms too late")
         key = (entry.presenter, host, process)
         if self._last.get(key, 0) >= entry.order:
-            self._break(f"{what}: done after a later one")
+            self.broken(f"{what}: done after a later one")
         if entry.status not in (None, Status.UNKNOWN):
-            self._break(f"{what}: done after it was reported {entry.status}")
+            self.broken(f"{what}: done after it was reported {entry.status}")
         self._last[key] = entry.order
         entry.done = outcome
 
@@ -74,38 +74,38 @@ class Ledger:
         entry = self._entries.get((session, receipt.sequence))
         what = f"the receipt of intent {receipt.sequence} of session {session:08x}"
         if entry is None or entry.intent != receipt.intent:
-            self._break(f"{what}: nobody asked for that")
+            self.broken(f"{what}: nobody asked for that")
         if entry.status is not None:
-            self._break(f"{what}: a second one")
+            self.broken(f"{what}: a second one")
         entry.status = receipt.status
         self.statuses[receipt.status] += 1
         if receipt.status is Status.UNKNOWN:
             return
         if receipt.status in (Status.EXPIRED, Status.DUPLICATE):
             if entry.done is not None:
-                self._break(f"{what} says {receipt.status.word}, but it was done")
+                self.broken(f"{what} says {receipt.status.word}, but it was done")
         elif entry.done != Outcome(receipt.status, receipt.before, receipt.after, receipt.reason):
-            self._break(f"{what} says {receipt}, but the deck's answer was {entry.done}")
+            self.broken(f"{what} says {receipt}, but the deck's answer was {entry.done}")
 
     def note_memory(self, session: HostSession) -> None:
         self.most_waiting = max(self.most_waiting, len(session._waiting) + len(session._performing))
         self.most_settled = max(self.most_settled, len(session._settled))
         halves = len(session.wire._assembler._halves)
         if len(session._waiting) > AHEAD or len(session._settled) > RECEIPTS_KEPT or halves > HALF_MESSAGES:
-            self._break("a host's session holds more than it may")
+            self.broken("a host's session holds more than it may")
         if session.wire._frames and len(session.wire._frames) > AHEAD:
-            self._break("frames pile up")
+            self.broken("frames pile up")
 
     def nothing_is_outstanding(self, session: PresenterSession) -> None:
         if session.outstanding:
-            self._break(f"{session.outstanding} intents were never settled")
+            self.broken(f"{session.outstanding} intents were never settled")
 
     def close(self) -> None:
         for (session, sequence), entry in self._entries.items():
             if entry.status is None:
-                self._break(f"intent {sequence} of session {session:08x} got no receipt")
+                self.broken(f"intent {sequence} of session {session:08x} got no receipt")
         if self.statuses[Status.DUPLICATE]:
-            self._break("a presenter was told `duplicate` about something it asked once")
+            self.broken("a presenter was told `duplicate` about something it asked once")
 
-    def _break(self, sentence: str) -> NoReturn:
+    def broken(self, sentence: str) -> NoReturn:
         raise Broken(f"{sentence}\nAgain with: {self._reproduce}")

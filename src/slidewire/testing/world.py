@@ -6,7 +6,8 @@
 
 Sessions, handshakes and sealing are the real ones; the presenters' and the host's manners around them are those of
 `presenter/connection.py` and `host/agent.py` in a few lines each. Hosts die and come back as new processes, the server
-dies with what it carried, paths come, go and change their address, machines sleep, no two clocks agree.
+dies with what it carried, paths come, go and change their address, machines sleep, no two clocks agree. There may be
+participants that keep to nothing: they hold links of every role, and say what `slidewire.testing.hostile` makes up.
 
 The `Ledger` is told what everybody asked, what decks did and which receipts came, and raises `Broken` at the first
 thing that was promised and is not so. The seed decides everything.
@@ -29,8 +30,12 @@ from slidewire.control.intents import Intent, Role, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import PresenterSession, ReceiptArrived
-from slidewire.control.seal import HELLO, NO_SESSION, SEALED, WELCOME, no_session, peek_session
-from slidewire.control.wire import Transmit
+from slidewire.control.quotas import LinkPool, Request, SessionQuotas
+from slidewire.control.records import IntroductionRecord, encode
+from slidewire.control.seal import HELLO, LAST_COUNTER, NO_SESSION, SEALED, WELCOME, no_session, peek_session
+from slidewire.control.wire import MessageArrived, Transmit
+from slidewire.host.fair_queue import FairQueue
+from slidewire.testing.hostile import HostileSpeech
 from slidewire.testing.ledger import Ledger
 from slidewire.testing.network import SimulatedPath, Weather
 from slidewire.testing.pair import LINK_ID, PSK, FakeDeck
@@ -40,6 +45,14 @@ SILENT_AFTER = 3.0
 HELLO_EVERY = 1.0
 FORGET_AFTER = 60.0
 LONGEST_TIME_TO_LIVE = 5.0
+LINKS = {
+    LINK_ID: Role.CLICK,
+    "click23456": Role.CLICK,
+    "view234567": Role.VIEW,
+    "laser23456": Role.LASER,
+    "boss234567": Role.OPERATOR,
+}
+"""The speakers come by the first; who keeps to nothing comes by any."""
 
 
 class Machine:
@@ -98,25 +111,29 @@ class Host(Machine):
         self.process = 0
         self.up = False
         self.sessions: dict[int, HostSession] = {}
-        self.reached: dict[int, Presenter] = {}
+        self.reached: dict[int, Participant] = {}
         self.heard: dict[int, float] = {}
-        self._queue: list[tuple[HostSession, int, Intent]] = []
+        self.links: dict[int, str] = {}
+        """By which link each session came."""
+        self._pools: dict[str, LinkPool] = {}
+        self._queue: FairQueue[tuple[HostSession, int, Intent]] = FairQueue()
         self._is_busy = False
         self.start()
 
     def start(self) -> None:
         self.process += 1
         self.up = True
-        self.door = Door(lambda link: Admission(PSK, Role.CLICK) if link == LINK_ID else None, self.world.rng.randbytes)
+        self.door = Door(lambda link: Admission(PSK, LINKS[link]) if link in LINKS else None, self.world.rng.randbytes)
 
     def die(self) -> None:
         self.up = self._is_busy = False
         self.process += 1
-        for known in (self.sessions, self.reached, self.heard, self._queue):
+        self._queue = FairQueue()
+        for known in (self.sessions, self.reached, self.heard, self.links, self._pools):
             known.clear()
 
-    def receive_signaling(self, data: bytes, sender: Presenter, process: int) -> None:
-        if process != self.process:
+    def receive_signaling(self, data: bytes, sender: Participant, process: int) -> None:
+        if process != self.process or not data:
             return
         if data[0] == HELLO:
             admitted = self.door.receive_hello(data, self.now)
@@ -125,10 +142,12 @@ class Host(Machine):
             if admitted.session is not None:
                 id_ = admitted.session.wire.session
                 self.sessions[id_], self.heard[id_] = admitted.session, self.now
+                self.links[id_] = admitted.link_id
+                admitted.session.quotas = SessionQuotas(self._pools.setdefault(admitted.link_id, LinkPool()))
                 self._reach(id_, sender)
             self.world.carry_down(self, sender, admitted.welcome)
         elif data[0] == SEALED and (id_ := peek_session(data) or 0) in self.sessions:
-            if self.receive(id_, data, SIGNALING):
+            if self.receive(id_, data, SIGNALING) and id_ in self.sessions:
                 self._reach(id_, sender)
         elif data[0] == SEALED:
             self.world.carry_down(self, sender, no_session(peek_session(data) or 0))
@@ -145,7 +164,7 @@ class Host(Machine):
         self.drain(id_)
         return True
 
-    def _reach(self, id_: int, presenter: Presenter) -> None:
+    def _reach(self, id_: int, presenter: Participant) -> None:
         if self.reached.get(id_) is not presenter:
             self.reached[id_] = presenter
             self.sessions[id_].path_up(SIGNALING, PathKind.SIGNALING, self.now)
@@ -166,10 +185,18 @@ class Host(Machine):
                     if (presenter := self.reached.get(id_)) is not None:
                         self.world.carry_down(self, presenter, data)
                 case host_side.Perform(sequence, intent):
-                    self._queue.append((session, sequence, intent))
+                    self._queue.put(self.links[id_], id_, (session, sequence, intent))
                     self._perform_next()
                 case host_side.Established(introduction):
                     self._forget_replaced(introduction.replaces)
+                case MessageArrived(message):
+                    if session.permits(Request.ERROR, self.now):
+                        session.send_message({"type": "error", "message": message["type"][:40]}, self.now)
+                case host_side.Flooding() | host_side.Pretended():
+                    self.world.sent_away(id_)
+                    session.withdraw()
+                    self._forget(id_)
+                    return
                 case _:
                     pass
         if id_ in self.sessions:
@@ -182,7 +209,9 @@ class Host(Machine):
                 self._forget(id_)
 
     def _forget(self, id_: int) -> None:
-        for known in (self.sessions, self.reached, self.heard):
+        if id_ in self.links:
+            self._queue.forget(self.links[id_], id_)
+        for known in (self.sessions, self.reached, self.heard, self.links):
             known.pop(id_, None)
 
     def handle_timer(self) -> None:
@@ -190,6 +219,8 @@ class Host(Machine):
             return
         now = self.now
         for id_, session in list(self.sessions.items()):
+            if id_ not in self.sessions:
+                continue  # another one of these replaced it, or it was sent away
             timer = session.get_timer()
             if timer is not None and timer <= now:
                 session.handle_timer(now)
@@ -203,14 +234,15 @@ class Host(Machine):
 
     def _perform_next(self) -> None:
         while self._queue and not self._is_busy and self.world.now >= self.asleep_until:
-            session, sequence, intent = self._queue.pop(0)
+            session, sequence, intent = self._queue.pop()
             id_ = session.wire.session
             if not session.begin(sequence, self.now):
                 if id_ in self.sessions:
                     self.world.soon(self.drain_if_known, id_)
                 continue
             outcome = self.deck.perform(sequence, intent, self.world.now)
-            self.world.ledger.performed(self.name, self.process, id_, sequence, intent, outcome, self.world.now)
+            if id_ not in self.world.hostile_sessions:
+                self.world.ledger.performed(self.name, self.process, id_, sequence, intent, outcome, self.world.now)
             self._is_busy = True
             self.world.at(
                 self.world.now + self.performing, self.hear, self._performed, session, sequence, outcome, self.process
@@ -337,6 +369,87 @@ class Presenter(Machine):
         self.drain()
 
 
+class HostileParticipant(Machine):
+    """It holds a link and keeps to nothing: it says whatever it likes, whenever, by every path it has."""
+
+    def __init__(self, world: World, link: str) -> None:
+        super().__init__(world)
+        self.dice = random.Random(world.rng.random())
+        self.link = link
+        self.host: Host | None = None
+        self.session: PresenterSession | None = None
+        self.speech = HostileSpeech(self.dice)
+        self._introduction = Introduction(b"")
+        self._handshake: PresenterHandshake | None = None
+        self._process = 0
+        self._said: list[bytes] = []
+
+    def act(self) -> None:
+        dice = self.dice
+        self.host = next((host for host in self.world.hosts if host.up), None)
+        if self.host is not None:
+            if self.session is None or self._process != self.host.process or dice.random() < 0.02:
+                self._knock(self.host)
+            else:
+                for _ in range(dice.choice((1, 1, 3, 20, 100))):
+                    if self.session is not None:  # else its numbers are used up
+                        for frame in self._frames(self.session):
+                            self._say(self.host, frame)
+        self.world.act_again(self, dice.choice((0.005, 0.05, 0.3, 1.0)))
+
+    def _knock(self, host: Host) -> None:
+        self._introduction = Introduction(self.dice.randbytes(16), "Eve", "web")
+        self._handshake = PresenterHandshake(self.link, PSK, self.dice.randbytes(32), self._introduction)
+        self._process = host.process
+        self.world.carry_up(self, host, self._handshake.hello)
+
+    def _frames(self, session: PresenterSession) -> list[bytes]:
+        dice, sealer = self.dice, session.wire._sealer
+        what = dice.random()
+        if what < 0.1 and self._said:
+            return [dice.choice(self._said)]
+        if what < 0.15:
+            return [dice.choice((b"\x03", b"\x04", b"\x01", b"")) + dice.randbytes(dice.choice((0, 4, 60)))]
+        if what < 0.2:
+            sealer._counter = min(sealer._counter + dice.choice((1, 1000, 1 << 20, 1 << 30)), LAST_COUNTER)
+        inside = self.speech.parts() if dice.random() < 0.05 else [self.speech.plaintext()]
+        if sealer._counter + len(inside) > LAST_COUNTER:
+            self.session = None
+            return []
+        return [sealer.seal(plaintext) for plaintext in inside]
+
+    def _say(self, host: Host, data: bytes) -> None:
+        self._said = [*self._said[-9:], data]
+        if self.session is not None and self.dice.random() < 0.5:
+            moment = self.world.now + self.dice.random() * 0.05
+            id_ = self.session.wire.session
+            self.world.at(moment, host.hear, host.receive_direct, data, id_, "direct/666", self._process)
+        else:
+            self.world.carry_up(self, host, data)
+
+    def receive_signaling(self, data: bytes) -> None:
+        if data[0] != WELCOME or self._handshake is None or self.host is None:
+            return
+        welcomed = self._handshake.receive_welcome(data, self.now, self.now)
+        if welcomed is None:
+            return
+        self.session, self._handshake = welcomed[0], None
+        id_ = self.session.wire.session
+        self.world.hostile_sessions[id_] = self
+        known = self.host.sessions.get(id_)
+        if known is not None and self.dice.random() < 0.7:
+            known.path_up("direct/666", PathKind.DIRECT, self.host.now)
+        if self.dice.random() < 0.9:
+            record = IntroductionRecord(self._introduction.encode())
+            self.world.carry_up(self, self.host, self.session.wire._sealer.seal(encode([record])))
+
+    def handle_timer(self) -> None:
+        pass
+
+
+Participant = Presenter | HostileParticipant
+
+
 @dataclass(slots=True)
 class _Direct:
     """A data channel between a session's two ends; `id` and `process` say whose it is at the host."""
@@ -355,9 +468,16 @@ class World:
     INTENTS = (*(Intent(verb) for verb in Verb if verb is not Verb.GOTO), *[Intent(Verb.NEXT)] * 12)
 
     def __init__(
-        self, seed: int, reproduce: str = "", presenters: int | None = None, between_taps: float = 0.5
+        self,
+        seed: int,
+        reproduce: str = "",
+        presenters: int | None = None,
+        between_taps: float = 0.5,
+        hostile: int = 0,
+        misfortunes: bool = True,
     ) -> None:
-        """`reproduce` is the command that a broken promise is reported with."""
+        """`reproduce` is the command that a broken promise is reported with. `hostile`: how many keep to nothing.
+        Without `misfortunes` the network is good and the deck quick, and nobody dies or sleeps."""
         self.rng = random.Random(seed)
         self.now = 0.0
         self.events = 0
@@ -367,15 +487,21 @@ class World:
         self._tie = itertools.count()
         self._pause = between_taps
         self._is_calm = False
+        self._is_fair = not misfortunes
+        self.hostile_sessions: dict[int, HostileParticipant] = {}
+        self.floods = 0
+        """How often somebody was sent away."""
         self._server = 0
         self._server_up = True
         self._direct: dict[str, _Direct] = {}
         self._generation = itertools.count(1)
         rng = self.rng
-        slow = rng.choice([0.0, 0.0, 0.01, 0.08, 0.4])
+        slow = rng.choice([0.0, 0.0, 0.01, 0.08, 0.4] if misfortunes else [0.0, 0.001])
         self.hosts = [Host(self, "main", slow), Host(self, "backup", rng.choice([0.0, slow]))]
         self.presenters = [Presenter(self, number) for number in range(presenters or rng.choice([1, 1, 2, 4]))]
-        self._signaling = {presenter: (self._path(), self._path()) for presenter in self.presenters}
+        self.hostile = [HostileParticipant(self, rng.choice(list(LINKS))) for _ in range(hostile)]
+        everybody: list[Participant] = [*self.presenters, *self.hostile]
+        self._signaling = {participant: (self._path(), self._path()) for participant in everybody}
         self._bad_weather = {
             self._change_weather: 5.0,
             self._direct_comes: 4.0,
@@ -387,11 +513,15 @@ class World:
             self._host_dies: 60.0,
             self._somebody_sleeps: 60.0,
         }
+        if not misfortunes:
+            self._bad_weather = {self._direct_comes: 4.0}
         for misfortune, every in self._bad_weather.items():
             self.at(rng.expovariate(1 / every), self._happen, misfortune, every)
         for presenter in self.presenters:
             self.at(rng.random(), self._introduce, presenter)
             self.at(2.0 + rng.random(), self._tap, presenter)
+        for participant in self.hostile:
+            self.at(rng.random(), participant.act)
 
     # Time
 
@@ -433,16 +563,29 @@ class World:
             )
         self.at(self.now + rng.expovariate(1 / self._pause), self._tap, presenter)
 
+    # Those who keep to nothing
+
+    def act_again(self, participant: HostileParticipant, seconds: float) -> None:
+        if not self._is_calm:
+            self.at(self.now + seconds, participant.act)
+
+    def sent_away(self, session: int) -> None:
+        participant = self.hostile_sessions.get(session)
+        if participant is None:
+            self.ledger.broken(f"a speaker was sent away, whose session was {session:08x}")
+        participant.session = None
+        self.floods += 1
+
     # The server
 
-    def carry_up(self, presenter: Presenter, host: Host, data: bytes) -> None:
+    def carry_up(self, presenter: Participant, host: Host, data: bytes) -> None:
         if self._server_up and host.up:
             for moment in self._signaling[presenter][0].arrivals(len(data), self.now):
                 self.at(
                     moment, self._carried, self._server, host, host.receive_signaling, data, presenter, host.process
                 )
 
-    def carry_down(self, host: Host, presenter: Presenter, data: bytes) -> None:
+    def carry_down(self, host: Host, presenter: Participant, data: bytes) -> None:
         if self._server_up and presenter.host is host:
             for moment in self._signaling[presenter][1].arrivals(len(data), self.now):
                 self.at(moment, self._carried, self._server, presenter, presenter.receive_signaling, data)
@@ -537,6 +680,8 @@ class World:
 
     def _weather(self) -> Weather:
         rng = self.rng
+        if self._is_fair:
+            return Weather(delay=rng.choice([0.001, 0.02, 0.05]), jitter=rng.choice([0, 0.01]))
         return Weather(
             delay=rng.choice([0.001, 0.02, 0.05, 0.2, 0.8]),
             jitter=rng.choice([0, 0.01, 0.1, 0.5]),
