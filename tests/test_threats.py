@@ -30,6 +30,7 @@ def test_every_file_of_tests_that_a_document_names_exists(document: str) -> None
 
 def test_every_attack_has_a_test() -> None:
     text = (ROOT / "docs/design/threats.md").read_text()
+    text = re.sub(r"<!-- made by benchmarks.*?<!-- end -->", "", text, flags=re.DOTALL)  # figures, no attacks
     rows = [
         line for line in text.splitlines() if line.startswith("| ") and not line.startswith(("| attack |", "| asset "))
     ]

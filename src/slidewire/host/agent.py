@@ -27,6 +27,7 @@ from slidewire.control.state import changes
 from slidewire.host import happened
 from slidewire.host.decks.driver import DeckState, DeckStatus
 from slidewire.host.entry import Refusal, enter, is_let_in, let_in, send_away
+from slidewire.host.fair_queue import FairQueue
 from slidewire.host.guest import Guest, LastClick
 from slidewire.host.limits import NOT_FOR_RANGES
 from slidewire.host.links import LinkRule, Room
@@ -139,6 +140,7 @@ class HostAgent:
             },
             lambda guest, command: happened.command(self.audit, guest, self.guests, command),
         )
+        self._commands_waiting: FairQueue[tuple[Guest, dict[str, Any]]] = FairQueue()
         self._ice_servers: list[IceServer] = []
         self._ice_hosts = tuple(ice_hosts)
         self._hosts_allowed = frozenset((*own_hosts, *ice_hosts))
@@ -401,10 +403,21 @@ class HostAgent:
             case "picture":
                 self._pictures.request(guest, message)
             case "command":
-                guest.send_message(self._commands.receive(guest, message))
+                if not self._commands_waiting:
+                    asyncio.get_running_loop().call_soon(self._obey_a_command)
+                self._commands_waiting.put(guest.link.id, guest.id, (guest, message))
             case _ if not self.media.receive(guest, message):
                 text = f"This host does not know messages of type {kind[:40]!r}."
                 guest.send_message({"type": "error", "code": "type_unknown", "message": text})
+
+    def _obey_a_command(self) -> None:
+        """One in each turn of the event loop: some are written to the disk."""
+        guest, message = self._commands_waiting.pop()
+        if self._commands_waiting:
+            asyncio.get_running_loop().call_soon(self._obey_a_command)
+        if self.guests.get(guest.id) is guest:
+            with guest.contained():
+                guest.send_message(self._commands.receive(guest, message))
 
     # State
 
