@@ -176,3 +176,18 @@ def test_a_picture_from_a_presenter_takes_no_memory() -> None:
     hostile = Hostile()
     hostile.frame(*[Part(1, 1, number, 1024, bytes(100)) for number in range(50)])
     assert not hostile.host.wire._assembler._halves
+
+
+def test_what_was_sent_while_the_host_slept_is_no_flood_and_what_follows_is() -> None:
+    """A speaker who taps on meanwhile, by several paths at once, is not sent away when it wakes."""
+    hostile = Hostile()
+    hostile.frame(Ping(0))
+    hostile.pair.now += 20
+    backlog = [effect for _ in range(3000) for effect in hostile.frame(Ping(1))]
+    assert not any(isinstance(effect, Flooding) for effect in backlog)
+    assert hostile.host.wire.counts["frames_too_fast"] >= 3000 - QUOTAS[Request.FRAME].cap.burst
+    found = []
+    for _ in range(3000):
+        hostile.pair.now += 0.0005
+        found += hostile.frame(Ping(1))
+    assert sum(isinstance(effect, Flooding) for effect in found) == 1

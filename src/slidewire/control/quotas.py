@@ -94,6 +94,11 @@ TOLERATED_LOOKING_ON: Final = Rate(20, 150)
 LOST_DATAGRAM: Final = 0.1
 """What a datagram that was dropped counts for, where another request counts for one: networks lose some, too."""
 
+SILENCE: Final = 2.0
+BACKLOG_COMES_WITHIN: Final = 1.0
+"""After so many seconds without a frame, those of the next so many seconds may have been sent meanwhile: the host was
+asleep, or stood still. What exceeds the quota is not read, as ever, but it is no flood."""
+
 
 class LinkPool:
     """What the sessions of one link may ask together beyond their shares."""
@@ -116,15 +121,23 @@ class SessionQuotas:
         self._caps = {request: Bucket(quota.cap) for request, quota in quotas.items()}
         self._shares = {request: Bucket(quota.share) for request, quota in quotas.items()}
         self._tolerance = Bucket(TOLERATED_LOOKING_ON if quotas is LOOKING_ON else TOLERATED)
+        self._last_frame = self._silence_ended = float("-inf")
         self.is_flooding = False
         """It was refused more than is tolerated. Stays so."""
 
     def take(self, request: Request, now: float, cost: float = 1.0) -> bool:
         """Whether the request may be served."""
+        if request is Request.FRAME:
+            if now - self._last_frame >= SILENCE:
+                self._silence_ended = now
+            self._last_frame = now
         is_permitted = self._caps[request].take(now, cost) == 0 and (
             self._shares[request].take(now, cost) == 0 or self.pool.take(request, now, cost)
         )
-        if not is_permitted:
+        if not is_permitted and not (request is Request.FRAME and self._is_backlog(now)):
             weight = LOST_DATAGRAM if request in (Request.DATAGRAM, Request.MEDIA_DATAGRAM) else 1.0
             self.is_flooding |= self._tolerance.take(now, weight) > 0
         return is_permitted
+
+    def _is_backlog(self, now: float) -> bool:
+        return now - self._silence_ended < BACKLOG_COMES_WITHIN

@@ -24,13 +24,13 @@ from typing import Any
 
 from slidewire.control import host as host_side
 from slidewire.control import presenter as presenter_side
-from slidewire.control.handshake import Admission, Door, PresenterHandshake, session_name
+from slidewire.control.handshake import Admission, Admitted, Door, PresenterHandshake, session_name
 from slidewire.control.host import HostSession
 from slidewire.control.intents import Intent, Role, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter import PresenterSession, ReceiptArrived
-from slidewire.control.quotas import LinkPool, Request, SessionQuotas
+from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request, SessionQuotas
 from slidewire.control.records import IntroductionRecord, encode
 from slidewire.control.seal import HELLO, LAST_COUNTER, NO_SESSION, SEALED, WELCOME, no_session, peek_session
 from slidewire.control.wire import MessageArrived, Transmit
@@ -143,7 +143,7 @@ class Host(Machine):
                 id_ = admitted.session.wire.session
                 self.sessions[id_], self.heard[id_] = admitted.session, self.now
                 self.links[id_] = admitted.link_id
-                admitted.session.quotas = SessionQuotas(self._pools.setdefault(admitted.link_id, LinkPool()))
+                admitted.session.quotas = SessionQuotas(self._pool(admitted))
                 self._reach(id_, sender)
             self.world.carry_down(self, sender, admitted.welcome)
         elif data[0] == SEALED and (id_ := peek_session(data) or 0) in self.sessions:
@@ -151,6 +151,10 @@ class Host(Machine):
                 self._reach(id_, sender)
         elif data[0] == SEALED:
             self.world.carry_down(self, sender, no_session(peek_session(data) or 0))
+
+    def _pool(self, admitted: Admitted) -> LinkPool:
+        quotas = QUOTAS if admitted.role.may_point else LOOKING_ON
+        return self._pools.setdefault(admitted.link_id, LinkPool(quotas))
 
     def receive_direct(self, data: bytes, id_: int, path: str, process: int) -> None:
         if process == self.process and id_ in self.sessions:
