@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -776,3 +777,25 @@ async def test_a_picture_that_is_under_way_ends_with_the_host(
     await page.until(lambda: len(drawing()) == 1)
     await agent.close()
     await page.until(lambda: not drawing())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "offer", "generation": True, "sdp": DESCRIPTION},
+        {"type": "candidate", "generation": True, "candidate": None},
+        {"type": "picture", "id": True, "slide": 1, "width": 640},
+        {"type": "picture", "id": 1, "slide": True, "width": 640},
+        {"type": "command", "id": True, "name": "x"},
+    ],
+)
+async def test_true_is_no_number(carrier: Carrier, caplog: pytest.LogCaptureFixture, message: dict[str, Any]) -> None:
+    """It once became the name of a path, from which a number was read that was not there."""
+    engine = NotingEngine()
+    agent_of(carrier).engine = engine
+    evil = await hostile(carrier, "operator")
+    said = note_messages(next(iter(agent_of(carrier).guests.values())))
+    evil.say(Part(0, 1, 0, 1, json.dumps(message).encode()))
+    await evil.until(lambda: any(told["type"] == "error" for told in said))
+    assert [told["code"] for told in said if told["type"] == "error"] == ["malformed"]
+    assert not engine.peers and not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -649,7 +649,7 @@ class HostAgent:
 
     def _guest_of(self, command: dict[str, Any]) -> Guest:
         session = command.get("session")
-        guest = self.guests.get(session) if isinstance(session, int) else None
+        guest = self.guests.get(session) if type(session) is int else None
         if guest is None:
             raise CommandError("presenter_unknown", "This presenter is not here any more.")
         return guest

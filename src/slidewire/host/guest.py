@@ -330,7 +330,7 @@ class Guest:
         if self._heard_by == SIGNALING:
             self._silence_channels()
         generation, now = message.get("generation"), monotonic()
-        if type(generation) is int and not 0 <= generation < MOST_GENERATIONS:
+        if type(generation) is not int or not 0 <= generation < MOST_GENERATIONS:  # to Python, true is a number
             generation = None
         match message["type"]:
             case "offer" if not self.admitted:

@@ -70,7 +70,7 @@ def command(
     name = str(asked.get("name"))[:40]
     event = _event(name, asked)
     fields = _of(by)
-    about = guests.get(session) if isinstance(session := asked.get("session"), int) else None
+    about = guests.get(session) if type(session := asked.get("session")) is int else None
     if about is not None:
         fields |= {"about": about.who.name, "about_session": f"{about.id:08x}"}
 

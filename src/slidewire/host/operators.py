@@ -186,7 +186,7 @@ class Commands:
     def receive(self, guest: Guest, message: dict[str, Any]) -> dict[str, Any]:
         """The reply."""
         id_ = message.get("id")
-        if not isinstance(id_, int):
+        if type(id_) is not int:
             return {"type": "error", "code": "malformed", "message": "A command needs a number as its id."}
         key = (guest.id, id_)
         if key not in self._replies:

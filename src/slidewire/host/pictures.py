@@ -38,7 +38,7 @@ class Pictures:
 
     def request(self, guest: Guest, message: dict[str, Any]) -> None:
         id_, slide, width = message.get("id"), message.get("slide"), message.get("width")
-        if not (isinstance(id_, int) and 0 <= id_ <= 0xFFFF and isinstance(slide, int) and isinstance(width, int)):
+        if not (type(id_) is int and 0 <= id_ <= 0xFFFF and type(slide) is int and type(width) is int):
             guest.send_error("malformed", "A picture needs an id from 0 to 65535, a slide and a width.")
             return
         waiting = self._requests.setdefault(guest, [])
