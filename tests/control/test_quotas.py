@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slidewire.control.quotas import QUOTAS, TOLERATED, LinkPool, Request, SessionQuotas
+from slidewire.control.quotas import LOOKING_ON, QUOTAS, TOLERATED, LinkPool, Request, SessionQuotas
 
 
 def test_a_session_is_served_up_to_its_cap_and_then_as_fast_as_the_cap() -> None:
@@ -61,3 +61,21 @@ def test_whatever_the_others_do_a_share_is_there(asked: list[tuple[int, Request,
             sessions[who].take(request, now)
         now += max(1 / QUOTAS[request].share.per_second, 1 / QUOTAS[request].cap.per_second)
         assert honest.take(request, now)
+
+
+def test_a_page_that_acknowledges_pictures_as_fast_as_they_come_is_no_flood() -> None:
+    """A packet for every two of a picture (RFC 9260 §6.2). Those over the quota are dropped, which costs little."""
+    quotas = SessionQuotas(LinkPool(LOOKING_ON))
+    for step in range(60_000):  # a minute of pictures at 4 MB/s
+        quotas.take(Request.DATAGRAM, step / 1000)
+        if step % 5 == 0:
+            quotas.take(Request.DATAGRAM, step / 1000)
+    assert not quotas.is_flooding
+
+
+def test_a_flood_of_datagrams_is_one_within_seconds() -> None:
+    quotas, sent = SessionQuotas(LinkPool(LOOKING_ON)), 0
+    while not quotas.is_flooding:
+        sent += 1
+        quotas.take(Request.DATAGRAM, sent / 10_000)
+    assert sent < 30_000

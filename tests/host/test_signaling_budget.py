@@ -36,3 +36,17 @@ def test_one_session_takes_the_pool_of_its_link_and_no_more() -> None:
     flooder, other, elsewhere = (SendingShare(link, False) for link in ("deck", "deck", "guest"))
     assert sum(budget.take(flooder, 100, 0.0) for _ in range(5000)) < 500
     assert budget.take(other, 100, 0.0) and budget.take(elsewhere, 100, 0.0)
+
+
+def test_who_has_room_is_never_refused_so_that_no_part_of_a_picture_is_dropped() -> None:
+    """Forty pages that have no other path ask for pictures at once: they come more slowly, and whole."""
+    budget = SignalingBudget()
+    pages = [SendingShare("deck", False) for _ in range(40)]
+    sent = 0
+    for step in range(2000):
+        now = step / 200
+        for page in pages:
+            if budget.has_room(page, now):
+                assert budget.take(page, 8192, now)
+                sent += 1
+    assert sent > 1500

@@ -5,7 +5,7 @@ import asyncio
 from aioice import Candidate
 from aioice.ice import CandidatePair, Connection, StunProtocol
 
-from slidewire.rtc.ingress import BACKLOG, meter
+from slidewire.rtc.ingress import BACKLOG, UNKNOWN_SOURCES, meter
 
 PEER, STRANGER = ("192.0.2.1", 5000), ("198.51.100.9", 6000)
 DTLS = bytes([22]) + bytes(40)
@@ -72,3 +72,29 @@ async def test_a_connection_without_a_meter_is_as_the_library_made_it() -> None:
         protocol.datagram_received(DTLS, STRANGER)
     assert connection._queue.qsize() == BACKLOG + 10
     await asyncio.sleep(0)
+
+
+async def test_what_looks_like_stun_from_a_stranger_uses_up_nothing_of_it_either() -> None:
+    connection, protocol = await reached()
+    asked = 0
+
+    def permits() -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    meter(connection, permits)
+    for _ in range(10_000):
+        protocol.datagram_received(bytes(20), STRANGER)  # no STUN message: the library would hand it on
+    assert asked == 0
+    assert connection._queue.qsize() <= UNKNOWN_SOURCES.burst + 1
+    protocol.datagram_received(DTLS, PEER)
+    assert asked == 1
+
+
+async def test_before_a_pair_is_chosen_any_source_may_be_the_other_end() -> None:
+    connection, protocol = await reached()
+    connection._nominated.clear()
+    meter(connection, lambda: True)
+    protocol.datagram_received(DTLS, PEER)
+    assert connection._queue.qsize() == 1

@@ -251,7 +251,8 @@ class HostSession:
     def permits(self, request: Request, now: float, cost: float = 1.0) -> bool:
         """Whether something that this presenter asks for may be done; it is charged for it."""
         is_permitted = self.quotas.take(request, now, cost)
-        self.wire.counts[request] += not is_permitted
+        if not is_permitted:
+            self.wire.counts[request] += 1
         if self.quotas.is_flooding and not self._is_told_of_flood:
             self._is_told_of_flood = True
             self._effects.append(Flooding())

@@ -66,15 +66,21 @@ class SignalingBudget:
         """Whether a frame of so many bytes may be sent; it is charged for."""
         if not self._has_left(share.frames, now):
             return False
-        if share.bucket.take(now) > 0 and self._pools.setdefault(share.link, Bucket(POOL)).take(now) > 0:
+        if share.bucket.take(now) > 0 and self._pool(share.link).take(now) > 0:
             return False
         self._messages.charge(now, 1)
         self._bytes.charge(now, size)
         return True
 
     def has_room(self, share: SendingShare, now: float) -> bool:
-        """Whether a state or a part of a picture may be sent now."""
-        return self._has_left(share.content, now)
+        """Whether a state or a part of a picture may be sent now: `take` then permits a frame."""
+        buckets = (share.bucket, self._pool(share.link))
+        return self._has_left(share.content, now) and any(
+            bucket.rate.wait(bucket.full_at, now) == 0 for bucket in buckets
+        )
+
+    def _pool(self, link: str) -> Bucket:
+        return self._pools.setdefault(link, Bucket(POOL))
 
     def _has_left(self, precedence: Precedence, now: float) -> bool:
         return all(

@@ -1,56 +1,70 @@
 """Datagrams to a peer connection before the WebRTC library looks at them, by private parts of aioice 0.13.
 
-The library reads whatever comes, from wherever, and queues it without an end; a datagram costs it half a millisecond.
-Here the owner is asked first. What does not come from where the other end is known to be is dropped without a charge:
-who knows a port must not be able to use up the quota of the participant it belongs to.
+The library reads every datagram from every source, and its queue has no limit; a datagram costs it half a millisecond.
+Here the owner is asked first, for each datagram from an address at which the other end is known to be. Other sources
+have a rate of their own, so that a stranger who knows the port cannot use up the quota of the participant.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from aioice.ice import Connection, StunProtocol
 
+from slidewire.rates import Bucket, Rate
+
 BACKLOG: Final = 64
 """Datagrams of one connection that wait to be read."""
+UNKNOWN_SOURCES: Final = Rate(50, 32)
+"""Datagrams of one connection from sources that are not known: STUN servers, and connectivity checks that arrive before
+the candidate that they come from (RFC 8445 §7.3.1.3). They fill half of the backlog at most."""
 
-_metered: WeakKeyDictionary[Connection, tuple[Callable[[], bool], int]] = WeakKeyDictionary()
+
+@dataclass(slots=True)
+class _Meter:
+    permits: Callable[[], bool]
+    backlog: int
+    unknown: Bucket = field(default_factory=lambda: Bucket(UNKNOWN_SOURCES))
+
+
+_meters: WeakKeyDictionary[Connection, _Meter] = WeakKeyDictionary()
 _datagram_received = StunProtocol.datagram_received
 _recvfrom = Connection.recvfrom
 
 
 def meter(connection: Connection, permits: Callable[[], bool], backlog: int = BACKLOG) -> None:
-    """Ask `permits` for each datagram to this connection; False: it is dropped."""
-    _metered[connection] = permits, backlog
+    """Ask `permits` for each datagram from the other end; False: it is dropped."""
+    _meters[connection] = _Meter(permits, backlog)
 
 
 def _received(self: StunProtocol, data: bytes | str, addr: tuple[Any, ...]) -> None:
-    connection = self.receiver
-    asked = _metered.get(connection)
-    if asked is not None:
-        permits, backlog = asked
-        if connection._queue.qsize() >= backlog or not _is_from_the_other_end(connection, data, addr) or not permits():
-            return
-    _datagram_received(self, data, addr)
+    metered = _meters.get(self.receiver)
+    if metered is None or _may_pass(metered, self.receiver, data, (addr[0], addr[1])):
+        _datagram_received(self, data, addr)
 
 
-def _is_from_the_other_end(connection: Connection, data: bytes | str, addr: tuple[Any, ...]) -> bool:
-    """Or a STUN message (RFC 7983 §7: first byte 0 to 3), which may come from an address that is not known yet."""
-    first = data[0] if data and isinstance(data, bytes) else 0
+def _may_pass(metered: _Meter, connection: Connection, data: bytes | str, source: tuple[str, int]) -> bool:
+    if connection._queue.qsize() >= metered.backlog:
+        return False
     pair = connection._nominated.get(1)
-    if first <= 3 or pair is None:
-        return True
-    source = (addr[0], addr[1])
-    return bool(pair.remote_addr == source) or any(known.remote_addr == source for known in connection._check_list)
+    if pair is not None and pair.remote_addr == source:
+        return metered.permits()
+    if any(known.remote_addr == source for known in connection._check_list):
+        return metered.permits()
+    # From elsewhere comes STUN only (RFC 7983 §7: first byte 0 to 3), as soon as it is settled where the other end is.
+    first = data[0] if data and isinstance(data, bytes) else 0
+    return (pair is None or first <= 3) and metered.unknown.take(monotonic()) == 0
 
 
 async def _receive_in_turn(self: Connection) -> tuple[bytes, int]:
-    """One datagram, and then the others have their turn: what waits is not read in one go."""
+    """One datagram for each turn of the event loop: a queue that is full delays nothing else."""
     received = await _recvfrom(self)
-    if self in _metered:
+    if self in _meters:
         await asyncio.sleep(0)
     return received
 
