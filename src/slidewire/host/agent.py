@@ -11,34 +11,29 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
-from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
 from slidewire.control.handshake import Admission, Door, hello_link, session_name
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
-from slidewire.control.state import changes
 from slidewire.host import happened
-from slidewire.host.decks.driver import DeckState, DeckStatus
 from slidewire.host.entry import Refusal, enter, is_let_in, let_in, send_away
 from slidewire.host.fair_queue import FairQueue
 from slidewire.host.guest import Guest, LastClick
-from slidewire.host.limits import NOT_FOR_RANGES
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.media import Media, MediaOptions
 from slidewire.host.members import Members
-from slidewire.host.operators import CommandError, Commands, RoomDescriber, describe_you, read_new_link
+from slidewire.host.operators import CommandError, Commands, RoomDescriber, read_new_link
 from slidewire.host.pictures import Pictures
 from slidewire.host.signaling_budget import SignalingBudget
 from slidewire.host.stage import Stage
-from slidewire.host.turns import Turns
-from slidewire.rates import Rate
+from slidewire.host.state_publisher import StatePublisher
 from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
 
 log = logging.getLogger(__name__)
@@ -54,23 +49,6 @@ FORGET_AFTER_LEAVING = 2.5
 """… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
 HOUSEKEEPING = 1.0
 GOODBYE_LEAVES_WITHIN = 0.3
-STATE_FOLLOWS_AFTER = 0.010
-"""A deck says that it has changed just before it answers an intent: the receipt goes out first, and the state, which is
-much longer, right after it. A burst of taps is told of in one."""
-OPERATORS_SEE_WITHIN = 0.2
-"""Changes that only operators see are gathered this long."""
-STATES = Rate(300, 60)
-"""States to those who may click, all together; and as many to those who only look on."""
-LASERS = Rate(300, 60)
-LASER_EVERY = 0.035
-"""Seconds between two positions of the laser for one page."""
-TOLD_AT_ONCE = 4
-"""So many are told in one turn of the event loop, and the next ones after `TOLD_EVERY` seconds: a click waits for no
-more than that."""
-TOLD_EVERY = 0.004
-STATE_BYTES = 8 * 1024
-STATE_BYTES_PER_SECOND = 128 * 1024
-"""A state longer than `STATE_BYTES`, as an operator's of a room with many links, is told no faster than this."""
 
 
 class Signaling(Protocol):
@@ -116,7 +94,6 @@ class HostAgent:
         self.guests: dict[int, Guest] = {}
         self.members = Members()
         """Who holds the room's places at the server."""
-        self.members.changed = lambda: self._announce_soon(_is_operator)
         self.budget = SignalingBudget()
         self._pools: dict[str, LinkPool] = {}
         """What the guests of each link may ask together."""
@@ -146,37 +123,30 @@ class HostAgent:
         self._hosts_allowed = frozenset((*own_hosts, *ice_hosts))
         self._hosts_refused: set[str] = set()
         self._hosts: list[dict[str, Any]] = []
-        self._version = 0
-        self._started: float | None = None
-        self._clicking, self._looking_on = Turns(STATES), Turns(STATES)
-        self._pointed_at = Turns(LASERS, LASER_EVERY)
-        self._telling = Alarm(self._tell)
-        self._tell_at: float | None = None
-        self._tell_from = float("-inf")
-        """Nobody is told earlier."""
-        self._described: dict[str, dict[str, Any]] = {}
-        """What was described in this turn of telling."""
-        self._announcing: asyncio.TimerHandle | None = None
+        self._publisher = StatePublisher(
+            self.guests, stage, describe_room=self._describe_room, describe_media=self.media.describe
+        )
+        self.members.changed = self._publisher.room_changed
         self._housekeeper: asyncio.Task[None] | None = None
         self._reached: dict[int, str] = {}
         """As which member each guest was reached before the server was lost."""
         self._seen: tuple[object, ...] = ()
         """What operators see and nothing tells of, when it was last looked at."""
         self._closing = Tasks()
-        stage.changed = self._stage_changed
-        stage.laser_moved = self._laser_moved
+        stage.changed = self._publisher.show_changed
+        stage.laser_moved = self._publisher.laser_moved
 
     async def start(self) -> None:
         """Open the deck. Raises `DeckError`, `SharingError` or `RecordingError`."""
         await self.stage.open()
         await self.media.start()
         self._housekeeper = asyncio.create_task(self._keep_house(), name="housekeeping")
-        self._stage_changed()
+        self._publisher.show_changed()
 
     async def close(self) -> None:
         if self._housekeeper is not None:
             self._housekeeper.cancel()
-        self._telling.set(None)
+        self._publisher.close()
         for guest in self.guests.values():
             guest.say_goodbye("host_closed", "The host was closed.")
             self._pictures.forget(guest)
@@ -227,7 +197,7 @@ class HostAgent:
 
     def hosts_are(self, hosts: list[dict[str, Any]]) -> None:
         self._hosts = hosts
-        self._announce_soon(_is_operator)
+        self._publisher.room_changed()
 
     def member_gone(self, member: str, for_good: bool) -> None:
         """Its socket dropped, or (for good) it left."""
@@ -324,8 +294,8 @@ class HostAgent:
         if not guest.admitted:
             self.media.gone(guest)  # what it had in the session before
         happened.joined(self.audit, guest)
-        self._state_for(guest)
-        self._announce_soon(_is_operator)
+        self._publisher.tell_whole(guest)
+        self._publisher.room_changed()
 
     def _has_room(self, rule: LinkRule) -> bool:
         """Whether this link is not used by too many. Somebody who has fallen silent gives way."""
@@ -383,10 +353,10 @@ class HostAgent:
         happened.clicked(self.audit, guest, click)
 
     def guest_changed(self, guest: Guest) -> None:
-        self._announce_soon(_is_operator)
+        self._publisher.room_changed()
 
     def media_changed(self) -> None:
-        self._state_soon()
+        self._publisher.show_changed()
 
     def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None:
         if self.guests.get(guest.id) is not guest:
@@ -397,7 +367,7 @@ class HostAgent:
             return
         match kind:
             case "get_state":
-                self._state_for(guest)
+                self._publisher.tell_whole(guest)
             case "picture" if not guest.admitted:
                 guest.send_message({"type": "no_picture", "id": message.get("id"), "reason": "not_admitted"})
             case "picture":
@@ -419,148 +389,12 @@ class HostAgent:
             with guest.contained():
                 guest.send_message(self._commands.receive(guest, message))
 
-    # State
-
-    def _stage_changed(self) -> None:
-        if self._started is None and self.stage.state.status == "running":
-            self._started = monotonic()
-        self._state_soon()
-
-    def _state_soon(self) -> None:
-        self._announce(_is_anybody, STATE_FOLLOWS_AFTER)
-
-    def _state_for(self, guest: Guest) -> None:
-        """The whole of it, as soon as may be."""
-        guest.held = None
-        self._mark(guest)
-        self._tell_in(0.0)
-
-    def _laser_moved(self) -> None:
-        for guest in self.guests.values():
-            if guest.session.established and _is_deck_page(guest) and guest.admitted:
-                self._pointed_at.mark(guest.id)
-        self._tell_in(0.0)
-
-    def _announce(self, to: Callable[[Guest], bool], after: float = 0.0) -> None:
-        for guest in self.guests.values():
-            if guest.session.established and to(guest):
-                self._mark(guest)
-        self._tell_in(after)
-
-    def _mark(self, guest: Guest) -> None:
-        turns = self._clicking if guest.link.role.may_click else self._looking_on
-        turns.mark(guest.id)
-
-    def _tell_in(self, seconds: float) -> None:
-        """Tell those who are due in so many seconds, or earlier if that was said before."""
-        due = max(monotonic() + seconds, self._tell_from)
-        if self._tell_at is None or due < self._tell_at:
-            self._tell_at = due
-            self._telling.set(due)
-
-    def _tell(self) -> None:
-        """A few of those who are due: who may click comes first."""
-        self._tell_at = None
-        now = monotonic()
-        self._tell_from = now + TOLD_EVERY
-        self._described.clear()
-        left = TOLD_AT_ONCE
-        for turns, tell in (
-            (self._clicking, self._send_state),
-            (self._looking_on, self._send_state),
-            (self._pointed_at, self._send_laser),
-        ):
-            for session in turns.take(now, self._can_be_told, left):
-                left -= 1
-                guest = self.guests[session]
-                before = guest.session.wire.message_bytes_sent
-                with guest.contained():
-                    tell(guest)
-                told = guest.session.wire.message_bytes_sent - before
-                if told > STATE_BYTES:
-                    turns.delay(session, now + told / STATE_BYTES_PER_SECOND)
-            if (moment := turns.get_timer()) is not None:
-                self._tell_in(moment - now)
-
-    def _can_be_told(self, session: int) -> bool:
-        return self.guests[session].can_be_told()
-
-    def _announce_soon(self, to: Callable[[Guest], bool]) -> None:
-        if self._announcing is None:
-            self._announcing = asyncio.get_running_loop().call_later(OPERATORS_SEE_WITHIN, self._announce_now, to)
-
-    def _announce_now(self, to: Callable[[Guest], bool]) -> None:
-        self._announcing = None
-        self._announce(to)
-
-    def _send_state(self, guest: Guest) -> None:
-        """What changed since the state that the guest was told last, or the whole."""
-        wire, held = guest.session.wire, guest.held
-        state = self._describe(guest)
-        if state == held:
-            return
-        message: dict[str, Any] = {"type": "state", "version": wire.version % 0xFFFF + 1}
-        if held is None or held.keys() != state.keys():
-            message |= state
-            if _is_deck_page(guest) and guest.admitted:
-                message["laser"] = self._laser
-        else:
-            message |= {"since": wire.version, **changes(held, state)}
-        if guest.send_message(message):
-            wire.version = message["version"]
-            guest.held = state
-
-    def _send_laser(self, guest: Guest) -> None:
-        guest.send_message({"type": "laser", "at": self._laser})
-
-    @property
-    def _laser(self) -> dict[str, float] | None:
-        return asdict(self.stage.laser) if self.stage.laser else None
-
-    def _describe(self, guest: Guest) -> dict[str, Any]:
-        """The state as this guest may see it."""
-        state = {
-            "deck": self._describe_deck(guest),
-            "you": describe_you(guest),
-            "media": self.media.describe(guest),
-            "started": self._clock_of(guest, self._started),
-        }
-        if _is_operator(guest) and guest.admitted:
-            state["room"] = self._describe_once("room", self._describe_room)
-        return state
-
-    def _describe_once(self, name: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What several are told in one turn is described once."""
-        if name not in self._described:
-            self._described[name] = describe()
-        return self._described[name]
-
     def _describe_room(self) -> dict[str, Any]:
+        """What operators are told of the room."""
         present = [guest for guest in self.guests.values() if guest.session.established]
         places = self.members.describe(self.privacy)
         room = self._describer.describe(present, self._hosts, self.media.describe_presenter, places)
         return {**room, "media": self.media.describe_room(), "rejected": dict(self.counts)}
-
-    def _describe_deck(self, guest: Guest) -> dict[str, Any]:
-        if not guest.admitted:
-            return self._describe_once(
-                "no deck", lambda: self._deck_of(DeckState(DeckStatus.NO_DECK), frozenset(), False)
-            )
-        can, pictures = self.stage.deck.can, self.stage.deck.pictures
-        if guest.link.is_ranged:
-            can -= {verb.word for verb in NOT_FOR_RANGES}
-            return self._describe_once("ranged deck", lambda: self._deck_of(self.stage.state, can, pictures))
-        return self._describe_once("deck", lambda: self._deck_of(self.stage.state, can, pictures))
-
-    def _deck_of(self, state: DeckState, can: Collection[str], pictures: bool) -> dict[str, Any]:
-        described = asdict(state)
-        described["status"] = str(state.status)
-        return {"driver": self.stage.deck.driver, "can": sorted(can), "pictures": pictures, **described}
-
-    @staticmethod
-    def _clock_of(guest: Guest, moment: float | None) -> int | None:
-        """A moment in the guest's session clock; negative if it was before the session began."""
-        return None if moment is None else round((moment - guest.session.wire.seconds_of(0)) * 1000)
 
     # Operators' commands
 
@@ -568,8 +402,8 @@ class HostAgent:
         guest = self._guest_of(command)
         guest.muted = command.get("muted") is not False
         self.media.muted(guest)
-        self._state_for(guest)
-        self._announce_soon(_is_operator)
+        self._publisher.tell_whole(guest)
+        self._publisher.room_changed()
         return {}
 
     def _remove(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -599,7 +433,7 @@ class HostAgent:
         rule = self.room.make_link(page="operator" if wanted["role"] is Role.OPERATOR else "p", **wanted)
         if self.signaling is not None:
             self.signaling.add_links([rule.announcement()])
-        self._announce_soon(_is_operator)
+        self._publisher.room_changed()
         return {"link": rule.id, "url": rule.link(self.server).url}
 
     def _revoke_link(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -623,7 +457,7 @@ class HostAgent:
         guest.admitted = True
         guest.send_message({"type": "reoffer"})
         self._change_rule(let_in(guest.link, guest.who.device))
-        self._state_for(guest)
+        self._publisher.tell_whole(guest)
         return {}
 
     def _change_rule(self, rule: LinkRule) -> None:
@@ -631,7 +465,7 @@ class HostAgent:
         self.room.change(rule)
         for guest in self._guests_by(rule):
             guest.link = rule
-        self._announce_soon(_is_operator)
+        self._publisher.room_changed()
 
     def _guests_by(self, rule: LinkRule) -> list[Guest]:
         return [guest for guest in self.guests.values() if guest.link.id == rule.id]
@@ -675,14 +509,13 @@ class HostAgent:
     def _forget(self, guest: Guest) -> None:
         self._no_longer_here(guest)
         self._closing.start(guest.close())
-        self._announce_soon(_is_operator)
+        self._publisher.room_changed()
 
     def _no_longer_here(self, guest: Guest) -> None:
         if self.guests.pop(guest.id, None) is not None:
             happened.left(self.audit, guest)
             self._counts += guest.session.wire.counts
-        for turns in (self._clicking, self._looking_on, self._pointed_at):
-            turns.forget(guest.id)
+        self._publisher.forget(guest)
         self._pictures.forget(guest)
         self.media.gone(guest)
 
@@ -708,7 +541,7 @@ class HostAgent:
         seen = (ways, tuple(self.room.good_links(time.time())), self.counts.total())
         before, self._seen = self._seen, seen
         if seen != before:
-            self._announce_soon(_is_operator)
+            self._publisher.room_changed()
         for guest in list(self.guests.values()):
             if now - guest.last_heard > (FORGET_AFTER_LEAVING if guest.has_left else FORGET_GUEST_AFTER):
                 self._forget(guest)
@@ -726,15 +559,3 @@ class HostAgent:
 
 _REQUESTS = {"get_state": Request.STATE, "picture": Request.PICTURE, "command": Request.COMMAND}
 """What each type of message is charged for; the others are media's, or unknown."""
-
-
-def _is_anybody(guest: Guest) -> bool:
-    return True
-
-
-def _is_operator(guest: Guest) -> bool:
-    return guest.link.role is Role.OPERATOR
-
-
-def _is_deck_page(guest: Guest) -> bool:
-    return guest.link.page == "deck"
