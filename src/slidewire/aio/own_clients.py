@@ -1,7 +1,7 @@
 """Connections that a process makes to its own server, known by the port they come from.
 
-`slidewire up` is server and host in one. Whatever somebody else at the same address does, its host is never refused: a
-connection is this process's own if it comes from a socket that was made here, which nobody else can use meanwhile.
+`slidewire up` is server and host in one. Its host is never refused because of other clients at the same address: a
+connection is this process's own if it comes from a socket that was made here, whose port no other program can use.
 """
 
 from __future__ import annotations

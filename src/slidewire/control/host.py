@@ -196,7 +196,7 @@ class HostSession:
         """Whether the frame opened: then it is the presenter's, whoever carried it."""
         by = self.wire.paths.get(path)
         # A peer connection is this presenter's alone, and is charged for what does not open either. Through the server
-        # anybody in the room may send under this session's number.
+        # any member of the room may send under this session's number.
         is_own = by is not None and by.kind is not PathKind.SIGNALING
         if is_own and not self.permits(Request.FRAME, now):
             return False

@@ -116,7 +116,7 @@ class SessionQuotas:
     """What one session has left. `now` is monotonic seconds."""
 
     def __init__(self, pool: LinkPool | None = None) -> None:
-        """`pool` is that of the session's link; None: nobody else came by it."""
+        """`pool` is that of the session's link; None: the session has one of its own."""
         self.pool = pool or LinkPool()
         quotas = self.pool.quotas
         self._caps = {request: Bucket(quota.cap) for request, quota in quotas.items()}

@@ -96,7 +96,7 @@ class Opener:
 
     def _mark(self, counter: int) -> None:
         if counter > self._highest:
-            ahead = counter - self._highest  # up to 2^32: whoever holds the key may leave any number of counters out
+            ahead = counter - self._highest  # up to 2^32: the sender may leave any number of counters out
             self._seen = (self._seen << ahead | 1) & ((1 << WINDOW) - 1) if ahead < WINDOW else 1
             self._highest = counter
         else:

@@ -245,7 +245,7 @@ class HostAgent:
         self.send_signaling(member, admitted.welcome)
 
     def _limit_unproven(self, rule: LinkRule) -> None:
-        """Whoever knocks without end, by one link or as one member, takes nothing from who does not."""
+        """Keep the unfinished handshakes of one link few: the member with the most of them loses its oldest."""
         unproven = [guest for guest in self._guests_by(rule) if not guest.session.established]
         if len(unproven) > UNPROVEN_GUESTS:
             counts = Counter(guest.member for guest in unproven)
@@ -413,7 +413,7 @@ class HostAgent:
         return {}
 
     def _send_away(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Everybody who came by a link, or who is at one address of those; not the operator who asks for it."""
+        """Remove all members that came by a link, or those of them at one address; not the operator who asks for it."""
         rule, origin = self._link_of(command), command.get("origin")
         if origin is not None and type(origin) is not int:
             raise CommandError("malformed", "An origin is a number, as the room's places say it.")

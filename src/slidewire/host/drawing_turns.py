@@ -1,6 +1,6 @@
-"""Who may have a slide drawn next: one drawing at a time, those who may click first, links in turn.
+"""Which slide is drawn next: one drawing at a time, for those who may click first, for links in turn.
 
-Drawing is the most costly thing that somebody who only looks on can ask for, and in some decks the show stands still
+Drawing is the most costly thing that a link which may only view can ask for, and in some decks the show stands still
 meanwhile. So the drawings of one link have a budget of seconds, beyond which they wait.
 """
 

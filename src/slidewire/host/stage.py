@@ -1,7 +1,7 @@
 """The stage: one deck, one intent at a time, and the laser.
 
-Everybody's intents stand in one fair queue, so that two presenters at once are two clicks, and a thousand intents of
-one delay those of another by one. Right before an intent is done, its session is asked whether it is still due and
+The intents of all presenters stand in one fair queue: two clicks at once are two clicks, and a thousand intents of one
+link delay those of another by one. Right before an intent is done, its session is asked whether it is still due and
 allowed: what grew old in the queue is not performed.
 """
 

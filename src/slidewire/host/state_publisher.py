@@ -75,7 +75,7 @@ class StatePublisher:
     # What happened
 
     def show_changed(self) -> None:
-        """Everybody is to be told, after the receipt of the intent that may have changed it."""
+        """All guests are to be told, after the receipt of the intent that may have changed it."""
         if self._started is None and self._stage.state.status == "running":
             self._started = monotonic()
         self._announce(lambda guest: True, STATE_FOLLOWS_AFTER)

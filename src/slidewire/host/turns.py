@@ -1,4 +1,4 @@
-"""Whom to tell next: everyone who is due, in rotation, as fast as a rate allows.
+"""Which session to tell next: all that are due, in rotation, as fast as a rate allows.
 
 Sans-I/O. What is told is the newest state of something, so marking a session that is due already costs nothing, and a
 session that cannot be told just now (its channel is full) keeps its turn without holding up the others.
@@ -61,5 +61,5 @@ class Turns:
         return taken
 
     def get_timer(self) -> float | None:
-        """When to ask `take` again; None: nobody is due."""
+        """When to ask `take` again; None: no session is due."""
         return self._next if self._due else None

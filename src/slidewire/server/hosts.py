@@ -137,7 +137,7 @@ def answer_only_to(names: HostNames) -> Middleware:
             if authority.name not in told and len(told) < _NAMES_TOLD:
                 told.add(authority.name)
                 log.warning(
-                    "Somebody asked for %s, which is not one of this server's names. If it is, start with "
+                    "A client asked for %s, which is not one of this server's names. If it is, start with "
                     "--host-name %s.", authority.name, authority.name,
                 )  # fmt: skip
             return error_response(421, "misdirected_request", MISDIRECTED)
