@@ -98,3 +98,28 @@ async def test_before_a_pair_is_chosen_any_source_may_be_the_other_end() -> None
     meter(connection, lambda: True)
     protocol.datagram_received(DTLS, PEER)
     assert connection._queue.qsize() == 1
+
+
+async def test_what_waits_is_read_in_turn_with_everything_else_and_what_comes_alone_at_once() -> None:
+    connection, protocol = await reached()
+    meter(connection, lambda: True)
+    turns: list[str] = []
+
+    async def reads(times: int) -> None:
+        for _ in range(times):
+            await connection.recvfrom()
+            turns.append("datagram")
+
+    async def works() -> None:
+        for _ in range(3):
+            turns.append("else")
+            await asyncio.sleep(0)
+
+    for _ in range(3):
+        protocol.datagram_received(DTLS, PEER)
+    await asyncio.gather(reads(3), works())
+    assert turns == ["else", "datagram", "else", "datagram", "datagram", "else"]
+    turns.clear()
+    protocol.datagram_received(DTLS, PEER)
+    await asyncio.gather(reads(1), works())
+    assert turns[0] == "datagram"

@@ -62,9 +62,9 @@ def _may_pass(metered: _Meter, connection: Connection, data: bytes | str, source
 
 
 async def _receive_in_turn(self: Connection) -> tuple[bytes, int]:
-    """One datagram for each turn of the event loop: a queue that is full delays nothing else."""
+    """Of datagrams that wait, one in each turn of the event loop, so that a full queue delays nothing else."""
     received = await _recvfrom(self)
-    if self in _meters:
+    if not self._queue.empty() and self in _meters:
         await asyncio.sleep(0)
     return received
 
