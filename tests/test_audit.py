@@ -335,6 +335,17 @@ class TestFloods:
         log.close()
         assert list(records(log.folder))[-1]["left_out"] == {"refused": 100}
 
+    def test_a_log_that_ends_for_want_of_space_is_closed_without_a_word(self, folder: Path, wall: Wall) -> None:
+        log = AuditLog(folder, wall)
+        log.write("kicked")
+        log.close()
+        file = the_file(log.folder)
+        file.unlink()
+        file.symlink_to("/dev/full")
+        with pytest.raises(OSError, match="No space"):
+            log.write("kicked")
+        log.close()  # what was not written is still in the file object
+
 
 UGLY = "Eve\x1b[2J\x9b1m\u202e\u2066\u2028\x85\u200f\U000e0041\n\t"
 

@@ -23,6 +23,7 @@ asked for that.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -126,9 +127,11 @@ class AuditLog:
         self._left_out.clear()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Never fails: what a full disk did not take before, it is not given again."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
