@@ -29,7 +29,6 @@ const link: LinkRow = {
   in_use: false,
   by_hand: false,
   revoked: false,
-  qr: [],
 }
 
 test('a presenter in words', () => {

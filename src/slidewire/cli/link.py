@@ -139,7 +139,7 @@ def make(
         room = await operator.room_with(lambda room: any(row["id"] == made for row in room["links"]))
         (row,) = [row for row in room["links"] if row["id"] == made]
         if common["as_json"]:
-            say_json({"event": "link", **_without_qr(row)})
+            say_json({"event": "link", **row})
             return
         print_qr(row["url"])
         say(f"  {row['url']}", f"  {describe(row)}")
@@ -155,7 +155,7 @@ def list_(**common: Any) -> None:
     async def work(operator: Operator) -> None:
         for row in (await operator.room_with())["links"]:
             if common["as_json"]:
-                say_json({"event": "link", **_without_qr(row)})
+                say_json({"event": "link", **row})
             else:
                 say(f"{row['id']}  {row['label'] or '–'}: {describe(row)}", f"            {row['url']}")
 
@@ -279,10 +279,6 @@ def describe(row: dict[str, Any]) -> str:
 
 def _is_over(row: dict[str, Any]) -> bool:
     return bool(row["revoked"] or row.get("expired"))
-
-
-def _without_qr(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "qr"}
 
 
 def _as_operator(

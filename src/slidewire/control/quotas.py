@@ -66,7 +66,7 @@ QUOTAS: Final[dict[Request, Quota]] = {
     Request.MESSAGE: Quota(Rate(40, 200), Rate(4, 100), Rate(100, 1000)),
     Request.BYTES: Quota(Rate(128 * KIB, 512 * KIB), Rate(8 * KIB, 128 * KIB), Rate(256 * KIB, 1024 * KIB)),
     Request.STATE: Quota(Rate(2, 8), Rate(1, 4), Rate(16, 64)),
-    # A link that is made is written to the disk, and its QR code is drawn.
+    # A link that is made is written to the disk, and told to all operators.
     Request.COMMAND: Quota(Rate(5, 20), Rate(2, 8), Rate(8, 16)),
     Request.PICTURE: Quota(Rate(10, 40), Rate(2, 12), Rate(40, 200)),
     # Reading an offer is the most costly thing of all. Presenters make at most one a second.

@@ -29,7 +29,7 @@ from slidewire.host.guest import Guest, LastClick
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.media import Media, MediaOptions
 from slidewire.host.members import Members
-from slidewire.host.operators import CommandError, Commands, RoomDescriber, read_new_link
+from slidewire.host.operators import CommandError, Commands, describe_room, read_new_link
 from slidewire.host.pictures import Pictures
 from slidewire.host.signaling_budget import SignalingBudget
 from slidewire.host.stage import Stage
@@ -102,7 +102,6 @@ class HostAgent:
         self._counts: Counter[str] = Counter()
         self._counts_told = 0
         self._pictures = Pictures(stage, self.media.sees_live)
-        self._describer = RoomDescriber(room, server)
         self._commands = Commands(
             {
                 "mute": self._mute,
@@ -393,7 +392,8 @@ class HostAgent:
         """What operators are told of the room."""
         present = [guest for guest in self.guests.values() if guest.session.established]
         places = self.members.describe(self.privacy)
-        room = self._describer.describe(present, self._hosts, self.media.describe_presenter, places)
+        media = self.media.describe_presenter
+        room = describe_room(self.room, self.server, present, self._hosts, media, places)
         return {**room, "media": self.media.describe_room(), "rejected": dict(self.counts)}
 
     # Operators' commands

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import segno
-
 from slidewire.control.intents import Role
 from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room, TooManyLinks
@@ -67,11 +65,10 @@ def _printable(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable()).strip()[:60]
 
 
-def describe_link(rule: LinkRule, server: str) -> dict[str, Any]:
-    url = rule.link(server).url
+def describe_link(rule: LinkRule, server: str, now: float) -> dict[str, Any]:
     return {
         "id": rule.id,
-        "url": url,
+        "url": rule.link(server).url,
         "label": rule.label,
         "role": str(rule.role),
         "page": rule.page,
@@ -82,13 +79,9 @@ def describe_link(rule: LinkRule, server: str) -> dict[str, Any]:
         "one_device": rule.one_device,
         "in_use": rule.device is not None,
         "by_hand": rule.by_hand,
-        "qr": _qr_rows(url),
+        "revoked": rule.revoked,
+        "expired": rule.has_expired(now),
     }
-
-
-def _qr_rows(url: str) -> list[str]:
-    """The modules of a QR code, a row each in hexadecimal; the last bit is the rightmost module."""
-    return [f"{int(''.join(map(str, row)), 2):x}" for row in segno.make(url, error="m").matrix]
 
 
 def describe_you(guest: Guest) -> dict[str, Any]:
@@ -132,35 +125,24 @@ def describe_guest(guest: Guest) -> dict[str, Any]:
     }
 
 
-class RoomDescriber:
-    """The `room` part of an operator's state. QR codes are drawn once per link."""
-
-    def __init__(self, room: Room, server: str) -> None:
-        self._room = room
-        self._server = server
-        self._drawn: dict[LinkRule, dict[str, Any]] = {}
-
-    def describe(
-        self,
-        guests: list[Guest],
-        hosts: list[dict[str, Any]],
-        media: Callable[[Guest], dict[str, Any]],
-        places: list[dict[str, Any]],
-    ) -> dict[str, Any]:
-        """`media` tells what each presenter sends, `places` who holds the room's places at the server."""
-        links = []
-        for rule in self._room.links.values():
-            if rule not in self._drawn:
-                self._drawn[rule] = describe_link(rule, self._server)
-            is_over = {"revoked": rule.revoked, "expired": rule.has_expired(time.time())}
-            links.append({**self._drawn[rule], **is_over})
-        return {
-            "code": self._room.code,
-            "hosts": hosts,
-            "presenters": [{**describe_guest(guest), **media(guest)} for guest in guests],
-            "links": links,
-            "places": places,
-        }
+def describe_room(
+    room: Room,
+    server: str,
+    guests: list[Guest],
+    hosts: list[dict[str, Any]],
+    media: Callable[[Guest], dict[str, Any]],
+    places: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The `room` part of an operator's state. `media` tells what each presenter sends, `places` who holds the room's
+    places at the server."""
+    now = time.time()
+    return {
+        "code": room.code,
+        "hosts": hosts,
+        "presenters": [{**describe_guest(guest), **media(guest)} for guest in guests],
+        "links": [describe_link(rule, server, now) for rule in room.links.values()],
+        "places": places,
+    }
 
 
 NOT_TO_ONESELF = frozenset({"mute", "remove"})

@@ -102,7 +102,7 @@ function linkRow(row: LinkRow & { hidden: boolean }): Node[] {
   })
   reveal.setAttribute('aria-expanded', String(visible))
   reveal.setAttribute('aria-label', `${visible ? 'Hide' : 'Show'} the link for ${row.label}`)
-  const qr = visible ? qrCode(row.qr, `QR code of the link for ${row.label}`) : null
+  const qr = visible ? qrCode(row.url, `QR code of the link for ${row.label}`) : null
   const words = element('span', usable ? 'quiet' : 'bad', [roleWords(row.role), ...rulesWords(row), expiryWords(row, Date.now())].join(' · '))
   return [
     element('div', 'qr', ...(qr ? [qr] : [])),

@@ -50,8 +50,6 @@ export interface LinkRow {
   revoked: boolean
   /** By the host's clock. */
   expired?: boolean
-  /** The modules of the QR code of `url`: see qr.ts. */
-  qr: string[]
 }
 
 export interface RoomMedia {
