@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from aiohttp import http_exceptions
 
-from slidewire.cli.log import LINE_CHARACTERS, LINES, TRACEBACKS, LogHandler, without_credentials
+from slidewire.cli.log import LINE_CHARACTERS, LINES, TRACEBACKS, LogHandler, WrittenBehind, without_credentials
 
 
 class Log:
@@ -160,3 +162,43 @@ def test_what_looks_like_a_credential_is_not_written(text: str) -> None:
 def test_what_does_not_stays() -> None:
     for text in ("room ABCD is open", "https://clicker.example:8443/p/abcdefgh23", "C:\\slides\\talk #3.pdf", "#1"):
         assert without_credentials(text) == text
+
+
+def read_all(pipe: int, until: str) -> str:
+    """Whatever comes, up to and with `until`."""
+    found, deadline = b"", time.monotonic() + 60
+    while until.encode() not in found and time.monotonic() < deadline:
+        found += os.read(pipe, 1 << 20)
+    return found.decode()
+
+
+def test_who_writes_does_not_wait_for_who_reads_and_is_told_what_was_left_out() -> None:
+    reading, writing = os.pipe()
+    try:
+        behind = WrittenBehind(writing, most=8)
+        for number in range(3000):  # of a hundred bytes: four times what a pipe holds
+            behind.write(f"{number:099d}\n")
+        behind.finish(0)
+        behind.write("not taken: it is full\n")
+        first = read_all(reading, "left out").splitlines()
+        behind.finish(60)
+        behind.write("the last\n")
+        rest = read_all(reading, "the last\n").splitlines()
+    finally:
+        os.close(reading)
+    lines = [*first, *rest]
+    written = [line for line in lines if line.isdigit()]
+    assert written == [f"{number:099d}" for number in range(len(written))]
+    counts = [int(line.split()[0]) for line in lines if "left out" in line]
+    assert len(written) + sum(counts) == 3001 and lines[-1] == "the last"
+
+
+def test_a_reader_that_is_gone_ends_nothing() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    behind = WrittenBehind(writing)
+    behind.write("nobody reads this\n")
+    behind.finish(60)
+    behind.write("nor this\n")
+    behind.finish(60)
+    os.close(writing)

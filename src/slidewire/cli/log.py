@@ -3,21 +3,27 @@
 Whatever is in a record, a stranger may have written it. So every line is made printable, cut to a length, and cleared
 of what looks like a credential. The same message, whatever its values, is written a few times, then seldom; how often
 it was left out stands behind the next one. What the other end of a connection did wrong has no traceback: that is for
-our own mistakes, and is marked so that none of its lines looks like one of the log.
+our own mistakes, and is marked so that none of its lines looks like one of the log. Nobody waits until it is read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import io
 import logging
+import os
+import queue
 import re
 import ssl
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol
 
 from slidewire.base.text import printable
 from slidewire.rates import Bucket, Buckets, Rate
@@ -31,6 +37,10 @@ TRACEBACKS: Final = Rate(1 / 60, 5)
 """… of one that has a traceback …"""
 ALL_LINES: Final = Rate(20, 400)
 """… and of all together."""
+LINES_WAITING: Final = 1000
+"""For somebody to read what was written before."""
+LAST_LINES_WITHIN: Final = 1.0
+"""Seconds that the program's end waits for its last lines to be written."""
 _MESSAGES: Final = 256
 """That are told apart; who has been quiet longest is forgotten."""
 _NARRATORS: Final = ("aioice", "aiortc")
@@ -94,10 +104,58 @@ def _explained(error: BaseException) -> list[str]:
     return [_line(line, 300) for line in lines]
 
 
-class LogHandler(logging.StreamHandler[TextIO]):
+class Writable(Protocol):
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
+class WrittenBehind:
+    """A text stream to a file descriptor whose `write` does not wait for who reads at its other end.
+
+    A terminal that is paused with Ctrl-S, or a pipe to a program that has stopped, takes nothing more: whoever writes
+    to it stands still, and with it a show. Here a thread does that. What no longer fits is left out and counted.
+    """
+
+    def __init__(self, to: int, encoding: str = "utf-8", most: int = LINES_WAITING) -> None:
+        self._to, self._encoding = to, encoding
+        self._waiting: queue.Queue[str] = queue.Queue(most)
+        self._left_out = 0
+        threading.Thread(target=self._write, name="log", daemon=True).start()
+
+    def write(self, text: str) -> int:
+        try:
+            self._waiting.put_nowait(text)
+        except queue.Full:
+            self._left_out += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits for a reader; see `finish`."""
+
+    def finish(self, within: float) -> None:
+        """Wait until everything is written, but no longer than so many seconds."""
+        deadline = time.monotonic() + within
+        while self._waiting.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def _write(self) -> None:
+        told = 0
+        while True:
+            text = self._waiting.get()
+            if left_out := self._left_out - told:
+                told += left_out
+                text += f"{left_out} lines were left out: nobody read what was written here\n"
+            data = text.encode(self._encoding, "backslashreplace")
+            with contextlib.suppress(OSError):  # who reads it is gone, or its disk is full: there is nobody to tell
+                while data:
+                    data = data[os.write(self._to, data) :]
+            self._waiting.task_done()
+
+
+class LogHandler(logging.StreamHandler[Writable]):
     """Writes lines to `stream`, and not too many. `now` is monotonic."""
 
-    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Writable, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
         self.setFormatter(LineFormatter())
         self._now = now
@@ -140,13 +198,23 @@ class LogHandler(logging.StreamHandler[TextIO]):
 
 def log_to_stderr(verbose: int) -> None:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, handlers=[LogHandler(sys.stderr)])
+    logging.basicConfig(level=level, handlers=[LogHandler(_standard_error())])
     logging.captureWarnings(True)
     sys.unraisablehook = _unraisable
     if verbose < 3:
         # These narrate addresses and packets; they are for hunting a bug in them.
         for noisy in ("aioice", "aiortc", "aiohttp", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING if noisy == "asyncio" else logging.ERROR)
+
+
+def _standard_error() -> Writable:
+    try:
+        to = sys.stderr.fileno()
+    except io.UnsupportedOperation:  # something in this process that takes what is written
+        return sys.stderr
+    behind = WrittenBehind(to, sys.stderr.encoding)
+    atexit.register(behind.finish, LAST_LINES_WITHIN)
+    return behind
 
 
 def keep_addresses_out_of_the_log() -> None:
