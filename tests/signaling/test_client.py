@@ -241,6 +241,19 @@ class TestComingBack:
         (lost,) = bench.hear(type="error", code="server_closing", message="", retry_after=3.0)
         assert isinstance(lost, c.Lost) and lost.retry_in == 3.125
 
+    @pytest.mark.parametrize("asked", [1e30, 86_400.0])
+    def test_a_server_that_asks_for_a_day_is_not_believed(self, asked: float) -> None:
+        bench = presenter()
+        bench.enter(JOINED)
+        (lost,) = bench.hear(type="error", code="server_closing", message="", retry_after=asked)
+        assert isinstance(lost, c.Lost) and lost.retry_in == c.LONGEST_ASKED + 0.125
+
+    def test_whatever_heartbeat_a_server_wants_its_silence_is_noticed(self) -> None:
+        bench = presenter()
+        bench.enter({**JOINED, "heartbeat": 1e300})
+        bench.pass_time(3 * c.LONGEST_HEARTBEAT)
+        assert [type(event) for event in bench.events()] == [c.Lost]
+
     def test_a_steady_place_makes_the_next_loss_a_first_one(self) -> None:
         bench = presenter()
         for _ in range(5):

@@ -25,12 +25,15 @@ from slidewire.signaling.messages import Code
 
 FIRST_DELAY: Final = 0.25
 LONGEST_DELAY: Final = 15.0
+LONGEST_ASKED: Final = 900.0
+"""As long as a server blocks an address. Who asks for more than that is mistaken, and may be a portal on the way."""
 ANSWER_SECONDS: Final = 10.0
 """How long the answer to a first message may take."""
 STEADY_SECONDS: Final = 5.0
 """A place kept this long makes the next loss a new one: the delays start anew."""
 CHECK_SECONDS: Final = 3.0
 """How long `check` waits for a sign of life, if it is not told."""
+LONGEST_HEARTBEAT: Final = 60.0
 LINKS_AT_ONCE: Final = 80
 """In one message, whose size has an end."""
 MEMBERS_AT_ONCE: Final = 256
@@ -410,7 +413,7 @@ class SignalingClient:
         self._since = now
         self.room, self.member, self._resume = message.room, message.member, message.resume
         self.network = message.network
-        self._heartbeat = max(1.0, message.heartbeat)
+        self._heartbeat = min(max(1.0, message.heartbeat), LONGEST_HEARTBEAT)
         self._ping(now)  # it also tells the server that the new resume token arrived
         self._proves = not isinstance(message, m.Joined) and message.proof_within is not None
         match message:
@@ -526,7 +529,7 @@ class SignalingClient:
         ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2**self._attempt)
         self._attempt = min(self._attempt + 1, 16)
         share = int.from_bytes(self._entropy(4), "big") / 2**32
-        delay = at_least + share * ceiling
+        delay = min(max(at_least, 0.0), LONGEST_ASKED) + share * ceiling
         self._state, self._due, self._answer_by = State.WAITING, now + delay, None
         self._events.append(Lost(reason, delay))
 
