@@ -315,6 +315,25 @@ async def test_every_answer_is_one_and_none_is_a_mistake_of_ours(tmp_path: Path,
         assert printable(line) == line
 
 
+@pytest.mark.parametrize("name", [b"Upgrade", b"Connection", b"Sec-WebSocket-Key", b"Sec-WebSocket-Version"])
+@pytest.mark.parametrize("odd", [b"\xff", b"\x85", b"\xc3\xa9"])
+async def test_a_handshake_that_is_not_ascii_is_none(tmp_path: Path, ears: Ears, name: bytes, odd: bytes) -> None:
+    """All of it is right but one header, to the end of which something is added."""
+    right = {
+        b"Host": b"localhost",
+        b"Upgrade": b"websocket",
+        b"Connection": b"Upgrade",
+        b"Sec-WebSocket-Key": b"dGhlIHNhbXBsZSBub25jZQ==",
+        b"Sec-WebSocket-Version": b"13",
+    }
+    said = {**right, name: right[name] + odd}
+    lines = [b"GET /ws HTTP/1.1", *(b"%s: %s" % header for header in said.items()), b"", b""]
+    async with serving(tmp_path) as ready:
+        answer = await answer_to(ready.port, b"\r\n".join(lines))
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:300]
+    assert "Traceback" not in ears.text
+
+
 async def test_who_goes_on_saying_what_is_none_is_blocked(tmp_path: Path) -> None:
     server = Server(settings(tmp_path, http=True, limits=replace(Limits(), tolerance=Rate(0.01, 10))))
     ready = await server.start()

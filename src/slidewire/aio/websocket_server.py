@@ -44,6 +44,8 @@ TURN_WRITES: Final = 32
 """… and so many are written: who hears many must not fall behind because many are heard."""
 POST_HEADER: Final = "Slidewire-Socket"
 """Names the socket that a POST belongs to. Only who opened it knows its name."""
+HANDSHAKE: Final = ("Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version")
+"""The headers that make a request a WebSocket's (RFC 6455 §4.2.1)."""
 NEWS_SECONDS: Final = 0.5
 """How long a POST waits for something to answer."""
 TOGETHER_SECONDS: Final = 0.001
@@ -177,6 +179,8 @@ class HubSockets:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """GET /ws."""
         address = self._let_in(request)
+        if not all(request.headers.get(name, "").isascii() for name in HANDSHAKE):  # the library fails at it
+            raise web.HTTPBadRequest(text="A WebSocket begins with headers in ASCII.")
         may_open = self._may_open_rooms is None or await self._may_open_rooms(request)
         socket = web.WebSocketResponse(
             compress=False,
