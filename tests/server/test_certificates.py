@@ -117,8 +117,28 @@ def test_a_damaged_authority_is_replaced_together_with_what_it_signed(tmp_path: 
     local = LocalCertificates(tmp_path)
     local.ensure(names(), NOW)
     (tmp_path / "authority.key").write_text("spoiled")
+    local = LocalCertificates(tmp_path)
     assert local.ensure(names(), NOW)
     assert verify(local.certificate_path, local.authority_path, name="localhost").endswith("OK\n")
+
+
+@pytest.mark.parametrize("lost", ["authority.pem", "authority.key", "the folder", "the key's content"])
+def test_a_server_that_runs_keeps_its_authority_whatever_becomes_of_the_files(tmp_path: Path, lost: str) -> None:
+    state = tmp_path / "state"
+    local = LocalCertificates(state)
+    local.ensure(names(), NOW)
+    trusted = tmp_path / "on a phone.pem"
+    shutil.copy(local.authority_path, trusted)
+    if lost == "the folder":
+        shutil.rmtree(state)
+    elif lost == "the key's content":
+        (state / "authority.key").write_text("spoiled")
+    else:
+        (state / lost).unlink()
+    local.ensure(names(), NOW)
+    assert verify(local.certificate_path, trusted, name="localhost").endswith("OK\n")
+    assert LocalCertificates(state).ensure(names(), NOW) is False, "it is kept for the next start, too"
+    assert read(local.authority_path) == read(trusted)
 
 
 def settings(**fields: object) -> ServerSettings:

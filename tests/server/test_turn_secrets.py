@@ -88,6 +88,15 @@ class TestFile:
         two.refresh(now)
         assert one.in_use_first(now) == two.in_use_first(now) and len(read_secrets(path, make=False)) == 2
 
+    def test_one_that_vanishes_while_it_is_in_use_is_written_again(self, path: Path) -> None:
+        file = SecretFile(path)
+        now = time.time()
+        before, content = file.in_use_first(now), path.read_text()
+        path.unlink()
+        file.refresh(now)
+        assert file.in_use_first(now) == before and path.read_text() == content
+        assert path.stat().st_mode & 0o777 == 0o600
+
     def test_while_another_program_is_at_it_nothing_changes(self, path: Path) -> None:
         file = SecretFile(path)
         before = path.read_text()

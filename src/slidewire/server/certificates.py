@@ -99,7 +99,7 @@ class LocalCertificates:
             ) from error
 
     def _ensure(self, names: Names, now: dt.datetime) -> bool:
-        self._authority = self._load_authority(names, now) or self._make_authority(names, now)
+        self._authority = self._find_authority(names, now) or self._make_authority(names, now)
         names = _permitted_names(self._authority.certificate, names)
         if self._is_current(names, now):
             return False
@@ -109,18 +109,15 @@ class LocalCertificates:
         _write(self.certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
         return True
 
-    def _load_authority(self, names: Names, now: dt.datetime) -> Authority | None:
-        try:
-            certificate = x509.load_pem_x509_certificate(self.authority_path.read_bytes())
-            key = serialization.load_pem_private_key(self._authority_key_path.read_bytes(), None)
-        except FileNotFoundError:
+    def _find_authority(self, names: Names, now: dt.datetime) -> Authority | None:
+        """The one that is kept, if it is still good."""
+        authority = self._read_authority()
+        if authority is None and self._authority is not None:
+            log.warning("The local authority is missing in %s; the one in use is written there again.", self._state_dir)
+            authority = self._keep(self._authority)  # devices trust this one, and so does our own host
+        if authority is None:
             return None
-        except (ValueError, TypeError):
-            log.warning("The local authority in %s is damaged; a new one is made.", self._state_dir)
-            return None
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-            log.warning("The local authority in %s is damaged; a new one is made.", self._state_dir)
-            return None
+        certificate = authority.certificate
         if certificate.not_valid_after_utc - now < dt.timedelta(days=RENEW_DAYS):
             log.warning("The local authority ends soon; a new one is made, and phones must be told to trust it.")
             return None
@@ -129,6 +126,20 @@ class LocalCertificates:
                 "This machine has a public name or address that its local authority may not vouch for; a new one is "
                 "made, and phones must be told to trust it."
             )
+            return None
+        return authority
+
+    def _read_authority(self) -> Authority | None:
+        try:
+            certificate = x509.load_pem_x509_certificate(self.authority_path.read_bytes())
+            key = serialization.load_pem_private_key(self._authority_key_path.read_bytes(), None)
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            key = None
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            then = "a new one is made" if self._authority is None else "it is of no use"
+            log.warning("The local authority in %s is damaged; %s.", self._state_dir, then)
             return None
         return Authority(certificate, key)
 
@@ -148,8 +159,10 @@ class LocalCertificates:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        authority = Authority(certificate, key)
-        _write(self._authority_key_path, _key_pem(key))
+        return self._keep(Authority(certificate, key))
+
+    def _keep(self, authority: Authority) -> Authority:
+        _write(self._authority_key_path, _key_pem(authority.key))
         _write(self.authority_path, authority.pem)
         return authority
 

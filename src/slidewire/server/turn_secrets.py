@@ -64,7 +64,7 @@ def read_secrets(path: Path, *, make: bool) -> tuple[Secret, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise ServerError(f"{path} cannot be read ({error}). It holds the TURN secret, one a line.") from None
     if not found:
-        raise ServerError(f"{path} is empty. Delete it and a new secret is made, or put one into it.")
+        raise ServerError(f"{path} is empty. Put one into it, or delete it and start again: then one is made.")
     if any(len(secret.text) < SECRET_CHARACTERS for secret in found):
         raise ServerError(
             f"A secret in {path} has fewer than {SECRET_CHARACTERS} characters. Whoever sees one login can try to "
@@ -124,7 +124,8 @@ class SecretFile:
         """Read it again if it changed, and rotate it if it is time. Raises ServerError if what it says is no good."""
         stamp = _stamp(self._path)
         if stamp != self._stamp:
-            self._found = read_secrets(self._path, make=True)
+            # One that vanished is written again: members have credentials that were made with it, for hours.
+            self._found = read_secrets(self._path, make=True) if stamp is not None else _first(self._path, self._found)
             self._stamp = _stamp(self._path)
         if _texts(rotated(self._found, now, self._every)) != _texts(self._found):
             self._rotate(now)
@@ -147,8 +148,8 @@ class SecretFile:
                 log.warning("%s cannot be rotated: %s. Make its folder writable.", self._path, error.strerror)
 
 
-def _first(path: Path) -> tuple[Secret, ...]:
-    made = (Secret(_new(), float(int(time.time()))),)
+def _first(path: Path, found: tuple[Secret, ...] = ()) -> tuple[Secret, ...]:
+    made = found or (Secret(_new(), float(int(time.time()))),)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
