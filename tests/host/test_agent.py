@@ -17,7 +17,7 @@ from slidewire.control.presenter import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import IntentRecord, Part, Record, encode
-from slidewire.host.agent import UNPROVEN_GUESTS, HostAgent
+from slidewire.host.agent import HOSTS_REFUSED, UNPROVEN_GUESTS, HostAgent
 from slidewire.host.guest import Guest
 from slidewire.host.links import LinkRule, Room
 from slidewire.host.stage import Stage
@@ -333,6 +333,16 @@ async def test_only_servers_that_the_host_knows_are_used_at_either_end(carrier: 
     for end in (ours, theirs):
         assert [server.urls for server in end.servers] == [(f"stun:{OWN}:3478",), ("stun:turn.example:3478",)]
     assert agent.counts["ice_server_refused"] == presenter.connection.counts["ice_server_refused"] == 1
+
+
+async def test_a_server_that_names_other_servers_without_end_is_told_of_a_few_times(
+    carrier: Carrier, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = agent_of(carrier)
+    for number in range(3 * HOSTS_REFUSED):
+        agent.ice_servers_are([{"urls": [f"stun:evil{number}.example:3478"]}])
+    assert agent.counts["ice_server_refused"] == 3 * HOSTS_REFUSED
+    assert len([line for line in caplog.messages if "is not its own host" in line]) == HOSTS_REFUSED
 
 
 async def test_a_message_by_way_of_the_server_is_answered_the_same_way(carrier: Carrier) -> None:

@@ -13,7 +13,7 @@ from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.host.decks.driver import Build, DeckState, DeckStatus
 from slidewire.host.entry import ADMITTED_KEPT, Refusal, enter, is_let_in, let_in, send_away
 from slidewire.host.limits import permit_intent, permit_laser
-from slidewire.host.links import LinkRule, RoomBook
+from slidewire.host.links import REVOKED_KEPT, LinkRule, RoomBook
 from slidewire.host.operators import CommandError, read_new_link
 from slidewire.testing.deck import MemoryDeck
 from tests.host import test_agent
@@ -300,6 +300,18 @@ def test_a_full_disk_stops_no_show_and_keeps_no_link_alive(tmp_path: Path, caplo
     again = RoomBook(tmp_path).open("https://clicker.example", "deck")
     assert again.lock is not None and again.links[made.id].revoked
     again.lock.close()
+
+
+def test_links_made_and_revoked_without_end_take_no_room(tmp_path: Path) -> None:
+    room = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    assert room.lock is not None
+    first = len(room.links)
+    for _ in range(3 * REVOKED_KEPT):
+        made = room.make_link(Role.CLICK)
+        room.change(replace(made, revoked=True))
+    assert len(room.links) == first + REVOKED_KEPT + 1 and made.id in room.links
+    assert all(not rule.revoked for rule in list(room.links.values())[:first])
+    room.lock.close()
 
 
 def test_a_show_does_not_begin_where_nothing_can_be_kept(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ FORGET_GUEST_AFTER = 600.0
 FORGET_AFTER_LEAVING = 2.5
 """… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
 HOUSEKEEPING = 1.0
+HOSTS_REFUSED = 32
+"""Names of STUN and TURN servers that are not used, each said once."""
 GOODBYE_LEAVES_WITHIN = 0.3
 
 
@@ -179,6 +181,8 @@ class HostAgent:
         self._ice_servers = read_ice_servers(permitted)
         self._counts["ice_server_refused"] += len(refused)
         for host in set(refused) - self._hosts_refused:
+            if len(self._hosts_refused) == HOSTS_REFUSED:
+                break
             self._hosts_refused.add(host)
             log.warning(
                 "the server names %s for STUN or TURN, which is not its own host: it is not used. If you know it, "

@@ -29,6 +29,8 @@ except ImportError:  # Windows
 log = logging.getLogger(__name__)
 
 LINKS_PER_ROOM = 200
+REVOKED_KEPT = 100
+"""To be seen by operators. The oldest is forgotten, which opens as little as one that was revoked."""
 FIRST_LINKS = (
     (Role.CLICK, "p", "Presenter"),
     (Role.OPERATOR, "operator", "Operator"),
@@ -122,6 +124,9 @@ class Room:
         """`rules` are further fields of `LinkRule`."""
         if sum(not rule.revoked for rule in self.links.values()) >= LINKS_PER_ROOM:
             raise TooManyLinks(f"This room has {LINKS_PER_ROOM} links already. Revoke some first.")
+        revoked = [rule.id for rule in self.links.values() if rule.revoked]
+        for link_id in revoked[:-REVOKED_KEPT]:
+            del self.links[link_id]
         link_id, secret = new_link_id(secrets.token_bytes(7)), secrets.token_bytes(SECRET_BYTES)
         rule = LinkRule(link_id, secret, page, role, label, **rules)
         self.links[rule.id] = rule
