@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from slidewire.control.host import Flooding, Perform
 from slidewire.control.intents import Intent, Outcome, Status, Verb
 from slidewire.control.parts import PRESENTER_MESSAGE_BYTES, Assembler, split
@@ -104,6 +106,16 @@ def test_many_small_messages_are_served_up_to_a_quota_and_then_the_presenter_is_
     assert arrived == QUOTAS[Request.MESSAGE].cap.burst
     assert flooding == 1, "that is said once"
     assert hostile.host.wire.counts["messages_too_fast"] > 1000
+
+
+@pytest.mark.parametrize("said", [b"{}", b"[]", b'{"type":1}', b"\xff", b"[" * 1000, b""])
+def test_what_is_no_message_costs_what_a_message_costs(said: bytes) -> None:
+    hostile, flooding = Hostile(), 0
+    for _ in range(60):
+        effects = hostile.frame(*[Part(0, 1, 0, 1, said)] * MAX_RECORDS)
+        flooding += sum(isinstance(effect, Flooding) for effect in effects)
+    assert 0 < hostile.host.wire.counts["malformed_message"] <= QUOTAS[Request.MESSAGE].cap.burst
+    assert flooding == 1
 
 
 def test_frames_beyond_the_quota_are_not_opened() -> None:

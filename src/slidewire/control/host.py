@@ -261,8 +261,10 @@ class HostSession:
     def _receive_part(self, part: Part, now: float) -> None:
         if not self.permits(Request.BYTES, now, len(part.data)):
             return
-        arrived = self.wire.assemble(part)
-        if arrived is not None and self.permits(Request.MESSAGE, now):
+        whole = self.wire.complete(part)
+        if whole is None or not self.permits(Request.MESSAGE, now):  # before it is read: what is no message costs, too
+            return
+        if (arrived := self.wire.read(part, whole)) is not None:
             self._effects.append(arrived)
 
     def _meet(self, records: list[Record]) -> bool:

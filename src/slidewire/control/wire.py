@@ -123,9 +123,15 @@ class Wire:
                     path.heard_pong(elapsed, now)
 
     def assemble(self, part: Part) -> MessageArrived | PictureArrived | None:
-        whole = self._assembler.add(part)
-        if whole is None:
-            return None
+        whole = self.complete(part)
+        return None if whole is None else self.read(part, whole)
+
+    def complete(self, part: Part) -> bytes | None:
+        """The whole of what this is the last missing part of."""
+        return self._assembler.add(part)
+
+    def read(self, part: Part, whole: bytes) -> MessageArrived | PictureArrived | None:
+        """None: it is no message, which is counted."""
         if part.stream != JSON_STREAM:
             return PictureArrived(part.id, whole)
         try:
