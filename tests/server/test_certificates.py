@@ -122,6 +122,15 @@ def test_a_damaged_authority_is_replaced_together_with_what_it_signed(tmp_path: 
     assert verify(local.certificate_path, local.authority_path, name="localhost").endswith("OK\n")
 
 
+def test_what_was_made_while_the_clock_was_ahead_is_made_anew_when_it_is_right_again(tmp_path: Path) -> None:
+    LocalCertificates(tmp_path).ensure(names(), NOW + dt.timedelta(days=800))
+    ahead = read(tmp_path / "authority.pem")
+    local = LocalCertificates(tmp_path)
+    assert local.ensure(names(), NOW)
+    assert read(local.authority_path) != ahead
+    assert verify(local.certificate_path, local.authority_path, name="localhost").endswith("OK\n")
+
+
 @pytest.mark.parametrize("lost", ["authority.pem", "authority.key", "the folder", "the key's content"])
 def test_a_server_that_runs_keeps_its_authority_whatever_becomes_of_the_files(tmp_path: Path, lost: str) -> None:
     state = tmp_path / "state"

@@ -121,6 +121,12 @@ class LocalCertificates:
         if certificate.not_valid_after_utc - now < dt.timedelta(days=RENEW_DAYS):
             log.warning("The local authority ends soon; a new one is made, and phones must be told to trust it.")
             return None
+        if certificate.not_valid_before_utc > now:
+            log.warning(
+                "The local authority was made when this clock was ahead, and is not yet good; a new one is made, and "
+                "phones must be told to trust it."
+            )
+            return None
         if not _permits(certificate, names):
             log.warning(
                 "This machine has a public name or address that its local authority may not vouch for; a new one is "
