@@ -7,6 +7,8 @@
   a receipt waits for the picture before it, and after two seconds without a network for several round trips.
   `send_at_once` lets a small message out before what waits, whatever the window: control says little, at moments that
   protocol/control.md bounds, and slows down by itself where nothing is answered.
+- Its timers of setting up and of shutting down (T1 and T2) go on after DTLS has ended, and what they send then fails
+  where nobody asks: `_send_chunk_if_there_is_dtls`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import time
 from weakref import WeakKeyDictionary
 
 import aiortc.rtcsctptransport as library
-from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, tsn_plus_one
+from aiortc.rtcsctptransport import Chunk, DataChunk, RTCSctpTransport, tsn_plus_one
+from OpenSSL import SSL
 
 library.SCTP_RTO_MIN = 0.4  # type: ignore[assignment]
 """An acknowledgement may be delayed by 0.2 s (RFC 9260 §6.2), which its estimate of the round trip may not have met."""
@@ -42,6 +45,20 @@ async def _handle_data_after_silence(self: RTCSctpTransport, data: bytes) -> Non
 
 
 RTCSctpTransport._handle_data = _handle_data_after_silence  # type: ignore[method-assign]
+
+_send_chunk = RTCSctpTransport._send_chunk
+
+
+async def _send_chunk_if_there_is_dtls(self: RTCSctpTransport, chunk: Chunk) -> None:
+    try:
+        await _send_chunk(self, chunk)
+    except (ConnectionError, SSL.Error) as error:
+        if chunk is self._t1_chunk or chunk is self._t2_chunk:
+            return
+        raise ConnectionError("DTLS has ended") from error
+
+
+RTCSctpTransport._send_chunk = _send_chunk_if_there_is_dtls  # type: ignore[method-assign]
 
 
 def send_at_once(sctp: RTCSctpTransport, stream: int, data: bytes) -> bool:
