@@ -60,6 +60,6 @@ class PagesHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's ow
         except compiled.CompileError as error:
             self.app.display_warning(f"The relay's compiled data path is left out. The compiler said:\n{error}")
             return
-        build_data["artifacts"].append("/src/slidewire/aio/_relay.so")
+        build_data["artifacts"].append("/src/slidewire/relay/_relay.so")
         build_data["pure_python"] = False
         build_data["tag"] = compiled.wheel_tag()

@@ -22,7 +22,7 @@ from playwright.async_api import Browser
 from benchmarks.bad_network import Measurement, bars, drawing, page_and_relay, passed
 from benchmarks.cell import Cell
 from benchmarks.stock_sender import StockSender
-from slidewire.rtc.media.frames import Frame, Line
+from slidewire.media.frames import Frame, Line
 from tests.support import browser
 from tests.support.camera import Camera, Projector, filming
 from tests.support.media_page import Connected, connected

@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from unittest.mock import patch
 
-from slidewire.control import presenter
+from slidewire.control import presenter_session as presenter
 from slidewire.control.intents import Intent, Verb
 from slidewire.control.paths import PathTable
-from slidewire.control.presenter import PathSilent
+from slidewire.control.presenter_session import PathSilent
 from slidewire.testing.network import SimulatedPath, Weather
 from slidewire.testing.pair import Pair
 

@@ -113,9 +113,9 @@ class Seen:
 
 
 async def ours(name: str, display: str, seconds: float) -> dict[str, float]:
-    from slidewire.host.screen.capture import open_screen
-    from slidewire.host.screen.share import ScreenShare
-    from slidewire.rtc.media.frames import Codec
+    from slidewire.host.media.screen.capture import open_screen
+    from slidewire.host.media.screen.share import ScreenShare
+    from slidewire.media.frames import Codec
 
     codec = Codec.H264 if name.endswith("H264") else Codec.VP8
     rates = [2e6, 1e6, 0.5e6] if name.endswith("tiers") else [2e6] * VIEWERS
@@ -141,7 +141,7 @@ async def stock(name: str, display: str, seconds: float) -> dict[str, float]:
     from av import VideoFrame
     from mss import MSS
 
-    from slidewire.rtc.media.frames import Codec, Frame
+    from slidewire.media.frames import Codec, Frame
 
     is_vp8 = name.endswith("VP8")
     library = MSS(display=display)
@@ -232,7 +232,7 @@ async def tick(late: list[float]) -> None:
 
 
 def now_on(display: str) -> Image.Image:
-    from slidewire.host.screen.capture import open_screen
+    from slidewire.host.media.screen.capture import open_screen
 
     capture = open_screen("screen", display)
     picture = capture.grab()

@@ -37,7 +37,7 @@ from pathlib import Path
 from slidewire.aio.loop import run
 from slidewire.server.app import Server
 from slidewire.server.config import ServerSettings
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.signaling.limits import Limits
 free = Rate(1e9, 1e9)
 limits = Limits(messages=free, bytes=free, connections=free, failed_joins=free, new_rooms=free, knocks=free,

@@ -17,7 +17,7 @@ from playwright.async_api import Browser
 
 from benchmarks.bad_network import Measurement, page_and_relay, passed
 from benchmarks.cell import Cell
-from slidewire.rtc.media.frames import Frame, Line
+from slidewire.media.frames import Frame, Line
 from tests.support import browser
 from tests.support.camera import voice
 from tests.support.media_page import Connected, connected

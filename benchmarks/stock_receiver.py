@@ -11,8 +11,8 @@ from aiortc import MediaStreamTrack, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from benchmarks.stock_sender import StockSender
-from slidewire.rtc.media.frames import Codec, Frame, Line
-from slidewire.rtc.media.peer import MediaEvents
+from slidewire.media.frames import Codec, Frame, Line
+from slidewire.rtc.media_peer import MediaEvents
 
 
 class StockReceiver(StockSender):

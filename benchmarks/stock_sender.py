@@ -11,8 +11,8 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.sdp import candidate_from_sdp
 from av import Packet
 
-from slidewire.rtc.media.frames import Frame, Line
-from slidewire.rtc.media.peer import MediaEvents
+from slidewire.media.frames import Frame, Line
+from slidewire.rtc.media_peer import MediaEvents
 
 
 class _Track(MediaStreamTrack):

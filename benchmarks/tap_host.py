@@ -27,8 +27,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from slidewire.aio.loop import run
 from slidewire.control.intents import Intent, Outcome, Point, Verb
 from slidewire.host.decks.driver import Deck, DeckState, Picture
-from slidewire.host.decks.impress import ImpressDeck
-from slidewire.host.decks.keys import KeysDeck
+from slidewire.host.decks.impress.driver import ImpressDeck
+from slidewire.host.decks.keys.driver import KeysDeck
 from slidewire.host.program import HostProgram
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.server.app import Server

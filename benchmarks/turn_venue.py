@@ -31,7 +31,7 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.quantiles import summarise
 from slidewire.aio.loop import run
-from slidewire.aio.turn_check import CheckError, connect, read_uri
+from slidewire.diagnostics.turn_check import CheckError, connect, read_uri
 from slidewire.stun.message import BINDING, Builder, Class
 from slidewire.turn.attributes import REQUESTED_TRANSPORT, UDP, Method
 from slidewire.turn.credentials import mint

@@ -1,4 +1,4 @@
-"""The compiled data path, from `src/slidewire/aio/_relay.c` into the package, where there is a C compiler.
+"""The compiled data path, from `src/slidewire/relay/_relay.c` into the package, where there is a C compiler.
 
     python tools/compiled.py               compile it if its source has changed; say so if there is no compiler
     python tools/compiled.py --sanitize F  a variant to F that stops at the first wrong memory access (ASan, UBSan)
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "src" / "slidewire" / "aio" / "_relay.c"
+SOURCE = ROOT / "src" / "slidewire" / "relay" / "_relay.c"
 LIBRARY = SOURCE.with_suffix(".so")
 FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
 SANITIZERS = ("-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

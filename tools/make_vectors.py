@@ -17,7 +17,7 @@ from slidewire.control.introduction import Introduction, device_name
 from slidewire.control.links import commit, derive_join_token, derive_psk, encode_base64url
 from slidewire.control.noise import Initiator, Responder
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import PresenterSession, ReceiptArrived
+from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
 from slidewire.control.records import (
     Ack,
     Floor,
@@ -33,9 +33,9 @@ from slidewire.control.records import (
     Record,
     encode,
 )
+from slidewire.control.sas import verification_words
 from slidewire.control.seal import Sealer
-from slidewire.control.wire import Transmit, Wire
-from slidewire.control.words import verification_words
+from slidewire.control.sealed_session import Transmit, Wire
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import Pair
 

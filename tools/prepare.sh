@@ -70,7 +70,7 @@ prepare() {
     wanted="$root $(fingerprint)"
     # The everyday case, in a few milliseconds: nothing that matters is newer than the last time all was well.
     if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -f "$root/src/slidewire/server/pages/.built-from" ] &&
-        [ -z "$(find "$root/web" "$root/tools" "$root/src/slidewire/aio/_relay.c" \( -name node_modules -o -name dist -o -name __pycache__ \) -prune -o -newer "$stamp" -print -quit)" ]; then
+        [ -z "$(find "$root/web" "$root/tools" "$root/src/slidewire/relay/_relay.c" \( -name node_modules -o -name dist -o -name __pycache__ \) -prune -o -newer "$stamp" -print -quit)" ]; then
         return
     fi
     (

@@ -33,8 +33,8 @@ from slidewire.host.program import HostProgram
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.server.addresses import names_of
 from slidewire.server.app import Server
-from slidewire.server.certificates import LocalCertificates
 from slidewire.server.config import ServerSettings
+from slidewire.system.certificates import LocalCertificates
 from slidewire.testing.deck import MemoryDeck
 
 

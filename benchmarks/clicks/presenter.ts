@@ -2,8 +2,8 @@
  * of them helps another, because each has a connection of its own. */
 
 import { Peer } from 'peerjs'
-import { Connection } from '../../web/src/client/connection.ts'
-import { parseLink } from '../../web/src/client/link.ts'
+import { Connection } from '../../web/src/transport/connection.ts'
+import { parseLink } from '../../web/src/protocol/links.ts'
 
 interface Answer {
   status: string

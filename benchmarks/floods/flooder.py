@@ -23,7 +23,7 @@ from slidewire.control.intents import Intent, Point, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.links import Link, decode_base64url, encode_base64url, parse_link
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import PresenterSession
+from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.privacy import Privacy
 from slidewire.control.records import IntentRecord, Laser, Part, Ping, Record, encode
 from slidewire.rtc.aiortc_engine import AiortcEngine

@@ -23,7 +23,7 @@ import pytest
 
 from slidewire.aio import websocket_server
 from slidewire.aio.clock import monotonic
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.server.app import Ready, Server
 from slidewire.signaling import client as signaling
 from slidewire.signaling import connections

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from slidewire.cli.linked_media import consider_links
-from slidewire.host.decks import agreement
+from slidewire.host.decks.impress import agreement
 from tests.support.foreign import frame, make
 
 

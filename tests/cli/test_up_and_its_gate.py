@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from slidewire.aio.own_clients import OWN, OwnClients
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.server.app import Server
 from slidewire.server.config import ServerSettings
-from slidewire.signaling.gate import Gate
+from slidewire.signaling.abuse_limiter import Gate
 from slidewire.signaling.limits import Limits
 
 

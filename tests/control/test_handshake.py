@@ -16,7 +16,7 @@ from slidewire.control.intents import Role
 from slidewire.control.introduction import Introduction
 from slidewire.control.links import encode_base64url
 from slidewire.control.noise import PROTOCOL_NAME, Initiator, Responder
-from slidewire.control.wire import Wire
+from slidewire.control.sealed_session import Wire
 
 VECTORS = json.loads((Path(__file__).parents[2] / "protocol/vectors/control.json").read_text())
 LINK_ID, PSK = "abcdefgh23", bytes(range(32))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from slidewire.base.rates import Bucket
 from slidewire.control.handshake import (
     HELLOS_AT_ONCE,
     HELLOS_FROM_ONE_ADDRESS,
@@ -16,13 +17,13 @@ from slidewire.control.handshake import (
     prologue,
     session_name,
 )
-from slidewire.control.host import Established, Pretended
+from slidewire.control.host_session import Established, Pretended
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction, commitment, read_introduction
 from slidewire.control.noise import Initiator
 from slidewire.control.parts import Assembler
 from slidewire.control.paths import Path, PathKind
-from slidewire.control.presenter import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
+from slidewire.control.presenter_session import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import (
     Ack,
@@ -37,8 +38,7 @@ from slidewire.control.records import (
     encode,
 )
 from slidewire.control.seal import HELLO, WELCOME
-from slidewire.control.wire import MessageArrived, Transmit
-from slidewire.rates import Bucket
+from slidewire.control.sealed_session import MessageArrived, Transmit
 from slidewire.signaling.limits import Limits
 from slidewire.testing.network import Weather
 from slidewire.testing.pair import LINK_ID, PSK, Pair

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from slidewire.server import api
-from slidewire.server.rest import Refused, decode_body
+from slidewire.server.api import handlers as api
+from slidewire.server.api.routes import Refused, decode_body
 from tests.fuzz import text
 
 _INPUTS: Final = 400

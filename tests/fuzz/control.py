@@ -13,7 +13,7 @@ import struct
 from typing import Final
 
 from slidewire.aio.proxies import TrustedProxies
-from slidewire.audit import read_line
+from slidewire.audit.log import read_line
 from slidewire.control.handshake import Admission, Door, PresenterHandshake, hello_link
 from slidewire.control.intents import Role
 from slidewire.control.introduction import Introduction, read_introduction, read_object
@@ -21,7 +21,7 @@ from slidewire.control.links import LinkError, parse_link
 from slidewire.control.noise import HandshakeError
 from slidewire.control.records import decode, encode
 from slidewire.control.seal import peek_session
-from slidewire.control.wire import MessageArrived
+from slidewire.control.sealed_session import MessageArrived
 from slidewire.testing.network import CALM
 from slidewire.testing.pair import LINK_ID, PSK, Pair
 from tests.fuzz import text

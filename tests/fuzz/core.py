@@ -18,7 +18,7 @@ import random
 from collections import Counter
 from typing import Any, Final
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
@@ -29,7 +29,7 @@ from slidewire.turn.limits import Limits, prefix_of
 from slidewire.turn.policy import PeerPolicy, networks
 from slidewire.turn.streams import NotTurn, Stream
 from tests.fuzz import mutation
-from tests.turn.stage import RELAY_HOST, SECRET, SERVER, Client, Stage, held
+from tests.turn.world import RELAY_HOST, SECRET, SERVER, Client, Stage, held
 
 _STEPS: Final = 300
 _USERS: Final = ("ada", "bob", "room.eve")

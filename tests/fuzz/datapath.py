@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-from slidewire.aio.compiled import _BATCH, _ROUTE, _UP, LIBRARY, _name, _source, load
+from slidewire.relay.compiled import _BATCH, _ROUTE, _UP, LIBRARY, _name, _source, load
 
 HOSTS = ("127.0.0.1", "::1")
 SIZES = (0, 1, 3, 4, 5, 20, 160, 160, 160, 1200, 9000, 65_000)

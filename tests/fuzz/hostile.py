@@ -27,19 +27,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from slidewire.audit import START, chained
+from slidewire.audit.log import START, chained
 from slidewire.control.handshake import PresenterHandshake
 from slidewire.control.intents import Intent, Role, Status, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import PresenterSession, ReceiptArrived
+from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.control.records import IntroductionRecord, encode
 from slidewire.control.seal import LAST_COUNTER, WELCOME
-from slidewire.host.agent import PRESENTERS_PER_LINK, UNPROVEN_GUESTS, HostAgent
-from slidewire.host.links import LinkRule, Room
-from slidewire.host.operators import Commands
-from slidewire.host.stage import Stage
+from slidewire.host.host import PRESENTERS_PER_LINK, UNPROVEN_GUESTS, HostAgent
+from slidewire.host.participants.links import LinkRule, Room
+from slidewire.host.participants.operators import Commands
+from slidewire.host.show.controller import Stage
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.engine import Channel, IceServer, PeerError, PeerEvents
 from slidewire.signaling.client import Presence

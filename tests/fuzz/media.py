@@ -8,15 +8,16 @@ import struct
 from typing import Final
 
 from slidewire.fec import red
+from slidewire.media import nack_tracker as missing
+from slidewire.media import offer_answer as sdp
+from slidewire.media.effects import SendPacket
+from slidewire.media.frames import Codec, Frame, Line
+from slidewire.media.session import Session
 from slidewire.rtc.engine import PeerError
-from slidewire.rtc.media import missing, sdp
-from slidewire.rtc.media.effects import SendPacket
-from slidewire.rtc.media.frames import Codec, Frame, Line
-from slidewire.rtc.media.session import Session
 from slidewire.rtp import packet as rtp
 from slidewire.rtp import rtcp
 from slidewire.rtp.extensions import Element, build
-from tests.rtc.media.offers import offer
+from tests.media.offers import offer
 from tests.rtp.feedback import feedback
 from tests.support.work import counted
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class
@@ -18,7 +18,7 @@ from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.effects import Transport
 from slidewire.turn.limits import Limits
-from tests.turn.stage import Client, Sent, Stage
+from tests.turn.world import Client, Sent, Stage
 
 _PEERS: Final = (Address("8.8.4.4", 5000), Address("8.8.4.4", 6000), Address("2606:4700::1111", 5000))
 _USERS: Final = ("ada", "ada", "ada", "bob")

@@ -12,11 +12,11 @@ import json
 import random
 from typing import Any, Final
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.limits import Limits, Places
 from tests.fuzz import text
-from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Stage, link
+from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Stage, link
 
 _STEPS: Final = 120
 _ADDRESSES: Final = ("192.0.2.7", "192.0.2.8", "2001:db8::1", "2001:db8:0:1::1", "::ffff:192.0.2.7", "?")

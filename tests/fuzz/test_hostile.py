@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from slidewire.host.agent import HostAgent
-from slidewire.host.fair_queue import FairQueue
-from slidewire.host.guest import Guest
-from slidewire.host.pictures import Pictures
+from slidewire.host.host import HostAgent
+from slidewire.host.participants.participant import Guest
+from slidewire.host.show.fair_queue import FairQueue
+from slidewire.host.show.pictures import Pictures
 from tests.fuzz import hostile
 
 SEED = 20

@@ -144,7 +144,7 @@ async def test_the_dissector_finds_nothing_malformed(tmp_path: Path) -> None:
                 while b"listening on" not in await recorder.stderr.readline():
                     pass
             assert await aioice_pair(port, "udp", False) == 20
-            from slidewire.aio.turn_check import TurnCheck, read_uri
+            from slidewire.diagnostics.turn_check import TurnCheck, read_uri
 
             for text in (f"turn:127.0.0.1:{port}", f"turn:127.0.0.1:{port}?transport=tcp"):
                 found = await TurnCheck(login().username, login().password).check(read_uri(text))

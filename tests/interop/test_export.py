@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from slidewire.aio.turn_check import ClientSocket, TurnCheck, connect, read_uri
+from slidewire.diagnostics.turn_check import ClientSocket, TurnCheck, connect, read_uri
+from slidewire.relay.export import Export, export
 from slidewire.stun.address import Address
 from slidewire.turn.credentials import Credential, mint
-from slidewire.turn.export import Export, export
 from slidewire.turn.policy import networks
 from tests.server.certificates import make_certificate
 from tests.turn.test_checklist import DISGUISED, PUBLIC, SPECIAL_HOSTS

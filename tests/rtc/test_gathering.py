@@ -13,14 +13,14 @@ import pytest
 
 from slidewire.aio import clock
 from slidewire.control.privacy import Privacy
+from slidewire.media.frames import Line
+from slidewire.relay.program import TurnReady, TurnService, TurnSettings
 from slidewire.rtc import gathering
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerEvents
 from slidewire.rtc.gathering import HEAD_START, read_servers
-from slidewire.rtc.media.frames import Line
-from slidewire.rtc.media.peer import MediaEvents
-from slidewire.server.turn import TurnReady, TurnService, TurnSettings
-from tests.rtc.media.offers import offer
+from slidewire.rtc.media_peer import MediaEvents
+from tests.media.offers import offer
 from tests.server.certificates import make_certificate
 
 PATIENCE = 20.0

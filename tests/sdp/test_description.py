@@ -12,8 +12,8 @@ from slidewire.rtc.aiortc_engine import for_data_channels
 from slidewire.rtc.guarded import MOST_CANDIDATES, Guard
 from slidewire.sdp.candidate import Candidate
 from slidewire.sdp.description import LONGEST, MOST_SECTIONS, Attribute, read_description, write_description
-from tests.rtc.media.offers import offer
-from tests.rtc.media.test_sdp import ALL
+from tests.media.offers import offer
+from tests.media.test_offer_answer import ALL
 
 SECTION = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"
 LINES = (

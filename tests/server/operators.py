@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.server.app import Ready, Server
 from slidewire.signaling.limits import Limits
 from tests.server.test_server import browser, settings

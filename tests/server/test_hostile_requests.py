@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from slidewire.base.rates import Rate
 from slidewire.base.text import printable
 from slidewire.cli.log import LogHandler
-from slidewire.rates import Rate
 from slidewire.server.app import Ready, Server
 from slidewire.signaling.limits import Limits
 from tests.server.test_server import running, settings

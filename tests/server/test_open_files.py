@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from slidewire.relay.program import within_files as relay_within_files
 from slidewire.server.app import within_files
-from slidewire.server.turn import within_files as relay_within_files
 from slidewire.signaling.limits import Limits
 from slidewire.turn.limits import Limits as RelayLimits
 from tests.support.programs import LOOPBACK, programs

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from slidewire.aio.websocket_client import client_context
+from slidewire.relay.program import TurnReady, TurnService, TurnSettings
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerError
-from slidewire.server.fleet import Fleet, read_uri
+from slidewire.server.relay_fleet import Fleet, read_uri
 from slidewire.server.relays import OwnRelay, host_and_port
-from slidewire.server.turn import TurnReady, TurnService, TurnSettings
 from slidewire.signaling import client as signaling
 from slidewire.stun.address import Address
 from slidewire.turn.credentials import password_of

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from slidewire.server.keys import Scope
+from slidewire.server.accounts.api_keys import Scope
 from slidewire.signaling import messages as m
 from tests.server.operators import Office, office
 from tests.support.programs import programs

@@ -22,7 +22,7 @@ from cryptography import x509
 
 from slidewire.aio import websocket_server
 from slidewire.aio.websocket_client import SignalingSocket, TrustError, client_context
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerError, ServerSettings
 from slidewire.signaling import client as signaling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.signaling.stage import Stage
+from tests.signaling.world import Stage
 
 
 @pytest.fixture

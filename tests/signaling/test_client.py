@@ -16,7 +16,7 @@ from slidewire.signaling import client as c
 from slidewire.signaling import messages as m
 from slidewire.signaling.effects import Close, DropRoom, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
-from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, link
+from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, link
 
 RESUME = "A" * 22
 JOINED = {"type": "joined", "room": "K7QM42", "member": "m1", "resume": RESUME, "hosts": [], "ice_servers": [],

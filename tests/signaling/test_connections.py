@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.signaling.limits import Limits
-from tests.signaling.stage import Stage, codes, data_of, link
+from tests.signaling.world import Stage, codes, data_of, link
 
 
 class TestEnds:

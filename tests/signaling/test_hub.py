@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS
 from slidewire.signaling.limits import Limits, Places
-from slidewire.signaling.register import ROOM_SECONDS, TOMBSTONE_SECONDS
-from tests.signaling.stage import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, codes, data_of, link
+from slidewire.signaling.room_registry import ROOM_SECONDS, TOMBSTONE_SECONDS
+from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, codes, data_of, link
 
 JOIN = {"v": 1, "link": LINK, "token": m.encode_base64url(JOIN_TOKEN)}
 OPEN = {"v": 1, "token": m.encode_base64url(HOST_TOKEN)}

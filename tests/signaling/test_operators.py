@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.signaling.stage import LINK, Stage, codes, link
+from tests.signaling.world import LINK, Stage, codes, link
 
 
 def test_everybody_in_a_room_is_told_and_who_is_away_hears_it_later() -> None:

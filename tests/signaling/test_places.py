@@ -12,12 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import AWAY_SECONDS
 from slidewire.signaling.limits import Limits, Places
 from slidewire.signaling.room import Member, Role
-from tests.signaling.stage import JOIN_TOKEN, WALL, Peer, Stage, codes, link
+from tests.signaling.world import JOIN_TOKEN, WALL, Peer, Stage, codes, link
 
 SPEAKER, OTHER_SPEAKER, OPERATOR, DECK, GUEST = (name * 10 for name in ("s", "t", "o", "d", "g"))
 EVE, ADA, VENUE = "203.0.113.66", "192.0.2.1", "198.51.100.1"

@@ -15,18 +15,18 @@ import pytest
 
 from slidewire.aio.clock import monotonic
 from slidewire.control.handshake import HELLOS_AT_ONCE, Admission, Door, PresenterHandshake, hello_link, prologue
-from slidewire.control.host import HostSession
+from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.noise import HandshakeError, Initiator, Responder
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import PresenterSession
+from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.records import IntroductionRecord
 from slidewire.control.seal import HELLO, NO_SESSION, SEALED, WELCOME, Opener, Rejection, no_session
-from slidewire.control.wire import Transmit
-from slidewire.host import agent as agent_module
-from slidewire.host.agent import FORGET_GUEST_AFTER, GIVES_WAY_AFTER, UNPROVEN_GUESTS, HostAgent
-from slidewire.host.links import LinkRule, Room
+from slidewire.control.sealed_session import Transmit
+from slidewire.host import host as agent_module
+from slidewire.host.host import FORGET_GUEST_AFTER, GIVES_WAY_AFTER, UNPROVEN_GUESTS, HostAgent
+from slidewire.host.participants.links import LinkRule, Room
 from tests.support.cheat import (
     SERVER,
     Carried,

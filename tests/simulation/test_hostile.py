@@ -19,7 +19,7 @@ import pytest
 
 from slidewire.control.intents import Status
 from slidewire.control.quotas import Request, SessionQuotas
-from slidewire.host.fair_queue import FairQueue
+from slidewire.host.show.fair_queue import FairQueue
 from slidewire.testing.world import World
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import av
 import numpy as np
 
-from slidewire.rtc.media.frames import Codec, Frame
+from slidewire.media.frames import Codec, Frame
 from slidewire.rtp import h264, vp8
 
 _REALTIME: Final = {"deadline": "realtime", "cpu-used": "16", "lag-in-frames": "0", "auto-alt-ref": "0"}

@@ -12,14 +12,14 @@ import pytest
 
 from slidewire.aio import clock, loop
 from slidewire.control.intents import Intent
-from slidewire.control.presenter import ReceiptArrived
-from slidewire.host import agent as agent_module
-from slidewire.host import guest as guest_module
-from slidewire.host import stage as stage_module
-from slidewire.host.agent import HostAgent
-from slidewire.host.links import LinkRule, Room
-from slidewire.host.media import MediaOptions
-from slidewire.host.stage import Stage
+from slidewire.control.presenter_session import ReceiptArrived
+from slidewire.host import host as agent_module
+from slidewire.host.host import HostAgent
+from slidewire.host.media.router import MediaOptions
+from slidewire.host.participants import participant as guest_module
+from slidewire.host.participants.links import LinkRule, Room
+from slidewire.host.show import controller as stage_module
+from slidewire.host.show.controller import Stage
 from slidewire.presenter import connection as connection_module
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine

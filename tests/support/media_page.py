@@ -11,8 +11,8 @@ from typing import Any
 from playwright.async_api import Page
 
 from slidewire.control.privacy import Privacy
-from slidewire.rtc.media.frames import Frame, Line
-from slidewire.rtc.media.peer import MediaEvents, MediaPeer
+from slidewire.media.frames import Frame, Line
+from slidewire.rtc.media_peer import MediaEvents, MediaPeer
 from tests.support.weather_relay import WeatherRelay
 
 SETUP = """

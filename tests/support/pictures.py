@@ -11,8 +11,8 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
-from slidewire.host.screen.capture import Picture
-from slidewire.rtc.media.frames import Codec, Frame
+from slidewire.host.media.screen.capture import Picture
+from slidewire.media.frames import Codec, Frame
 
 WORDS = ("alpha", "rate", "loss", "clicks", "room", "screen", "frames", "of", "the", "and")
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from slidewire.aio.accept import SocketAddress
-from slidewire.aio.compiled import LIBRARY, CompiledPath
-from slidewire.aio.datapath import DataPath
-from slidewire.aio.plain import PlainPath
-from slidewire.aio.relay import RelayHost, RelayShell
 from slidewire.aio.stream import StreamListener
 from slidewire.aio.udp import UdpSocket, bind_udp
+from slidewire.relay.compiled import LIBRARY, CompiledPath
+from slidewire.relay.datapath import DataPath
+from slidewire.relay.plain import PlainPath
+from slidewire.relay.shell import RelayHost, RelayShell
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse

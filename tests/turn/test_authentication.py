@@ -11,7 +11,7 @@ from slidewire.stun.message import Builder, Class, long_term_key, userhash
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.authentication import ALGORITHMS, COOKIE
-from tests.turn.stage import PEER, REALM, Answer, Client, Stage
+from tests.turn.world import PEER, REALM, Answer, Client, Stage
 
 SHA256, MD5 = ALGORITHMS
 Fields = list[tuple[a.Attribute[Any], Any]]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV6, Address
 from slidewire.stun.message import BINDING, HEADER_BYTES, Builder, Class, parse
@@ -25,7 +25,7 @@ from slidewire.turn.effects import FiveTuple, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import SPECIAL, PeerPolicy, networks
 from tests.stun import test_vectors as vectors
-from tests.turn.stage import PEER, RELAY_HOST, SECRET, SERVER, WALL, Client, Stage, held
+from tests.turn.world import PEER, RELAY_HOST, SECRET, SERVER, WALL, Client, Stage, held
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "2a00:1450::8", "64:ff9b::808:808"]
 DISGUISED = [
@@ -340,7 +340,7 @@ class Test10TwoSecrets:
         assert old_client.refresh().code == 0, "an allocation outlives the secret it was made with"
         assert stage.credentials.mint("ada", WALL).password == mint(new, "ada", WALL).password
 
-    # Where secrets come from, and that strangers cannot read them: tests/server/test_turn.py.
+    # Where secrets come from, and that strangers cannot read them: tests/relay/test_program.py.
 
 
 class Test11Nonces:
@@ -444,7 +444,7 @@ class Test13Guessing:
         assert client.transact(client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))) is not None
         assert stage.client(host="203.0.113.99").allocate().code == 0
 
-    # That a secret is a machine's: tests/server/test_turn.py.
+    # That a secret is a machine's: tests/relay/test_program.py.
 
 
 class Test14ShortAnswers:
@@ -809,7 +809,7 @@ class Test19SlowStreams:
         quiet.send(vectors.CHROMIUM_BINDING * 2 * most)
         assert len(quiet.heard()) == 2 * most and len(stage.closed_streams) == 1
 
-    # Bounded writes: tests/aio/test_stream.py. Real sockets, half-done TLS: tests/server/test_turn_abuse.py.
+    # Bounded writes: tests/aio/test_stream.py. Real sockets, half-done TLS: tests/relay/test_abuse.py.
 
 
 class Test20LeftOut:
@@ -873,7 +873,7 @@ class Test22Retransmissions:
 
 
 class Test23Revocation:
-    """The list's own entry, errors of peers and file limits, is about sockets: tests/server/test_turn_abuse.py. And no
+    """The list's own entry, errors of peers and file limits, is about sockets: tests/relay/test_abuse.py. And no
     allocation survives its credential."""
 
     def test_at_once_and_for_good(self, stage: Stage) -> None:
@@ -904,7 +904,7 @@ class Test23Revocation:
 
 
 class Test24MemoryIsFlat:
-    """Fuzzing is in tests/fuzz, a flood of wrong packets in tests/server/test_turn_abuse.py."""
+    """Fuzzing is in tests/fuzz, a flood of wrong packets in tests/relay/test_abuse.py."""
 
     def test_killed_clients_leave_nothing_behind(self, stage: Stage) -> None:
         dice = random.Random(24)

@@ -12,7 +12,7 @@ from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.client import Answered, Data, Retry, TurnClient
 from slidewire.turn.effects import Transport
-from tests.turn.stage import PEER, Client, Stage
+from tests.turn.world import PEER, Client, Stage
 
 
 class Talk:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.stun.message import Class
 from slidewire.turn import attributes as t
 from slidewire.turn.limits import Limits
-from tests.turn.stage import PEER, Stage, held
+from tests.turn.world import PEER, Stage, held
 
 COUNT = 10_000
 LIMITS = replace(Limits(), answers_total=Rate(1e6, 1e6), allocations=COUNT, allocations_per_user=COUNT)

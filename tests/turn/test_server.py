@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
 from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, parse
@@ -19,7 +19,7 @@ from slidewire.turn.effects import FiveTuple, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy
 from tests.stun import test_vectors as vectors
-from tests.turn.stage import PEER, PEER6, RELAY_HOST, SERVER, Answer, Client, Stage
+from tests.turn.world import PEER, PEER6, RELAY_HOST, SERVER, Answer, Client, Stage
 
 STREAMS = (Transport.TCP, Transport.TLS)
 

@@ -19,7 +19,7 @@ from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.effects import CloseStream, FiveTuple, SendToClient, Transport
 from tests.stun import test_vectors as vectors
-from tests.turn.stage import SERVER, Client, Stage
+from tests.turn.world import SERVER, Client, Stage
 
 PEOPLE = 120
 ADDRESS = "192.0.2.10"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from slidewire.rates import plain_address
+from slidewire.base.rates import plain_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

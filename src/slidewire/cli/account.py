@@ -15,7 +15,7 @@ import click
 from slidewire.cli.output import complain, say, say_json
 
 if TYPE_CHECKING:
-    from slidewire.server.accounts import AccountBook
+    from slidewire.server.accounts.store import AccountBook
 
 _state_dir = click.option("--state-dir", type=click.Path(path_type=Path), help="Where the server keeps its rooms.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")
@@ -37,7 +37,7 @@ def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: b
     With NAME, one that gives that account another password and ends its sessions and API keys.
     """
     from slidewire.aio.clock import wall
-    from slidewire.server.accounts import Denied
+    from slidewire.server.accounts.store import Denied
 
     with _opened(state_dir) as book:
         try:
@@ -99,8 +99,8 @@ def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
     """In the log of who did what. That it cannot be is said, and undoes nothing."""
     from slidewire.aio.clock import wall
     from slidewire.aio.websocket_client import state_directory
-    from slidewire.audit import AuditError
-    from slidewire.server.happened import command
+    from slidewire.audit.log import AuditError
+    from slidewire.server.audit_events import command
 
     try:
         command(state_dir or state_directory(), wall, event, **fields)
@@ -111,7 +111,7 @@ def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
 @contextlib.contextmanager
 def _opened(state_dir: Path | None) -> Iterator[AccountBook]:
     from slidewire.aio.websocket_client import state_directory
-    from slidewire.server.accounts import AccountBook
+    from slidewire.server.accounts.store import AccountBook
 
     path = (state_dir or state_directory()) / "rooms.sqlite3"
     if not path.is_file():

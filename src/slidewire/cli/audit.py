@@ -11,7 +11,7 @@ import click
 from slidewire.cli.output import say_json
 
 if TYPE_CHECKING:
-    from slidewire.audit import Verdict
+    from slidewire.audit.log import Verdict
 
 FILE = click.Path(path_type=Path)
 _state_dir = click.option("--state-dir", type=FILE, help="Where this user's hosts and servers keep their logs.")
@@ -36,7 +36,7 @@ def verify(state_dir: Path | None, head: str | None, as_json: bool) -> None:
     A chain shows what was changed, removed or put in between. It cannot show that its end was cut off, nor that all of
     it was written anew: note the head that is said here somewhere else, and give it with --head the next time.
     """
-    from slidewire.audit import verify as verify_chain
+    from slidewire.audit.log import verify as verify_chain
     from slidewire.base.text import printable
 
     verdicts = {chain: verify_chain(chain, head) for chain in _chains(state_dir)}
@@ -65,7 +65,7 @@ def verify(state_dir: Path | None, head: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", type=click.Path(path_type=Path, allow_dash=True), help="One JSON object a line.")
 def export(state_dir: Path | None, as_csv: Path | None, as_json: Path | None) -> None:
     """Write what the log says to FILE (- for standard output)."""
-    from slidewire.audit import records, write_csv, write_json
+    from slidewire.audit.log import records, write_csv, write_json
 
     if (as_csv is None) == (as_json is None):
         raise click.UsageError("Give --csv FILE or --json FILE.")
@@ -91,8 +91,8 @@ def _left_out(verdict: Verdict) -> list[str]:
 
 def _chains(state_dir: Path | None) -> list[Path]:
     from slidewire.aio.websocket_client import state_directory
-    from slidewire.audit import chains
-    from slidewire.server.happened import COMMANDS_FOLDER, FOLDER
+    from slidewire.audit.log import chains
+    from slidewire.server.audit_events import COMMANDS_FOLDER, FOLDER
 
     folder = state_dir or state_directory()
     found = [chain for name in ("audit", FOLDER, COMMANDS_FOLDER) for chain in chains(folder / name)]

@@ -15,7 +15,7 @@ from slidewire.cli.output import complain, say, say_json
 
 if TYPE_CHECKING:
     from slidewire.control.links import Link
-    from slidewire.rtc.leaktest import Learnt
+    from slidewire.diagnostics.leak_test import Learnt
 
 JOINS_WITHIN = 15.0
 PROMISES = {
@@ -96,9 +96,9 @@ def _say(learnt: list[Learnt], seen: frozenset[str], *, asked: bool) -> None:
 async def _test(link: Link | None, stun: tuple[str, ...], ca: Path | None) -> tuple[list[Learnt], frozenset[str]]:
     """Raises ConnectionError and TrustError."""
     from slidewire.aio.websocket_client import client_context
+    from slidewire.diagnostics.leak_test import leak_test
     from slidewire.rtc.aiortc_engine import AiortcEngine
     from slidewire.rtc.engine import IceServer, read_ice_servers
-    from slidewire.rtc.leaktest import leak_test
 
     asked = [IceServer((f"stun:{server}",)) for server in stun]
     async with contextlib.AsyncExitStack() as room:

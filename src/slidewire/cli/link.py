@@ -295,7 +295,7 @@ def _as_operator(
     from slidewire.aio.websocket_client import TrustError, state_directory
     from slidewire.cli.link_source import link_of
     from slidewire.control.links import LinkError, parse_link
-    from slidewire.host.links import RoomBook
+    from slidewire.host.participants.links import RoomBook
     from slidewire.presenter.operator import Operator
     from slidewire.presenter.terminal import PresentError
 

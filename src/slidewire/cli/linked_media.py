@@ -16,9 +16,9 @@ def consider_links(deck: Path | None, driver: str, state: Path | None, *, agreed
     if deck is None or driver not in ("auto", "impress") or not deck.is_file():
         return
     from slidewire.aio.websocket_client import state_directory
-    from slidewire.host.choose import OFFICE_FILES
-    from slidewire.host.decks import agreement
-    from slidewire.host.decks.linked import find_links
+    from slidewire.host.decks.impress import agreement
+    from slidewire.host.decks.impress.linked_media import find_links
+    from slidewire.host.decks.registry import OFFICE_FILES
 
     if driver == "auto" and deck.suffix.lower() not in OFFICE_FILES:
         return

@@ -25,8 +25,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Protocol
 
+from slidewire.base.rates import Bucket, Buckets, Rate
 from slidewire.base.text import printable
-from slidewire.rates import Bucket, Buckets, Rate
 
 LINE_CHARACTERS: Final = 1000
 TRACEBACK_LINES: Final = 40

@@ -117,7 +117,7 @@ def _room_code(context: click.Context, parameter: click.Parameter, value: str | 
 
 
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    from slidewire.host.choose import DRIVERS
+    from slidewire.host.decks.registry import DRIVERS
 
     for option in reversed(
         [

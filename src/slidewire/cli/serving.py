@@ -18,11 +18,11 @@ from slidewire.aio.websocket_client import client_context
 from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
 from slidewire.control.privacy import Privacy
-from slidewire.host.choose import DRIVERS, has_desktop, make_deck
 from slidewire.host.decks.driver import Deck, DeckError
-from slidewire.host.media import MediaOptions
+from slidewire.host.decks.registry import DRIVERS, has_desktop, make_deck
+from slidewire.host.media.router import MediaOptions
 from slidewire.host.program import HostProgram, HostReady
-from slidewire.host.stage import Overlay
+from slidewire.host.show.controller import Overlay
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerSettings
@@ -149,12 +149,12 @@ def _media(engine: AiortcEngine, options: HostOptions) -> MediaOptions | None:
 
 def _overlay_for(deck: Deck) -> Overlay | None:
     """A pointer above the screen, for the one driver whose deck has none of its own."""
-    from slidewire.host.decks.keys import KeysDeck
+    from slidewire.host.decks.keys.driver import KeysDeck
 
     if not isinstance(deck, KeysDeck):
         return None
-    from slidewire.host.input.desktop import DesktopError
-    from slidewire.host.overlay.overlay import open_overlay
+    from slidewire.host.desktop.adapters import DesktopError
+    from slidewire.host.desktop.overlay import open_overlay
 
     try:
         return open_overlay(asyncio.get_running_loop(), deck.area)

@@ -89,10 +89,10 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
         raise click.BadParameter(f"{error}; give a network such as 192.0.2.0/24", param_hint="--allow-peer") from None
 
     async def work() -> None:
-        from slidewire.server.metrics import MetricsListener
-        from slidewire.server.turn import TurnService
-        from slidewire.server.turn_log import TurnLog
-        from slidewire.server.turn_workers import TurnWorkers
+        from slidewire.relay.event_log import TurnLog
+        from slidewire.relay.metrics_listener import MetricsListener
+        from slidewire.relay.program import TurnService
+        from slidewire.relay.workers import TurnWorkers
 
         stop = stop_requested()
         settings = _settings(options, allow)
@@ -153,8 +153,8 @@ def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | 
     With the secret of this machine's server, or another's: --secret-file.
     """
     from slidewire.aio.clock import wall
+    from slidewire.relay.program import load_secrets, secret_path
     from slidewire.server.config import ServerError
-    from slidewire.server.turn import load_secrets, secret_path
     from slidewire.turn.credentials import mint
 
     try:
@@ -183,15 +183,15 @@ def _print_ready(ready: Any, workers: int) -> None:
 
 
 def _explained(data_path: str) -> str:
-    from slidewire.aio.compiled import why_not
+    from slidewire.relay.compiled import why_not
 
     reason = why_not()
     return data_path if data_path != "plain" or reason is None else f"plain (no compiled one: {reason})"
 
 
 def _settings(options: dict[str, Any], allow: Any) -> Any:
-    from slidewire.rates import Rate
-    from slidewire.server.turn import TurnSettings, state_folder
+    from slidewire.base.rates import Rate
+    from slidewire.relay.program import TurnSettings, state_folder
     from slidewire.turn.limits import UNLIMITED, Limits
 
     per_second = options["bandwidth"] * 125_000

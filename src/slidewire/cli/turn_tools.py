@@ -59,9 +59,9 @@ def check(
 
     Exit code 0 if all of them work, 1 if any does not.
     """
-    from slidewire.aio.turn_check import TurnCheck, read_uri
     from slidewire.aio.websocket_client import AUTHORITY_FILE, state_directory
-    from slidewire.server.turn import state_folder
+    from slidewire.diagnostics.turn_check import TurnCheck, read_uri
+    from slidewire.relay.program import state_folder
     from slidewire.turn.policy import networks
 
     try:
@@ -103,8 +103,8 @@ def check(
 
 def _login(login: Any, secret_file: Path | None) -> tuple[str, str, list[str]]:
     from slidewire.aio.clock import wall
+    from slidewire.relay.program import load_secrets, secret_path
     from slidewire.server.config import ServerError
-    from slidewire.server.turn import load_secrets, secret_path
     from slidewire.turn.credentials import mint
 
     if login is not None:
@@ -166,9 +166,9 @@ def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any)
 
     With the same secret, quotas and forbidden peers as ours.
     """
+    from slidewire.relay.credential_secrets import load_secrets, read_secrets, secret_path
+    from slidewire.relay.export import Engine, Export, export
     from slidewire.server.config import ServerError
-    from slidewire.server.turn_secrets import load_secrets, read_secrets, secret_path
-    from slidewire.turn.export import Engine, Export, export
     from slidewire.turn.policy import networks
 
     assert engine in get_args(Engine)

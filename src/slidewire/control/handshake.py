@@ -11,16 +11,16 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from slidewire.control.host import HostSession
+from slidewire.base.rates import Buckets, Rate
+from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Role
 from slidewire.control.introduction import NONCE_BYTES, Introduction, commitment, read_object
 from slidewire.control.links import decode_base64url, encode_base64url
 from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
-from slidewire.control.presenter import PresenterSession
+from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.privacy import Privacy, read_privacy
 from slidewire.control.seal import HELLO, WELCOME
-from slidewire.control.wire import Wire
-from slidewire.rates import Buckets, Rate
+from slidewire.control.sealed_session import Wire
 
 REPEAT_HELLO = 1.0
 """Seconds between repetitions of an unanswered hello."""

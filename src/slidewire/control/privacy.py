@@ -19,7 +19,7 @@ out the addresses which a description and a candidate hold in other places: `rad
 and port 9 for that), `c=`, `o=`, `a=rtcp` and extension attributes. The *foundation*, which some agents compute as a
 hash of the local address, becomes a number: every private IPv4 address is tried in a second.
 
-`web/src/client/privacy.ts` is this file's twin; protocol/vectors/privacy.json is for both.
+`web/src/protocol/privacy.ts` is this file's twin; protocol/vectors/privacy.json is for both.
 """
 
 from __future__ import annotations

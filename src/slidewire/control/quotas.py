@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from slidewire.rates import Bucket, Rate
+from slidewire.base.rates import Bucket, Rate
 
 
 class Request(StrEnum):

@@ -21,16 +21,16 @@ import msgspec
 from slidewire.aio.clock import wall
 from slidewire.aio.own_clients import AddressInfo
 from slidewire.aio.websocket_client import SignalingSocket, state_directory
-from slidewire.audit import DAYS, AuditError, AuditLog
+from slidewire.audit.log import DAYS, AuditError, AuditLog
 from slidewire.control.links import encode_base64url
 from slidewire.control.privacy import Privacy
-from slidewire.host.agent import HostAgent
 from slidewire.host.decks.driver import Deck
-from slidewire.host.links import Room, RoomBook
-from slidewire.host.media import MediaOptions
-from slidewire.host.recorder import RecordingError
-from slidewire.host.sharing import SharingError
-from slidewire.host.stage import Overlay, Stage
+from slidewire.host.host import HostAgent
+from slidewire.host.media.recorder import RecordingError
+from slidewire.host.media.router import MediaOptions
+from slidewire.host.media.screen_sharing import SharingError
+from slidewire.host.participants.links import Room, RoomBook
+from slidewire.host.show.controller import Overlay, Stage
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
 from slidewire.signaling.client import (
@@ -195,7 +195,7 @@ class HostProgram:
     async def warm_up(self) -> None:
         """Load what media take, so that the first who turns a camera on keeps nobody's click waiting."""
         if self._has_media:
-            await asyncio.to_thread(import_module, "slidewire.rtc.media.peer")
+            await asyncio.to_thread(import_module, "slidewire.rtc.media_peer")
 
     @property
     def ready(self) -> HostReady:

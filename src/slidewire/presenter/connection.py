@@ -26,7 +26,7 @@ from slidewire.control.intents import Intent, Point
 from slidewire.control.introduction import NONCE_BYTES, Introduction
 from slidewire.control.links import Link
 from slidewire.control.paths import LIVE_FOR, SILENCE, UNKNOWN_ROUND_TRIP, Path, PathKind
-from slidewire.control.presenter import (
+from slidewire.control.presenter_session import (
     Effect,
     LaserAnswered,
     PathSilent,
@@ -36,8 +36,8 @@ from slidewire.control.presenter import (
 )
 from slidewire.control.privacy import Privacy, permit_servers, stricter
 from slidewire.control.seal import NO_SESSION, SEALED, WELCOME, peek_session
+from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit
 from slidewire.control.state import apply
-from slidewire.control.wire import MessageArrived, PictureArrived, Transmit
 from slidewire.rtc.engine import Channel, Engine, PeerError, PeerEvents, read_ice_servers
 from slidewire.rtc.guarded import GuardedPeer
 

@@ -18,7 +18,7 @@ from slidewire.aio.clock import monotonic
 from slidewire.base.text import json_line, printable
 from slidewire.control.intents import Intent, Reason, Status
 from slidewire.control.links import Link
-from slidewire.control.presenter import LaserAnswered, ReceiptArrived
+from slidewire.control.presenter_session import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.presenter.device import device_name

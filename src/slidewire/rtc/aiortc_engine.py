@@ -48,7 +48,7 @@ from slidewire.sdp.candidate import Candidate, Trickled
 from slidewire.sdp.description import Description, read_description, write_description
 
 if TYPE_CHECKING:
-    from slidewire.rtc.media.peer import MediaEvents, MediaPeer
+    from slidewire.rtc.media_peer import MediaEvents, MediaPeer
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class AiortcEngine:
 
     def create_media_peer(self, ice_servers: Sequence[IceServer], events: MediaEvents, privacy: Privacy) -> MediaPeer:
         """A peer for camera, microphone and screen. What nobody uses is not loaded."""
-        from slidewire.rtc.media.peer import MediaPeer
+        from slidewire.rtc.media_peer import MediaPeer
 
         return MediaPeer(ice_servers, events, privacy, tls=self._tls)
 

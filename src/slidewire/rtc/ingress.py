@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from aioice.ice import Connection, StunProtocol
 
-from slidewire.rates import Bucket, Rate
+from slidewire.base.rates import Bucket, Rate
 
 BACKLOG: Final = 64
 """Datagrams of one connection that wait to be read."""

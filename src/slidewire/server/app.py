@@ -26,28 +26,29 @@ from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_
 from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
-from slidewire.server import happened, tickets
-from slidewire.server.accounts import Accounts
+from slidewire.relay.credential_secrets import SECRET_FILE
+from slidewire.relay.program import TurnReady, TurnSettings
+from slidewire.server import audit_events as happened
+from slidewire.server import browser_tickets as tickets
+from slidewire.server.accounts.authentication import Cookies, Doorkeeper
+from slidewire.server.accounts.store import Accounts
 from slidewire.server.addresses import listen_addresses, names_of, public_host, public_url
-from slidewire.server.api import TOKEN_FILE, Api, load_token
-from slidewire.server.auth import Cookies, Doorkeeper
-from slidewire.server.certificates import LocalCertificates, WatchedContext
+from slidewire.server.api.handlers import TOKEN_FILE, Api, load_token
+from slidewire.server.audit_events import Diary
 from slidewire.server.config import ServerError, ServerSettings, why_not_opened
-from slidewire.server.fleet import Fleet
-from slidewire.server.front import FrontDoor, guard, http_of, tell_block
-from slidewire.server.happened import Diary
-from slidewire.server.hosts import HostNames, answer_only_to, parse_authority
-from slidewire.server.leaktest import LeakTest
-from slidewire.server.networks import make_networks
-from slidewire.server.numbers import Numbers
+from slidewire.server.host_names import HostNames, answer_only_to, parse_authority
+from slidewire.server.leak_test import LeakTest
+from slidewire.server.listener import FrontDoor, guard, http_of, tell_block
+from slidewire.server.metrics_endpoint import Numbers
+from slidewire.server.network_id import make_networks
+from slidewire.server.relay_fleet import Fleet
 from slidewire.server.relays import OwnRelay, ice_servers
-from slidewire.server.store import RoomStore
-from slidewire.server.trust import TrustPages, welcome, words_for_people
-from slidewire.server.turn import TurnReady, TurnSettings
-from slidewire.server.turn_secrets import SECRET_FILE
-from slidewire.signaling.gate import Gate
+from slidewire.server.store.rooms import RoomStore
+from slidewire.server.trust_pages import TrustPages, welcome, words_for_people
+from slidewire.signaling.abuse_limiter import Gate
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.limits import Limits
+from slidewire.system.certificates import LocalCertificates, WatchedContext
 from slidewire.turn.server import TurnServer
 
 log = logging.getLogger(__name__)

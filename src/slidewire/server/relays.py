@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from slidewire.aio import clock
 from slidewire.aio.stream import StreamOwner
-from slidewire.server.turn import TurnReady, TurnService, TurnSettings
+from slidewire.relay.program import TurnReady, TurnService, TurnSettings
 from slidewire.signaling.hub import Hub
 from slidewire.turn.credentials import DEFAULT_TTL, Credential
 from slidewire.turn.server import TurnServer

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from slidewire.rates import Buckets, address_key, plain_address
+from slidewire.base.deadlines import Deadlines
+from slidewire.base.rates import Buckets, address_key, plain_address
 from slidewire.signaling import messages as m
-from slidewire.signaling.deadlines import Deadlines
+from slidewire.signaling.abuse_limiter import FLOOD, Gate
+from slidewire.signaling.delivery import Post
 from slidewire.signaling.effects import BAD_MESSAGE, CLOSES, FULL, SILENT, Close, Effect
-from slidewire.signaling.gate import FLOOD, Gate
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
-from slidewire.signaling.post import Post
+from slidewire.signaling.quotas import ConnectionSpending, RoomSpending
 from slidewire.signaling.room import ConnectionId, Member
-from slidewire.signaling.spending import ConnectionSpending, RoomSpending
 
 FIRST_MESSAGE_SECONDS: Final = 10.0
 _OFFENCES: Final = frozenset({Code.MALFORMED, Code.TOO_LARGE, Code.TYPE_UNKNOWN})

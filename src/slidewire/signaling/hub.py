@@ -19,18 +19,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from slidewire.rates import Buckets
+from slidewire.base.deadlines import Deadlines
+from slidewire.base.rates import Buckets
 from slidewire.signaling import messages as m
+from slidewire.signaling.abuse_limiter import Gate
 from slidewire.signaling.connections import Connection, Connections
-from slidewire.signaling.deadlines import Deadlines
+from slidewire.signaling.delivery import Post
 from slidewire.signaling.effects import NORMAL, OVER, Effect, MemberGone
-from slidewire.signaling.gate import Gate
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
 from slidewire.signaling.places import NoPlace, make_place
-from slidewire.signaling.post import Post
-from slidewire.signaling.register import Register
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
+from slidewire.signaling.room_registry import Register
 
 AWAY_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 15.0

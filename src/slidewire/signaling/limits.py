@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 
 
 @dataclass(frozen=True, slots=True)

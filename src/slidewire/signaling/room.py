@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from slidewire.signaling.messages import Code, HostEntry, Link, MemberEntry
-from slidewire.signaling.spending import RoomSpending
+from slidewire.signaling.quotas import RoomSpending
 
 KEEP_MESSAGES: Final = 64
 KEEP_BYTES: Final = 128 * 1024

@@ -6,7 +6,7 @@ The host is a name, an IPv4 address or an IPv6 address in brackets. Two departur
 digits, dots, hyphens and underscores, so that nothing else reaches a resolver or a log; and `stun:` may name its
 transport as well, because a client can send its Binding requests over TCP (RFC 8489 §6.2.2).
 
-`web/src/client/privacy.ts` reads the same URIs; protocol/vectors/privacy.json is for both.
+`web/src/protocol/privacy.ts` reads the same URIs; protocol/vectors/privacy.json is for both.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NoReturn
 
-from slidewire.control.host import AHEAD, RECEIPTS_KEPT, HostSession
+from slidewire.control.host_session import AHEAD, RECEIPTS_KEPT, HostSession
 from slidewire.control.intents import Intent, Outcome, Status
 from slidewire.control.parts import HALF_MESSAGES
-from slidewire.control.presenter import PresenterSession, ReceiptArrived
+from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
 
 ALLOWANCE = 0.003
 """Seconds for rounding to milliseconds at both ends."""

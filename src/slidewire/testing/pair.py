@@ -13,14 +13,15 @@ import math
 import random
 from collections.abc import Mapping
 
-from slidewire.control import host, presenter
+from slidewire.control import host_session as host
+from slidewire.control import presenter_session as presenter
 from slidewire.control.handshake import Admission, Door, PresenterHandshake
-from slidewire.control.host import HostSession
+from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import ReceiptArrived
-from slidewire.control.wire import Transmit
+from slidewire.control.presenter_session import ReceiptArrived
+from slidewire.control.sealed_session import Transmit
 from slidewire.testing.network import CALM, SimulatedPath, Weather
 
 LINK_ID, PSK = "abcdefgh23", bytes(range(32))

@@ -5,7 +5,7 @@
     world.finish()
 
 Sessions, handshakes and sealing are the real ones; the presenters' and the host's manners around them are those of
-`presenter/connection.py` and `host/agent.py` in a few lines each. Hosts die and come back as new processes, the server
+`presenter/connection.py` and `host/host.py` in a few lines each. Hosts die and come back as new processes, the server
 dies with what it carried, paths come, go and change their address, machines sleep, no two clocks agree. There may be
 participants that keep to nothing: they hold links of every role, and say what `slidewire.testing.hostile` makes up.
 
@@ -22,19 +22,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from slidewire.control import host as host_side
-from slidewire.control import presenter as presenter_side
+from slidewire.control import host_session as host_side
+from slidewire.control import presenter_session as presenter_side
 from slidewire.control.handshake import Admission, Admitted, Door, PresenterHandshake, session_name
-from slidewire.control.host import HostSession
+from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Role, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
-from slidewire.control.presenter import PresenterSession, ReceiptArrived
+from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request, SessionQuotas
 from slidewire.control.records import IntroductionRecord, encode
 from slidewire.control.seal import HELLO, LAST_COUNTER, NO_SESSION, SEALED, WELCOME, no_session, peek_session
-from slidewire.control.wire import MessageArrived, Transmit
-from slidewire.host.fair_queue import FairQueue
+from slidewire.control.sealed_session import MessageArrived, Transmit
+from slidewire.host.show.fair_queue import FairQueue
 from slidewire.testing.hostile import HostileSpeech
 from slidewire.testing.ledger import Ledger
 from slidewire.testing.network import SimulatedPath, Weather

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.stun.address import Address
 from slidewire.turn.authentication import Identity
 from slidewire.turn.effects import FiveTuple, Handle, Opened, SocketAddress

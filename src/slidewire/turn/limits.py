@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from slidewire.rates import Rate
+from slidewire.base.rates import Rate
 from slidewire.stun.address import pack_host
 from slidewire.turn.attributes import LAST_CHANNEL_RFC5766
 

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
-from slidewire.rates import Bucket, Sieve
+from slidewire.base.rates import Bucket, Sieve
 from slidewire.stun.address import IPV4, IPV6, Address, pack_host
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
 from slidewire.stun.message import BINDING, Builder, Class, Message, packed, parse
 from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, MakePorts, PlainMeter, make_ports
+from slidewire.turn.allocation_table import Book
 from slidewire.turn.attributes import (
     ADDRESS_ERROR_CODE,
     DATA,
@@ -39,7 +40,6 @@ from slidewire.turn.attributes import (
     TurnError,
 )
 from slidewire.turn.authentication import COOKIE, Authenticator, Identity, Nonces
-from slidewire.turn.book import Book
 from slidewire.turn.credentials import Credentials, user_of
 from slidewire.turn.effects import (
     CloseRelay,

@@ -26,9 +26,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from slidewire.aio import datapath
-from slidewire.aio.relay import RelayHost, RelayShell
 from slidewire.aio.stream import StreamListener
+from slidewire.relay import datapath
+from slidewire.relay.shell import RelayHost, RelayShell
 from slidewire.stun.address import IPV4
 from slidewire.stun.attributes import ERROR_CODE, Error
 from slidewire.stun.message import Builder, Class, Message, packed

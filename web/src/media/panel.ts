@@ -1,8 +1,8 @@
 /* The speaker's panel for camera and microphone: what it looks like, and nothing else. It lies over the slide and leaves
  * the buttons free: whoever looks for a camera can still click. */
 
-import { setAttribute, setText } from '../page/dom.ts'
-import { button, element } from '../page/elements.ts'
+import { setAttribute, setText } from '../ui/dom.ts'
+import { button, element } from '../ui/elements.ts'
 import type { Devices } from './devices.ts'
 import { LevelMeter } from './level.ts'
 import type { Kind } from './refusals.ts'

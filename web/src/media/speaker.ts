@@ -1,15 +1,15 @@
 /* Media on the presenter page: the camera and microphone that the speaker sends, the operator's voice, and the screen as it
  * is now. Loaded when one of them is asked for; clicking needs nothing of it. */
 
-import type { Connection, ConnectionEvent } from '../client/connection.ts'
-import { find } from '../page/dom.ts'
-import { button, element, list } from '../page/elements.ts'
-import type { App } from '../presenter/app.ts'
+import type { Connection, ConnectionEvent } from '../transport/connection.ts'
+import { find } from '../ui/dom.ts'
+import { button, element, list } from '../ui/elements.ts'
+import type { App } from '../pages/presenter/app.ts'
 import { Devices } from './devices.ts'
-import { MediaConnection } from './mediaconnection.ts'
+import { MediaConnection } from './media_connection.ts'
 import { Panel } from './panel.ts'
 import type { Kind } from './refusals.ts'
-import { ScreenView } from './screenview.ts'
+import { ScreenView } from './screen_view.ts'
 import styles from './speaker.css?url'
 import { chips, type Sending, sendingWords } from './words.ts'
 

@@ -1,9 +1,9 @@
 /* Media on the operator's page: see and hear who is on air, and speak to the presenters. Loaded when one of them is asked
  * for. Sound is off until it is switched on: the operator mostly sits in the room. */
 
-import type { Connection, ConnectionEvent } from '../client/connection.ts'
+import type { Connection, ConnectionEvent } from '../transport/connection.ts'
 import { Devices } from './devices.ts'
-import { MediaConnection, type MediaStanding } from './mediaconnection.ts'
+import { MediaConnection, type MediaStanding } from './media_connection.ts'
 
 /** The microphone is let go of so long after the last word: the next one is quick, and its light does not burn for ever. */
 const KEPT_FOR = 60_000

@@ -1,7 +1,7 @@
 /* What the speaker is told of what they send. It is said before everything else who sees and hears them. */
 
-import type { MediaState } from '../page/state.ts'
-import type { MediaStanding } from './mediaconnection.ts'
+import type { MediaState } from '../ui/state.ts'
+import type { MediaStanding } from './media_connection.ts'
 
 export interface Sending {
   camera: boolean

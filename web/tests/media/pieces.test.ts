@@ -1,7 +1,7 @@
 /* The deciding parts of media on the pages: when a picture is live, what is said of what is sent, why there is no camera. */
 
 import { expect, test } from 'vitest'
-import { OnAir } from '../../src/guest/onair.ts'
+import { OnAir } from '../../src/pages/program/on_air.ts'
 import { Freshness } from '../../src/media/freshness.ts'
 import { loudness } from '../../src/media/level.ts'
 import { type Kind, refusalCode, type RefusalCode, refusalWords } from '../../src/media/refusals.ts'

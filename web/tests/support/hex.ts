@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Bytes } from '../../src/client/bytes.ts'
+import type { Bytes } from '../../src/protocol/bytes.ts'
 
 export const fromHex = (hex: string): Bytes => new Uint8Array(Buffer.from(hex, 'hex'))
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')

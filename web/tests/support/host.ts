@@ -1,11 +1,11 @@
 /* A host in as few lines as keep the promises of control.md §5, and a network between it and a presenter that delays,
  * loses, repeats and reorders by a seed. Written from the protocol, not from the presenter's code. */
 
-import { type Bytes, concat, fromUtf8, serialDifference, utf8 } from '../../src/client/bytes.ts'
-import type { PathKind } from '../../src/client/paths.ts'
-import { type Effect, PresenterSession, type Receipt } from '../../src/client/presenter.ts'
-import { decodeRecords, encodeRecords, type Record } from '../../src/client/records.ts'
-import { Opener, Sealer } from '../../src/client/seal.ts'
+import { type Bytes, concat, fromUtf8, serialDifference, utf8 } from '../../src/protocol/bytes.ts'
+import type { PathKind } from '../../src/protocol/paths.ts'
+import { type Effect, PresenterSession, type Receipt } from '../../src/protocol/presenter_session.ts'
+import { decodeRecords, encodeRecords, type Record } from '../../src/protocol/records.ts'
+import { Opener, Sealer } from '../../src/protocol/seal.ts'
 import { seeded } from './hex.ts'
 
 const KEY_UP = new Uint8Array(32).fill(1)

@@ -2,10 +2,10 @@
  * clocks drift, the page sleeps. A ledger checks what control.md §5 promises and throws at the first thing that is not
  * so. The browser's twin of slidewire/testing/world.py; the seed decides everything. */
 
-import type { Bytes } from '../../src/client/bytes.ts'
-import type { PathKind } from '../../src/client/paths.ts'
-import { PresenterSession, type Receipt } from '../../src/client/presenter.ts'
-import { encodeRecords, type Intent, VERBS } from '../../src/client/records.ts'
+import type { Bytes } from '../../src/protocol/bytes.ts'
+import type { PathKind } from '../../src/protocol/paths.ts'
+import { PresenterSession, type Receipt } from '../../src/protocol/presenter_session.ts'
+import { encodeRecords, type Intent, VERBS } from '../../src/protocol/records.ts'
 import { seeded } from './hex.ts'
 import { HostTwin, INTRODUCTION } from './host.ts'
 

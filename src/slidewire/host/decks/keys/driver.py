@@ -1,0 +1,210 @@
+"""The deck driver for any presentation program: keys into its window, and into no other.
+
+It cannot see slides, only windows: a receipt says `unseen`, and the slide number stays unknown. Before anything is
+typed the window in front must be the deck's. That look and the keys happen while the desktop is held still, so on X11
+there is no moment between them in which another window could come to the front. What a look at the windows cannot show
+is a program that has grabbed the keyboard, such as a screen locker: it would get the key.
+
+Some programs drop a key that comes while they still change slides. A key map says how long they need, and the next
+intent waits for that; whether it was enough cannot be seen from here either.
+
+If a modifier is held at the host's own keyboard, nothing is typed: the key would mean something else. Nor is it let go
+for its owner, because letting go of Alt for somebody may finish a switch to another window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.host.decks.driver import DeckError, DeckState, DeckStatus, Picture
+from slidewire.host.decks.keys.keymaps import GENERIC, KEY_MAPS, Sighting, Step, Target
+from slidewire.host.desktop.adapters import Desktop, DesktopError, open_desktop
+from slidewire.host.desktop.geometry import Rectangle
+from slidewire.host.desktop.keyboard import Button, Key
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 0.25
+"""Seconds to wait for a modifier to be let go, and no longer: the intent must not land late."""
+RAISING = 0.5
+"""Seconds within which a window that was asked to come to the front must be there."""
+LOOK_AGAIN = 0.01
+
+
+def refused(reason: Reason) -> Outcome:
+    return Outcome(Status.REFUSED, reason=reason)
+
+
+class KeysDeck:
+    """Types into the deck's window on this desktop."""
+
+    driver = "keys"
+    pictures = False
+
+    def __init__(self, target: Target | None = None, *, raise_window: bool = False, display: str | None = None) -> None:
+        """`raise_window`: bring the deck to the front by ourselves when it is not there. `display`: an X11 name."""
+        self.can = GENERIC.can
+        self.changed: Callable[[], None] = lambda: None
+        self._target = target or Target()
+        self._raise_window = raise_window
+        self._display = display
+        self._desktop: Desktop | None = None
+        self._deck: Sighting | None = None
+        self._state = DeckState(DeckStatus.NO_DECK)
+        self._refreshing = False
+        self._free_at = 0.0
+        """When, by the loop's clock, the deck takes keys again."""
+
+    async def open(self) -> None:
+        check(self._target)
+        try:
+            self._desktop = open_desktop(asyncio.get_running_loop(), self._display)
+            self._desktop.focus.changed = self._refresh_soon
+            self._look(self._desktop)
+        except DesktopError as error:
+            await self.close()
+            raise DeckError(str(error)) from error
+
+    async def close(self) -> None:
+        if self._desktop is not None:
+            desktop, self._desktop = self._desktop, None
+            desktop.close()
+
+    def state(self) -> DeckState:
+        return self._state
+
+    def area(self) -> Rectangle | None:
+        """Where the deck's window is now, for the overlay; None if there is no such window."""
+        if self._desktop is None:
+            return None
+        try:
+            self._look(self._desktop)
+        except DesktopError:
+            return None
+        return self._deck.window.area if self._deck else None
+
+    async def picture(self, slide: int, width: int) -> Picture | None:
+        return None
+
+    def point(self, at: Point | None) -> bool:
+        return False
+
+    async def perform(self, intent: Intent) -> Outcome:
+        if self._desktop is None:
+            return refused(Reason.NO_DECK)
+        try:
+            return await self._perform(intent, self._desktop)
+        except DesktopError as error:
+            log.warning("%s was not typed: %s", intent, error)
+            return Outcome(Status.FAILED, reason=Reason.DECK_ERROR)
+
+    async def _perform(self, intent: Intent, desktop: Desktop) -> Outcome:
+        await asyncio.sleep(self._free_at - asyncio.get_running_loop().time())
+        wanted = intent.verb is not Verb.START
+        front = desktop.focus.front()
+        sightings = [it for it in map(self._target.recognise, [front] if front else []) if it]
+        sightings += self._sightings(desktop)
+        if not sightings:
+            return refused(Reason.NO_DECK)
+        if not wanted and any(it.showing for it in sightings):
+            return Outcome(Status.PERFORMED)  # it runs already: nothing is left to do
+        deck = next((it for it in sightings if it.showing is wanted), None)
+        if deck is None:
+            return refused(Reason.NO_SHOW)
+        steps = deck.key_map.steps(intent)
+        if steps is None or not all(desktop.keyboard.can_type(step) for step in steps if isinstance(step, Key)):
+            return refused(Reason.UNSUPPORTED)
+        if self._raise_window and (front is None or front.id != deck.window.id):
+            desktop.focus.bring_to_front(deck.window)
+            await soon(lambda: self._is_front(deck, desktop), RAISING)
+        await soon(lambda: not desktop.keyboard.modifiers_held(), PATIENCE)
+        return self._type(steps, deck, desktop)
+
+    def _type(self, steps: tuple[Step, ...], deck: Sighting, desktop: Desktop) -> Outcome:
+        """Look once more and type, with no gap between."""
+        keyboard, focus = desktop.keyboard, desktop.focus
+        with focus.held():
+            if not self._is_front(deck, desktop) or keyboard.modifiers_held():
+                return refused(Reason.FOCUS)
+            for step in steps:
+                if isinstance(step, Button):
+                    keyboard.move(*deck.window.area.middle)
+                    under = focus.under_pointer()
+                    if under is None or under.id != deck.window.id:
+                        return refused(Reason.FOCUS)
+                    keyboard.click(step)
+                else:
+                    keyboard.press(step)
+        self._free_at = asyncio.get_running_loop().time() + deck.key_map.pace
+        return Outcome(Status.PERFORMED, reason=Reason.UNSEEN)
+
+    def _is_front(self, deck: Sighting, desktop: Desktop) -> bool:
+        """Whether that very window is in front, and still what it was (a browser's window changes with its tab)."""
+        front = desktop.focus.front()
+        seen = self._target.recognise(front) if front is not None and front.id == deck.window.id else None
+        return seen is not None and seen.key_map is deck.key_map and seen.showing is deck.showing
+
+    def _sightings(self, desktop: Desktop) -> list[Sighting]:
+        return [it for it in map(self._target.recognise, desktop.focus.windows()) if it is not None]
+
+    def _look(self, desktop: Desktop) -> None:
+        """Find the deck among the windows: a show before an editor, and the topmost."""
+        sightings = self._sightings(desktop)
+        self._deck = next((it for it in sightings if it.showing), sightings[0] if sightings else None)
+        if self._deck is None:
+            self._state = DeckState(DeckStatus.NO_DECK)
+            return
+        status = DeckStatus.RUNNING if self._deck.showing else DeckStatus.NO_SHOW
+        self._state = DeckState(status, title=self._deck.window.title)
+        self.can = self._deck.key_map.can
+
+    def _refresh_soon(self) -> None:
+        """The windows changed. Changes come in bursts: look once, after them."""
+        if not self._refreshing:
+            self._refreshing = True
+            asyncio.get_running_loop().call_soon(self._refresh)
+
+    def _refresh(self) -> None:
+        """Look, and tell the agent if that makes a difference to it."""
+        self._refreshing = False
+        if self._desktop is None:
+            return
+        before = self._state, self.can
+        try:
+            self._look(self._desktop)
+        except DesktopError:
+            self._deck, self._state = None, DeckState(DeckStatus.NO_DECK)
+        if (self._state, self.can) != before:
+            self.changed()
+
+
+def check(target: Target) -> None:
+    """Say what is wrong with a target before a show depends on it."""
+    try:
+        re.compile(target.window)
+    except re.error as error:
+        raise DeckError(f"the window pattern {target.window!r} is not a regular expression: {error}") from None
+    names = [key_map.name for key_map in KEY_MAPS]
+    if target.key_map and target.key_map.casefold() not in [name.casefold() for name in names]:
+        raise DeckError(f"there is no key map {target.key_map!r}: choose one of {', '.join(names)}")
+    if target.key_map and not target.window:
+        alone = next(it for it in KEY_MAPS if it.name.casefold() == target.key_map.casefold())
+        if alone.named_only:
+            raise DeckError(
+                f"the key map {alone.name!r} needs the window to be named too: give a pattern for its title"
+            )
+
+
+async def soon(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it holds now, or at least before that time is over."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not condition():
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(LOOK_AGAIN)
+    return True

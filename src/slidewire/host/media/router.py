@@ -1,0 +1,552 @@
+"""Media in the room: who sends, who is on air, who sees the screen, what is recorded.
+
+The host never decodes. Frames come from the screen's encoder and from presenters' cameras and microphones, and go to
+pages and into a file. One small state decides everything: the screen (shared or not), who is on air, which operator
+speaks, and whether it is recorded. `_route` gives every outlet the source that this state means for it, after every
+change, and nothing else ever connects the two.
+
+    screen                          → SCREEN of every page that may see it
+    the camera of who is on air     → GUEST of operators and guest pages, and the recording
+    … and the microphone            → GUEST_SOUND, and the recording
+    the operator who speaks         → SOUND of every presenter
+
+Each guest has one media connection (`guestmedia.py`), which no click depends on and which ends with the guest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from slidewire.aio.tasks import Tasks
+from slidewire.base.rates import Bucket, Rate
+from slidewire.control.privacy import Privacy, read_privacy, stricter
+from slidewire.control.quotas import Request
+from slidewire.host.decks.registry import has_desktop
+from slidewire.host.media.media_throttle import Governor
+from slidewire.host.media.participant_media import Connection, MakePeer, may_send, permitted_lines, read_lines
+from slidewire.host.media.recorder import Recorder, RecordingError, open_recorder
+from slidewire.host.media.screen_sharing import WHOLE, OpenScreen, Sharing, View, open_screen
+from slidewire.host.media.tracks import Clock, Talk
+from slidewire.host.participants.operators import CommandError
+from slidewire.host.participants.participant import Guest
+from slidewire.host.show import audit_events as happened
+from slidewire.media.frames import Frame, Line, Source
+from slidewire.rtc.engine import IceServer, PeerError
+
+log = logging.getLogger(__name__)
+
+OFFERS: Final = Rate(0.5, 6)
+"""Of one guest. Each costs keys and a handshake."""
+CONNECTIONS: Final = 64
+"""Of all guests together."""
+KEPT: Final = 16
+"""So many of them are for the first of each link only: many people, or one person often, come by one link, and must not
+take the operator's place nor another speaker's …"""
+FEW: Final = 4
+"""… which are so many."""
+OFF: Final = "This host was started with --no-media."
+LOOK_EVERY: Final = 0.25
+"""Seconds between two looks at how clicks fare beside media."""
+
+
+class Around(Protocol):
+    """What media need of the agent."""
+
+    privacy: Privacy
+    network: str
+    guests: dict[int, Guest]
+    audit: happened.Audit
+
+    def count(self, what: str, times: int) -> None: ...
+    def ice_servers(self) -> list[IceServer]: ...
+    def media_changed(self) -> None:
+        """What presenters are told of media is different now."""
+
+    def guest_changed(self, guest: Guest) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOptions:
+    """How a host is started."""
+
+    make_peer: MakePeer
+    share: str | None = None
+    """What is shared from the start: `screen`, the number of a monitor, or the title of a window."""
+    record: Path | None = None
+    """Where recordings go. Without it there are none; with it, one begins at once."""
+    open_screen: OpenScreen = open_screen
+
+
+@dataclass(slots=True)
+class _Page:
+    """One guest's part in it."""
+
+    guest: Guest
+    connection: Connection | None = None
+    generation: int = 0
+    said: list[dict[str, Any]] = field(default_factory=list)
+    """What was said to the newest offer: it is said again if that is."""
+    camera: bool = False
+    microphone: bool = False
+    """What the page says that it sends."""
+    wants_screen: bool = False
+    """It says that it shows it, too."""
+    view: View | None = None
+    offers: Bucket = field(default_factory=lambda: Bucket(OFFERS))
+    governor: Governor = field(default_factory=Governor)
+
+
+class Media:
+    def __init__(self, around: Around, options: MediaOptions | None, clock: Clock = time.monotonic) -> None:
+        """Without options media are turned off."""
+        self._around = around
+        self._options = options
+        self._clock = clock
+        self._pages: dict[int, _Page] = {}
+        self._sharing = Sharing(options.open_screen if options else open_screen, self._sharing_changed)
+        self._recorder: Recorder | None = None
+        self._recording_since = 0.0
+        self._is_recording_wanted = self._is_opening = False
+        self._on_air: int | None = None
+        self._is_directed = False
+        """An operator has said who is on air: from then on nobody is by itself."""
+        self._talk = Talk()
+        self._problem: str | None = None
+        self._looking: asyncio.TimerHandle | None = None
+        self._working = Tasks()
+        self.commands: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "share_screen": self._share_screen,
+            "on_air": self._put_on_air,
+            "record": self._record,
+        }
+
+    async def start(self) -> None:
+        """Share and record what shall be from the start. Raises `SharingError` or `RecordingError`."""
+        if self._options is not None and self._options.record is not None:
+            self._is_recording_wanted = self._is_opening = True
+            await self._begin_recording(self._options.record)
+            happened.media_from_the_start(self._around.audit, "recording_began")
+        if self._options is not None and self._options.share is not None:
+            await self._sharing.begin(self._options.share)
+            happened.media_from_the_start(self._around.audit, "screen_shared")
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        for page in list(self._pages.values()):
+            self.gone(page.guest)
+        self._end_recording()
+        await self._sharing.close()
+        await self._working.finish()
+
+    # What is told
+
+    def describe(self, guest: Guest) -> dict[str, Any]:
+        """The `media` part of what a guest is told. Who is not let in is told nothing. A page that shows who is on air
+        is told whether anybody is."""
+        is_on, lines = self._options is not None and guest.admitted, permitted_lines(guest.link)
+        is_on_air = is_on and self._on_air is not None and (self._on_air == guest.id or Line.GUEST in lines)
+        return {
+            "screen": is_on and self._sharing.screen is not None and Line.SCREEN in lines,
+            "camera": is_on and Line.CAMERA in lines,
+            "microphone": is_on and Line.MICROPHONE in lines,
+            "on_air": is_on_air,
+            "recording": is_on_air and self._recorder is not None,
+        }
+
+    def describe_room(self) -> dict[str, Any]:
+        """… and what operators are told besides."""
+        return {
+            "screen": self._sharing.screen is not None,
+            "recording": self._recorder is not None,
+            "recorded": None if self._recorder is None else round(self._clock() - self._recording_since),
+            "can_share": self._options is not None and has_desktop(),
+            "problem": OFF if self._options is None else self._sharing.problem or self._problem,
+        }
+
+    def describe_presenter(self, guest: Guest) -> dict[str, Any]:
+        page = self._pages.get(guest.id)
+        sends = page is not None and may_send(guest.link)
+        return {
+            "camera": sends and page is not None and page.camera,
+            "microphone": sends and page is not None and page.microphone,
+            "on_air": self._on_air == guest.id,
+            "reception": page.connection.reception if page and page.camera and page.connection else None,
+        }
+
+    def _sharing_changed(self) -> None:
+        self._route()
+        self._around.media_changed()
+
+    # From pages
+
+    def receive(self, guest: Guest, message: Mapping[str, Any]) -> bool:
+        """Whether the message was about media."""
+        kind, generation = message["type"], message.get("generation")
+        if kind == "media_on":
+            self._receive_on(guest, message)
+        elif kind not in ("media_offer", "media_candidate", "media_close"):
+            return False
+        elif type(generation) is not int or generation < 0:
+            self._malformed(guest)
+        elif kind == "media_offer":
+            self._receive_offer(guest, generation, message)
+        elif (page := self._pages.get(guest.id)) is not None and generation == page.generation:
+            if kind == "media_close":
+                self._end_connection(page)
+                self._says_it_sends(page, camera=False, microphone=False)
+            elif isinstance(candidate := message.get("candidate"), dict | None) and page.connection is not None:
+                page.connection.add_candidate(candidate)
+        return True
+
+    def _receive_offer(self, guest: Guest, generation: int, message: Mapping[str, Any]) -> None:
+        """Not a step of this waits, so that the candidates which come right behind the offer find their connection."""
+        lines, sdp = read_lines(message.get("lines")), message.get("sdp")
+        if lines is None or not isinstance(sdp, str):
+            self._malformed(guest)
+            return
+        page = self._pages.setdefault(guest.id, _Page(guest))
+        if generation <= page.generation:
+            for said in page.said if generation == page.generation else ():
+                guest.send_message(said)  # the answer to it may have got lost
+            return
+        page.generation, page.said = generation, []
+        self._end_connection(page)
+        refusal = self._refusal(page, lines)
+        if refusal is not None or self._options is None:
+            code, text = refusal or ("off", "")
+            self._say(page, generation, "refused", code=code, message=text)
+            return
+        connection = Connection(
+            lines,
+            self._clock,
+            opened=self._route,
+            closed=lambda: self._connection_closed(page, connection),
+            arrived=lambda line, frame: self._arrived(page, line, frame),
+            rated=lambda: self._rate_screen(page),
+        )
+        is_near = self._around.network != "" and message.get("network") == self._around.network
+        connection.begin(
+            self._options.make_peer,
+            self._around.ice_servers(),
+            stricter(read_privacy(message.get("privacy"), absent=Privacy.OPEN), self._around.privacy),
+            is_near=is_near,
+            say_candidate=lambda candidate: self._say(page, generation, "candidate", candidate=candidate),
+            refused=lambda times: self._around.count("candidate_refused", times),
+            permits=lambda: page.guest.permits(Request.MEDIA_DATAGRAM),
+        )
+        page.connection = connection
+        self._working.start(self._answer(page, connection, generation, sdp, is_near))
+        self._look_soon()
+
+    async def _answer(self, page: _Page, connection: Connection, generation: int, sdp: str, is_near: bool) -> None:
+        with page.guest.contained():
+            await self._answer_or_refuse(page, connection, generation, sdp, is_near)
+
+    async def _answer_or_refuse(
+        self, page: _Page, connection: Connection, generation: int, sdp: str, is_near: bool
+    ) -> None:
+        try:
+            answer = await connection.answer(sdp)
+        except PeerError as error:
+            if page.connection is connection:
+                self._end_connection(page)
+            self._say(page, generation, "refused", code="offer_unusable", message=f"The host cannot use this: {error}.")
+            return
+        here = {"network": self._around.network} if is_near else {}
+        self._say(page, generation, "answer", sdp=answer, **here)
+
+    def _refusal(self, page: _Page, lines: list[Line]) -> tuple[str, str] | None:
+        """Why this offer is not taken: a stable code, and a sentence."""
+        guest = page.guest
+        if self._options is None:
+            return "off", "The host has turned camera, microphone and screen off."
+        if not guest.admitted:
+            return "not_admitted", "The operator has not let you in yet."
+        if not permitted_lines(guest.link).issuperset(lines):
+            return "role", "This link is not for that. Ask the operator for another one."
+        if page.offers.take(self._clock()):
+            return "rate", "That was asked for too often. Wait a few seconds."
+        return self._no_place_for(guest)
+
+    def _no_place_for(self, guest: Guest) -> tuple[str, str] | None:
+        links = Counter(other.guest.link.id for other in self._pages.values() if other.connection is not None)
+        if links.total() >= CONNECTIONS:
+            text = (
+                f"The host serves {CONNECTIONS} already, which is as many as it does. Try again when others are done."
+            )
+            return "full", text
+        beyond_few = sum(max(0, count - FEW) for count in links.values())
+        if links[guest.link.id] >= FEW and beyond_few >= CONNECTIONS - KEPT:
+            text = (
+                f"{links[guest.link.id]} use camera, microphone or screen by this link already, and the other places "
+                "are for other links. Ask the operator for one of your own, or close another page of this one."
+            )
+            return "link_full", text
+        return None
+
+    def _receive_on(self, guest: Guest, message: Mapping[str, Any]) -> None:
+        """What a page sends, and whether it shows the screen."""
+        said = {name: message.get(name, False) for name in ("camera", "microphone", "screen")}
+        if not all(isinstance(value, bool) for value in said.values()):
+            self._malformed(guest)
+            return
+        if self._options is None or not guest.admitted:
+            return
+        page = self._pages.setdefault(guest.id, _Page(guest))
+        if page.wants_screen != said["screen"]:
+            page.wants_screen = said["screen"]
+            self._route()
+        self._says_it_sends(page, camera=said["camera"], microphone=said["microphone"])
+
+    def _says_it_sends(self, page: _Page, *, camera: bool, microphone: bool) -> None:
+        began = (camera and not page.camera) or (microphone and not page.microphone)
+        changed = (camera, microphone) != (page.camera, page.microphone)
+        page.camera, page.microphone = camera, microphone
+        guest = page.guest
+        if began and self._on_air != guest.id and self._is_air_free() and may_send(guest.link) and not guest.muted:
+            self._set_on_air(guest.id)
+            happened.on_air_by_itself(self._around.audit, guest)
+        elif changed:
+            self._around.guest_changed(page.guest)
+
+    def _malformed(self, guest: Guest) -> None:
+        text = "A media message has a generation, an offer its SDP and its lines, and what is on is true or false."
+        guest.send_error("malformed", text)
+
+    def _say(self, page: _Page, generation: int, what: str, **fields: Any) -> None:
+        message = {"type": f"media_{what}", "generation": generation, **fields}
+        if generation == page.generation:
+            page.said.append(message)
+        page.guest.send_message(message)
+
+    # Comings and goings
+
+    def gone(self, guest: Guest) -> None:
+        """It left, or was sent away: nothing of it is seen, heard or sent to any more."""
+        page = self._pages.pop(guest.id, None)
+        if page is not None:
+            self._end_connection(page)
+        if self._on_air == guest.id:
+            self._set_on_air(None)
+
+    def muted(self, guest: Guest) -> None:
+        """It is, or is not any more. Nothing of who is muted is passed on, so that it can be on air no longer."""
+        if guest.muted:
+            self._talk.ends(guest.id)
+            if self._on_air == guest.id:
+                self._set_on_air(None)
+            self._route()
+
+    def follow(self, guest: Guest, old: Guest) -> None:
+        """This is `old` again, in a new session."""
+        page = self._pages.pop(old.id, None)
+        if page is not None:
+            page.guest = guest
+            self._pages[guest.id] = page
+        if self._on_air == old.id:
+            self._on_air = guest.id
+        if self._talk.speaker == old.id:
+            self._talk.speaker = guest.id
+
+    def _connection_closed(self, page: _Page, connection: Connection) -> None:
+        if page.connection is connection:
+            self._end_connection(page)
+
+    def _end_connection(self, page: _Page) -> None:
+        connection, page.connection, page.view = page.connection, None, None
+        if connection is None:
+            return
+        connection.end()
+        self._working.start(connection.close())
+        self._talk.ends(page.guest.id)
+        self._route()
+
+    # Who sees whom
+
+    def _route(self) -> None:
+        """Every outlet gets the source that the state of the room means for it."""
+        for page in self._pages.values():
+            connection = page.connection
+            if connection is None or not connection.is_open:
+                continue
+            for line, outlet in connection.outlets.items():
+                outlet.feed(self._source(line, page))
+            self._rate_screen(page)
+        if self._recorder is not None:
+            on_air = self._on_air
+            self._recorder.follow(self._feed(on_air, Line.CAMERA), self._feed(on_air, Line.MICROPHONE))
+
+    def _source(self, line: Line, page: _Page) -> Source | None:
+        match line:
+            case Line.SCREEN:
+                return self._view(page)
+            case Line.GUEST:
+                return self._feed(self._on_air, Line.CAMERA)
+            case Line.GUEST_SOUND:
+                return self._feed(self._on_air, Line.MICROPHONE)
+            case Line.SOUND:
+                return self._feed(self._talk.speaker, Line.TALKBACK)
+            case _:
+                return None
+
+    def sees_live(self, guest: Guest) -> bool:
+        """Whether the screen is on its way to this guest."""
+        page = self._pages.get(guest.id)
+        return page is not None and page.view is not None
+
+    def _view(self, page: _Page) -> View | None:
+        connection, screen = page.connection, self._sharing.screen
+        codec = connection.codec(Line.SCREEN) if connection is not None else None
+        if connection is None or screen is None or codec is None or not page.wants_screen:
+            page.view = None
+        elif page.view is None or page.view.screen is not screen:
+            page.view = View(screen, codec, connection.screen_rate)
+        return page.view
+
+    def _feed(self, guest: int | None, line: Line) -> Source | None:
+        page = self._pages.get(guest) if guest is not None else None
+        return page.connection.feeds.get(line) if page is not None and page.connection is not None else None
+
+    def _arrived(self, page: _Page, line: Line, frame: Frame) -> bool:
+        """A frame of a page; whether it may pass on."""
+        if page.guest.muted:
+            return False
+        if line is Line.TALKBACK and self._talk.hear(page.guest.id, frame, self._clock()):
+            self._route()
+        return True
+
+    def _is_air_free(self) -> bool:
+        """Nobody is on air, or somebody who sends nothing, and no operator decides."""
+        if self._is_directed:
+            return False
+        page = self._pages.get(self._on_air) if self._on_air is not None else None
+        return page is None or not (page.camera or page.microphone)
+
+    def _set_on_air(self, guest: int | None) -> None:
+        self._on_air = guest
+        self._route()
+        self._around.media_changed()
+
+    # How clicks fare
+
+    def _look_soon(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        busy = [page for page in self._pages.values() if page.connection is not None]
+        for page in busy:
+            self._look_at(page, self._clock())
+            if page.connection is not None and page.connection.look():
+                self._around.guest_changed(page.guest)
+        if busy:
+            self._look_soon()
+
+    def _look_at(self, page: _Page, now: float) -> None:
+        path = page.guest.watch_path(LOOK_EVERY)
+        if path is None or page.connection is None:
+            return
+        queue = page.connection.queue
+        if page.governor.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, queue, now):
+            log.info("clicks of %08x take long: its media give way", page.guest.id)
+            page.connection.give_way()
+
+    # Commands of operators
+
+    def _put_on_air(self, command: dict[str, Any]) -> dict[str, Any]:
+        session = command.get("session")
+        if session is None:
+            self._is_directed = True
+            self._set_on_air(None)
+            return {}
+        guest = self._around.guests.get(session) if type(session) is int else None
+        if guest is None or not guest.session.established:
+            raise CommandError("presenter_unknown", "This presenter is not here any more.")
+        if self._options is None:
+            raise CommandError("media_off", OFF)
+        if not may_send(guest.link):
+            raise CommandError("role", "This presenter's link is not for camera and microphone.")
+        if guest.muted:
+            raise CommandError("muted", "This presenter is muted. Unmute it first.")
+        self._is_directed = True
+        self._set_on_air(guest.id)
+        return {}
+
+    def _share_screen(self, command: dict[str, Any]) -> dict[str, Any]:
+        if self._options is None:
+            raise CommandError("media_off", OFF)
+        self._sharing.switch(command.get("on") is not False, self._options.share or WHOLE)
+        return {}
+
+    def _record(self, command: dict[str, Any]) -> dict[str, Any]:
+        if self._options is None:
+            raise CommandError("media_off", OFF)
+        folder = self._options.record
+        if folder is None:
+            text = "There is no folder for recordings. Start the host again with --record FOLDER."
+            raise CommandError("no_folder", text)
+        self._problem = None
+        if command.get("on") is False:
+            self._end_recording()
+        elif self._recorder is None:
+            self._is_recording_wanted = True
+            if not self._is_opening:
+                self._is_opening = True
+                self._working.start(self._begin_recording_or_say(folder))
+        return {}
+
+    # The recording
+
+    async def _begin_recording_or_say(self, folder: Path) -> None:
+        """A disk may take its time, and nobody waits for it."""
+        try:
+            await self._begin_recording(folder)
+        except RecordingError as error:
+            self._problem = str(error)
+            happened.recording_failed(self._around.audit)
+            self._around.media_changed()
+
+    async def _begin_recording(self, folder: Path) -> None:
+        """Raises `RecordingError`."""
+        try:
+            recorder = await open_recorder(folder, datetime.now(), self._recorder_says)  # noqa: DTZ005  a person's time
+        finally:
+            self._is_opening = False
+        if not self._is_recording_wanted:
+            await recorder.close()  # somebody has thought better of it
+            return
+        self._recorder = recorder
+        self._recording_since = self._clock()
+        self._route()
+        self._around.media_changed()
+
+    def _end_recording(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        self._is_recording_wanted = False
+        if recorder is not None:
+            self._working.start(recorder.close())
+            self._around.media_changed()
+
+    def _recorder_says(self, sentence: str) -> None:
+        """It cannot go on, or not with everything."""
+        self._problem = sentence
+        if self._recorder is not None and self._recorder.problem is not None:
+            self._end_recording()
+            happened.recording_failed(self._around.audit)
+        self._around.media_changed()
+
+    @staticmethod
+    def _rate_screen(page: _Page) -> None:
+        """Tell the encoders what this page's network carries."""
+        if page.view is not None and page.connection is not None:
+            page.view.set_rate(page.connection.screen_rate)

@@ -1,0 +1,488 @@
+"""One presenter as the host knows it: a control session, and the paths it is reached by.
+
+The session decides; this file carries. It moves bytes between the session and its paths (the signaling socket, and one
+peer connection per generation of offers), hands intents to the stage, and keeps the session's one timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from slidewire.aio.clock import monotonic
+from slidewire.aio.loop import Alarm
+from slidewire.aio.tasks import Tasks
+from slidewire.control.host_session import Effect, Established, Flooding, HostSession, Perform, Pointed, Pretended
+from slidewire.control.intents import Intent, Outcome, Reason, Status
+from slidewire.control.introduction import Introduction
+from slidewire.control.paths import Path, PathKind
+from slidewire.control.privacy import Privacy, read_privacy, stricter
+from slidewire.control.quotas import LinkPool, Request, SessionQuotas
+from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit
+from slidewire.host.participants.links import LinkRule
+from slidewire.host.participants.permissions import permit_intent, permit_laser
+from slidewire.host.participants.signaling_budget import SendingShare, SignalingBudget
+from slidewire.host.show.controller import Stage
+from slidewire.rtc.engine import Channel, Engine, IceServer, PeerError, PeerEvents
+from slidewire.rtc.guarded import GuardedPeer
+
+SIGNALING = "signaling"
+log = logging.getLogger(__name__)
+
+PEERS = 3
+"""Peer connections at once: the one in use, and those that are coming up."""
+LOOK_AGAIN = 0.1
+"""Seconds to wait for room on a channel before asking whether it is still the way for messages."""
+MOST_GENERATIONS = 1 << 31
+FRAMES_AT_ONCE = 16
+"""Frames that are handed to the WebRTC library before others have their turn. It takes 0.3 ms for each."""
+PACE_ON_SIGNALING = 0.05
+"""Seconds between the parts of a picture on the signaling path: 160 KB/s, within the server's rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastClick:
+    intent: Intent
+    outcome: Outcome
+
+
+class Surroundings(Protocol):
+    """What a guest needs of the agent."""
+
+    stage: Stage
+    engine: Engine
+
+    privacy: Privacy
+    network: str
+    budget: SignalingBudget
+
+    def count(self, what: str, times: int) -> None: ...
+    def ice_servers(self) -> list[IceServer]: ...
+    def send_signaling(self, member: str, data: bytes) -> None: ...
+    def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None: ...
+    def guest_changed(self, guest: Guest) -> None:
+        """Something an operator sees of this guest is different now."""
+
+    def guest_clicked(self, guest: Guest, click: LastClick) -> None: ...
+    def guest_failed(self, guest: Guest) -> None:
+        """Serving this guest raised an exception, which is logged: it is to be sent away."""
+
+    def guest_floods(self, guest: Guest) -> None: ...
+    def guest_established(self, guest: Guest) -> None: ...
+    def guest_pretended(self, guest: Guest) -> None: ...
+
+
+class Guest:
+    def __init__(
+        self, session: HostSession, rule: LinkRule, around: Surroundings, pool: LinkPool | None = None
+    ) -> None:
+        """`pool`: what all guests of this link may ask together."""
+        self.session = session
+        session.quotas = SessionQuotas(pool)
+        self.link = rule
+        self.admitted = False
+        """Whether it is let in: the agent says so once it has proven itself."""
+        self.muted = False
+        self.member: str | None = None
+        """Where the signaling server reaches it; None while it does not."""
+        self.clicks = 0
+        self.last: LastClick | None = None
+        self.clicked_at = float("-inf")
+        self.since = time.time()
+        self.last_heard = monotonic()
+        """When the last frame of it opened."""
+        self.has_left = False
+        """It said so: the page was closed, and will not come back as this session."""
+        self.held: dict[str, Any] | None = None
+        """The state that it was told last; None: it is to be told the whole."""
+        self._around = around
+        self._share = SendingShare(rule.id, rule.role.may_click)
+        self._peers: dict[int, GuardedPeer] = {}
+        self._generation = 0
+        self._answered: list[dict[str, Any]] = []
+        """What was said to the newest offer: an answer, and candidates."""
+        self._heard_by = SIGNALING
+        self._settled: list[LastClick] = []
+        """Clicks whose receipts are on their way out; then the others hear of them."""
+        self._alarm = Alarm(self._timer_fired)
+        self._working = Tasks()
+        self._ending = Tasks()
+        self._closed = self._is_draining = self._has_failed = False
+        session.permit = self._permit
+        session.permit_laser = self._permit_laser
+
+    @property
+    def id(self) -> int:
+        return self.session.wire.session
+
+    @property
+    def who(self) -> Introduction:
+        """What it says of itself; nothing until it is established."""
+        return self.session.introduction or Introduction(b"")
+
+    # Paths
+
+    def reached_by(self, member: str | None) -> None:
+        """The signaling server now reaches this guest as that member, or not at all."""
+        if member == self.member:
+            return
+        self.member = member
+        if member is None:
+            self._path_down(SIGNALING)
+        else:
+            self.has_left = False
+            self._path_up(SIGNALING, PathKind.SIGNALING)
+
+    def receive(self, data: bytes, path: str) -> bool:
+        """Whether the frame was this guest's."""
+        now = monotonic()
+        opened = False
+        with self.contained():
+            self._heard_by = path
+            opened = self.session.receive_frame(data, path, now)
+        if opened:
+            self.last_heard = now
+        self.drain()
+        return opened
+
+    def best_path(self) -> tuple[str, float | None]:
+        """The kind of the best proven path and its round trip in seconds; "none" if there is none."""
+        path = self.session.wire.paths.best(monotonic())
+        return (path.kind.value, path.round_trip) if path else ("none", None)
+
+    def watch_path(self, every: float) -> Path | None:
+        """The best proven path. Beside media its round trip is asked for that often."""
+        now = monotonic()
+        self.session.wire.paths.ping_answered(every, now)
+        self._timer_fired()
+        return self.session.wire.paths.best(now)
+
+    def is_live(self, path: str) -> bool:
+        known = self.session.wire.paths.get(path)
+        return known is not None and known.is_live(monotonic())
+
+    def _path_up(self, name: str, kind: PathKind) -> None:
+        self.session.path_up(name, kind, monotonic())
+        self.drain()
+        self._around.guest_changed(self)
+
+    def _path_down(self, name: str) -> None:
+        self.session.path_down(name)
+        self._around.guest_changed(self)
+
+    # The session's effects
+
+    def send_message(self, message: dict[str, Any]) -> bool:
+        sent = self.session.send_message(message, monotonic())
+        self.drain()
+        return sent
+
+    def send_error(self, code: str, message: str) -> None:
+        """Answer something of it that cannot be done."""
+        if self.session.permits(Request.ERROR, monotonic()):
+            self.send_message({"type": "error", "code": code, "message": message})
+
+    def can_be_told(self) -> bool:
+        """Whether a state may be sent now: there is a path for it, and what waits on it is not much."""
+        now = monotonic()
+        path = self.session.wire.paths.messages(now)
+        if path is None:
+            return False
+        if path.kind is PathKind.SIGNALING:
+            return self._around.budget.has_room(self._share, now)
+        peer = self._peers.get(int(path.name.partition("/")[2]))
+        return peer is not None and peer.has_room(Channel.BULK)
+
+    def permits(self, request: Request) -> bool:
+        """Whether something that it asks for, and its session does not see, may be done."""
+        is_permitted = self.session.permits(request, monotonic())
+        if self.session.quotas.is_flooding:
+            self.drain()
+        return is_permitted
+
+    @contextlib.contextmanager
+    def contained(self) -> Iterator[None]:
+        """An exception in here ends this guest, and reaches no other."""
+        try:
+            yield
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                log.exception("serving presenter %08x failed: it is sent away", self.id)
+                self._around.guest_failed(self)
+
+    def settle(self, sequence: int, intent: Intent, outcome: Outcome | None) -> None:
+        with self.contained():
+            if outcome is None:
+                outcome = self.session.answered(sequence) or Outcome(Status.REFUSED, reason=Reason.REVOKED)
+            else:
+                self.session.settle(sequence, outcome, monotonic())
+            self.clicks += outcome.status is Status.PERFORMED
+            self.last = LastClick(intent, outcome)
+            self.clicked_at = monotonic()
+            self._settled.append(self.last)
+        self.drain()
+
+    def drain(self) -> None:
+        """Carry out what the session wants done. Whatever calls this from within leaves it to the call that runs."""
+        if self._is_draining:
+            return
+        self._is_draining = True
+        try:
+            with self.contained():
+                self._carry_out()
+        finally:
+            self._is_draining = False
+
+    def _carry_out(self) -> None:
+        frames = 0
+        while not self._closed and (effect := self.session.next_effect()) is not None:
+            self._obey(effect)
+            if isinstance(effect, Perform):
+                # The deck first, frames in the loop's next turn: by then a quick deck has answered, and one frame
+                # carries ACK and RECEIPT.
+                asyncio.get_running_loop().call_soon(self.drain)
+                return
+            frames += isinstance(effect, Transmit)
+            if frames == FRAMES_AT_ONCE:
+                asyncio.get_running_loop().call_soon(self.drain)
+                return
+        self._alarm.set(None if self._closed else self.session.get_timer())
+        self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        """After everything was sent: whoever writes clicks down waits for a disk, and no receipt waits for that."""
+        settled, self._settled = self._settled, []
+        for click in settled:
+            self._around.guest_clicked(self, click)
+        if settled:
+            self._around.guest_changed(self)
+
+    def _obey(self, effect: Effect) -> None:
+        match effect:
+            case Transmit(path, data):
+                self._transmit(path, data)
+            case Perform(sequence, intent):
+                self._around.stage.submit(
+                    *(self.session, sequence, intent),
+                    lambda outcome: self.settle(sequence, intent, outcome),
+                    self.link.id,
+                )
+            case Pointed(points):
+                self._around.stage.point_through(points)
+            case MessageArrived(message):
+                self._message_arrived(message)
+            case Established():
+                self._around.guest_established(self)
+            case Pretended():
+                self._around.guest_pretended(self)
+            case Flooding():
+                self._around.guest_floods(self)
+            case PictureArrived():
+                pass  # presenters have no pictures to send
+
+    def _transmit(self, path: str, data: bytes) -> None:
+        if path == SIGNALING:
+            if self.member is None:
+                return
+            if self._around.budget.take(self._share, len(data), monotonic()):
+                self._around.send_signaling(self.member, data)
+            else:
+                self._around.count("answers_over_budget", 1)  # as if it were lost on the way
+            return
+        kind, _, generation = path.partition("/")
+        peer = self._peers.get(int(generation))
+        if peer is not None:
+            peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
+
+    def _timer_fired(self) -> None:
+        with self.contained():
+            self.session.handle_timer(monotonic())
+        self.drain()
+
+    # Permission
+
+    def _permit(self, intent: Intent) -> Reason:
+        if not self.link.role.may_click:
+            return Reason.ROLE
+        return self._refusal() or permit_intent(intent, self._around.stage.position, self.link)
+
+    def _permit_laser(self) -> Reason:
+        if not self.link.role.may_point:
+            return Reason.ROLE
+        return self._refusal() or permit_laser(self._around.stage.position, self.link)
+
+    def _refusal(self) -> Reason:
+        if not self.link.is_good(time.time()):
+            return Reason.REVOKED
+        if not self.admitted:
+            return Reason.NOT_ADMITTED
+        return Reason.MUTED if self.muted else Reason.NONE
+
+    # Peer connections
+
+    def _message_arrived(self, message: dict[str, Any]) -> None:
+        if self._heard_by == SIGNALING:
+            self._silence_channels()
+        generation, now = message.get("generation"), monotonic()
+        if type(generation) is not int or not 0 <= generation < MOST_GENERATIONS:  # to Python, true is a number
+            generation = None
+        match message["type"]:
+            case "offer" if not self.admitted:
+                pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
+            case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
+                wanted = read_privacy(message.get("privacy"), absent=Privacy.OPEN)
+                self._receive_offer(generation, message["sdp"], wanted, message.get("network"))
+            case "candidate" if isinstance(generation, int):
+                candidate = message.get("candidate")
+                if not self.session.permits(Request.CANDIDATE, now):
+                    return
+                if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
+                    peer.add_candidate(candidate)
+            case "offer" | "candidate":
+                self.send_error("malformed", "An offer needs a generation and an SDP.")
+            case _:
+                self._around.message_arrived(self, message)
+
+    def _receive_offer(self, generation: int, sdp: str, wanted: Privacy, network: object) -> None:
+        """Not a step of this waits, so that the candidates which come right behind the offer find their peer. The
+        stricter end's privacy holds. Who names our network is on it: it cannot be guessed."""
+        if generation <= self._generation:
+            # Repeated, because the answer to it may have got lost; or overtaken by a newer one.
+            if generation == self._generation and self.session.permits(Request.REPEATED_OFFER, monotonic()):
+                for message in self._answered:
+                    self.send_message(message)
+            return
+        if not self.session.permits(Request.OFFER, monotonic()):
+            return
+        self._generation, self._answered = generation, []
+        self._drop_oldest_peers()
+        peer: GuardedPeer | None = None
+        opened: list[str] = []
+
+        def channel_opened(channel: Channel) -> None:
+            assert peer is not None
+            control = PathKind.RELAYED if peer.is_relayed else PathKind.DIRECT
+            kind = control if channel is Channel.CONTROL else PathKind.BULK
+            opened.append(f"{kind.value}/{generation}")
+            self._path_up(opened[-1], kind)
+            if channel is Channel.CONTROL:
+                self._drop_peers(before=generation)
+
+        def received(channel: Channel, data: bytes) -> None:
+            is_bulk = channel is Channel.BULK
+            name = next((name for name in opened if name.startswith(PathKind.BULK.value) == is_bulk), "")
+            self.receive(data, name)
+
+        def closed() -> None:
+            for name in opened:
+                self._path_down(name)
+            self._drop_peer(generation)
+
+        def candidate_found(candidate: dict[str, Any] | None) -> None:
+            self._say({"type": "candidate", "generation": generation, "candidate": candidate})
+
+        peer = GuardedPeer(
+            self._around.engine,
+            self._around.ice_servers(),
+            PeerEvents(
+                opened=channel_opened,
+                received=received,
+                closed=closed,
+                permits=lambda: self.permits(Request.DATAGRAM),
+                candidate=candidate_found,
+            ),
+            stricter(wanted, self._around.privacy),
+            lambda times: self._around.count("candidate_refused", times),
+        )
+        peer.is_near = self._around.network != "" and network == self._around.network
+        self._peers[generation] = peer
+        self._working.start(self._answer(peer, generation, sdp))
+
+    async def _answer(self, peer: GuardedPeer, generation: int, sdp: str) -> None:
+        with self.contained():
+            try:
+                answer = await peer.answer(sdp)
+            except PeerError as error:
+                self._drop_peer(generation)
+                self.send_error("offer_unusable", str(error))
+                return
+            here = {"network": self._around.network} if peer.is_near else {}
+            self._say({"type": "answer", "generation": generation, "sdp": answer, **here})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if message["generation"] == self._generation:
+            self._answered.append(message)
+        self.send_message(message)
+
+    def _silence_channels(self) -> None:
+        """A presenter says by way of the server what it could say directly: to it the channels are dead. Whatever comes
+        by one of them brings it back."""
+        for generation in self._peers:
+            bulk = self.session.wire.paths.get(f"{PathKind.BULK.value}/{generation}")
+            if bulk is not None:
+                bulk.is_silent = True
+
+    def _drop_peers(self, before: int) -> None:
+        for generation in [known for known in self._peers if known < before]:
+            self._drop_peer(generation)
+
+    def _drop_oldest_peers(self) -> None:
+        """Whoever offers without end gets no more than a few connections at once. The one that carried is not given up
+        for others that may never open."""
+        paths = self.session.wire.paths
+        carried = [
+            g for g in self._peers if any(paths.get(f"{kind}/{g}") for kind in (PathKind.DIRECT, PathKind.RELAYED))
+        ]
+        waiting = sorted(self._peers.keys() - carried[-1:])
+        for generation in waiting[: 1 - PEERS + len(carried[-1:])]:
+            self._drop_peer(generation)
+
+    def follow(self, old: Guest) -> None:
+        """This is `old` again, in a new session."""
+        self.muted, self.clicks, self.last, self.since = old.muted, old.clicks, old.last, old.since
+
+    def _drop_peer(self, generation: int) -> None:
+        peer = self._peers.pop(generation, None)
+        if peer is None:
+            return
+        for kind in (PathKind.DIRECT, PathKind.RELAYED, PathKind.BULK):
+            if self.session.wire.paths.get(f"{kind.value}/{generation}") is not None:
+                self._path_down(f"{kind.value}/{generation}")
+        self._ending.start(peer.close())
+
+    async def wait_for_room(self) -> str | None:
+        """Wait until a picture's next part may be sent; the path for it, or None when there is none."""
+        while (path := self.session.wire.paths.messages(monotonic())) is not None:
+            kind, _, generation = path.name.partition("/")
+            if kind != PathKind.BULK:
+                await asyncio.sleep(PACE_ON_SIGNALING)  # the socket is shared with receipts, and the server counts
+                if self.can_be_told():
+                    return path.name
+                continue
+            peer = self._peers.get(int(generation))
+            try:
+                async with asyncio.timeout(LOOK_AGAIN):
+                    return path.name if peer is not None and await peer.wait_for_room(Channel.BULK) else None
+            except TimeoutError:
+                pass  # it may have died meanwhile
+        return None
+
+    # The end
+
+    def say_goodbye(self, code: str, reason: str) -> None:
+        self.send_message({"type": "closed", "code": code, "reason": reason})
+
+    async def close(self) -> None:
+        self._closed = True
+        self._alarm.set(None)
+        self._tell_settled()
+        await self._working.cancel()
+        for generation in list(self._peers):
+            self._drop_peer(generation)
+        await self._ending.finish()

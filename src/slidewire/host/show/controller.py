@@ -1,0 +1,155 @@
+"""The stage: one deck, one intent at a time, and the laser.
+
+The intents of all presenters stand in one fair queue: two clicks at once are two clicks, and a thousand intents of one
+link delay those of another by one. Right before an intent is done, its session is asked whether it is still due and
+allowed: what grew old in the queue is not performed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from slidewire.aio.clock import monotonic
+from slidewire.control.host_session import HostSession
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Status
+from slidewire.host.decks.driver import Deck, DeckState
+from slidewire.host.show.fair_queue import FairQueue
+
+log = logging.getLogger(__name__)
+
+LASER_FADES_AFTER = 1.0
+PERFORM_TIMEOUT = 10.0
+
+
+class Overlay(Protocol):
+    """A pointer above whatever the screen shows, for decks that have none of their own."""
+
+    def show(self, at: Point) -> None: ...
+    def hide(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    session: HostSession
+    sequence: int
+    intent: Intent
+    done: Callable[[Outcome | None], None]
+
+
+class Stage:
+    """Owns the deck while the agent runs. `changed` is called whenever what presenters should see has changed."""
+
+    def __init__(self, deck: Deck, overlay: Overlay | None = None) -> None:
+        self.deck = deck
+        self.laser: Point | None = None
+        self.changed: Callable[[], None] = lambda: None
+        self.laser_moved: Callable[[], None] = lambda: None
+        self._overlay = overlay
+        self._queue: FairQueue[_Asked] = FairQueue()
+        self._is_asked = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._fade: asyncio.TimerHandle | None = None
+        self._answered_slide: int | None = None
+        """Where the deck says it went, while its state does not say so yet."""
+        deck.changed = self._deck_changed
+
+    def _deck_changed(self) -> None:
+        self._answered_slide = None
+        self.changed()
+
+    @property
+    def state(self) -> DeckState:
+        return self.deck.state()
+
+    @property
+    def position(self) -> DeckState:
+        """The state to judge the next intent by: a deck may answer an intent before it tells of the change."""
+        state = self.deck.state()
+        if self._answered_slide is None:
+            return state
+        return replace(state, slide=self._answered_slide, build=None)
+
+    async def open(self) -> None:
+        """Raises `DeckError`."""
+        await self.deck.open()
+        self._worker = asyncio.create_task(self._perform_in_turn(), name="stage")
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+        self.point(None)
+        if self._overlay is not None:
+            self._overlay.close()
+        await self.deck.close()
+
+    def submit(
+        self,
+        session: HostSession,
+        sequence: int,
+        intent: Intent,
+        done: Callable[[Outcome | None], None],
+        link: str = "",
+    ) -> None:
+        """Queue an intent whose turn has come in its session. `done` hears the outcome, or None if it expired in the
+        queue or may not be performed (its session has then answered so). `link`: by which the session came."""
+        self._queue.put(link, session.wire.session, _Asked(session, sequence, intent, done))
+        self._is_asked.set()
+
+    def point_through(self, points: Sequence[Point]) -> None:
+        """Move the laser along these points, oldest first; none switches it off."""
+        self.point(points[-1] if points else None)
+
+    def point(self, at: Point | None) -> None:
+        if self._fade is not None:
+            self._fade.cancel()
+            self._fade = None
+        if at is not None:
+            self._fade = asyncio.get_running_loop().call_later(LASER_FADES_AFTER, self.point, None)
+        elif self.laser is None:
+            return
+        self.laser = at
+        if not self.deck.point(at) and self._overlay is not None:
+            if at is None:
+                self._overlay.hide()
+            else:
+                self._overlay.show(at)
+        self.laser_moved()
+
+    async def _perform_in_turn(self) -> None:
+        while True:
+            await self._is_asked.wait()
+            asked = self._queue.pop()
+            if not self._queue:
+                self._is_asked.clear()
+            try:
+                await self._perform_asked(asked)
+            except Exception:
+                # What one participant asked must not end the show for the others.
+                log.exception("answering %s failed", asked.intent)
+            await asyncio.sleep(0)  # a quick deck and a long queue keep nothing else waiting
+
+    async def _perform_asked(self, asked: _Asked) -> None:
+        is_due = asked.session.begin(asked.sequence, monotonic())
+        outcome = await self._perform(asked.intent) if is_due else None
+        if outcome is not None and outcome.after != self.state.slide:
+            self._answered_slide = outcome.after
+        asked.done(outcome)
+
+    async def _perform(self, intent: Intent) -> Outcome:
+        if intent.verb.word not in self.deck.can:
+            return Outcome(Status.REFUSED, reason=Reason.UNSUPPORTED)
+        try:
+            # Not `wait_for`: it makes a task of it, and the loop would seal and send the ACK first.
+            async with asyncio.timeout(PERFORM_TIMEOUT):
+                return await self.deck.perform(intent)
+        except TimeoutError:
+            log.error("the deck did not answer to %s within %g s", intent, PERFORM_TIMEOUT)
+        except Exception:
+            # A driver's bug must not end the show for everybody: this intent failed, the next may not.
+            log.exception("the %s deck failed at %s", self.deck.driver, intent)
+        return Outcome(Status.FAILED, reason=Reason.DECK_ERROR)

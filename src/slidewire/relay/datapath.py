@@ -1,0 +1,80 @@
+"""The data path: how datagrams get from the server's UDP sockets to where they belong. There are two of them.
+
+`plain` is Python's standard library, and works everywhere. `compiled` is one C file (`_relay.c`), for Linux, where it
+was compiled when Slidewire was installed. Both forward ChannelData that the core's tables answer, and hand all else to
+their owner; the same tests are run against both. SLIDEWIRE_DATA_PATH says which; without it, the faster one there is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from slidewire.aio.udp import SocketAddress, UdpSocket
+from slidewire.base.rates import Rate
+from slidewire.turn.allocation import Allocation, Meter
+from slidewire.turn.server import TurnServer
+
+VARIABLE: Final = "SLIDEWIRE_DATA_PATH"
+CHOICES: Final = ("auto", "plain", "compiled")
+BUDGET: Final = 1024
+"""About how many datagrams in a row are taken before other work gets a turn."""
+
+Clients = Mapping[SocketAddress, Allocation]
+
+
+class Owner(Protocol):
+    """Who decides about what a data path cannot answer by itself."""
+
+    def tick(self) -> float:
+        """Datagrams are there. Returns what time it is."""
+
+    def from_client(self, listener: UdpSocket, data: bytes, source: SocketAddress) -> None: ...
+
+    def from_peer(self, relay: UdpSocket, data: bytes, source: SocketAddress) -> None: ...
+
+    def settle(self) -> None:
+        """That was all for now."""
+
+
+class DataPath(Protocol):
+    name: str
+
+    def make_meter(self, packets: Rate | None, bandwidth: Rate | None) -> Meter:
+        """For the core: what this path counts with."""
+
+    def start(self, owner: Owner, core: TurnServer) -> None: ...
+
+    def stop(self) -> None:
+        """After every socket was closed."""
+
+    def listen(self, listener: UdpSocket, clients: Clients) -> None:
+        """Receive from clients here. `clients` is the core's, and live."""
+
+    def relay(self, relay: UdpSocket) -> None:
+        """Receive from peers here. Raises OSError."""
+
+    def route(self, allocation: Allocation) -> None:
+        """The channels of this allocation are others than before (the core's `Route`)."""
+
+    def close(self, socket: UdpSocket) -> None:
+        """Let go of a socket of either kind, and close it."""
+
+
+class NoSuchPath(Exception):
+    """The data path that was asked for cannot be had. The message says why."""
+
+
+def choose(wanted: str | None = None) -> DataPath:
+    """Raises NoSuchPath if one was asked for by name and is not to be had."""
+    from slidewire.relay import compiled, plain
+
+    wanted = wanted or os.environ.get(VARIABLE) or "auto"
+    if wanted not in CHOICES:
+        raise NoSuchPath(f"{wanted} is no data path; there are {', '.join(CHOICES)}.")
+    if wanted == "plain":
+        return plain.PlainPath()
+    if wanted == "compiled" or compiled.why_not() is None:
+        return compiled.CompiledPath()
+    return plain.PlainPath()

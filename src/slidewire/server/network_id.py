@@ -1,0 +1,39 @@
+"""What members are told of where they are: enough to find out whether two of them are at the same place, and no more.
+
+The word for a place is a keyed hash of the public address from which somebody is connected (of IPv6, the /64). It is
+told to that member alone. Two ends that compare theirs, sealed, know whether they are behind the same router, and may
+then tell each other their local addresses (control/privacy.py). Nobody can say another's word without having been told
+it there, and it says nothing to anybody else; its key ends with this process.
+
+A private address is nobody's place: it may be a balancer's or a proxy's, and then everybody has it. Only a server that
+runs on a computer among those of its room (`slidewire up`) takes all of them for one place.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable
+
+from slidewire.base.rates import address_key
+from slidewire.control.privacy import Kind, kind_of
+
+WORD_BYTES = 12
+
+
+def make_networks(*, private_members: bool) -> Callable[[str], str]:
+    """`private_members`: private addresses are those of our own network."""
+    key = os.urandom(32)
+
+    def network(address: str) -> str:
+        if kind_of(address) is Kind.PUBLIC:
+            place = address_key(address)
+        elif private_members:
+            place = "here"
+        else:
+            return ""
+        word = hashlib.blake2b(place.encode(), key=key, digest_size=WORD_BYTES).digest()
+        return base64.urlsafe_b64encode(word).decode()
+
+    return network

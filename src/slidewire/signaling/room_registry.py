@@ -1,0 +1,207 @@
+"""Who is here: rooms by code and by link, members by name and by resume token, and which links are over.
+
+It keeps these tables true to one another, and tells by effects what is to outlive the process. Every table has an end.
+Who may do what, and who hears of it, is in `hub.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from slidewire.signaling import messages as m
+from slidewire.signaling.effects import DropRoom, Effect, SaveRoom, SaveTombstone
+from slidewire.signaling.limits import Limits
+from slidewire.signaling.messages import Code
+from slidewire.signaling.quotas import RoomSpending
+from slidewire.signaling.room import Mailbox, Member, Role, Room, Space, StoredRoom, Tombstone
+
+ROOM_SECONDS: Final = 12 * 3600.0
+TOMBSTONE_SECONDS: Final = 24 * 3600.0
+
+ROOM_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""32 characters, so that five bits pick one; without 0, 1, I and O, which people mistake for one another."""
+ROOM_CODE_LENGTH: Final = 6
+
+
+class Register:
+    def __init__(
+        self,
+        limits: Limits,
+        entropy: Callable[[int], bytes],
+        wall: Callable[[], float],
+        effects: Callable[[Effect], object],
+        rooms: Iterable[StoredRoom],
+        tombstones: Iterable[Tombstone],
+    ) -> None:
+        self._limits = limits
+        self._entropy = entropy
+        self._wall = wall
+        self._effects = effects
+        self.rooms: dict[str, Room] = {}
+        self.members: dict[str, Member] = {}
+        self.space = Space(limits.kept_bytes)
+        self._links: dict[str, Room] = {}
+        self._resumable: dict[bytes, Member] = {}
+        self._tombstones: dict[str, Tombstone] = {stone.link: stone for stone in tombstones}
+        for stored in rooms:
+            self._restore(stored)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.members) >= self._limits.members
+
+    # --- rooms --------------------------------------------------------------------------------------------------------
+
+    def new_room(self, code: str, token_hash: bytes, maker: str) -> Room:
+        """A room that is in the register once it is opened. Without a code it gets one that nobody has."""
+        return Room(code or self._new_code(), token_hash, RoomSpending(self._limits), maker=maker)
+
+    def open(self, room: Room) -> None:
+        self.rooms[room.code] = room
+        room.idle_until = None
+
+    def make_space(self, maker: str) -> bool:
+        """For one more room: where there are too many, that of the same maker that has been idle longest gives way, or
+        else the one of all. Its host can open it again. False: there is none that could."""
+        rooms = list(self.rooms.values())
+        own = [room for room in rooms if room.maker == maker]
+        for found, most in ((own, self._limits.rooms_per_address), (rooms, self._limits.rooms)):
+            if len(found) < most:
+                continue
+            idle = [room for room in found if room.idle_until is not None and not room.members]
+            if not idle:
+                return False
+            self.end(min(idle, key=lambda room: room.idle_until or 0.0))
+        return True
+
+    def end(self, room: Room) -> list[Member]:
+        """The room is forgotten. Who was in it is a member of nothing, and is to leave."""
+        for link in room.links:
+            self._links.pop(link, None)
+        del self.rooms[room.code]
+        self._effects(DropRoom(room.code))
+        members = list(room.members.values())
+        room.members.clear()
+        return members
+
+    def save(self, room: Room) -> None:
+        self._effects(SaveRoom(room.stored()))
+
+    def forget_what_is_over(self) -> list[Room]:
+        """Links that were over for long enough. The rooms whose time is over are to be ended."""
+        wall = self._wall()
+        for link in [link for link, stone in self._tombstones.items() if stone.until <= wall]:
+            del self._tombstones[link]
+        return [room for room in self.rooms.values() if room.idle_until is not None and room.idle_until <= wall]
+
+    def _restore(self, stored: StoredRoom) -> None:
+        """A room from before the restart: it has no host yet, so its time runs."""
+        latest = self._wall() + ROOM_SECONDS
+        idle_until = latest if stored.idle_until is None else min(stored.idle_until, latest)
+        room = Room(stored.code, stored.token_hash, RoomSpending(self._limits), idle_until=idle_until)
+        self.rooms[room.code] = room
+        self.announce(room, stored.links)
+
+    def _new_code(self) -> str:
+        while True:
+            code = "".join(ROOM_ALPHABET[byte & 31] for byte in self._entropy(ROOM_CODE_LENGTH))
+            if code not in self.rooms:
+                return code
+
+    # --- links --------------------------------------------------------------------------------------------------------
+
+    def room_of(self, link: str) -> Room | None:
+        return self._links.get(link)
+
+    def tombstone_of(self, link: str) -> Tombstone | None:
+        return self._tombstones.get(link)
+
+    def announce(self, room: Room, links: Iterable[m.Link]) -> list[m.RefusedLink]:
+        """What is over stays over, and what is another room's stays that room's."""
+        refused = []
+        for link in links:
+            stone = self._tombstones.get(link.id)
+            if stone is not None:
+                refused.append(m.RefusedLink(link.id, stone.code))
+            elif self._links.get(link.id, room) is not room:
+                refused.append(m.RefusedLink(link.id, Code.LINK_TAKEN))
+            else:
+                room.links[link.id] = link
+                self._links[link.id] = room
+        return refused
+
+    def has_space_for(self, room: Room, links: Iterable[m.Link]) -> bool:
+        return len(room.links.keys() | {link.id for link in links}) <= self._limits.links_per_room
+
+    def revoke(self, room: Room, link: str) -> bool:
+        """Whether the room has, or had, such a link."""
+        if room.links.pop(link, None) is None:
+            stone = self._tombstones.get(link)
+            return stone is not None and stone.room == room.code
+        del self._links[link]
+        room.spending.forget_link(link)
+        self.bury(link, room, Code.LINK_REVOKED)
+        self.save(room)
+        return True
+
+    def bury(self, link: str, room: Room, code: Code) -> None:
+        stone = Tombstone(link, room.code, code, self._wall() + TOMBSTONE_SECONDS)
+        self._tombstones[link] = stone
+        if len(self._tombstones) > self._limits.tombstones:
+            del self._tombstones[next(iter(self._tombstones))]
+        self._effects(SaveTombstone(stone))
+
+    # --- members ------------------------------------------------------------------------------------------------------
+
+    def enter(self, room: Room, role: Role, name: str, link: str, now: float) -> Member:
+        member = Member(self._new_member_id(), room, role, name, link, None, now, mailbox=Mailbox(self.space))
+        room.members[member.id] = self.members[member.id] = member
+        return member
+
+    def leave(self, member: Member) -> None:
+        """For good. The time of a room without a host runs."""
+        member.mailbox.clear()
+        room = member.room
+        room.members.pop(member.id, None)
+        self.members.pop(member.id, None)
+        for key in (member.resume_key, member.spare_key):
+            if key is not None:
+                self._resumable.pop(key, None)
+        if member.role is Role.HOST and not room.hosts() and room.code in self.rooms:
+            room.idle_until = self._wall() + ROOM_SECONDS
+            self.save(room)
+
+    def _new_member_id(self) -> str:
+        while True:
+            member_id = "m" + self._entropy(5).hex()
+            if member_id not in self.members:
+                return member_id
+
+    # --- resume tokens ------------------------------------------------------------------------------------------------
+
+    def by_resume_token(self, token: str) -> Member | None:
+        """Raises ValueError where it is no token at all."""
+        return self._resumable.get(_key(m.decode_base64url(token)))
+
+    def new_resume_token(self, member: Member, used: str = "") -> str:
+        """A fresh token. The one that was just used stays good until the next message: this answer may get lost."""
+        spare = _key(m.decode_base64url(used)) if used else None
+        for key in (member.resume_key, member.spare_key):
+            if key is not None and key != spare:
+                self._resumable.pop(key, None)
+        token = self._entropy(16)
+        member.resume_key = _key(token)
+        member.spare_key = spare
+        self._resumable[member.resume_key] = member
+        return m.encode_base64url(token)
+
+    def spend_spare_token(self, member: Member) -> None:
+        if member.spare_key is not None:
+            self._resumable.pop(member.spare_key, None)
+            member.spare_key = None
+
+
+def _key(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()

@@ -1,0 +1,137 @@
+"""What the relay tells of itself: numbers that Prometheus can read, reports without a secret."""
+
+from __future__ import annotations
+
+import re
+
+from slidewire.relay.metrics import exposition
+from slidewire.stun.address import Address
+from slidewire.turn import attributes as t
+from slidewire.turn.attributes import Method
+from slidewire.turn.effects import Report, Transport
+from tests.stun import test_vectors as vectors
+from tests.turn.world import PEER, SECRET, Stage
+
+_LINE = re.compile(r'([a-z_:][a-z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\})? (-?[0-9.e+]+)')
+
+
+def numbers(text: str) -> dict[str, float]:
+    """Read it as strictly as the format is written down: a HELP and a TYPE before each name, one value a line."""
+    found: dict[str, float] = {}
+    announced = ""
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            announced = line.split(" ", 3)[2]
+            continue
+        if line.startswith("# TYPE "):
+            assert line.split(" ")[2] == announced and line.split(" ")[3] in ("counter", "gauge")
+            continue
+        match = _LINE.fullmatch(line)
+        assert match is not None, line
+        name, labels, value = match.groups()
+        assert name == announced and f"{name}{labels or ''}" not in found
+        found[f"{name}{labels or ''}"] = float(value)
+    return found
+
+
+def test_what_happened_is_counted() -> None:
+    stage = Stage()
+    client = stage.allocated(port=1)
+    stage.allocated(port=2, transport=Transport.TCP)
+    assert client.relayed is not None
+    client.bind(0x4000, PEER)
+    client.say_on(0x4000, bytes(100))
+    client.say_on(0x4001, bytes(100))
+    stage.from_peer(client.relayed, bytes(60), PEER)
+    stage.from_peer(client.relayed, bytes(60), Address("8.8.8.8", 5))
+    client.permit(Address("10.0.0.1", 5000))
+    client.ask(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
+    client.send(vectors.CHROMIUM_BINDING)
+    client.send(b"\xff garbage")
+    stage.allocated(port=3).refresh(0)
+    said = numbers(exposition(stage.server))
+    assert said['turn_total_allocations{type="UDP"}'] == said['turn_total_allocations{type="TCP"}'] == 1
+    assert said["turn_allocations_made_total"] == 3
+    assert said['turn_allocations_ended_total{reason="deleted by the client"}'] == 1
+    assert said["turn_channels"] == 1
+    for sender, size in {"client": 100, "peer": 60}.items():
+        assert said[f'turn_traffic_packets_total{{from="{sender}"}}'] == 1
+        assert said[f'turn_traffic_bytes_total{{from="{sender}"}}'] == size
+    assert said['turn_packet_dropped{from="client"}'] == said['turn_packet_dropped{from="peer"}'] == 1
+    assert said['turn_refused_total{code="403"}'] == said['turn_peers_refused_total{reason="private"}'] == 1
+    assert said['turn_refused_total{code="437"}'] == 1 and said["turn_unauthenticated_401_requests"] == 3
+    assert said["stun_binding_request"] == said["stun_binding_response"] == 1 and said["turn_garbage_total"] == 1
+    assert said["turn_draining"] == 0
+
+
+def test_nobody_is_named_unless_asked_for() -> None:
+    stage = Stage()
+    odd = stage.client(port=1)
+    odd.use('a"b\\c\nd')
+    odd.allocate()
+    stage.allocated(port=2)
+    plain = exposition(stage.server)
+    assert "ada" not in plain and "192.0.2" not in plain and "user=" not in plain
+    said = numbers(exposition(stage.server, users=True))
+    assert said['turn_user_allocations{user="ada"}'] == 1
+    assert said['turn_user_allocations{user="a\\"b\\\\c\\nd"}'] == 1
+
+
+def test_reports() -> None:
+    heard: list[Report] = []
+    stage = Stage(report=heard.append)
+    client = stage.allocated()
+    client.permit(Address("10.0.0.1", 5000))
+    client.ask(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
+    client.bind(0x4000, PEER)
+    client.say_on(0x4000, bytes(100))
+    client.refresh(0)
+    guesser = stage.client(port=9)
+    guesser.challenge()
+    guesser.key = bytes(16)
+    guesser.transact(guesser.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)))
+    assert [(report.event, report.user) for report in heard] == [
+        ("allocated", "ada"), ("peer refused", "ada"), ("refused", "ada"), ("ended", "ada"), ("login failed", ""),
+    ]  # fmt: skip
+    assert heard[1].facts == {"why": "private"} and heard[2].facts == {"code": 437}
+    assert heard[3].facts["bytes"] == 100 and heard[3].facts["why"] == "deleted by the client"
+    assert not any(secret in str(heard) for secret in (SECRET, client.password, client.key.hex()))
+
+
+def test_ends_say_why() -> None:
+    heard: list[Report] = []
+    stage = Stage(report=heard.append)
+    stage.allocated(port=1)
+    tcp = stage.allocated(port=2, transport=Transport.TCP)
+    stage.server.stream_closed(tcp.five_tuple, stage.now)
+    stage.wait(601)
+    revoked = stage.client(port=3)
+    revoked.use("bob")
+    revoked.allocate()
+    stage.server.revoke("bob")
+    whys = [report.facts["why"] for report in heard if report.event == "ended"]
+    assert whys == ["connection closed", "expired", "revoked"]
+
+
+class TestDraining:
+    def test_nobody_gets_anything_new(self) -> None:
+        stage = Stage()
+        old = stage.allocated(port=1)
+        stage.server.draining = True
+        for transport in Transport:
+            assert stage.client(port=2, transport=transport).allocate().code == 508
+        assert "turn_draining 1" in exposition(stage.server)
+        assert old.refresh().code == 0 and old.permit(PEER).code == 0
+        old.say(PEER, b"x")
+        assert stage.sent_away() == [(b"x", PEER)]
+
+    def test_a_retransmitted_allocate_is_answered_as_before(self) -> None:
+        stage = Stage()
+        client = stage.client()
+        client.challenge()
+        request = client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
+        first = client.transact(request)
+        stage.server.draining = True
+        again = client.transact(request)
+        assert first is not None and again is not None and first.data == again.data

@@ -1,0 +1,131 @@
+"""Shows in random weather: hosts, servers and paths die, clocks disagree, and every promise about a click is kept.
+
+What is checked is in `slidewire.testing.ledger`. A failure prints the seed and the command that repeats it.
+`SLIDEWIRE_SEED` repeats one show; `SLIDEWIRE_CLICKS` says how many clicks the long test makes.
+"""
+
+import collections
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from slidewire.control import host_clock as hostclock
+from slidewire.control.host_session import HostSession
+from slidewire.control.intents import Reason, Status
+from slidewire.control.presenter_session import PresenterSession
+from slidewire.control.records import IntentRecord
+from slidewire.control.seal import Opener
+from slidewire.testing.ledger import Broken
+from slidewire.testing.world import World
+
+log = logging.getLogger(__name__)
+
+SECONDS = 60.0
+ASKED_FOR = os.environ.get("SLIDEWIRE_SEED")
+SEEDS = [int(ASKED_FOR)] if ASKED_FOR else range(10)
+
+
+def show(seed: int) -> World:
+    world = World(seed, f"SLIDEWIRE_SEED={seed} pytest tests/simulation/test_network_conditions.py -k a_show")
+    world.run(SECONDS)
+    world.finish()
+    return world
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_show_keeps_every_promise(seed: int) -> None:
+    world = show(seed)
+    assert world.taps > 10
+    assert world.ledger.statuses.total() == world.taps
+
+
+def test_the_same_seed_is_the_same_show() -> None:
+    first, second = show(3), show(3)
+    assert (first.events, first.taps) == (second.events, second.taps)
+    assert first.hosts[0].deck.performed == second.hosts[0].deck.performed
+
+
+def _without_expiry(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(HostSession, "_is_late", lambda self, deadline, now: False)
+
+
+def _without_replay_window(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Opener, "_is_old", lambda self, counter: False)
+    patch.setattr(HostSession, "_receive_intent", _take_always)
+
+
+def _take_always(self: HostSession, record: IntentRecord, path: str, now: float) -> None:
+    self._waiting[record.sequence] = record
+    self._expected = min(self._expected, record.sequence)
+
+
+def _without_order(patch: pytest.MonkeyPatch) -> None:
+    def advance(self: HostSession, now: float) -> None:
+        for sequence in list(self._waiting):
+            self._turn_comes(self._waiting.pop(sequence), now)
+            self._expected = max(self._expected, sequence + 1)
+
+    patch.setattr(HostSession, "_advance", advance)
+
+
+def _with_receipts_that_guess(patch: pytest.MonkeyPatch) -> None:
+    def give_up(self: PresenterSession, sequence: int, now: float) -> None:
+        self._settle(sequence, Status.EXPIRED, None, None, Reason.LATE, None, now)
+
+    patch.setattr(PresenterSession, "_give_up", give_up)
+
+
+def _with_a_clock_that_believes_the_network(patch: pytest.MonkeyPatch) -> None:
+    def learn(self: hostclock.HostClock, clock: int, stamp: int, now: float) -> None:
+        round_trip = hostclock.serial_difference(hostclock.milliseconds(now), stamp)
+        self._bound, self._since = clock + round_trip, hostclock.milliseconds(now)
+
+    patch.setattr(hostclock.HostClock, "learn", learn)
+
+
+def _without_giving_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(PresenterSession, "_give_up", lambda self, sequence, now: self._outstanding.pop(sequence))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (_without_expiry, "too late"),
+        (_without_replay_window, "done twice|but it was done"),
+        (_without_order, "done after a later one"),
+        (_with_receipts_that_guess, "it was reported|but it was done"),
+        (_with_a_clock_that_believes_the_network, "too late"),
+        (_without_giving_up, "no receipt"),
+    ],
+)
+def test_a_broken_rule_is_noticed_and_its_seed_named(
+    break_it: Callable[[pytest.MonkeyPatch], None], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_it(monkeypatch)
+    with pytest.raises(Broken, match=rf"(?s)({sentence}).*SLIDEWIRE_SEED=\d+ pytest"):
+        collections.deque(map(show, range(80)), maxlen=0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3 * 3600)
+def test_a_million_clicks() -> None:
+    wanted = int(os.environ.get("SLIDEWIRE_CLICKS", "1000000"))
+    clicks, events, statuses, first = 0, 0, Counter[Status](), time.time_ns() % 10**9
+    seed = first
+    started = time.process_time()
+    waiting = settled = 0
+    while clicks < wanted:
+        world = show(seed)
+        seed += 1
+        clicks, events, statuses = clicks + world.taps, events + world.events, statuses + world.ledger.statuses
+        waiting, settled = max(waiting, world.ledger.most_waiting), max(settled, world.ledger.most_settled)
+    told = ", ".join(f"{status.word} {count}" for status, count in statuses.most_common())
+    seconds = time.process_time() - started
+    log.info("%d clicks (%s) in %d shows, %d events, %.0f s", clicks, told, seed - first, events, seconds)
+    log.info("at most %d intents waited in a session, and %d receipts were kept", waiting, settled)
+    assert statuses.total() == clicks
+    assert statuses[Status.PERFORMED] > clicks / 2

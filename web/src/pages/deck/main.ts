@@ -1,0 +1,143 @@
+/* The web deck: a page that shows what the host says is shown. It holds no position of its own and asks for nothing but
+ * pictures, so any number of these pages agree, and closing one changes nothing. */
+
+import { Connection, type ConnectionEvent, type Standing } from '../../transport/connection.ts'
+import { find, setText } from '../../ui/dom.ts'
+import { enter, identity, socketUrl } from '../../ui/enter.ts'
+import { showTrouble } from '../../ui/error_page.ts'
+import { fit } from '../../ui/fit.ts'
+import { draw, Pictures } from '../../ui/pictures.ts'
+import { readState, type State } from '../../ui/state.ts'
+
+/** A short break is nobody's business in the audience. */
+const SAY_AFTER = 2500
+const BROKEN: { [standing in Standing]?: string } = {
+  connecting: 'Connecting…',
+  reconnecting: 'Reconnecting…',
+  host_gone: 'Waiting for the host…',
+}
+
+/** The show is over, and that is nothing to tell an audience in words about links. */
+const ENDS = new Set(['room_ended', 'host_closed'])
+
+const canvas = find<HTMLCanvasElement>('picture')
+const dot = find('dot')
+const blank = find('blank')
+const notice = find('connection')
+
+let connection: Connection | null = null
+let state: State | null = null
+let brokenSince: number | null = Date.now()
+let standing: Standing = 'connecting'
+
+const pictures = new Pictures(
+  (slide, width) => connection?.requestPicture(slide, width) ?? null,
+  () => render(),
+)
+
+function wantPictures(): void {
+  if (!state) return
+  const { deck } = state
+  pictures.ofDeck(`${deck.driver} ${deck.title} ${deck.count}`)
+  if (!deck.pictures || deck.slide === null) return
+  const around = [deck.slide, deck.slide + 1, deck.slide - 1]
+  const width = Math.min(3840, Math.ceil((innerWidth * devicePixelRatio) / 160) * 160)
+  pictures.want(
+    around.filter((slide) => slide >= 1 && slide <= (deck.count ?? Infinity)),
+    width,
+  )
+}
+
+function render(): void {
+  if (!state) return
+  const { deck, laser } = state
+  const shown = deck.status === 'running' && deck.slide !== null
+  // A picture that is not here yet leaves the one before on the screen: no flash of black between two slides.
+  draw(canvas, shown ? pictures.get(deck.slide) : undefined, !shown)
+  canvas.setAttribute('aria-label', deck.slide === null ? 'No slide' : `Slide ${deck.slide}: ${deck.slide_title ?? ''}`)
+  document.title = deck.title || 'Slidewire deck'
+  setText(find('placeholder'), shown ? '' : deck.status === 'no_show' ? 'The show is not running' : 'No slides are open')
+  blank.hidden = !deck.blank
+  blank.dataset['blank'] = deck.blank ?? ''
+  dot.hidden = !laser || Boolean(deck.blank)
+  if (laser) {
+    const box = { left: 0, top: 0, width: canvas.clientWidth, height: canvas.clientHeight }
+    const picture = fit(box, canvas.width / canvas.height)
+    dot.style.left = `${picture.left + laser.x * picture.width}px`
+    dot.style.top = `${picture.top + laser.y * picture.height}px`
+  }
+}
+
+/** What the audience sees from now on. */
+function end(): void {
+  find('end').hidden = false
+  notice.hidden = true
+}
+
+function sayWhatIsBroken(): void {
+  if (!find('end').hidden) return
+  const words = BROKEN[standing]
+  brokenSince = words ? (brokenSince ?? Date.now()) : null
+  notice.hidden = brokenSince === null || Date.now() - brokenSince < SAY_AFTER
+  setText(notice, words ?? '')
+}
+
+function happened(event: ConnectionEvent): void {
+  switch (event.type) {
+    case 'standing':
+      standing = event.standing
+      sayWhatIsBroken()
+      break
+    case 'path_silent':
+      pictures.forgetRequests()
+      wantPictures()
+      break
+    case 'session':
+      pictures.forgetRequests()
+      showTrouble(null)
+      break
+    case 'joined':
+      showTrouble(null)
+      break
+    case 'picture':
+      pictures.arrived(event.id, event.data)
+      break
+    case 'message':
+      if (event.message.type === 'no_picture') pictures.noPicture(Number(event.message['id']))
+      if (event.message.type !== 'state') break
+      state = readState(event.message)
+      wantPictures()
+      render()
+      break
+    case 'trouble':
+      if (event.final && state && ENDS.has(event.code)) end()
+      else if (event.final || !state) showTrouble(event)
+      break
+    default: // a deck page asks for nothing that is answered with a receipt
+  }
+}
+
+function toggleFullScreen(): void {
+  if (document.fullscreenElement) void document.exitFullscreen()
+  else void document.documentElement.requestFullscreen?.().catch(() => undefined)
+}
+
+const entrance = enter()
+if ('trouble' in entrance) {
+  showTrouble({ code: entrance.trouble, message: '', final: true })
+} else {
+  connection = new Connection(entrance.link, identity('deck'), socketUrl(), happened)
+  void connection.start()
+  document.addEventListener('dblclick', toggleFullScreen)
+  document.addEventListener('keydown', (event) => {
+    if (event.key.toLowerCase() === 'f' && !event.repeat && !event.ctrlKey && !event.metaKey) toggleFullScreen()
+  })
+  globalThis.addEventListener('resize', () => {
+    wantPictures()
+    render()
+  })
+  setInterval(() => {
+    sayWhatIsBroken()
+    wantPictures()
+  }, 1000)
+}

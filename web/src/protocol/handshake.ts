@@ -1,0 +1,75 @@
+/* One attempt to become a session (control.md §2): send `hello` until `receiveWelcome` gives one. */
+
+import { type Bytes, concat, fromUtf8, toBase64Url, utf8 } from './bytes.ts'
+import { type Link, preSharedKey, prologue } from './links.ts'
+import { generateKeyPair, hmac, Initiator, sha256 } from './noise.ts'
+import { PresenterSession } from './presenter_session.ts'
+import { HELLO, WELCOME } from './seal.ts'
+
+export const ROLES = ['view', 'laser', 'click', 'operator'] as const
+export type Role = (typeof ROLES)[number]
+/** What the host is told of who knocks. */
+export interface Identity {
+  kind: 'phone' | 'operator' | 'deck' | 'guest'
+  name: string
+  /** Random, kept by this browser, and told to nobody: what it calls itself is made of it, another name for each link. */
+  seed: string
+}
+
+/** A session, and what its verification words are made of: the hash, our nonce, and what the host's nonce has to open. */
+export interface Meeting {
+  session: PresenterSession
+  role: Role
+  hash: Bytes
+  /** What a session after this one says it replaces. */
+  name: string
+  nonce: Bytes
+  commit: string
+  /** Which addresses may be told, and whose servers used: see `Rules` in peer.ts. */
+  privacy?: unknown
+  ice_hosts?: unknown
+}
+
+/** What settles a nonce before it is shown. */
+export const commitment = async (nonce: Bytes): Promise<string> => toBase64Url(await sha256(nonce))
+
+/** What this browser calls itself to the host of a link, so that the link can be for one device. */
+export const deviceName = async (seed: Bytes, linkId: string): Promise<string> =>
+  toBase64Url((await hmac(seed, utf8(linkId))).subarray(0, 16))
+
+/** Milliseconds between repetitions of an unanswered hello. */
+export const REPEAT_HELLO = 1000
+
+export class Handshake {
+  private constructor(
+    private readonly initiator: Initiator,
+    readonly hello: Bytes,
+    private readonly nonce: Bytes,
+    private readonly said: Bytes,
+  ) {}
+
+  /** `replaces` is the name of the session before this one. */
+  static async start(link: Link, { kind, name, seed }: Identity, replaces?: string): Promise<Handshake> {
+    const device = await deviceName(utf8(seed), link.id)
+    const nonce = crypto.getRandomValues(new Uint8Array(16))
+    const payload = utf8(JSON.stringify({ commit: await commitment(nonce), v: 1 }))
+    const initiator = await Initiator.start(await preSharedKey(link), prologue(link), payload, await generateKeyPair())
+    const hello = concat(Uint8Array.of(HELLO, link.id.length), utf8(link.id), initiator.message)
+    return new Handshake(initiator, hello, nonce, utf8(JSON.stringify({ kind, name, device, replaces })))
+  }
+
+  /** The session, or `null` for anything that is not this host's answer to this hello, first sent when `asked`. */
+  async receiveWelcome(data: Bytes, now: number, asked: number): Promise<Meeting | null> {
+    if (data[0] !== WELCOME) return null
+    try {
+      const { payload, keys } = await this.initiator.finish(data.slice(1))
+      const { clock, commit, role, session: id, privacy, ice_hosts } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
+      if (!ROLES.includes(role)) return null // of a later version
+      const { nonce } = this
+      const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said), asked)
+      return { session, role, hash: keys.handshakeHash, name: toBase64Url(keys.exported.subarray(0, 16)), nonce, commit, privacy, ice_hosts }
+    } catch {
+      return null
+    }
+  }
+}
