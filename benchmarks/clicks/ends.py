@@ -31,9 +31,9 @@ from slidewire.aio.loop import run
 from slidewire.control.intents import Intent, Outcome
 from slidewire.host.program import HostProgram
 from slidewire.rtc.aiortc_engine import AiortcEngine
-from slidewire.server.addresses import names_of
 from slidewire.server.app import Server
 from slidewire.server.config import ServerSettings
+from slidewire.server.public_url import names_of
 from slidewire.system.certificates import LocalCertificates
 from slidewire.testing.deck import MemoryDeck
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from slidewire.media import offer_answer as sdp
 from slidewire.media.frames import Codec, Line
-from slidewire.media.offer_answer import Credentials, Format, Negotiated
-from slidewire.rtc.engine import PeerError
+from slidewire.media.offer_answer import Credentials, Format, Negotiated, OfferError
 from slidewire.rtp.extensions import ABSOLUTE_SEND_TIME, TRANSPORT_WIDE
 from tests.media.offers import FINGERPRINT, offer
 
@@ -85,7 +84,7 @@ def test_a_line_without_a_codec_of_ours_is_refused_alone() -> None:
     assert agreed[0] is None and agreed[1] is not None
     said = answer(text, (Line.SCREEN, Line.SOUND))
     assert "m=video 0 " in said and "BUNDLE 1\r\n" in said
-    with pytest.raises(PeerError, match="no codec"):
+    with pytest.raises(OfferError, match="no codec"):
         agree(text.replace("opus", "speex"), (Line.SCREEN, Line.SOUND))
 
 
@@ -117,9 +116,9 @@ def test_a_page_that_wants_h264_first_gets_it_but_its_camera_is_vp8() -> None:
 def test_a_bad_offer_is_refused_with_a_sentence(old: str, new: str, sentence: str) -> None:
     text = offer((Line.SCREEN,))
     assert old in text
-    with pytest.raises(PeerError, match=sentence):
+    with pytest.raises(OfferError, match=sentence):
         sdp.read_offer(text.replace(old, new), (Line.SCREEN,))
-    with pytest.raises(PeerError, match="too long"):
+    with pytest.raises(OfferError, match="too long"):
         sdp.read_offer(text * 100, (Line.SCREEN,))
 
 
@@ -150,7 +149,7 @@ def answered(text: str) -> str:
     """An answer, or the sentence that the offer was refused with."""
     try:
         return answer(text, ALL)
-    except PeerError as refused:
+    except OfferError as refused:
         return f"s={refused}\r\n"
 
 
@@ -160,5 +159,5 @@ def is_plain(said: str) -> bool:
 
 @given(st.text(max_size=300))
 def test_garbage_is_refused(text: str) -> None:
-    with pytest.raises(PeerError):
+    with pytest.raises(OfferError):
         sdp.read_offer(text, (Line.SCREEN,))

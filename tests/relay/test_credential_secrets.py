@@ -19,7 +19,7 @@ from slidewire.relay.credential_secrets import (
     read_secrets,
     rotated,
 )
-from slidewire.server.config import ServerError
+from slidewire.system.errors import SetupError
 from slidewire.turn.credentials import Credentials, mint
 
 DAY = 86_400.0
@@ -134,7 +134,7 @@ class TestFile:
 
     def test_nonsense_behind_a_secret(self, path: Path) -> None:
         path.write_text(f"{'n' * 40} yesterday\n")
-        with pytest.raises(ServerError, match="yesterday"):
+        with pytest.raises(SetupError, match="yesterday"):
             load_secrets(path, make=False)
 
     def test_no_secret_in_its_description(self, path: Path) -> None:

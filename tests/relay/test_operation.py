@@ -20,8 +20,8 @@ from slidewire.diagnostics.turn_check import CheckError, ClientSocket, TurnCheck
 from slidewire.relay.event_log import LINES, TurnLog
 from slidewire.relay.metrics import Metric
 from slidewire.relay.metrics_listener import MetricsListener
-from slidewire.server.config import ServerError
 from slidewire.stun.address import Address
+from slidewire.system.errors import SetupError
 from slidewire.turn.credentials import Credential, mint
 from slidewire.turn.effects import FiveTuple, Report, Transport
 from slidewire.turn.policy import networks
@@ -168,7 +168,7 @@ class TestNumbersAndLog:
 
         one, two = MetricsListener(nothing), MetricsListener(nothing)
         port = await one.start(0)
-        with pytest.raises(ServerError, match="--metrics"):
+        with pytest.raises(SetupError, match="--metrics"):
             await two.start(port)
         await one.stop()
 

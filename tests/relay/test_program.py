@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from slidewire.relay.program import TurnReady, TurnService, TurnSettings, load_secrets
-from slidewire.server.config import ServerError
 from slidewire.stun import attributes as a
 from slidewire.stun.address import Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
+from slidewire.system.errors import SetupError
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.credentials import mint
@@ -47,11 +47,11 @@ class TestSecrets:
     def test_bad_ones(self, tmp_path: Path, content: str, advice: str) -> None:
         path = tmp_path / "secret"
         path.write_text(content)
-        with pytest.raises(ServerError, match=advice):
+        with pytest.raises(SetupError, match=advice):
             load_secrets(path, make=True)
 
     def test_none(self, tmp_path: Path) -> None:
-        with pytest.raises(ServerError, match="--secret-file"):
+        with pytest.raises(SetupError, match="--secret-file"):
             load_secrets(tmp_path / "secret", make=False)
 
 
@@ -272,12 +272,12 @@ class TestService:
         ],
     )
     async def test_advice(self, start: Start, settings: dict[str, Any], advice: str) -> None:
-        with pytest.raises(ServerError, match=advice):
+        with pytest.raises(SetupError, match=advice):
             await start(**settings)
 
     async def test_a_taken_port(self, start: Start) -> None:
         _, ready = await start()
-        with pytest.raises(ServerError, match="taken"):
+        with pytest.raises(SetupError, match="taken"):
             await start(port=ready.udp)
 
 

@@ -18,8 +18,8 @@ from slidewire.relay.listeners import close_all, listen_on
 from slidewire.relay.metrics import Metric, added
 from slidewire.relay.program import TurnSettings
 from slidewire.relay.workers import TurnWorkers
-from slidewire.server.config import ServerError
 from slidewire.stun.address import Address
+from slidewire.system.errors import SetupError
 from slidewire.turn.limits import Limits
 from tests.relay.test_operation import SECONDS, allocated, client, fetch, login, start
 from tests.support.programs import programs
@@ -163,7 +163,7 @@ class TestWorkers:
 
     async def test_elsewhere_than_linux(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "platform", "darwin")
-        with pytest.raises(ServerError, match="--workers is for Linux"):
+        with pytest.raises(SetupError, match="--workers is for Linux"):
             TurnWorkers(TurnSettings(), 2, _nothing, print)
 
 
@@ -199,7 +199,7 @@ class TestParts:
         made = listen_on(("127.0.0.1",), 0, 0, processes=3)
         try:
             assert len(made) == 3 and len({each.ports for each in made}) == 1
-            with pytest.raises(ServerError, match="taken"):
+            with pytest.raises(SetupError, match="taken"):
                 listen_on(("127.0.0.1",), made[0].ports[0], None)
         finally:
             close_all(made)
@@ -207,5 +207,5 @@ class TestParts:
     def test_nothing_stays_open_if_one_cannot_be_had(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            with pytest.raises(ServerError, match="--tls-port"):
+            with pytest.raises(SetupError, match="--tls-port"):
                 listen_on(("127.0.0.1",), 0, port, processes=2)

@@ -16,8 +16,8 @@ from slidewire.audit.log import AuditLog, chains, records, verify
 from slidewire.cli.main import main
 from slidewire.relay.credential_secrets import ROTATE_SECONDS, SECRET_FILE
 from slidewire.server.audit_events import COMMANDS_FOLDER, FOLDER, Diary
-from slidewire.server.config import ServerError
 from slidewire.signaling import client as signaling
+from slidewire.system.errors import SetupError
 from tests.server.operators import PASSWORD, office
 from tests.server.test_server import running, settings, show
 
@@ -174,7 +174,7 @@ async def test_where_it_cannot_be_written_the_server_says_so_and_none_is_kept_wh
         pass
     assert not (tmp_path / "state" / FOLDER).exists()
     (tmp_path / "state" / FOLDER).write_text("in the way")
-    with pytest.raises(ServerError, match="--audit-days 0"):
+    with pytest.raises(SetupError, match="--audit-days 0"):
         async with running(settings(tmp_path, http=True, accounts=True, audit_days=30)):
             pass
 

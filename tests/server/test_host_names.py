@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from slidewire.server.app import Ready
-from slidewire.server.config import ServerError
 from slidewire.server.host_names import HostNames, parse_authority
+from slidewire.system.errors import SetupError
 from tests.server.certificates import make_certificate
 from tests.server.test_server import browser, running, settings
 
@@ -161,7 +161,7 @@ class TestServer:
                     assert answer.status == status
 
     async def test_a_name_that_is_none(self, tmp_path: Path) -> None:
-        with pytest.raises(ServerError, match="--host-name"):
+        with pytest.raises(SetupError, match="--host-name"):
             async with running(settings(tmp_path, host_names=("https://clicker.example",))):
                 pass
 

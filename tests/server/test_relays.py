@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from slidewire.aio.websocket_client import client_context
 from slidewire.relay.program import TurnReady, TurnService, TurnSettings
 from slidewire.server.app import Ready, Server
-from slidewire.server.config import ServerError
 from slidewire.server.relay_fleet import Fleet, read_uri
 from slidewire.server.relays import OwnRelay, host_and_port
 from slidewire.signaling import client as signaling
 from slidewire.stun.address import Address
+from slidewire.system.errors import SetupError
+from slidewire.system.trust import client_context
 from slidewire.turn.credentials import password_of
 from tests.server.certificates import make_certificate
 from tests.server.test_server import Member, browser, host, inside, presenter, settings, show
@@ -286,7 +286,7 @@ class TestPorts:
             assert ready.turn["udp"] == ready.turn["tcp"] == port
 
     async def test_an_address_of_somebody_else(self, tmp_path: Path) -> None:
-        with pytest.raises(ServerError, match=r"192\.0\.2\.1"):
+        with pytest.raises(SetupError, match=r"192\.0\.2\.1"):
             await Server(settings(tmp_path, listen="192.0.2.1", turn=True)).start()
 
 
@@ -405,7 +405,7 @@ class TestFleet:
         ],
     )
     def test_mistakes(self, uri: str, advice: str) -> None:
-        with pytest.raises(ServerError, match=advice):
+        with pytest.raises(SetupError, match=advice):
             read_uri(uri)
 
     def test_what_a_uri_says(self) -> None:
@@ -413,7 +413,7 @@ class TestFleet:
         assert read_uri("turn:[2001:db8::1]:3000").stun == "stun:[2001:db8::1]:3000"
 
     def test_a_fleet_needs_its_secret(self, tmp_path: Path) -> None:
-        with pytest.raises(ServerError, match="together"):
+        with pytest.raises(SetupError, match="together"):
             settings(tmp_path, turn_uris=("turn:a",))
 
 

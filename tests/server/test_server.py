@@ -21,12 +21,14 @@ import pytest
 from cryptography import x509
 
 from slidewire.aio import websocket_server
-from slidewire.aio.websocket_client import SignalingSocket, TrustError, client_context
+from slidewire.aio.websocket_client import SignalingSocket
 from slidewire.base.rates import Rate
 from slidewire.server.app import Ready, Server
-from slidewire.server.config import ServerError, ServerSettings
+from slidewire.server.config import ServerSettings
 from slidewire.signaling import client as signaling
 from slidewire.signaling.limits import Limits
+from slidewire.system.errors import SetupError
+from slidewire.system.trust import TrustError, client_context
 from tests.server.certificates import make_certificate
 
 E = TypeVar("E")
@@ -64,7 +66,7 @@ class Member:
     def __init__(self, ready: Ready, first: Any) -> None:
         self.events: asyncio.Queue[Any] = asyncio.Queue()
         self.core = signaling.SignalingClient(first, entropy=os.urandom)
-        self.socket = SignalingSocket(ready.local_url, self.core, self.events.put_nowait, ca=ready.ca)
+        self.socket = SignalingSocket(ready.local_url, self.core, self.events.put_nowait, tls=client_context(ready.ca))
 
     async def until(self, kind: type[E]) -> E:
         async with asyncio.timeout(PATIENCE):
@@ -555,17 +557,17 @@ class TestStarting:
     async def test_a_taken_port(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            with pytest.raises(ServerError, match=rf"Port {port} on 127.0.0.1 is taken.*--port"):
+            with pytest.raises(SetupError, match=rf"Port {port} on 127.0.0.1 is taken.*--port"):
                 await Server(settings(tmp_path, port=port)).start()
 
     async def test_an_address_of_somebody_else(self, tmp_path: Path) -> None:
-        with pytest.raises(ServerError, match=r"no address 192\.0\.2\.1.*--listen"):
+        with pytest.raises(SetupError, match=r"no address 192\.0\.2\.1.*--listen"):
             await Server(settings(tmp_path, listen="192.0.2.1")).start()
 
     async def test_a_mistyped_address_leaves_the_authority_that_phones_trust(self, tmp_path: Path) -> None:
         async with running(settings(tmp_path)) as ready:
             trusted = ready.fingerprint
-        with pytest.raises(ServerError, match=r"no address 203\.0\.113\.7"):
+        with pytest.raises(SetupError, match=r"no address 203\.0\.113\.7"):
             await Server(settings(tmp_path, listen="203.0.113.7")).start()
         async with running(settings(tmp_path)) as ready:
             assert ready.fingerprint == trusted
@@ -585,34 +587,34 @@ class TestStarting:
     ) -> None:
         cert, key, _ = make_certificate(tmp_path, "one")
         spoil(cert, key)
-        with pytest.raises(ServerError, match=words):
+        with pytest.raises(SetupError, match=words):
             await Server(settings(tmp_path, tls_cert=cert, tls_key=key)).start()
 
     async def test_a_locked_key_does_not_ask_the_terminal(self, tmp_path: Path) -> None:
         cert, key, _ = make_certificate(tmp_path, "one", password=b"secret")
-        with pytest.raises(ServerError, match="locked"):
+        with pytest.raises(SetupError, match="locked"):
             await Server(settings(tmp_path, tls_cert=cert, tls_key=key)).start()
 
     def test_plain_http_is_for_loopback(self, tmp_path: Path) -> None:
-        with pytest.raises(ServerError, match="--http-anywhere"):
+        with pytest.raises(SetupError, match="--http-anywhere"):
             settings(tmp_path, listen="0.0.0.0", http=True)
         settings(tmp_path, listen="0.0.0.0", http=True, http_anywhere=True)
         settings(tmp_path, listen="::1", http=True)
-        with pytest.raises(ServerError, match="contradict"):
+        with pytest.raises(SetupError, match="contradict"):
             settings(tmp_path, http=True, tls_cert=tmp_path, tls_key=tmp_path)
-        with pytest.raises(ServerError, match="both"):
+        with pytest.raises(SetupError, match="both"):
             settings(tmp_path, tls_cert=tmp_path)
 
     async def test_a_state_folder_that_cannot_be(self, tmp_path: Path) -> None:
         (tmp_path / "state").write_text("a file")
-        with pytest.raises(ServerError, match="XDG_DATA_HOME"):
+        with pytest.raises(SetupError, match="XDG_DATA_HOME"):
             await Server(settings(tmp_path)).start()
 
     async def test_a_folder_that_is_everybodys_stays_as_it_is(self, tmp_path: Path) -> None:
         folder = tmp_path / "state"
         folder.mkdir()
         folder.chmod(0o1777)
-        with pytest.raises(ServerError, match=r"everybody's.*state/slidewire"):
+        with pytest.raises(SetupError, match=r"everybody's.*state/slidewire"):
             await Server(settings(tmp_path)).start()
         assert folder.stat().st_mode & 0o7777 == 0o1777 and not list(folder.iterdir())
 

@@ -13,10 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from slidewire.server.addresses import Names, names_of, public_url
-from slidewire.server.config import ServerError, ServerSettings
+from slidewire.server.config import ServerSettings
+from slidewire.server.public_url import names_of, public_url
 from slidewire.system import certificates
+from slidewire.system.addresses import Names
 from slidewire.system.certificates import LocalCertificates
+from slidewire.system.errors import SetupError
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -171,16 +173,16 @@ def test_the_url_on_the_code(fields: dict[str, object], port: int, url: str) -> 
 
 def test_listening_everywhere_it_is_an_address_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [ipaddress.ip_address(text) for text in ("192.168.1.7", "203.0.113.5", "fd00::7")]
-    monkeypatch.setattr("slidewire.server.addresses.interface_addresses", lambda: found)
+    monkeypatch.setattr("slidewire.system.addresses.interface_addresses", lambda: found)
     assert public_url(settings(), 8443) == "https://192.168.1.7:8443"
     assert set(found) <= set(names_of(settings()).addresses)
-    monkeypatch.setattr("slidewire.server.addresses.interface_addresses", list)
+    monkeypatch.setattr("slidewire.system.addresses.interface_addresses", list)
     assert public_url(settings(), 8443) == "https://localhost:8443"
 
 
 @pytest.mark.parametrize("url", ["clicker.example", "ftp://x", "https://", "https://x/path", "https://x?secret=1"])
 def test_a_url_that_is_none(url: str) -> None:
-    with pytest.raises(ServerError, match="--url"):
+    with pytest.raises(SetupError, match="--url"):
         public_url(settings(url=url), 8443)
 
 

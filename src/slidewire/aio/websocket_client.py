@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket as sockets
 import ssl
-import sys
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -35,43 +32,6 @@ TURN_MESSAGES: Final = 32
 """`room_opened` and `resumed` list some hundred members."""
 
 log = logging.getLogger(__name__)
-
-
-def state_directory() -> Path:
-    """Where the programs of one user on one machine keep what must outlive them."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(base) / "slidewire"
-
-
-AUTHORITY_FILE: Final = "authority.pem"
-"""In the state directory: the authority `slidewire serve` made for itself, which the same user's programs trust."""
-
-
-class TrustError(Exception):
-    """A --ca file that cannot be used. The message is for a person."""
-
-
-def client_context(ca: Path | None = None) -> ssl.SSLContext:
-    """The system's authorities, the one of this user's own server, and `ca`."""
-    context = ssl.create_default_context()
-    own = state_directory() / AUTHORITY_FILE
-    try:
-        context.load_verify_locations(own)
-    except FileNotFoundError:
-        pass
-    except OSError as error:  # ssl.SSLError is one
-        log.warning("%s cannot be read and is not trusted: %s", own, error)
-    if ca is not None:
-        try:
-            context.load_verify_locations(ca)
-        except FileNotFoundError:
-            raise TrustError(f"There is no file {ca}. Give --ca the authority's certificate in PEM form.") from None
-        except OSError:
-            raise TrustError(f"{ca} is not a certificate in PEM form. Download /ca.pem from the server.") from None
-    return context
 
 
 def websocket_url(server: str) -> str:
@@ -105,18 +65,19 @@ class SignalingSocket:
         client: SignalingClient,
         on_event: Callable[[Event], None],
         *,
-        ca: Path | None = None,
+        tls: ssl.SSLContext | None = None,
         token: str | None = None,
         make_socket: Callable[[AddressInfo], sockets.socket] | None = None,
     ) -> None:
-        """`token`: for a server that opens rooms only for who has one. It goes in a header, where no log keeps it.
-        `make_socket`: makes the TCP sockets, if the server is to know them."""
+        """`tls`: whom to trust; None: the system's authorities. `token`: for a server that opens rooms only for who has
+        one. It goes in a header, where no log keeps it. `make_socket`: makes the TCP sockets, if the server is to know
+        them."""
         self.client = client
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._make_socket = make_socket
         self._url = websocket_url(server)
         self._on_event = on_event
-        self._ssl: ssl.SSLContext | bool = client_context(ca) if self._url.startswith("wss:") else True
+        self._ssl: ssl.SSLContext | bool = tls or True
         self._session: aiohttp.ClientSession | None = None
         self._connection: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -98,9 +98,9 @@ def remove(name: str, state_dir: Path | None) -> None:
 def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
     """In the log of who did what. That it cannot be is said, and undoes nothing."""
     from slidewire.aio.clock import wall
-    from slidewire.aio.websocket_client import state_directory
     from slidewire.audit.log import AuditError
     from slidewire.server.audit_events import command
+    from slidewire.system.directories import state_directory
 
     try:
         command(state_dir or state_directory(), wall, event, **fields)
@@ -110,8 +110,8 @@ def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
 
 @contextlib.contextmanager
 def _opened(state_dir: Path | None) -> Iterator[AccountBook]:
-    from slidewire.aio.websocket_client import state_directory
     from slidewire.server.accounts.store import AccountBook
+    from slidewire.system.directories import state_directory
 
     path = (state_dir or state_directory()) / "rooms.sqlite3"
     if not path.is_file():

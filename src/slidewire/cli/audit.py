@@ -90,9 +90,9 @@ def _left_out(verdict: Verdict) -> list[str]:
 
 
 def _chains(state_dir: Path | None) -> list[Path]:
-    from slidewire.aio.websocket_client import state_directory
     from slidewire.audit.log import chains
     from slidewire.server.audit_events import COMMANDS_FOLDER, FOLDER
+    from slidewire.system.directories import state_directory
 
     folder = state_dir or state_directory()
     found = [chain for name in ("audit", FOLDER, COMMANDS_FOLDER) for chain in chains(folder / name)]

@@ -49,9 +49,9 @@ def leaktest(link: str | None, link_file: Path | None, stun: tuple[str, ...], ca
     For a browser, open the page /leaktest of your server in it.
     """
     from slidewire.aio.loop import run
-    from slidewire.aio.websocket_client import TrustError
     from slidewire.cli.link_source import link_of
     from slidewire.control.links import LinkError, parse_link
+    from slidewire.system.trust import TrustError
 
     link = link_of(link, link_file, "SLIDEWIRE_LINK")
     try:
@@ -95,10 +95,10 @@ def _say(learnt: list[Learnt], seen: frozenset[str], *, asked: bool) -> None:
 
 async def _test(link: Link | None, stun: tuple[str, ...], ca: Path | None) -> tuple[list[Learnt], frozenset[str]]:
     """Raises ConnectionError and TrustError."""
-    from slidewire.aio.websocket_client import client_context
     from slidewire.diagnostics.leak_test import leak_test
     from slidewire.rtc.aiortc_engine import AiortcEngine
     from slidewire.rtc.engine import IceServer, read_ice_servers
+    from slidewire.system.trust import client_context
 
     asked = [IceServer((f"stun:{server}",)) for server in stun]
     async with contextlib.AsyncExitStack() as room:
@@ -115,6 +115,7 @@ async def _servers_of(link: Link, ca: Path | None) -> AsyncIterator[list[dict[st
     from slidewire.control.links import encode_base64url
     from slidewire.signaling import messages
     from slidewire.signaling.client import Event, Joined, Refused, SignalingClient
+    from slidewire.system.trust import client_context
 
     answer: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
 
@@ -128,7 +129,8 @@ async def _servers_of(link: Link, ca: Path | None) -> AsyncIterator[list[dict[st
                 pass
 
     join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
-    socket = SignalingSocket(link.server, SignalingClient(join, entropy=secrets.token_bytes), receive, ca=ca)
+    client = SignalingClient(join, entropy=secrets.token_bytes)
+    socket = SignalingSocket(link.server, client, receive, tls=client_context(ca))
     await socket.start()
     try:
         try:

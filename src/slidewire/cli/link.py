@@ -292,12 +292,13 @@ def _as_operator(
     as_json: bool,
 ) -> None:
     from slidewire.aio.loop import run
-    from slidewire.aio.websocket_client import TrustError, state_directory
     from slidewire.cli.link_source import link_of
     from slidewire.control.links import LinkError, parse_link
     from slidewire.host.participants.links import RoomBook
     from slidewire.presenter.operator import Operator
     from slidewire.presenter.terminal import PresentError
+    from slidewire.system.directories import state_directory
+    from slidewire.system.trust import TrustError
 
     log_to_stderr(verbose)
     given = link_of(operator, operator_file, "SLIDEWIRE_OPERATOR_LINK")

@@ -15,10 +15,10 @@ def consider_links(deck: Path | None, driver: str, state: Path | None, *, agreed
     are not shown, and the show goes on."""
     if deck is None or driver not in ("auto", "impress") or not deck.is_file():
         return
-    from slidewire.aio.websocket_client import state_directory
     from slidewire.host.decks.impress import agreement
     from slidewire.host.decks.impress.linked_media import find_links
     from slidewire.host.decks.registry import OFFICE_FILES
+    from slidewire.system.directories import state_directory
 
     if driver == "auto" and deck.suffix.lower() not in OFFICE_FILES:
         return

@@ -28,16 +28,16 @@ FILE = click.Path(path_type=Path)
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a program to its end; what a person can mend becomes a sentence and exit code 1."""
     from slidewire.aio.loop import run
-    from slidewire.aio.websocket_client import TrustError
     from slidewire.control.links import LinkError
     from slidewire.host.decks.driver import DeckError
     from slidewire.host.program import HostError
     from slidewire.presenter.terminal import PresentError
-    from slidewire.server.config import ServerError
+    from slidewire.system.errors import SetupError
+    from slidewire.system.trust import TrustError
 
     try:
         run(work())
-    except (DeckError, HostError, LinkError, PresentError, ServerError, TrustError) as error:
+    except (DeckError, HostError, LinkError, PresentError, SetupError, TrustError) as error:
         complain(error)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -313,12 +313,12 @@ def present(
     The link comes from LINK, --link-file, SLIDEWIRE_LINK or else the first line of standard input. Put LINK in quotes,
     because of its #; other users of this computer and the shell's history may see an argument.
     """
-    from slidewire.aio.websocket_client import client_context
     from slidewire.cli.link_source import link_of
     from slidewire.control.links import parse_link
     from slidewire.control.privacy import Privacy
     from slidewire.presenter.terminal import TerminalPresenter, read_stdin
     from slidewire.rtc.aiortc_engine import AiortcEngine
+    from slidewire.system.trust import client_context
 
     log_to_stderr(verbose)
     found = link_of(link, link_file, "SLIDEWIRE_LINK", sys.stdin)

@@ -14,7 +14,6 @@ from typing import Any
 
 from slidewire.aio.descriptors import raise_limit
 from slidewire.aio.own_clients import AddressInfo
-from slidewire.aio.websocket_client import client_context
 from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
 from slidewire.control.privacy import Privacy
@@ -26,6 +25,7 @@ from slidewire.host.show.controller import Overlay
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerSettings
+from slidewire.system.trust import client_context
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class HostOptions:
 
 
 async def serve(settings: ServerSettings, as_json: bool) -> None:
-    """Raises `ServerError`."""
+    """Raises `SetupError`."""
     stop = stop_requested()
     server = Server(settings)
     ready = await server.start()
@@ -79,7 +79,7 @@ async def host(server: str, options: HostOptions, ca: Path | None, as_json: bool
 
 
 async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open_browser: bool) -> None:
-    """Raises `ServerError`, `DeckError` or `HostError`."""
+    """Raises `SetupError`, `DeckError` or `HostError`."""
     stop = stop_requested()
     if options.deck is None and options.driver == "auto":
         options = replace(options, driver="web")  # the demo deck: something to click on at once

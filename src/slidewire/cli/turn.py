@@ -79,7 +79,7 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
     if click.get_current_context().invoked_subcommand is not None:
         return
     from slidewire.aio.loop import run
-    from slidewire.server.config import ServerError
+    from slidewire.system.errors import SetupError
     from slidewire.turn.policy import networks
 
     log_to_stderr(verbose)
@@ -130,7 +130,7 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
 
     try:
         run(work())
-    except ServerError as error:
+    except SetupError as error:
         complain(error)
         sys.exit(1)
 
@@ -154,12 +154,12 @@ def credentials(user: str, ttl: int, uris: tuple[str, ...], secret_file: Path | 
     """
     from slidewire.aio.clock import wall
     from slidewire.relay.program import load_secrets, secret_path
-    from slidewire.server.config import ServerError
+    from slidewire.system.errors import SetupError
     from slidewire.turn.credentials import mint
 
     try:
         made = mint(load_secrets(secret_path(secret_file), make=False)[0], user, wall(), ttl)
-    except (ServerError, ValueError) as error:
+    except (SetupError, ValueError) as error:
         complain(error)
         sys.exit(1)
     if as_json:

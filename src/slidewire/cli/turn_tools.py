@@ -59,9 +59,9 @@ def check(
 
     Exit code 0 if all of them work, 1 if any does not.
     """
-    from slidewire.aio.websocket_client import AUTHORITY_FILE, state_directory
     from slidewire.diagnostics.turn_check import TurnCheck, read_uri
     from slidewire.relay.program import state_folder
+    from slidewire.system.directories import AUTHORITY_FILE, state_directory
     from slidewire.turn.policy import networks
 
     try:
@@ -104,7 +104,7 @@ def check(
 def _login(login: Any, secret_file: Path | None) -> tuple[str, str, list[str]]:
     from slidewire.aio.clock import wall
     from slidewire.relay.program import load_secrets, secret_path
-    from slidewire.server.config import ServerError
+    from slidewire.system.errors import SetupError
     from slidewire.turn.credentials import mint
 
     if login is not None:
@@ -119,7 +119,7 @@ def _login(login: Any, secret_file: Path | None) -> tuple[str, str, list[str]]:
             ) from None
     try:
         made = mint(load_secrets(secret_path(secret_file), make=False)[0], "check", wall(), 600)
-    except ServerError as error:
+    except SetupError as error:
         _fail(error)
     return made.username, made.password, []
 
@@ -168,7 +168,7 @@ def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any)
     """
     from slidewire.relay.credential_secrets import load_secrets, read_secrets, secret_path
     from slidewire.relay.export import Engine, Export, export
-    from slidewire.server.config import ServerError
+    from slidewire.system.errors import SetupError
     from slidewire.turn.policy import networks
 
     assert engine in get_args(Engine)
@@ -195,7 +195,7 @@ def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any)
             metrics_port=options["metrics"],
             **({"listen": options["listen"]} if options["listen"] else {}),
         )
-    except ServerError as error:
+    except SetupError as error:
         _fail(error)
     except ValueError as error:
         raise click.BadParameter(f"{error}; give an address or a network such as 192.0.2.0/24") from None

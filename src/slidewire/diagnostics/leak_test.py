@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aioice.ice import get_host_addresses
-
 from slidewire.control.privacy import Kind, Privacy, kind_of
 from slidewire.rtc.engine import Engine, IceServer, PeerEvents
+from slidewire.rtc.gathering import host_addresses
 from slidewire.rtc.guarded import GuardedPeer
 
 GATHERS_WITHIN = 12.0
@@ -51,7 +50,7 @@ class Said:
 
 
 def own_addresses() -> set[str]:
-    return {canonical(address) for address in get_host_addresses(use_ipv4=True, use_ipv6=True)}
+    return {canonical(address) for address in host_addresses()}
 
 
 def canonical(address: str) -> str:

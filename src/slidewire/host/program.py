@@ -20,7 +20,7 @@ import msgspec
 
 from slidewire.aio.clock import wall
 from slidewire.aio.own_clients import AddressInfo
-from slidewire.aio.websocket_client import SignalingSocket, state_directory
+from slidewire.aio.websocket_client import SignalingSocket
 from slidewire.audit.log import DAYS, AuditError, AuditLog
 from slidewire.control.links import encode_base64url
 from slidewire.control.privacy import Privacy
@@ -47,6 +47,8 @@ from slidewire.signaling.client import (
     Resumed,
     SignalingClient,
 )
+from slidewire.system.directories import state_directory
+from slidewire.system.trust import client_context
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +165,7 @@ class HostProgram:
             connect_to or server,
             SignalingClient(first, entropy=secrets.token_bytes),
             self._receive,
-            ca=ca,
+            tls=client_context(ca),
             token=api_key,
             make_socket=make_socket,
         )

@@ -8,7 +8,7 @@ line, `Negotiated`, and the rest of the project knows no SDP. The rules of the a
 - audio: RED first, so that a browser sends it, and Opus with `useinbandfec=1`
 - transport-wide feedback in both directions; no REMB, under which a browser's camera collapses at some per cent of loss
 
-An offer may be anybody's: whatever it is, `read_offer` gives an `Offer` or raises `PeerError` with a sentence.
+An offer may be anybody's: whatever it is, `read_offer` gives an `Offer` or raises `OfferError` with a sentence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from slidewire.media.frames import Codec, Line
-from slidewire.rtc.engine import PeerError
 from slidewire.rtp.extensions import ABSOLUTE_SEND_TIME, MUTABLE, TRANSPORT_WIDE
 from slidewire.sdp.description import Description, read_description
 from slidewire.sdp.description import Section as SdpSection
@@ -34,6 +33,10 @@ MOST_SOURCES: Final = 8
 _EXTENSIONS: Final = (ABSOLUTE_SEND_TIME, TRANSPORT_WIDE, MID)
 _FEEDBACK: Final = ("transport-cc", "ccm fir", "nack", "nack pli")
 _FINGERPRINT: Final = re.compile(r"(sha-(?:256|384|512)) ((?:[0-9A-Fa-f]{2}:){31,63}[0-9A-Fa-f]{2})", re.IGNORECASE)
+
+
+class OfferError(Exception):
+    """An offer that cannot be used, in a sentence."""
 
 
 class Format(NamedTuple):
@@ -135,13 +138,13 @@ class Offer:
 
 
 def read_offer(sdp: str, lines: Sequence[Line]) -> Offer:
-    """Raises PeerError."""
+    """Raises OfferError."""
     try:
         read = read_description(sdp)
     except ValueError as error:
-        raise PeerError(f"the offer cannot be used: {error}") from error
+        raise OfferError(f"the offer cannot be used: {error}") from error
     if len(read.sections) > len(lines):
-        raise PeerError("the offer cannot be used: it has more m-lines than it names")
+        raise OfferError("the offer cannot be used: it has more m-lines than it names")
     sections = [_section(each) for each in read.sections]
     session: dict[str, str] = {}
     fingerprints: dict[tuple[str, str], None] = {}
@@ -156,22 +159,22 @@ def read_offer(sdp: str, lines: Sequence[Line]) -> Offer:
     _check(sections, lines, bundled)
     ufrag, password = session.get("ice-ufrag", ""), session.get("ice-pwd", "")
     if not ufrag or not password:
-        raise PeerError("the offer cannot be used: it has no ICE credentials")
+        raise OfferError("the offer cannot be used: it has no ICE credentials")
     if not fingerprints:
-        raise PeerError("the offer cannot be used: it has no fingerprint of a certificate")
+        raise OfferError("the offer cannot be used: it has no fingerprint of a certificate")
     setup = session.get("setup", "actpass")
     if setup == "holdconn":
-        raise PeerError("the offer cannot be used: nobody begins the DTLS handshake")
+        raise OfferError("the offer cannot be used: nobody begins the DTLS handshake")
     credentials = Credentials(ufrag, password, tuple(fingerprints))
     return Offer(credentials, setup, tuple(sections), "ice-lite" in session)
 
 
 def negotiate(offer: Offer, lines: Sequence[Line], entropy: Callable[[int], bytes]) -> tuple[Negotiated | None, ...]:
-    """One for each m-line, in their order; None: it is refused, as there is no codec that both know. Raises PeerError
+    """One for each m-line, in their order; None: it is refused, as there is no codec that both know. Raises OfferError
     if that is so for all."""
     agreed = tuple(_negotiate(section, line, entropy) for section, line in zip(offer.sections, lines, strict=True))
     if not any(agreed):
-        raise PeerError("the offer cannot be used: it has no codec that we know (VP8, H.264, Opus)")
+        raise OfferError("the offer cannot be used: it has no codec that we know (VP8, H.264, Opus)")
     return agreed
 
 
@@ -226,10 +229,10 @@ def _all_attributes(read: Description) -> Iterator[tuple[str, str]]:
 
 def _section(read: SdpSection) -> Section:
     if read.kind == "application" or read.protocol != "UDP/TLS/RTP/SAVPF":
-        raise PeerError("the offer cannot be used: its m-lines have to be audio and video over UDP/TLS/RTP/SAVPF")
+        raise OfferError("the offer cannot be used: its m-lines have to be audio and video over UDP/TLS/RTP/SAVPF")
     numbers = [number for word in read.formats if (number := _number(word, 127)) is not None]
     if not numbers:
-        raise PeerError("the offer cannot be used: an m-line names no payload type")
+        raise OfferError("the offer cannot be used: an m-line names no payload type")
     section = Section(read.kind, list(dict.fromkeys(numbers)), candidates=[each.text for each in read.candidates])
     for name, value in read.attributes:
         _attribute(section, name, value or "")
@@ -270,17 +273,17 @@ def _number(word: str, most: int) -> int | None:
 
 def _check(sections: Sequence[Section], lines: Sequence[Line], bundled: Sequence[str]) -> None:
     if not lines or len(sections) != len(lines):
-        raise PeerError("the offer cannot be used: it has to have an m-line for each line that it names")
+        raise OfferError("the offer cannot be used: it has to have an m-line for each line that it names")
     mids = [section.mid for section in sections]
     if "" in mids or len(set(mids)) < len(mids) or set(mids) != set(bundled):
-        raise PeerError("the offer cannot be used: its m-lines have to be one bundle")
+        raise OfferError("the offer cannot be used: its m-lines have to be one bundle")
     for section, line in zip(sections, lines, strict=True):
         if (section.kind == "video") is not line.is_video:
-            raise PeerError(f"the offer cannot be used: the m-line for {line.value} is {section.kind}")
+            raise OfferError(f"the offer cannot be used: the m-line for {line.value} is {section.kind}")
         if not section.has_mux:
-            raise PeerError("the offer cannot be used: RTP and RTCP have to share a port")
+            raise OfferError("the offer cannot be used: RTP and RTCP have to share a port")
         if section.direction not in ("sendrecv", "sendonly" if line.from_page else "recvonly"):
-            raise PeerError(f"the offer cannot be used: the m-line for {line.value} is {section.direction}")
+            raise OfferError(f"the offer cannot be used: the m-line for {line.value} is {section.direction}")
 
 
 # --- Agreeing ---------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import logging
 import secrets
 from pathlib import Path
 
-from slidewire.aio.websocket_client import state_directory
 from slidewire.control import introduction
+from slidewire.system.directories import state_directory
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from slidewire.control.links import Link, encode_base64url
 from slidewire.presenter.connection import PresenterConnection
 from slidewire.signaling import messages
 from slidewire.signaling.client import Event, IceServers, Joined, Lost, Presence, Received, Resumed, SignalingClient
+from slidewire.system.trust import client_context
 
 
 class Sender:
@@ -30,7 +31,7 @@ def socket_for(
     join = messages.Join(v=messages.VERSION, link=link.link_id, token=encode_base64url(link.join_token))
     client = SignalingClient(join, entropy=secrets.token_bytes)
     client.hello = connection.first_hello()
-    socket = SignalingSocket(link.server, client, receive, ca=ca)
+    socket = SignalingSocket(link.server, client, receive, tls=client_context(ca))
     connection.signaling = Sender(socket)
     connection.check_server = socket.check
     return socket

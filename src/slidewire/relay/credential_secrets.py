@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from slidewire.aio.websocket_client import state_directory
-from slidewire.server.config import ServerError
+from slidewire.system.directories import state_directory
+from slidewire.system.errors import SetupError
 from slidewire.turn.credentials import DEFAULT_TTL, SECRET_CHARACTERS
 
 SECRET_FILE: Final = "turn-secret"  # noqa: S105  a name
@@ -49,7 +49,7 @@ def secret_path(secret_file: Path | None) -> Path:
 
 
 def load_secrets(path: Path, *, make: bool) -> tuple[str, ...]:
-    """The secrets in a file, the one in use first. Raises ServerError. `make`: write one where there is no file."""
+    """The secrets in a file, the one in use first. Raises SetupError. `make`: write one where there is no file."""
     return in_use_first(read_secrets(path, make=make), time.time())
 
 
@@ -59,14 +59,14 @@ def read_secrets(path: Path, *, make: bool) -> tuple[Secret, ...]:
         found = [_understand(line, path) for line in path.read_text().splitlines() if line.strip()]
     except FileNotFoundError:
         if not make:
-            raise ServerError(f"There is no {path}. Start the server once, or give --secret-file.") from None
+            raise SetupError(f"There is no {path}. Start the server once, or give --secret-file.") from None
         return _first(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ServerError(f"{path} cannot be read ({error}). It holds the TURN secret, one a line.") from None
+        raise SetupError(f"{path} cannot be read ({error}). It holds the TURN secret, one a line.") from None
     if not found:
-        raise ServerError(f"{path} is empty. Put one into it, or delete it and start again: then one is made.")
+        raise SetupError(f"{path} is empty. Put one into it, or delete it and start again: then one is made.")
     if any(len(secret.text) < SECRET_CHARACTERS for secret in found):
-        raise ServerError(
+        raise SetupError(
             f"A secret in {path} has fewer than {SECRET_CHARACTERS} characters. Whoever sees one login can try to "
             "guess it, so let a machine make it: `openssl rand -hex 32`."
         )
@@ -109,7 +109,7 @@ class SecretFile:
         every: float = ROTATE_SECONDS,
         rotated: Callable[[int], object] = unnoticed,
     ) -> None:
-        """`rotated` is told how many there are, whenever we have written the file. Raises ServerError."""
+        """`rotated` is told how many there are, whenever we have written the file. Raises SetupError."""
         self._path = path
         self._every = every
         self._rotated = rotated
@@ -121,7 +121,7 @@ class SecretFile:
         return in_use_first(self._found, now)
 
     def refresh(self, now: float) -> None:
-        """Read it again if it changed, and rotate it if it is time. Raises ServerError if what it says is no good."""
+        """Read it again if it changed, and rotate it if it is time. Raises SetupError if what it says is no good."""
         stamp = _stamp(self._path)
         if stamp != self._stamp:
             # One that vanished is written again: members have credentials that were made with it, for hours.
@@ -157,14 +157,14 @@ def _first(path: Path, found: tuple[Secret, ...] = ()) -> tuple[Secret, ...]:
     except FileExistsError:
         return _of_another(path)
     except OSError as error:
-        raise ServerError(f"{path} cannot be written ({error.strerror}). Give another with --secret-file.") from None
+        raise SetupError(f"{path} cannot be written ({error.strerror}). Give another with --secret-file.") from None
     return made
 
 
 def _of_another(path: Path) -> tuple[Secret, ...]:
     """Another program is making the file: it may still be empty for a moment."""
     for _ in range(50):
-        with contextlib.suppress(ServerError):
+        with contextlib.suppress(SetupError):
             return read_secrets(path, make=False)
         time.sleep(0.01)
     return read_secrets(path, make=False)
@@ -200,7 +200,7 @@ def _understand(line: str, path: Path) -> Secret:
     try:
         since = dt.datetime.fromisoformat(rest[0]).astimezone(dt.UTC).timestamp() if rest else None
     except ValueError:
-        raise ServerError(f"{path}: what follows a secret is the time since when it is used, not {rest[0]}.") from None
+        raise SetupError(f"{path}: what follows a secret is the time since when it is used, not {rest[0]}.") from None
     return Secret(text, since)
 
 

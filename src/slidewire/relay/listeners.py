@@ -17,7 +17,7 @@ from typing import Final
 
 from slidewire.aio.accept import listen_tcp
 from slidewire.aio.udp import bind_udp
-from slidewire.server.config import ServerError, why_not_opened
+from slidewire.system.errors import SetupError, why_not_opened
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def usable(listen: tuple[str, ...]) -> tuple[str, ...]:
 def listen_on(
     hosts: tuple[str, ...], port: int, tls_port: int | None, *, other_port: bool = False, processes: int = 1
 ) -> list[Listening]:
-    """UDP and TCP on the same port of every host, and TLS if it is wanted, for so many. Raises ServerError, and leaves
+    """UDP and TCP on the same port of every host, and TLS if it is wanted, for so many. Raises SetupError, and leaves
     nothing open then. `other_port`: see `TurnSettings`."""
     with contextlib.ExitStack() as opened:
         made = [Listening() for _ in range(processes)]
@@ -94,7 +94,7 @@ def _open(
     try:
         made = bind_udp(host, port, listener=True, shared=shared) if udp else listen_tcp(host, port, shared=shared)
     except OSError as error:
-        raise ServerError(why_not_opened(error, host, port, option)) from None
+        raise SetupError(why_not_opened(error, host, port, option)) from None
     into.append(opened.enter_context(made))
     return _port(made)
 
@@ -126,7 +126,7 @@ def _alone(port: int, hosts: tuple[str, ...], option: str, *, udp: bool = True) 
     try:
         return _reserve(port, hosts, udp=udp)
     except OSError as error:
-        raise ServerError(why_not_opened(error, hosts[0], port, option)) from None
+        raise SetupError(why_not_opened(error, hosts[0], port, option)) from None
 
 
 def _reserve(port: int, hosts: tuple[str, ...], *, udp: bool = True) -> int:

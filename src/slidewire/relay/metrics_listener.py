@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from slidewire.relay.metrics import CONTENT_TYPE, Metric, write
-from slidewire.server.config import ServerError
+from slidewire.system.errors import SetupError
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -25,7 +25,7 @@ class MetricsListener:
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int) -> int:
-        """The port it listens on. Raises ServerError."""
+        """The port it listens on. Raises SetupError."""
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None)
@@ -35,7 +35,7 @@ class MetricsListener:
             await site.start()
         except OSError as error:
             await self.stop()
-            raise ServerError(
+            raise SetupError(
                 f"Metrics cannot be served on {LOOPBACK} port {port}: {error.strerror}. Give another with --metrics."
             ) from None
         return int(self._runner.addresses[0][1])

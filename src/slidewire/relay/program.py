@@ -19,16 +19,16 @@ from typing import Any, Final
 from slidewire.aio import clock
 from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.stream import StreamListener
-from slidewire.aio.websocket_client import state_directory
 from slidewire.relay import datapath
 from slidewire.relay.credential_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path, unnoticed
 from slidewire.relay.listeners import Listening, listen_on, usable
 from slidewire.relay.metrics import Metric, numbers
 from slidewire.relay.shell import FIRST_PORT, LAST_PORT, RelayHost, RelayShell
-from slidewire.server.addresses import Names, interface_addresses, names_with
-from slidewire.server.config import ServerError
 from slidewire.stun.address import IPV4, IPV6, pack_host
+from slidewire.system.addresses import Names, interface_addresses, names_with
 from slidewire.system.certificates import LocalCertificates, WatchedContext
+from slidewire.system.directories import state_directory
+from slidewire.system.errors import SetupError
 from slidewire.turn.allocation import Ports, make_ports
 from slidewire.turn.credentials import DEFAULT_TTL, Credentials, anybody
 from slidewire.turn.effects import Report
@@ -82,12 +82,12 @@ class TurnSettings:
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ServerError("Give both --tls-cert and --tls-key, or neither.")
+            raise SetupError("Give both --tls-cert and --tls-key, or neither.")
         if not self.realm or len(self.realm.encode()) > 127 or not self.realm.isascii():
-            raise ServerError("--realm is a short name in plain letters, such as the server's domain.")
+            raise SetupError("--realm is a short name in plain letters, such as the server's domain.")
         for option, hosts in (("--relay-ip", self.relay_ips), ("--external-ip", self.external_ips)):
             if len(_by_family(option, hosts)) != len(hosts):
-                raise ServerError(f"{option} is given at most once for IPv4 and once for IPv6.")
+                raise SetupError(f"{option} is given at most once for IPv4 and once for IPv6.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class TurnService:
         self.core: TurnServer | None = None
 
     def prepare(self) -> bool:
-        """Have secrets and certificates, and make what has to be made. True if there is TLS. Raises ServerError."""
+        """Have secrets and certificates, and make what has to be made. True if there is TLS. Raises SetupError."""
         settings = self._settings
         self._secrets = SecretFile(
             secret_path(settings.secret_file), every=settings.rotate_seconds, rotated=settings.rotated
@@ -153,7 +153,7 @@ class TurnService:
         return None if self._certificates is None else self._certificates.authority_path
 
     async def start(self) -> TurnReady:
-        """Raises ServerError, with the remedy; nothing is left behind then."""
+        """Raises SetupError, with the remedy; nothing is left behind then."""
         try:
             return self._start()
         except BaseException:
@@ -207,7 +207,7 @@ class TurnService:
                 log.info("The TURN secrets are others now; allocations stay as they are.")
             if self._context is not None and self._context.refresh():
                 log.info("New connections get the new certificate.")
-        except (ServerError, OSError) as error:
+        except (SetupError, OSError) as error:
             log.warning("The TURN secrets stay as they were: %s", error)
 
     def _start(self) -> TurnReady:
@@ -221,7 +221,7 @@ class TurnService:
         try:
             path = datapath.choose(settings.data_path)
         except datapath.NoSuchPath as error:
-            raise ServerError(str(error)) from None
+            raise SetupError(str(error)) from None
         self.core = TurnServer(
             realm=settings.realm,
             credentials=credentials,
@@ -290,7 +290,7 @@ class TurnService:
                     await asyncio.to_thread(
                         self._certificates.ensure, names_for(self._settings), dt.datetime.now(dt.UTC)
                     )
-                except (ServerError, OSError) as error:
+                except (SetupError, OSError) as error:
                     log.warning("The certificate could not be renewed: %s", error)
             self.reload()
             policy = self._policy()
@@ -316,7 +316,7 @@ def _by_family(option: str, hosts: tuple[str, ...]) -> dict[int, str]:
         try:
             found[IPV4 if len(pack_host(host)) == 4 else IPV6] = host
         except ValueError:
-            raise ServerError(f"{option} {host} is not an IP address.") from None
+            raise SetupError(f"{option} {host} is not an IP address.") from None
     return found
 
 
@@ -331,9 +331,9 @@ def relay_hosts(settings: TurnSettings, hosts: tuple[str, ...]) -> dict[int, Rel
             if found is not None:
                 bound.setdefault(family, found)
     if not bound:
-        raise ServerError("This machine has no address that relays could have. Give one with --relay-ip.")
+        raise SetupError("This machine has no address that relays could have. Give one with --relay-ip.")
     for family in external.keys() - bound.keys():
-        raise ServerError(f"--external-ip {external[family]} needs a --relay-ip of its kind behind it.")
+        raise SetupError(f"--external-ip {external[family]} needs a --relay-ip of its kind behind it.")
     return {family: RelayHost(host, external.get(family, host)) for family, host in bound.items()}
 
 

@@ -38,7 +38,7 @@ from slidewire.relay.listeners import Listening, close_all, listen_on, usable
 from slidewire.relay.metrics import Metric, added
 from slidewire.relay.program import Share, TurnReady, TurnService, TurnSettings, relay_hosts
 from slidewire.relay.shell import FIRST_PORT, LAST_PORT
-from slidewire.server.config import ServerError
+from slidewire.system.errors import SetupError
 
 _PORTS: Final = 1 << 16
 _START_SECONDS: Final = 30.0
@@ -62,7 +62,7 @@ class TurnWorkers:
 
     def __init__(self, settings: TurnSettings, count: int, prepare: Callable[[], object], say: Say) -> None:
         if sys.platform != "linux":
-            raise ServerError(
+            raise SetupError(
                 "--workers is for Linux, whose kernel divides the clients of a port among processes. Leave it out."
             )
         self._whole = settings
@@ -84,7 +84,7 @@ class TurnWorkers:
         return [worker.pid for worker in self._workers]
 
     async def start(self) -> TurnReady:
-        """Raises ServerError, with the remedy; nothing is left behind then."""
+        """Raises SetupError, with the remedy; nothing is left behind then."""
         try:
             return await self._start()
         except BaseException:
@@ -173,7 +173,7 @@ class TurnWorkers:
             self._workers[number] = successor = self._begin(number)
             try:
                 await successor.ready()
-            except ServerError as error:
+            except SetupError as error:
                 log.warning("A relay process does not start: %s", error)
                 continue
             self._say({"event": "worker_replaced", "pid": worker.pid, "by": successor.pid, "code": code})
@@ -211,14 +211,14 @@ class _Worker:
         self._loop.add_reader(self._pipe.fileno(), self._hear)
 
     async def ready(self) -> dict[str, Any]:
-        """Raises ServerError."""
+        """Raises SetupError."""
         try:
             answer = await asyncio.wait_for(self._first, _START_SECONDS)
         except TimeoutError:
             answer = None
         if answer is None or "failed" in answer:
             self._process.kill()
-            raise ServerError(answer["failed"] if answer else "A relay process ended while it started; see above why.")
+            raise SetupError(answer["failed"] if answer else "A relay process ended while it started; see above why.")
         return answer
 
     def order(self, what: str) -> bool:
@@ -319,7 +319,7 @@ async def _serve(settings: TurnSettings, share: Share, pipe: Connection) -> None
 
     try:
         ready = await service.start()
-    except ServerError as error:
+    except SetupError as error:
         answer(failed=str(error))
         return
     draining: asyncio.Task[None] | None = None

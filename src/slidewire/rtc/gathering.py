@@ -37,6 +37,11 @@ GIVE_UP: Final = 10.0
 log = logging.getLogger(__name__)
 
 
+def host_addresses() -> list[str]:
+    """Where ICE finds this machine: every address but loopback and IPv6's link-local ones."""
+    return get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     uri: Uri
@@ -72,7 +77,7 @@ class Gathering:
             return
         connection._local_candidates_start = True
         if not self._is_relay_only:
-            addresses = get_host_addresses(use_ipv4=True, use_ipv6=True)
+            addresses = host_addresses()
             if self._privacy is not Privacy.OPEN:
                 addresses = of_default_route(addresses)
             connection._local_candidates += await connection.get_component_candidates(1, addresses)

@@ -18,7 +18,7 @@ from slidewire.media.effects import FrameArrived, KeyWanted, RateChanged, SendPa
 from slidewire.media.frames import Codec, Frame, Line
 from slidewire.media.offer_answer import Negotiated
 from slidewire.media.session import Session
-from slidewire.rtc.engine import IceServer
+from slidewire.rtc.engine import IceServer, PeerError
 from slidewire.rtc.media_transport import MediaTransport
 
 WORK: Final = Rate(0.2, 0.2)
@@ -79,8 +79,11 @@ class MediaPeer:
 
     async def answer(self, sdp: str, lines: Sequence[Line]) -> str:
         """The page's m-lines are in the order of `lines`. Raises PeerError."""
-        offer = descriptions.read_offer(sdp, lines)
-        agreed = descriptions.negotiate(offer, lines, os.urandom)
+        try:
+            offer = descriptions.read_offer(sdp, lines)
+            agreed = descriptions.negotiate(offer, lines, os.urandom)
+        except descriptions.OfferError as error:
+            raise PeerError(str(error)) from error
         accepted = [each for each in agreed if each is not None]
         self._agreed = {each.line: each for each in accepted}
         self._mid = accepted[0].mid

@@ -32,15 +32,15 @@ from slidewire.server import audit_events as happened
 from slidewire.server import browser_tickets as tickets
 from slidewire.server.accounts.authentication import Cookies, Doorkeeper
 from slidewire.server.accounts.store import Accounts
-from slidewire.server.addresses import listen_addresses, names_of, public_host, public_url
 from slidewire.server.api.handlers import TOKEN_FILE, Api, load_token
 from slidewire.server.audit_events import Diary
-from slidewire.server.config import ServerError, ServerSettings, why_not_opened
+from slidewire.server.config import ServerSettings
 from slidewire.server.host_names import HostNames, answer_only_to, parse_authority
 from slidewire.server.leak_test import LeakTest
 from slidewire.server.listener import FrontDoor, guard, http_of, tell_block
 from slidewire.server.metrics_endpoint import Numbers
 from slidewire.server.network_id import make_networks
+from slidewire.server.public_url import listen_addresses, names_of, public_host, public_url
 from slidewire.server.relay_fleet import Fleet
 from slidewire.server.relays import OwnRelay, ice_servers
 from slidewire.server.store.rooms import RoomStore
@@ -49,6 +49,7 @@ from slidewire.signaling.abuse_limiter import Gate
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.limits import Limits
 from slidewire.system.certificates import LocalCertificates, WatchedContext
+from slidewire.system.errors import SetupError, why_not_opened
 from slidewire.turn.server import TurnServer
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Server:
         self.gate = Gate(self._limits, os.urandom(32), tell_block, never_blocked=OWN)
 
     async def start(self) -> Ready:
-        """Raises ServerError, with the remedy; nothing is left behind then."""
+        """Raises SetupError, with the remedy; nothing is left behind then."""
         try:
             return await self._start()
         except BaseException:
@@ -252,10 +253,10 @@ class Server:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_mode & stat.S_ISVTX:  # /tmp and the like: not ours to close to others
-                raise ServerError(f"{folder} is everybody's. Give a folder of its own, such as {folder / 'slidewire'}.")
+                raise SetupError(f"{folder} is everybody's. Give a folder of its own, such as {folder / 'slidewire'}.")
             folder.chmod(0o700)
         except OSError as error:
-            raise ServerError(
+            raise SetupError(
                 f"{folder} cannot be used to keep rooms and certificates ({error.strerror}). Make it writable, or set "
                 "XDG_DATA_HOME to a folder that is."
             ) from None
@@ -279,7 +280,7 @@ class Server:
                 self._accounts = Accounts(path)
             return store
         except sqlite3.Error as error:
-            raise ServerError(
+            raise SetupError(
                 f"{path} cannot be used ({error}). Make its folder writable, and see that its disk has room; if "
                 "neither helps, delete the file."
             ) from None
@@ -289,7 +290,7 @@ class Server:
         for name in settings.host_names:
             found = parse_authority(name)
             if found is None or found.name != name.lower().removesuffix("."):
-                raise ServerError(f"--host-name {name} is not a name such as clicker.example, without port or path.")
+                raise SetupError(f"--host-name {name} is not a name such as clicker.example, without port or path.")
         context = self._context
         given = (*names_of(settings).hosts, *settings.host_names)
         return HostNames(given, (lambda: context.names) if context is not None else tuple)
@@ -348,7 +349,7 @@ class Server:
         try:
             return self._door.open(listen_addresses(settings), settings.port)
         except OSError as error:
-            raise ServerError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
+            raise SetupError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
 
     def _malformed(self, address: str) -> None:
         """Each of these ends its connection, so who goes on is blocked as who opens too many is. Of a proxy's clients
@@ -373,7 +374,7 @@ class Server:
                     await asyncio.to_thread(self._certificates.ensure, names, _now())
                 if self._context.refresh():
                     log.info("New connections get the new certificate.")
-            except (ServerError, OSError) as error:
+            except (SetupError, OSError) as error:
                 log.warning("The certificate could not be renewed: %s", error)
 
 
@@ -391,13 +392,13 @@ def within_files(limits: Limits, files: int, *, relaying: bool) -> Limits:
 
 def _have_addresses(settings: ServerSettings) -> None:
     """Before anything is made for an address that was mistyped, above all another authority in place of the one that
-    phones trust. Raises ServerError."""
+    phones trust. Raises SetupError."""
     for host in listen_addresses(settings):
         if host != "::":  # left out where the machine has no IPv6
             try:
                 listen_tcp(host, 0).close()
             except OSError as error:
-                raise ServerError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
+                raise SetupError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
 
 
 def _turn_ports(turn: TurnReady | None, tls: int | None) -> dict[str, int | None]:

@@ -28,7 +28,7 @@ from slidewire.audit.log import AuditError, AuditLog
 from slidewire.base.rates import Rate
 from slidewire.server.accounts.api_keys import ApiKey
 from slidewire.server.api.routes import Call
-from slidewire.server.config import ServerError
+from slidewire.system.errors import SetupError
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ class Diary:
     """Writes in a thread of its own: no disk holds up a click. `address` is written only with `addresses`."""
 
     def __init__(self, folder: Path, wall: Callable[[], float], *, days: int, addresses: bool) -> None:
-        """Raises ServerError."""
+        """Raises SetupError."""
         try:
             self._log: AuditLog | None = AuditLog(folder, wall, days=days, lines=LINES)
         except AuditError as error:
-            raise ServerError(str(error)) from None
+            raise SetupError(str(error)) from None
         self._addresses = addresses
         self._clerk = ThreadPoolExecutor(1, "audit")
 

@@ -1,33 +1,15 @@
-"""What the server is told when it starts, and the words for why it cannot."""
+"""What the server is told when it starts."""
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from slidewire.aio.proxies import DEFAULT_HEADER, TrustedProxies
-from slidewire.aio.websocket_client import state_directory
 from slidewire.signaling.limits import Limits
-
-
-class ServerError(Exception):
-    """The server cannot start. The message is one sentence for a person, with the remedy."""
-
-
-def why_not_opened(error: OSError, host: str, port: int, option: str) -> str:
-    """`option` is the one that names the port."""
-    match error.errno:
-        case errno.EADDRINUSE:
-            free = f"give another with {option} (0: a free one)"
-            return f"Port {port} on {host} is taken by another program. Stop it, or {free}."
-        case errno.EACCES | errno.EPERM:
-            return f"Port {port} needs more rights than this program has. Give one above 1023 with {option}."
-        case errno.EADDRNOTAVAIL:
-            return f"This machine has no address {host}. Give one of its own with --listen, or 0.0.0.0 for all."
-        case _:
-            return f"{host} port {port} cannot be listened on: {error.strerror or error}. Check --listen and {option}."
+from slidewire.system.directories import state_directory
+from slidewire.system.errors import SetupError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +63,21 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ServerError("Give both --tls-cert and --tls-key, or neither.")
+            raise SetupError("Give both --tls-cert and --tls-key, or neither.")
         if bool(self.turn_uris) != (self.turn_secret_file is not None):
-            raise ServerError("Give --turn-uri and --turn-secret-file together: relays, and the secret they know.")
+            raise SetupError("Give --turn-uri and --turn-secret-file together: relays, and the secret they know.")
         try:
             TrustedProxies(self.trusted_proxies)
         except ValueError as error:
-            raise ServerError(f"--trusted-proxy: {error}; give a network such as 192.0.2.0/24.") from None
+            raise SetupError(f"--trusted-proxy: {error}; give a network such as 192.0.2.0/24.") from None
         try:
             TrustedProxies(header=self.proxy_header)
         except ValueError as error:
-            raise ServerError(f"--proxy-header: {error}; X-Forwarded-For, Forwarded or X-Real-IP are.") from None
+            raise SetupError(f"--proxy-header: {error}; X-Forwarded-For, Forwarded or X-Real-IP are.") from None
         if self.http and self.tls_cert is not None:
-            raise ServerError("--http and --tls-cert contradict one another: give one of them.")
+            raise SetupError("--http and --tls-cert contradict one another: give one of them.")
         if self.http and not self.http_anywhere and not self.is_loopback:
-            raise ServerError(
+            raise SetupError(
                 f"Plain HTTP on {self.listen} would show the pages to everybody on the way, and phones would not run "
                 "them. Use --listen 127.0.0.1 behind a proxy, drop --http, or insist with --http-anywhere."
             )

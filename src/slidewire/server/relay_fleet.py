@@ -17,9 +17,9 @@ from typing import Final
 
 from slidewire.aio import clock
 from slidewire.relay.credential_secrets import SecretFile
-from slidewire.server.config import ServerError
 from slidewire.stun.message import BINDING, Builder, Class, parse
 from slidewire.stun.uri import Uri, parse_uri
+from slidewire.system.errors import SetupError
 from slidewire.turn.credentials import DEFAULT_TTL, Credential, mint
 
 CHECK_SECONDS: Final = 15.0
@@ -31,18 +31,18 @@ log = logging.getLogger(__name__)
 
 
 def read_uri(text: str) -> Uri:
-    """Raises ServerError."""
+    """Raises SetupError."""
     uri = parse_uri(text)
     if uri is None or not uri.is_relay:
-        raise ServerError(f"--turn-uri {text} is not one; it looks like turn:turn.example:3478?transport=udp")
+        raise SetupError(f"--turn-uri {text} is not one; it looks like turn:turn.example:3478?transport=udp")
     if uri.carrier == "DTLS":
-        raise ServerError(f"--turn-uri {text}: no browser speaks TURN over DTLS. Use transport=tcp.")
+        raise SetupError(f"--turn-uri {text}: no browser speaks TURN over DTLS. Use transport=tcp.")
     return uri
 
 
 class Fleet:
     def __init__(self, uris: Sequence[str], secret_file: Path, context: ssl.SSLContext | None = None) -> None:
-        """Raises ServerError. `context` is for checking those with TLS."""
+        """Raises SetupError. `context` is for checking those with TLS."""
         self._uris = [read_uri(uri) for uri in uris]
         self._secrets = SecretFile(secret_file, make=False)
         self._context = context or ssl.create_default_context()
@@ -62,7 +62,7 @@ class Fleet:
 
     def credential(self, user: str, seconds: int = DEFAULT_TTL) -> Credential:
         now = clock.wall()
-        with contextlib.suppress(ServerError):
+        with contextlib.suppress(SetupError):
             self._secrets.refresh(now)
         return mint(self._secrets.in_use_first(now)[0], user, now, seconds)
 

@@ -79,7 +79,7 @@ class OwnRelay:
         self._settling: asyncio.TimerHandle | None = None
 
     async def start(self, hub: Hub) -> TurnReady:
-        """Raises ServerError."""
+        """Raises SetupError."""
         self._hub = hub
         self._service = TurnService(replace(self._settings, reachable=self.reaches, knows=self.knows))
         self._ready = await self._service.start()

@@ -31,9 +31,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from slidewire.aio.websocket_client import AUTHORITY_FILE
-from slidewire.server.addresses import Names
-from slidewire.server.config import ServerError
+from slidewire.system.addresses import Names
+from slidewire.system.directories import AUTHORITY_FILE
+from slidewire.system.errors import SetupError
 
 AUTHORITY_DAYS: Final = 3650
 SERVER_DAYS: Final = 397
@@ -93,7 +93,7 @@ class LocalCertificates:
             with _locked(self._state_dir):
                 return self._ensure(names, now)
         except OSError as error:
-            raise ServerError(
+            raise SetupError(
                 f"The certificate cannot be kept in {self._state_dir} ({error.strerror}). Make that folder writable "
                 "and see that its disk has room, or set XDG_DATA_HOME to another."
             ) from error
@@ -209,7 +209,7 @@ class WatchedContext:
         try:
             _load(*self._files)  # a trial first: half-written files must not spoil the context in use
             self.context.load_cert_chain(*self._files, password=_no_password)
-        except (ServerError, OSError) as error:
+        except (SetupError, OSError) as error:
             log.warning("The new certificate is not used: %s", error)
             return False
         self.names = _dns_names(self._files[0])
@@ -235,12 +235,12 @@ def _load(certificate: Path, key: Path) -> ssl.SSLContext:
         try:
             path.read_bytes()
         except OSError as error:
-            raise ServerError(f"{option} {path} cannot be read: {error.strerror}. Check its path and owner.") from None
+            raise SetupError(f"{option} {path} cannot be read: {error.strerror}. Check its path and owner.") from None
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         reason = "the key does not belong to the certificate" if "MISMATCH" in str(error) else "not PEM"
-        raise ServerError(
+        raise SetupError(
             f"{certificate} and {key} do not make a certificate ({reason}). Give the certificate's chain and its own "
             "key, both in PEM form."
         ) from None
@@ -248,7 +248,7 @@ def _load(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    raise ServerError("The TLS key is locked with a password. Give one without, readable by this program only.")
+    raise SetupError("The TLS key is locked with a password. Give one without, readable by this program only.")
 
 
 def _builder(

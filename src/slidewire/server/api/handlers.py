@@ -37,10 +37,10 @@ from slidewire.server.api.routes import (
     answer,
     too_often,
 )
-from slidewire.server.config import ServerError
 from slidewire.server.relays import Relays, member_user
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.room import Room
+from slidewire.system.errors import SetupError
 
 log = logging.getLogger(__name__)
 
@@ -271,20 +271,20 @@ _DENIALS: Final = {
 
 
 def load_token(path: Path) -> str:
-    """Make it where there is none. Raises ServerError."""
+    """Make it where there is none. Raises SetupError."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
     except FileExistsError:
         pass
     except OSError as error:
-        raise ServerError(f"{path} cannot be written: {error.strerror}. Make its folder writable.") from None
+        raise SetupError(f"{path} cannot be written: {error.strerror}. Make its folder writable.") from None
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ServerError(f"{path} cannot be read ({error}). Delete it, and a new token is made.") from None
+        raise SetupError(f"{path} cannot be read ({error}). Delete it, and a new token is made.") from None
     if len(token) < 32:
-        raise ServerError(f"The token in {path} could be guessed. Delete the file, and a new token is made.")
+        raise SetupError(f"The token in {path} could be guessed. Delete the file, and a new token is made.")
     return token
 
 

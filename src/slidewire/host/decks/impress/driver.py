@@ -21,13 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slidewire.aio.websocket_client import state_directory
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
 from slidewire.host.decks.driver import Build, DeckError, DeckState, DeckStatus, Picture
 from slidewire.host.decks.impress import agreement
 from slidewire.host.decks.impress.isolation import confinement, make_profile, own_profile, scratch
 from slidewire.host.decks.impress.linked_media import cut_links, find_links
 from slidewire.host.decks.impress.uno_helper.office import office_running
+from slidewire.system.directories import state_directory
 
 if TYPE_CHECKING:
     from slidewire.host.decks.impress.dialogs import DialogCloser
