@@ -50,18 +50,18 @@ const SCRIPT_FIRST = {
 
 /** What media need of the direct connection stays in its script, which is there first: in one of its own it would be one
  * more round trip before the connection. */
-const IN_ONE_PIECE = [{ name: 'peer', test: /\/client\/(peer|negotiation)\.ts$/ }]
+const IN_ONE_PIECE = [{ name: 'peer', test: /\/transport\/(peer|negotiation)\.ts$/ }]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** What is the same in several pages is written once: a line `<!-- include FILE -->` is that file of `src/page`. */
+/** What is the same in several pages is written once: a line `<!-- include FILE -->` is that file of `src/ui`. */
 const INCLUDES = {
   name: 'includes',
   transformIndexHtml: {
     order: 'pre',
     handler: (html) =>
       html.replace(/^( *)<!-- include (\S+) -->\n/gm, (_, indent, file) =>
-        readFileSync(join(root, 'src/page', file), 'utf8').replace(/^(?=.)/gm, indent),
+        readFileSync(join(root, 'src/ui', file), 'utf8').replace(/^(?=.)/gm, indent),
       ),
   },
 }
@@ -80,7 +80,7 @@ const withIntegrity = (html, dist) =>
 /** Builds into `dist`, which is emptied first. Says what is there, and how large it is for who downloads it. */
 export async function buildPages(dist) {
   rmSync(dist, { recursive: true, force: true })
-  for (const page of ['presenter', 'operator', 'deck', 'guest', 'account', 'leaktest']) {
+  for (const page of ['presenter', 'operator', 'deck', 'program', 'account', 'leaktest']) {
     await build({
       root,
       base: '/',
@@ -96,8 +96,8 @@ export async function buildPages(dist) {
         modulePreload: false,
         rolldownOptions: {
           input: join(root, `${page}.html`),
-          // The guest page is there for media: it has all of it in its own script, integrity mark and all.
-          output: { codeSplitting: { groups: page === 'guest' ? [] : IN_ONE_PIECE } },
+          // The program page is there for media: it has all of it in its own script, integrity mark and all.
+          output: { codeSplitting: { groups: page === 'program' ? [] : IN_ONE_PIECE } },
         },
       },
     })
