@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Cell:
         return f"{self.loss:g} %{bursts}, {self.round_trip:g} ms"
 
     @property
-    def calm(self) -> Weather:
+    def calm(self) -> NetworkConditions:
         """As far away, and nothing is lost."""
-        return Weather(delay=self.round_trip / 2000)
+        return NetworkConditions(delay=self.round_trip / 2000)
 
     @property
-    def weather(self) -> Weather:
-        return Weather(delay=self.round_trip / 2000, loss=self.loss / 100, burst=self.burst)
+    def weather(self) -> NetworkConditions:
+        return NetworkConditions(delay=self.round_trip / 2000, loss=self.loss / 100, burst=self.burst)

@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.cell import Cell  # noqa: E402
 from benchmarks.clicks import report  # noqa: E402
 from benchmarks.machine import describe, program_version, versions  # noqa: E402
-from slidewire.testing.network import Weather  # noqa: E402
+from slidewire.testing.network import NetworkConditions  # noqa: E402
 from tests.support.lab import TCP, Lab, Machine  # noqa: E402
 
 GRID = ",".join(
@@ -103,7 +103,7 @@ class End:
         await self._process.wait()
 
 
-class Stage:
+class ShowController:
     """The lab with everything in it: a presenter's machine behind the weather, servers and hosts on good cables."""
 
     def __init__(self, presenters: int, seed: int) -> None:
@@ -113,7 +113,7 @@ class Stage:
         self._temporary = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="clicks-")))
         self.server = self.lab.machine("server")
         self.host = self.lab.machine("host")
-        self.presenter = self.lab.machine("presenter", Weather())
+        self.presenter = self.lab.machine("presenter", NetworkConditions())
         self.presenter.link.separate_flows()
         self.channel_host = self.lab.machine("channel host")
         self.peerjs_host = self.lab.machine("peerjs host")
@@ -127,7 +127,7 @@ class Stage:
             self.relay.address: "relay",
         }
 
-    async def __aenter__(self) -> Stage:
+    async def __aenter__(self) -> ShowController:
         pages = self._temporary / "pages"
         build = await asyncio.create_subprocess_exec("node", str(ROOT / "benchmarks/clicks/build.mjs"), str(pages))
         if await build.wait():
@@ -206,7 +206,7 @@ class Traffic(NamedTuple):
         return Traffic(self.packets - before.packets, self.bytes - before.bytes)
 
 
-def traffic(stage: Stage) -> dict[str, Traffic]:
+def traffic(stage: ShowController) -> dict[str, Traffic]:
     total = dict.fromkeys(stage.addresses.values(), Traffic())
     for (_, address), count in stage.presenter.link.counts().items():
         if (method := stage.addresses.get(address)) is not None:
@@ -215,7 +215,7 @@ def traffic(stage: Stage) -> dict[str, Traffic]:
 
 
 async def run_cell(
-    stage: Stage, cell: Cell, methods: Sequence[str], clicks: int, first: int, without_server: bool
+    stage: ShowController, cell: Cell, methods: Sequence[str], clicks: int, first: int, without_server: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every click of the cell, and what it cost."""
     link = stage.presenter.link
@@ -287,7 +287,7 @@ async def main() -> None:
     attempts: Counter[str] = Counter()
     while waiting:
         try:
-            async with Stage(options.presenters, options.seed) as stage:
+            async with ShowController(options.presenters, options.seed) as stage:
                 first = 1
                 while waiting:
                     cell = waiting[0]

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import machine as here  # noqa: E402
 from benchmarks.clicks_under_loss import CHROMIUM, FIRST, End  # noqa: E402
 from benchmarks.quantiles import quantile  # noqa: E402
-from slidewire.testing.network import Weather  # noqa: E402
+from slidewire.testing.network import NetworkConditions  # noqa: E402
 from tests.support.lab import Lab, Machine  # noqa: E402
 from tests.support.programs import Programs  # noqa: E402
 
@@ -117,7 +117,7 @@ Run = dict[str, float]
 """Milliseconds since the navigation began, by mark."""
 
 
-class Stage:
+class ShowController:
     """The lab: the presenter's browser behind the weather, `slidewire up` and all that PeerJS needs on good cables."""
 
     def __init__(self, seed: int) -> None:
@@ -126,10 +126,10 @@ class Stage:
         self._temporary = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="page-")))
         self._server = self._lab.machine("server")
         self._peerjs = self._lab.machine("peerjs")
-        self.presenter = self._lab.machine("presenter", Weather())
+        self.presenter = self._lab.machine("presenter", NetworkConditions())
         self.pages: dict[str, str] = {}
 
-    async def __aenter__(self) -> Stage:
+    async def __aenter__(self) -> ShowController:
         programs = Programs(self._temporary / "home")
         self._open.push_async_callback(programs.close)
         first = self._server.command("setsid", "sh", "-c", f'{FIRST}; exec "$@"', "sh")
@@ -214,9 +214,9 @@ def _key_hash(path: Path) -> str:
 
 async def measure(round_trips: list[float], runs: int, seed: int) -> dict[str, Any]:
     cells: dict[float, dict[str, list[Run]]] = {}
-    async with Stage(seed) as stage:
+    async with ShowController(seed) as stage:
         for round_trip in round_trips:
-            stage.presenter.link.set(Weather(delay=round_trip / 2000))
+            stage.presenter.link.set(NetworkConditions(delay=round_trip / 2000))
             cell = cells[round_trip] = {kind: [] for kind in STEPS}
             late = stage.presenter.link.lateness()
             for number in range(WARM_UP + runs):

@@ -20,17 +20,17 @@ from slidewire.control import presenter_session as presenter
 from slidewire.control.intents import Intent, Verb
 from slidewire.control.paths import PathTable
 from slidewire.control.presenter_session import PathSilent
-from slidewire.testing.network import SimulatedPath, Weather
+from slidewire.testing.network import NetworkConditions, SimulatedPath
 from slidewire.testing.pair import Pair
 
 APART = 1.2
 IDLE = 120.0
 WEATHERS = {
-    "0 %": Weather(),
-    "5 %": Weather(loss=0.05),
-    "20 %": Weather(loss=0.2),
-    "5 % in bursts of 4": Weather(loss=0.05, burst=4),
-    "20 % in bursts of 4": Weather(loss=0.2, burst=4),
+    "0 %": NetworkConditions(),
+    "5 %": NetworkConditions(loss=0.05),
+    "20 %": NetworkConditions(loss=0.2),
+    "5 % in bursts of 4": NetworkConditions(loss=0.05, burst=4),
+    "20 % in bursts of 4": NetworkConditions(loss=0.2, burst=4),
 }
 
 
@@ -38,7 +38,7 @@ class Stream(SimulatedPath):
     """TCP as a click meets it: nothing overtakes, and what was lost comes again after a timer (0.2 s and a round trip,
     doubled each time), or once something behind it has been acknowledged."""
 
-    def __init__(self, weather: Weather, pair: Pair) -> None:
+    def __init__(self, weather: NetworkConditions, pair: Pair) -> None:
         super().__init__(weather, pair.rng)
         self._last = 0.0
         self._unrepaired: list[float] = []
@@ -82,7 +82,7 @@ def replaced(rule: Rule) -> Iterator[None]:
         yield
 
 
-def measure(weather: Weather, round_trip: float, paths: Sequence[str], taps: int) -> tuple[str, float]:
+def measure(weather: NetworkConditions, round_trip: float, paths: Sequence[str], taps: int) -> tuple[str, float]:
     """A cell of the table; the frames of a tap."""
     here = replace(weather, delay=round_trip / 2)
     pair = Pair(seed=1, weather=dict.fromkeys(paths, here))

@@ -20,23 +20,23 @@ from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
 from slidewire.control.records import (
     Ack,
-    Floor,
     IntentRecord,
+    IntroductionAck,
     IntroductionRecord,
     Laser,
     LaserReceipt,
-    Met,
     Part,
     Ping,
     Pong,
     Receipt,
     Record,
+    WindowBase,
     encode,
 )
 from slidewire.control.sas import verification_words
 from slidewire.control.seal import Sealer
-from slidewire.control.sealed_session import Transmit, Wire
-from slidewire.testing.network import Weather
+from slidewire.control.sealed_session import SealedSession, Transmit
+from slidewire.testing.network import NetworkConditions
 from slidewire.testing.pair import Pair
 
 VECTORS = Path(__file__).parent.parent / "protocol" / "vectors"
@@ -65,7 +65,7 @@ RECORDS: list[tuple[dict[str, Any], Record]] = [
         Receipt(2, Status.REFUSED, None, None, Reason.FOCUS),
     ),
     ({"type": "ack", "sequence": 3}, Ack(3)),
-    ({"type": "floor", "sequence": 5}, Floor(5)),
+    ({"type": "floor", "sequence": 5}, WindowBase(5)),
     (
         {"type": "laser", "sequence": 9, "deadline": 500, "points": [[0, 0], [0.25, 0.5], [1, 1]]},
         Laser(9, 500, (Point(0, 0), Point(0.25, 0.5), Point(1, 1))),
@@ -80,7 +80,7 @@ RECORDS: list[tuple[dict[str, Any], Record]] = [
         Part(0, 2, 1, 3, b"{}"),
     ),
     ({"type": "introduction", "bytes": ADA.encode().hex()}, IntroductionRecord(ADA.encode())),
-    ({"type": "met", "bytes": bytes(range(16, 32)).hex()}, Met(bytes(range(16, 32)))),
+    ({"type": "met", "bytes": bytes(range(16, 32)).hex()}, IntroductionAck(bytes(range(16, 32)))),
 ]
 
 MALFORMED = {
@@ -160,7 +160,10 @@ class _Transcript:
 
 def session_vector() -> dict[str, Any]:
     """A session in bad weather, step by step: the browser twin must send the very same bytes at the same moments."""
-    weather = {"direct": Weather(delay=0.025, jitter=0.02, loss=0.3, burst=3), "signaling": Weather(delay=0.06)}
+    weather = {
+        "direct": NetworkConditions(delay=0.025, jitter=0.02, loss=0.3, burst=3),
+        "signaling": NetworkConditions(delay=0.06),
+    }
     pair = Pair(seed=20261122, weather={}, performing=0.01)
     pair.step = 0.001
     keys = pair.presenter_keys
@@ -180,7 +183,7 @@ def session_vector() -> dict[str, Any]:
     pair.presenter.point([Point(0.25, 0.5), Point(1 / 3, 2 / 3)], pair.now)
     pair.presenter.send_message({"type": "offer", "generation": 1, "sdp": "v=0\r\n" * 2000}, pair.now)
     pair.run(1.0)
-    pair.set_weather("direct", Weather(loss=1))
+    pair.set_conditions("direct", NetworkConditions(loss=1))
     pair.path_down("signaling")
     pair.tap(Intent(Verb.PREVIOUS))
     pair.run(4.2)
@@ -212,7 +215,7 @@ def session_name_vector(link_id: str, psk: bytes) -> dict[str, str]:
         "responder_ephemeral": host.hex(),
         "message_1": first.hex(),
         "message_2": second.hex(),
-        "session_name": session_name(Wire(1, keys, None)),
+        "session_name": session_name(SealedSession(1, keys, None)),
     }
 
 
@@ -224,7 +227,7 @@ def main() -> None:
     frames: list[dict[str, Any]] = []
     for name, records in [
         ("ping", [RECORDS[0][1]]),
-        ("a tap", [Floor(1), RECORDS[2][1]]),
+        ("a tap", [WindowBase(1), RECORDS[2][1]]),
         ("every record", [record for _, record in RECORDS]),
     ]:
         plaintext = encode(records)

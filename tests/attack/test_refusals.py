@@ -59,7 +59,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def held(server: Server, count: int) -> bool:
-    return server.gate.held == count
+    return server.abuse_limiter.held == count
 
 
 async def closed_with(ws: aiohttp.ClientWebSocketResponse) -> int:
@@ -88,7 +88,7 @@ class TestFairness:
             reader, writer = await raw_websocket(ready.port)
             writer.write(bytes([0x89, 0x80, 0, 0, 0, 0]) * 1000)
             assert await close_code(reader) == 4429
-            assert server.gate.blocked_for("127.0.0.1", monotonic()) > 5
+            assert server.abuse_limiter.blocked_for("127.0.0.1", monotonic()) > 5
             writer.close()
 
     async def test_who_was_closed_and_goes_on_and_on_is_cut_off(
@@ -103,7 +103,7 @@ class TestFairness:
                         writer.write(text_frame({"type": "none"}) * 50)
                         await writer.drain()
                         await asyncio.sleep(0)
-            await until(lambda: server.gate.held == 0)
+            await until(lambda: server.abuse_limiter.held == 0)
 
 
 class TestSlowness:
@@ -165,8 +165,8 @@ class TestSlowness:
         async with serving(tmp_path, keepalive_seconds=0.5) as (server, ready):
             with socket.create_connection(("127.0.0.1", ready.port)) as never_reading:
                 never_reading.sendall(b"GET /assets/large-0123abcd.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                await until(lambda: server.gate.held == 1)
-                await until(lambda: server.gate.held == 0)
+                await until(lambda: server.abuse_limiter.held == 1)
+                await until(lambda: server.abuse_limiter.held == 0)
 
 
 async def is_reset(connection: socket.socket) -> None:
@@ -326,8 +326,8 @@ class TestGuessing:
                 if answers[-1] == REFUSED:
                     break
             assert_guessed(answers, "link_wrong")
-            assert server.gate.blocked_for(EVE, monotonic()) > 5
-            assert server.gate.blocked_for("127.0.0.1", monotonic()) == 0
+            assert server.abuse_limiter.blocked_for(EVE, monotonic()) > 5
+            assert server.abuse_limiter.blocked_for("127.0.0.1", monotonic()) == 0
             assert f"{EVE} is blocked for 10 s: too many failed proofs" in caplog.text
 
     async def test_who_guesses_room_codes_is_blocked_likewise(self, tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ class TestGuessing:
                 if answers[-1] == REFUSED:
                     break
             assert_guessed(answers, "room_taken")
-            assert server.gate.blocked_for(EVE, monotonic()) > 5
+            assert server.abuse_limiter.blocked_for(EVE, monotonic()) > 5
 
     async def test_who_shows_wrong_tokens_for_the_numbers_is_blocked(self, tmp_path: Path) -> None:
         slowly = replace(Limits(), tolerance=Rate(0.01, 50))  # however slow it runs, nothing is forgiven
@@ -355,7 +355,7 @@ class TestGuessing:
 class TestGate:
     async def test_who_is_blocked_is_reset_before_tls_and_the_others_are_not(self, tmp_path: Path) -> None:
         async with serving(tmp_path, http=False) as (server, ready):
-            server.gate.offend(EVE, "a test", monotonic(), float("inf"))
+            server.abuse_limiter.penalize(EVE, "a test", monotonic(), float("inf"))
             with socket.create_connection(("127.0.0.1", ready.port), source_address=(EVE, 0)) as eve:
                 await is_reset(eve)
             async with browser(ready) as session, session.get("/healthz") as answer:
@@ -369,15 +369,15 @@ class TestGate:
                     made = socket.create_connection(("127.0.0.1", ready.port), source_address=(EVE, 0))
                     waiting = stack.enter_context(made)
                     await until(partial(held, server, number))
-                server.gate.offend(EVE, "a test", monotonic(), float("inf"))
+                server.abuse_limiter.penalize(EVE, "a test", monotonic(), float("inf"))
                 await is_reset(waiting)
-                await until(lambda: server.gate.held == 1)
+                await until(lambda: server.abuse_limiter.held == 1)
 
     async def test_a_request_on_a_connection_that_is_open_already_is_answered_429(self, tmp_path: Path) -> None:
         async with serving(tmp_path) as (server, ready), at(EVE, ready) as eve:
             async with eve.get("/healthz") as answer:
                 assert answer.status == 200
-            server.gate.offend(EVE, "a test", monotonic(), float("inf"))
+            server.abuse_limiter.penalize(EVE, "a test", monotonic(), float("inf"))
             async with eve.get("/healthz") as answer:
                 assert answer.status == 429 and (await answer.json())["code"] == "rate_limited"
                 assert 1 <= int(answer.headers["Retry-After"]) <= 10
@@ -386,7 +386,7 @@ class TestGate:
 
     async def test_members_of_a_blocked_address_stay_in(self, tmp_path: Path) -> None:
         async with serving(tmp_path) as (server, ready), show(ready) as (one, two):
-            server.gate.offend("127.0.0.1", "a test", monotonic(), float("inf"))
+            server.abuse_limiter.penalize("127.0.0.1", "a test", monotonic(), float("inf"))
             assert two.socket.send(one.core.member or "", b"still here")
             assert (await one.until(signaling.Received)).data == b"still here"
 
@@ -406,13 +406,13 @@ class TestGate:
         async with serving(tmp_path, http=False, limits=limits, keepalive_seconds=1.0) as (server, ready):
             for _ in range(2):
                 held = [socket.create_connection(("127.0.0.1", ready.port), source_address=(EVE, 0)) for _ in range(3)]
-                await until(lambda: server.gate.held == 3)
+                await until(lambda: server.abuse_limiter.held == 3)
                 with socket.create_connection(("127.0.0.1", ready.port), source_address=(EVE, 0)) as fourth:
                     await is_reset(fourth)
                 for number, each in enumerate(held):
                     if number:
                         each.close()  # one says nothing, and is gone when the time for TLS is over
-                await until(lambda: server.gate.held == 0)
+                await until(lambda: server.abuse_limiter.held == 0)
                 held[0].close()
 
     async def test_nothing_stays_counted_whatever_becomes_of_a_connection(self, tmp_path: Path) -> None:
@@ -425,13 +425,13 @@ class TestGate:
                 _, writer = await asyncio.open_connection("127.0.0.1", ready.port, ssl=context)
                 writer.write(said)
                 writer.close()
-            await until(lambda: server.gate.held == 0)
+            await until(lambda: server.abuse_limiter.held == 0)
 
 
 class TestProxy:
     async def test_behind_a_proxy_that_is_named_clients_count_by_their_own_addresses(self, tmp_path: Path) -> None:
         async with serving(tmp_path, trusted_proxies=("127.0.0.1/32",)) as (server, ready):
-            server.gate.offend("198.51.100.9", "a test", monotonic(), float("inf"))
+            server.abuse_limiter.penalize("198.51.100.9", "a test", monotonic(), float("inf"))
             async with browser(ready) as proxy:
                 for who, status in (
                     ("198.51.100.9", 429),
@@ -452,7 +452,7 @@ class TestProxy:
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with serving(tmp_path) as (server, ready), at(EVE, ready) as eve:
-            server.gate.offend("198.51.100.9", "a test", monotonic(), float("inf"))
+            server.abuse_limiter.penalize("198.51.100.9", "a test", monotonic(), float("inf"))
             async with eve.get("/healthz", headers={"X-Forwarded-For": "198.51.100.9"}) as answer:
                 assert answer.status == 200
             assert "--trusted-proxy 127.0.0.66" in caplog.text, "the operator is told what would make it so"
@@ -461,7 +461,7 @@ class TestProxy:
 class TestNumbers:
     async def test_only_who_has_the_token_reads_them(self, tmp_path: Path) -> None:
         async with serving(tmp_path, turn=True, turn_port=0) as (server, ready), show(ready), browser(ready) as session:
-            server.gate.offend(EVE, "a test", monotonic(), float("inf"))
+            server.abuse_limiter.penalize(EVE, "a test", monotonic(), float("inf"))
             token = (tmp_path / "state" / "api-token").read_text().strip()
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": token}):
                 async with session.get("/metrics", headers=headers) as answer:

@@ -63,13 +63,13 @@ class TestBlocks:
 
     def offend_until_blocked(self, blocks: Blocks[str], now: float) -> float:
         for _ in range(10):
-            if (made := blocks.offend("eve", now, "guessing")) is not None:
+            if (made := blocks.penalize("eve", now, "guessing")) is not None:
                 return made.seconds
         raise AssertionError("it is never blocked")
 
     def test_some_is_tolerated(self) -> None:
         blocks = self.blocks()
-        assert [blocks.offend("eve", 0.0, "x") for _ in range(3)] == [None] * 3
+        assert [blocks.penalize("eve", 0.0, "x") for _ in range(3)] == [None] * 3
         assert blocks.left("eve", 0.0) == 0 and not blocks.refuses("eve", 0.0)
 
     def test_each_is_twice_as_long_up_to_the_longest(self) -> None:
@@ -89,14 +89,14 @@ class TestBlocks:
 
     def test_what_is_heavier_than_the_tolerance_blocks_at_once(self) -> None:
         blocks = self.blocks()
-        made = blocks.offend("eve", 0.0, "a flood", float("inf"))
+        made = blocks.penalize("eve", 0.0, "a flood", float("inf"))
         assert made is not None and made.seconds == 10 and made.why == "a flood"
 
     def test_what_is_refused_meanwhile_is_counted_and_prolongs_nothing(self) -> None:
         blocks = self.blocks()
         self.offend_until_blocked(blocks, 0.0)
         for _ in range(100):
-            assert blocks.refuses("eve", 1.0) and blocks.offend("eve", 1.0, "x") is None
+            assert blocks.refuses("eve", 1.0) and blocks.penalize("eve", 1.0, "x") is None
         (block,) = blocks.current(1.0)
         assert (block.key, block.why, block.refused, block.seconds) == ("eve", "guessing", 200, 9.0)
         assert not blocks.refuses("eve", 10.0)
@@ -104,7 +104,7 @@ class TestBlocks:
     def test_the_table_has_an_end(self) -> None:
         blocks = self.blocks(most=100)
         for number in range(1000):
-            blocks.offend(str(number), 0.0, "x")
+            blocks.penalize(str(number), 0.0, "x")
         assert len(blocks) == 100
 
 

@@ -11,7 +11,7 @@ from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.base.rates import Rate
 from slidewire.server.app import Server
 from slidewire.server.config import ServerSettings
-from slidewire.signaling.abuse_limiter import Gate
+from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.limits import Limits
 
 
@@ -26,11 +26,11 @@ def test_a_connection_is_own_while_its_socket_is_and_no_longer() -> None:
 
 
 def test_the_own_host_is_never_blocked_and_others_are() -> None:
-    gate = Gate(Limits(tolerance=Rate(1, 1)), b"", never_blocked=OWN)
+    abuse_limiter = AbuseLimiter(Limits(tolerance=Rate(1, 1)), b"", never_blocked=OWN)
     for address in (OWN, "127.0.0.1"):
         for _ in range(10):
-            gate.offend(address, "a flood of messages", 0.0, float("inf"))
-    assert gate.blocked_for(OWN, 0.0) == 0 and gate.blocked_for("127.0.0.1", 0.0) > 0
+            abuse_limiter.penalize(address, "a flood of messages", 0.0, float("inf"))
+    assert abuse_limiter.blocked_for(OWN, 0.0) == 0 and abuse_limiter.blocked_for("127.0.0.1", 0.0) > 0
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ async def server(tmp_path: Path) -> Server:
 async def test_a_blocked_address_is_refused_and_the_own_host_at_that_address_is_not(server: Server) -> None:
     ready = await server.start()
     try:
-        server.gate.offend("127.0.0.1", "a flood of messages", asyncio.get_running_loop().time(), float("inf"))
+        server.abuse_limiter.penalize(
+            "127.0.0.1", "a flood of messages", asyncio.get_running_loop().time(), float("inf")
+        )
         connector = aiohttp.TCPConnector(socket_factory=server.own_clients.make_socket)
         async with aiohttp.ClientSession(connector=connector) as own, aiohttp.ClientSession() as other:
             with pytest.raises(aiohttp.ClientConnectionError):

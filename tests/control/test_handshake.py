@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slidewire.control.handshake import (
     Admission,
-    Door,
+    HandshakeResponder,
     PresenterHandshake,
     prologue,
     session_name,
@@ -16,7 +16,7 @@ from slidewire.control.intents import Role
 from slidewire.control.introduction import Introduction
 from slidewire.control.links import encode_base64url
 from slidewire.control.noise import PROTOCOL_NAME, Initiator, Responder
-from slidewire.control.sealed_session import Wire
+from slidewire.control.sealed_session import SealedSession
 
 VECTORS = json.loads((Path(__file__).parents[2] / "protocol/vectors/control.json").read_text())
 LINK_ID, PSK = "abcdefgh23", bytes(range(32))
@@ -65,12 +65,12 @@ def test_a_session_has_the_name_that_the_vectors_say() -> None:
         second, host_keys = responder.write_message_2(b"{}")
         _, keys = initiator.read_message_2(second)
         assert (first.hex(), second.hex()) == (vector["message_1"], vector["message_2"])
-        names = {session_name(Wire(1, each, None)) for each in (keys, host_keys)}
+        names = {session_name(SealedSession(1, each, None)) for each in (keys, host_keys)}
         assert names == {vector["session_name"]}
 
 
 def test_who_has_the_link_and_a_recording_cannot_name_the_session() -> None:
-    door = Door(lambda _: Admission(PSK, Role.CLICK), lambda count: bytes([9]) * count)
+    door = HandshakeResponder(lambda _: Admission(PSK, Role.CLICK), lambda count: bytes([9]) * count)
     presenter = PresenterHandshake(LINK_ID, PSK, bytes([7]) * 32, Introduction(bytes(16)))
     admitted = door.receive_hello(presenter.hello, 0.0)
     assert admitted is not None and admitted.session is not None

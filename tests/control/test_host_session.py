@@ -12,21 +12,21 @@ from slidewire.control.paths import PathKind
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import (
     MAX_RECORDS,
-    Floor,
     IntentRecord,
+    IntroductionAck,
     IntroductionRecord,
-    Met,
     Part,
     Ping,
     Pong,
     Receipt,
     Record,
+    WindowBase,
     decode,
     encode,
 )
 from slidewire.control.seal import WINDOW, Opener, Sealer
 from slidewire.control.sealed_session import MessageArrived, Transmit
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from slidewire.testing.pair import Pair
 
 NEXT = Intent(Verb.NEXT)
@@ -36,7 +36,7 @@ class Hostile:
     """Holds the keys of a session that was begun in good order, and seals whatever it likes."""
 
     def __init__(self) -> None:
-        self.pair = Pair(seed=1, weather={"direct": Weather(delay=0.02)})
+        self.pair = Pair(seed=1, weather={"direct": NetworkConditions(delay=0.02)})
         self.pair.run(0.5)
         self.host = self.pair.host
         self.sealer, self.opener = self.pair.presenter.wire._sealer, self.pair.presenter.wire._opener
@@ -75,12 +75,12 @@ def test_a_frame_full_of_pings_is_answered_with_one_pong() -> None:
 def test_a_frame_full_of_introductions_is_answered_once() -> None:
     hostile = Hostile()
     (answers,) = hostile.answers(*[IntroductionRecord(hostile.pair.introduction.encode())] * 5)
-    assert [type(record) for record in answers] == [Met]
+    assert [type(record) for record in answers] == [IntroductionAck]
 
 
 def test_copies_of_what_is_long_over_are_answered_no_more_often_than_a_frame_holds() -> None:
     hostile = Hostile()
-    hostile.frame(Floor(1000))
+    hostile.frame(WindowBase(1000))
     (answers,) = hostile.answers(*[IntentRecord(1, 0xFFFF, NEXT)] * 500)
     assert answers == [Receipt(1, Status.DUPLICATE, None, None, answers[0].reason)] * MAX_RECORDS  # type: ignore[union-attr]
 

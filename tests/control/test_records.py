@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from slidewire.control.intents import Intent, Point, Reason, Status, Verb
 from slidewire.control.records import (
     Ack,
-    Floor,
     IntentRecord,
+    IntroductionAck,
     IntroductionRecord,
     Laser,
     LaserReceipt,
-    Met,
     Part,
     Ping,
     Pong,
     Receipt,
     Record,
+    WindowBase,
     decode,
     encode,
 )
@@ -42,12 +42,12 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(IntentRecord, u32, u32, intents),
     st.builds(Receipt, u32, st.sampled_from(Status), slides, slides, st.sampled_from(Reason)),
     st.builds(Ack, u32),
-    st.builds(Floor, u32),
+    st.builds(WindowBase, u32),
     st.builds(Laser, u32, u32, st.lists(points, max_size=16).map(tuple)),
     st.builds(LaserReceipt, u32, st.sampled_from(Status), st.sampled_from(Reason)),
     st.builds(Part, st.integers(0, 255), u16, u16, u16, st.binary(max_size=64)),
     st.builds(IntroductionRecord, st.binary(max_size=64)),
-    st.builds(Met, st.binary(max_size=16)),
+    st.builds(IntroductionAck, st.binary(max_size=16)),
 )
 
 
@@ -65,7 +65,7 @@ def as_record(fields: dict[str, Any]) -> Record:
         case {"type": "ack", "sequence": sequence}:
             return Ack(sequence)
         case {"type": "floor", "sequence": sequence}:
-            return Floor(sequence)
+            return WindowBase(sequence)
         case {"type": "laser", "sequence": sequence, "deadline": deadline, "points": where}:
             return Laser(sequence, deadline, tuple(Point(x, y) for x, y in where))
         case {"type": "laser_receipt", "sequence": sequence, "status": status, "reason": reason}:
@@ -75,7 +75,7 @@ def as_record(fields: dict[str, Any]) -> Record:
         case {"type": "introduction", "bytes": text}:
             return IntroductionRecord(bytes.fromhex(text))
         case {"type": "met", "bytes": text}:
-            return Met(bytes.fromhex(text))
+            return IntroductionAck(bytes.fromhex(text))
     raise AssertionError(f"a vector of no known type: {fields}")
 
 

@@ -12,12 +12,12 @@ from slidewire.control.handshake import (
     HELLOS_FROM_ONE_ADDRESS,
     HELLOS_PER_SECOND,
     Admission,
-    Door,
+    HandshakeResponder,
     PresenterHandshake,
     prologue,
     session_name,
 )
-from slidewire.control.host_session import Established, Pretended
+from slidewire.control.host_session import Established, IntroductionInvalid
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction, commitment, read_introduction
 from slidewire.control.noise import Initiator
@@ -27,7 +27,6 @@ from slidewire.control.presenter_session import TIME_TO_LIVE, UNKNOWN_AFTER, Las
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import (
     Ack,
-    Floor,
     IntentRecord,
     IntroductionRecord,
     Laser,
@@ -35,12 +34,13 @@ from slidewire.control.records import (
     Ping,
     Receipt,
     Record,
+    WindowBase,
     encode,
 )
 from slidewire.control.seal import HELLO, WELCOME
 from slidewire.control.sealed_session import MessageArrived, Transmit
 from slidewire.signaling.limits import Limits
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from slidewire.testing.pair import LINK_ID, PSK, Pair
 from tests.support.work import counted
 
@@ -49,7 +49,7 @@ ADA = Introduction(bytes(range(16)), "Ada", "phone")
 
 
 def test_a_tap_is_performed_and_its_receipt_names_both_slides() -> None:
-    pair = Pair(seed=1, weather={"direct": Weather(delay=0.025)})
+    pair = Pair(seed=1, weather={"direct": NetworkConditions(delay=0.025)})
     pair.deck.slide = 12
     sequence = pair.tap(NEXT)
     pair.run(0.2)
@@ -65,7 +65,7 @@ def test_a_tap_is_performed_and_its_receipt_names_both_slides() -> None:
     [
         [Ping(n) for n in range(2000)],
         [IntroductionRecord(b"")] * 2000,
-        [Floor(n) for n in range(2, 2000)],
+        [WindowBase(n) for n in range(2, 2000)],
         [IntentRecord(n, 1 << 31, NEXT) for n in range(1, 1000)],
         [Laser(n, 1 << 31, ()) for n in range(1, 1000)],
         [Ack(n) for n in range(2000)],
@@ -73,7 +73,7 @@ def test_a_tap_is_performed_and_its_receipt_names_both_slides() -> None:
     ids=lambda records: type(records[0]).__name__,
 )
 def test_a_frame_of_tiny_records_is_work_and_an_answer_by_its_bytes(tiny: list[Record]) -> None:
-    pair = Pair(seed=1, weather={"direct": Weather(delay=0.025)})
+    pair = Pair(seed=1, weather={"direct": NetworkConditions(delay=0.025)})
     pair.tap(NEXT)
     pair.run(0.2)
     size = len(encode(tiny))
@@ -88,7 +88,9 @@ def test_a_frame_of_tiny_records_is_work_and_an_answer_by_its_bytes(tiny: list[R
 
 
 def test_two_hundred_taps_at_once_are_two_hundred_steps() -> None:
-    pair = Pair(seed=2, weather={"direct": Weather(delay=0.02, loss=0.2), "signaling": Weather(delay=0.06)})
+    pair = Pair(
+        seed=2, weather={"direct": NetworkConditions(delay=0.02, loss=0.2), "signaling": NetworkConditions(delay=0.06)}
+    )
     for _ in range(200):
         pair.tap(NEXT)
         pair.run(0.005)
@@ -103,7 +105,7 @@ def test_two_hundred_taps_at_once_are_two_hundred_steps() -> None:
 
 
 def test_a_burst_goes_out_at_once_and_costs_no_more_than_it_must() -> None:
-    pair = Pair(seed=16, weather={"direct": Weather(delay=0.02)})
+    pair = Pair(seed=16, weather={"direct": NetworkConditions(delay=0.02)})
     for _ in range(200):
         pair.tap(NEXT)
     pair.run(0.1)
@@ -116,8 +118,8 @@ def test_a_burst_goes_out_at_once_and_costs_no_more_than_it_must() -> None:
 def test_the_invariants_hold_in_any_weather(seed: int) -> None:
     rng = random.Random(seed)
 
-    def weather() -> Weather:
-        return Weather(
+    def weather() -> NetworkConditions:
+        return NetworkConditions(
             delay=rng.uniform(0, 0.2),
             jitter=rng.uniform(0, 0.3),
             loss=rng.choice([0, 0.05, 0.2, 0.6]),
@@ -132,7 +134,7 @@ def test_the_invariants_hold_in_any_weather(seed: int) -> None:
         asked[pair.tap(intent)] = intent
         pair.run(rng.choice([0, 0.01, 0.3, 1.5]))
         if rng.random() < 0.1:
-            pair.set_weather(rng.choice(["direct", "signaling"]), weather())
+            pair.set_conditions(rng.choice(["direct", "signaling"]), weather())
     pair.run(TIME_TO_LIVE + UNKNOWN_AFTER + 1)
 
     done = [sequence for sequence, _, _ in pair.deck.performed]
@@ -149,7 +151,7 @@ def test_the_invariants_hold_in_any_weather(seed: int) -> None:
 
 
 def test_a_frame_held_back_for_a_minute_is_not_obeyed() -> None:
-    pair = Pair(seed=3, weather={"direct": Weather(delay=60)})
+    pair = Pair(seed=3, weather={"direct": NetworkConditions(delay=60)})
     pair.tap(NEXT)
     pair.run(130)
     assert pair.deck.performed == []
@@ -163,7 +165,7 @@ def test_without_any_path_an_intent_expires_here_and_is_never_sent() -> None:
     pair.run(TIME_TO_LIVE + 0.01)
     (receipt,) = pair.receipts
     assert (receipt.status, receipt.reason) == (Status.EXPIRED, Reason.LATE)
-    pair.path_up("direct", Weather())
+    pair.path_up("direct", NetworkConditions())
     pair.run(5)
     assert pair.deck.performed == []
 
@@ -173,13 +175,13 @@ def test_an_intent_waits_for_a_path_while_it_lives() -> None:
     pair.path_down("direct")
     pair.tap(NEXT)
     pair.run(1.0)
-    pair.path_up("signaling", Weather(delay=0.05))
+    pair.path_up("signaling", NetworkConditions(delay=0.05))
     pair.run(1.0)
     assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
 
 
 def test_order_is_kept_when_packets_overtake_each_other() -> None:
-    pair = Pair(seed=6, weather={"direct": Weather(jitter=0.3)})
+    pair = Pair(seed=6, weather={"direct": NetworkConditions(jitter=0.3)})
     for intent in (NEXT, NEXT, PREVIOUS):
         pair.tap(intent)
     pair.run(3)
@@ -240,10 +242,10 @@ def test_a_receipt_that_was_lost_comes_again_with_a_copy_of_its_intent() -> None
     pair.presenter.submit(NEXT, pair.now)
     pair._drain()
     pair._step()  # the intent arrives, and is performed; now the way back goes dead for a while
-    pair._down["direct"].weather = Weather(loss=1)
+    pair._down["direct"].weather = NetworkConditions(loss=1)
     pair._drain()
     pair.run(0.3)
-    pair._down["direct"].weather = Weather()
+    pair._down["direct"].weather = NetworkConditions()
     pair.run(1)
     assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
     assert len(pair.deck.performed) == 1
@@ -253,18 +255,18 @@ def test_a_receipt_that_was_lost_comes_again_with_a_copy_of_its_intent() -> None
 
 
 def test_an_abandoned_session_leaves_unknown_and_nothing_is_replayed() -> None:
-    pair = Pair(seed=10, weather={"direct": Weather(loss=1)})
+    pair = Pair(seed=10, weather={"direct": NetworkConditions(loss=1)})
     pair.tap(NEXT)
     pair.presenter.abandon(pair.now)
     pair._drain()
     assert [receipt.status for receipt in pair.receipts] == [Status.UNKNOWN]
-    pair.set_weather("direct", Weather())
+    pair.set_conditions("direct", NetworkConditions())
     pair.run(5)
     assert pair.deck.performed == []
 
 
 def test_the_newest_laser_wins_and_an_old_one_is_dropped() -> None:
-    pair = Pair(seed=11, weather={"direct": Weather(delay=0.01)})
+    pair = Pair(seed=11, weather={"direct": NetworkConditions(delay=0.01)})
     pair.presenter.point([Point(0.1, 0.1)], pair.now)
     held_back = pair.presenter.next_effect()
     assert isinstance(held_back, Transmit)
@@ -279,7 +281,7 @@ def test_the_newest_laser_wins_and_an_old_one_is_dropped() -> None:
 
 
 def test_a_late_laser_is_dropped() -> None:
-    pair = Pair(seed=12, weather={"direct": Weather(delay=2)})
+    pair = Pair(seed=12, weather={"direct": NetworkConditions(delay=2)})
     pair.presenter.point([Point(0.5, 0.5)], pair.now)
     pair._drain()
     pair.run(3)
@@ -288,7 +290,14 @@ def test_a_late_laser_is_dropped() -> None:
 
 
 def test_messages_of_any_size_arrive_whole_by_the_reliable_path() -> None:
-    pair = Pair(seed=13, weather={"signaling": Weather(delay=0.05), "direct": Weather(loss=1), "bulk": Weather()})
+    pair = Pair(
+        seed=13,
+        weather={
+            "signaling": NetworkConditions(delay=0.05),
+            "direct": NetworkConditions(loss=1),
+            "bulk": NetworkConditions(),
+        },
+    )
     sent = {"type": "offer", "sdp": "ü" * 30_000}
     assert pair.presenter.send_message(sent, pair.now)
     pair._drain()
@@ -298,13 +307,13 @@ def test_messages_of_any_size_arrive_whole_by_the_reliable_path() -> None:
 
 def test_a_replayed_hello_opens_nothing() -> None:
     rng = random.Random(1)
-    door = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
+    door = HandshakeResponder(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
     handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), ADA)
     first = door.receive_hello(handshake.hello, 0.0)
     again = door.receive_hello(handshake.hello, 9.0)
     assert first is not None and again is not None
     assert again.welcome == first.welcome and again.session is None
-    other = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes).receive_hello(handshake.hello, 0.0)
+    other = HandshakeResponder(lambda _: Admission(PSK, Role.CLICK), rng.randbytes).receive_hello(handshake.hello, 0.0)
     assert other is not None and other.session is not None
     assert not other.session.established, "a recorded hello proves nothing: the host waits for a sealed frame"
 
@@ -313,7 +322,9 @@ def test_a_forged_welcome_does_not_spoil_the_true_one() -> None:
     rng = random.Random(2)
     handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), ADA)
     assert handshake.receive_welcome(bytes([WELCOME]) + rng.randbytes(80), 0.0, 0.0) is None
-    admitted = Door(lambda _: Admission(PSK, Role.LASER), rng.randbytes).receive_hello(handshake.hello, 0.0)
+    admitted = HandshakeResponder(lambda _: Admission(PSK, Role.LASER), rng.randbytes).receive_hello(
+        handshake.hello, 0.0
+    )
     assert admitted is not None
     welcomed = handshake.receive_welcome(admitted.welcome, 0.0, 0.0)
     assert welcomed is not None and welcomed[1] is Role.LASER
@@ -322,7 +333,7 @@ def test_a_forged_welcome_does_not_spoil_the_true_one() -> None:
 
 def test_hellos_that_lead_nowhere_are_counted_by_name() -> None:
     rng = random.Random(3)
-    door = Door(lambda link: Admission(PSK, Role.CLICK) if link == LINK_ID else None, rng.randbytes)
+    door = HandshakeResponder(lambda link: Admission(PSK, Role.CLICK) if link == LINK_ID else None, rng.randbytes)
     assert door.receive_hello(b"", 0.0) is None
     assert door.receive_hello(b"\x01\xff", 0.0) is None
     unknown = PresenterHandshake("zzzzzzzzzz", PSK, rng.randbytes(32), Introduction(bytes(16)))
@@ -333,12 +344,12 @@ def test_hellos_that_lead_nowhere_are_counted_by_name() -> None:
 
 
 def test_paths_are_judged_by_their_answers() -> None:
-    pair = Pair(seed=14, weather={"direct": Weather(delay=0.01), "signaling": Weather(delay=0.05)})
+    pair = Pair(seed=14, weather={"direct": NetworkConditions(delay=0.01), "signaling": NetworkConditions(delay=0.05)})
     pair.run(2)
     best = pair.presenter.wire.paths.best(pair.now)
     assert best is not None and best.kind is PathKind.DIRECT
     assert best.round_trip == pytest.approx(0.02, abs=0.002)
-    pair.set_weather("direct", Weather(loss=1))
+    pair.set_conditions("direct", NetworkConditions(loss=1))
     pair.run(4.5)
     best = pair.presenter.wire.paths.best(pair.now)
     assert best is not None and best.kind is PathKind.SIGNALING
@@ -360,7 +371,7 @@ def test_a_thousand_taps_without_a_path_do_not_stop_the_session() -> None:
         pair.tap(NEXT)
     pair.run(TIME_TO_LIVE + 0.1)
     assert {receipt.status for receipt in pair.receipts} == {Status.EXPIRED}
-    pair.path_up("direct", Weather())
+    pair.path_up("direct", NetworkConditions())
     pair.tap(NEXT)
     pair.run(1)
     assert pair.receipts[-1].status is Status.PERFORMED
@@ -375,11 +386,11 @@ def test_a_message_in_more_parts_than_it_may_have_takes_no_memory() -> None:
 
 
 def test_every_frame_introduces_the_presenter_until_the_host_has_answered() -> None:
-    pair = Pair(seed=30, weather={"direct": Weather(delay=0.02, loss=1)})
+    pair = Pair(seed=30, weather={"direct": NetworkConditions(delay=0.02, loss=1)})
     pair.tap(NEXT)
     pair.run(0.3)
     assert (pair.host.established, pair.host.introduction) == (False, None)
-    pair.set_weather("direct", Weather(delay=0.02))
+    pair.set_conditions("direct", NetworkConditions(delay=0.02))
     pair.run(0.2)
     assert pair.host.introduction == pair.introduction
     assert pair.presenter.words is not None, "and the host's answer was heard"
@@ -387,7 +398,7 @@ def test_every_frame_introduces_the_presenter_until_the_host_has_answered() -> N
 
 
 def test_an_introduction_costs_no_round_trip() -> None:
-    pair = Pair(seed=31, weather={"signaling": Weather(delay=0.05)})
+    pair = Pair(seed=31, weather={"signaling": NetworkConditions(delay=0.05)})
     pair.tap(NEXT)
     pair.run(0.15)
     assert [receipt.elapsed for receipt in pair.receipts] == [pytest.approx(0.1)]
@@ -396,10 +407,10 @@ def test_an_introduction_costs_no_round_trip() -> None:
 
 def test_whose_answer_is_lost_says_it_again() -> None:
     pair = Pair(seed=32)
-    pair._down["direct"].weather = Weather(loss=1)
+    pair._down["direct"].weather = NetworkConditions(loss=1)
     pair.run(0.2)
     assert (pair.host.established, pair.presenter.words) == (True, None)
-    pair._down["direct"].weather = Weather()
+    pair._down["direct"].weather = NetworkConditions()
     pair.run(1.2)
     assert pair.presenter.words == pair.host.words is not None
     assert sum(isinstance(effect, Established) for effect in pair.effects) == 1
@@ -417,7 +428,7 @@ def test_a_host_that_opens_another_nonce_gets_no_words_out_of_the_presenter() ->
 def test_nothing_is_obeyed_or_answered_before_the_introduction() -> None:
     pair = Pair(seed=34, weather={})
     pair.presenter.wire.introduction = None
-    pair.path_up("signaling", Weather())
+    pair.path_up("signaling", NetworkConditions())
     pair.tap(NEXT)
     pair.presenter.send_message({"type": "get_state"}, pair.now)
     pair.run(0.5)
@@ -428,49 +439,49 @@ def test_nothing_is_obeyed_or_answered_before_the_introduction() -> None:
 def test_an_introduction_that_opens_another_nonce_is_no_second_try() -> None:
     pair = Pair(seed=35, weather={})
     pair.presenter.wire.introduction = IntroductionRecord(ADA.encode())
-    pair.path_up("direct", Weather())
+    pair.path_up("direct", NetworkConditions())
     pair.tap(NEXT)
     pair.run(0.02)
-    assert sum(isinstance(effect, Pretended) for effect in pair.effects) == 1
+    assert sum(isinstance(effect, IntroductionInvalid) for effect in pair.effects) == 1
     pair.presenter.wire.introduction = IntroductionRecord(pair.introduction.encode())
     pair.run(3)
     assert pair.deck.performed == [] and not pair.host.established and pair.host.words is None
     assert pair.host.wire.counts["introduction_false"] == 1
     assert pair.host.wire.counts["not_introduced"] > 5
-    assert sum(isinstance(effect, Pretended) for effect in pair.effects) == 1
+    assert sum(isinstance(effect, IntroductionInvalid) for effect in pair.effects) == 1
 
 
 def test_a_host_answers_so_many_hellos_by_one_link_and_others_by_another() -> None:
     """Each is a try at words that suit somebody."""
     rng = random.Random(36)
-    door = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
+    door = HandshakeResponder(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
 
-    def knock(link_id: str, now: float) -> bool:
+    def accept_connection(link_id: str, now: float) -> bool:
         handshake = PresenterHandshake(link_id, PSK, rng.randbytes(32), Introduction(rng.randbytes(16)))
         return door.receive_hello(handshake.hello, now) is not None
 
-    assert sum(knock(LINK_ID, 5.0) for _ in range(HELLOS_AT_ONCE + 50)) == HELLOS_AT_ONCE
+    assert sum(accept_connection(LINK_ID, 5.0) for _ in range(HELLOS_AT_ONCE + 50)) == HELLOS_AT_ONCE
     assert door.counts == {"too_many_hellos": 50}
-    assert knock("zzzzzzzzzz", 5.0)
-    assert sum(knock(LINK_ID, 6.0) for _ in range(50)) == HELLOS_PER_SECOND
+    assert accept_connection("zzzzzzzzzz", 5.0)
+    assert sum(accept_connection(LINK_ID, 6.0) for _ in range(50)) == HELLOS_PER_SECOND
 
 
 def test_one_address_cannot_have_all_the_hellos_of_a_link() -> None:
     rng = random.Random(38)
-    door = Door(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
+    door = HandshakeResponder(lambda _: Admission(PSK, Role.CLICK), rng.randbytes)
 
-    def knock(origin: int, now: float) -> bool:
+    def accept_connection(origin: int, now: float) -> bool:
         handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), Introduction(rng.randbytes(16)))
         return door.receive_hello(handshake.hello, now, origin) is not None
 
     for second in range(60):
-        eve = sum(knock(1, second) for _ in range(200))
+        eve = sum(accept_connection(1, second) for _ in range(200))
         assert eve == (HELLOS_FROM_ONE_ADDRESS.burst if second == 0 else HELLOS_FROM_ONE_ADDRESS.per_second)
-        assert knock(2, second)
+        assert accept_connection(2, second)
 
 
 def test_a_hello_that_commits_to_nothing_is_malformed() -> None:
-    door = Door(lambda _: Admission(PSK, Role.CLICK), random.Random(37).randbytes)
+    door = HandshakeResponder(lambda _: Admission(PSK, Role.CLICK), random.Random(37).randbytes)
     for number, payload in enumerate((b"{}", b"[]", b'{"commit":"*"}', b"\xff")):
         initiator = Initiator(PSK, prologue(LINK_ID), bytes([number]) * 32)
         hello = bytes([HELLO, len(LINK_ID)]) + LINK_ID.encode() + initiator.write_message_1(payload)
@@ -482,7 +493,7 @@ def test_a_hello_that_commits_to_nothing_is_malformed() -> None:
 @pytest.mark.parametrize("round_trip", [0.02, 0.1, 0.3])
 def test_a_tap_right_after_a_late_welcome_is_performed_and_never_late(kept: float, round_trip: float) -> None:
     """A server kept the welcome, or the first ones were lost and this is a repetition: its clock is old."""
-    weather = Weather(delay=round_trip / 2)
+    weather = NetworkConditions(delay=round_trip / 2)
     pair = Pair(seed=40, weather={}, welcome_kept=kept)
     pair.path_up("signaling", weather)
     pair.tap(NEXT)
@@ -513,11 +524,11 @@ def test_a_tap_right_after_a_late_welcome_is_performed_and_never_late(kept: floa
 
 def test_without_a_pong_no_tap_leaves_after_a_late_welcome() -> None:
     pair = Pair(seed=41, weather={}, welcome_kept=30)
-    pair.path_up("signaling", Weather(loss=1))
+    pair.path_up("signaling", NetworkConditions(loss=1))
     pair.tap(NEXT)
     pair.run(TIME_TO_LIVE + 0.1)
     assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [(Status.EXPIRED, Reason.LATE)]
-    pair.set_weather("signaling", Weather())
+    pair.set_conditions("signaling", NetworkConditions())
     pair.run(3)
     assert pair.deck.performed == []
     pair.tap(NEXT)
@@ -541,7 +552,7 @@ def test_who_taps_too_fast_is_refused_and_told_so() -> None:
 
 
 def test_a_key_held_down_for_a_minute_is_never_too_fast() -> None:
-    pair = Pair(seed=51, weather={"direct": Weather(delay=0.02, loss=0.1)})
+    pair = Pair(seed=51, weather={"direct": NetworkConditions(delay=0.02, loss=0.1)})
     for _ in range(60 * 33):
         pair.tap(NEXT)
         pair.run(1 / 33)
@@ -554,7 +565,7 @@ def test_a_key_held_down_for_a_minute_is_never_too_fast() -> None:
 def test_however_fast_it_taps_a_presenter_without_a_direct_path_says_no_more_than_the_server_takes(
     round_trip: float, a_second: int
 ) -> None:
-    pair = Pair(seed=53, weather={"signaling": Weather(delay=round_trip / 2)})
+    pair = Pair(seed=53, weather={"signaling": NetworkConditions(delay=round_trip / 2)})
     takes, next_effect = Bucket(Limits().messages), pair.presenter.next_effect
 
     def through_the_server() -> Any:
@@ -595,14 +606,14 @@ def test_an_introduction_names_the_session_it_follows() -> None:
 
 
 def test_an_intent_whose_paths_went_away_costs_no_time_until_one_comes_back() -> None:
-    pair = Pair(seed=19, weather={"direct": Weather(loss=1)})
+    pair = Pair(seed=19, weather={"direct": NetworkConditions(loss=1)})
     pair.tap(NEXT)
     pair.path_down("direct")
     pair.run(0.5)
     pair.presenter.handle_timer(pair.now)
     timer = pair.presenter.get_timer()
     assert timer is not None and timer > pair.now, "else its owner spins"
-    pair.path_up("signaling", Weather())
+    pair.path_up("signaling", NetworkConditions())
     pair.run(0.01)
     assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
 
@@ -616,9 +627,9 @@ def live_paths(pair: Pair) -> list[str]:
 
 
 def test_a_path_that_swallows_an_intent_is_dead_after_two_round_trips_and_150_ms() -> None:
-    pair = Pair(seed=20, weather={"direct": Weather(delay=0.025), "signaling": Weather(delay=0.03)})
+    pair = Pair(seed=20, weather={"direct": NetworkConditions(delay=0.025), "signaling": NetworkConditions(delay=0.03)})
     pair.run(1.5)
-    pair.set_weather("direct", Weather(loss=1))
+    pair.set_conditions("direct", NetworkConditions(loss=1))
     pair.tap(NEXT)
     pair.run(0.245)
     assert live_paths(pair) == ["direct", "signaling"]
@@ -631,16 +642,16 @@ def test_a_path_that_swallows_an_intent_is_dead_after_two_round_trips_and_150_ms
     pair.tap(NEXT)
     pair.run(1)
     assert silent_paths(pair) == ["direct"], "it dies once"
-    pair.set_weather("direct", Weather(delay=0.025))
+    pair.set_conditions("direct", NetworkConditions(delay=0.025))
     pair.run(1.1)
     assert live_paths(pair) == ["direct", "signaling"], "any frame that comes by it ends that"
 
 
 def test_in_the_dark_bulk_is_not_filled_whose_window_the_taps_need() -> None:
-    pair = Pair(seed=54, weather={name: Weather(delay=0.025) for name in ("direct", "bulk", "signaling")})
+    pair = Pair(seed=54, weather={name: NetworkConditions(delay=0.025) for name in ("direct", "bulk", "signaling")})
     pair.run(1.5)
     for name in ("direct", "bulk", "signaling"):
-        pair.set_weather(name, Weather(loss=1))
+        pair.set_conditions(name, NetworkConditions(loss=1))
     said: list[str] = []
     next_effect = pair.presenter.next_effect
 
@@ -661,23 +672,23 @@ def test_in_the_dark_bulk_is_not_filled_whose_window_the_taps_need() -> None:
 
 
 def test_the_only_path_is_used_even_when_it_is_dead() -> None:
-    pair = Pair(seed=21, weather={"direct": Weather(delay=0.025)})
+    pair = Pair(seed=21, weather={"direct": NetworkConditions(delay=0.025)})
     pair.run(1.5)
-    pair.set_weather("direct", Weather(loss=1))
+    pair.set_conditions("direct", NetworkConditions(loss=1))
     pair.tap(NEXT)
     pair.run(1)
     assert silent_paths(pair) == ["direct"]
     assert pair.presenter.wire.paths.best(pair.now) is None
-    pair.set_weather("direct", Weather(delay=0.025))
+    pair.set_conditions("direct", NetworkConditions(delay=0.025))
     pair.run(0.2)
     assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
     assert pair.presenter.wire.paths.best(pair.now) is not None
 
 
 def test_a_path_that_nothing_is_asked_of_dies_of_three_seconds_without_a_pong() -> None:
-    pair = Pair(seed=22, weather={"direct": Weather(delay=0.025)})
+    pair = Pair(seed=22, weather={"direct": NetworkConditions(delay=0.025)})
     pair.run(1.5)
-    pair.set_weather("direct", Weather(loss=1))
+    pair.set_conditions("direct", NetworkConditions(loss=1))
     pair.run(1.9)
     assert silent_paths(pair) == []
     pair.run(2)
@@ -685,7 +696,7 @@ def test_a_path_that_nothing_is_asked_of_dies_of_three_seconds_without_a_pong() 
 
 
 def test_who_stood_still_does_not_take_its_own_deafness_for_the_path_s() -> None:
-    pair = Pair(seed=23, weather={"direct": Weather(delay=0.025)})
+    pair = Pair(seed=23, weather={"direct": NetworkConditions(delay=0.025)})
     pair.run(1.5)
     pair.tap(NEXT)
     pair.run(0.03)
@@ -713,7 +724,11 @@ def said(pair: Pair) -> list[tuple[str, str, int]]:
 
 
 def test_a_quick_deck_s_receipt_goes_back_where_the_tap_came_from_and_by_the_best_other_path() -> None:
-    weather = {"direct": Weather(delay=0.025), "relayed": Weather(delay=0.04), "signaling": Weather(delay=0.028)}
+    weather = {
+        "direct": NetworkConditions(delay=0.025),
+        "relayed": NetworkConditions(delay=0.04),
+        "signaling": NetworkConditions(delay=0.028),
+    }
     pair = Pair(seed=24, weather=weather)
     pair.run(1.5)
     heard = said(pair)
@@ -725,7 +740,7 @@ def test_a_quick_deck_s_receipt_goes_back_where_the_tap_came_from_and_by_the_bes
 
 
 def test_a_slow_deck_s_receipt_goes_out_twice_and_a_copy_before_it_is_acknowledged() -> None:
-    pair = Pair(seed=25, weather={"direct": Weather(delay=0.025)})
+    pair = Pair(seed=25, weather={"direct": NetworkConditions(delay=0.025)})
     pair.run(1.5)
     heard = said(pair)
     pair._deck_free = pair.now + 0.4
@@ -739,7 +754,7 @@ def test_a_slow_deck_s_receipt_goes_out_twice_and_a_copy_before_it_is_acknowledg
 def test_a_click_costs_six_frames_on_two_paths_and_hardly_more_where_the_way_is_long() -> None:
     frames = {}
     for round_trip in (0.02, 0.05, 0.15, 0.5):
-        weather = Weather(delay=round_trip / 2)
+        weather = NetworkConditions(delay=round_trip / 2)
         pair = Pair(seed=26, weather={"direct": weather, "signaling": weather})
         pair.run(2)
         before = pair.datagrams
@@ -754,7 +769,7 @@ def test_a_click_costs_six_frames_on_two_paths_and_hardly_more_where_the_way_is_
 
 @pytest.mark.parametrize(("loss", "burst", "most"), [(0.05, 1, 0), (0.2, 1, 3), (0.2, 4, 30)])
 def test_a_path_that_loses_packets_is_hardly_ever_taken_for_a_dead_one(loss: float, burst: float, most: int) -> None:
-    pair = Pair(seed=27, weather={"direct": Weather(delay=0.025, loss=loss, burst=burst)})
+    pair = Pair(seed=27, weather={"direct": NetworkConditions(delay=0.025, loss=loss, burst=burst)})
     for _ in range(1000):
         pair.tap(NEXT)
         pair.run(1.2)

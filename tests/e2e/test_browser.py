@@ -251,9 +251,9 @@ async def test_what_a_phone_downloads(slidewire: Programs, visitors: Visitors) -
         for response in scripts
     }
     assert scripts and all(response.headers["content-encoding"] == "gzip" for response in scripts)
-    assert sorted(sizes) == ["peer", "presenter", "rest"] and len(scripts) == 3
+    assert sorted(sizes) == ["peer", "presenter", "deferred"] and len(scripts) == 3
     assert 0 < sizes["presenter"] <= FIRST_SCRIPT, f"{sizes} bytes of JavaScript"
-    assert 0 < sizes["peer"] <= DIRECT_CONNECTION and 0 < sizes["rest"] <= REST_OF_THE_PAGE, sizes
+    assert 0 < sizes["peer"] <= DIRECT_CONNECTION and 0 < sizes["deferred"] <= REST_OF_THE_PAGE, sizes
 
 
 async def test_usable_soon_on_a_slow_phone_network(

@@ -216,7 +216,7 @@ async def test_the_rest_of_the_page_cannot_be_loaded_at_first(
     visitors.tolerate("Failed to load resource")
     ready = await (await slidewire.start("up", deck, *LOOPBACK, environment=NO_DISPLAY)).ready()
     page = await visitors.newcomer()
-    await page.route("**/assets/rest-*", lambda route: route.abort("connectionrefused"))
+    await page.route("**/assets/deferred-*", lambda route: route.abort("connectionrefused"))
     async with page.expect_event("requestfailed"):
         await connected(await visitors.visit(page, ready["presenter_link"]))
     await tap(page, "next")
@@ -225,7 +225,7 @@ async def test_the_rest_of_the_page_cannot_be_loaded_at_first(
     await expect(page.get_by_test_id("black")).to_be_disabled()
     await picture(page, "without-the-rest")
 
-    await page.unroute("**/assets/rest-*")
+    await page.unroute("**/assets/deferred-*")
     await expect(page.get_by_test_id("black")).to_be_enabled()
     await says(page, "0:", "elapsed")
     await tap(page, "black")

@@ -207,10 +207,10 @@ async def test_the_page_is_reloaded_and_left_and_comes_back(slidewire: Programs,
     await page.says("4 / 250", "slide-number")
 
 
-async def test_a_camera_and_a_microphone_reach_guest_and_operator(slidewire: Programs) -> None:
+async def test_a_camera_and_a_microphone_reach_participant_and_operator(slidewire: Programs) -> None:
     async with firefox(CAMERA) as browser:
         ready = await up(slidewire)
-        guest = await browser.open(ready["guest_link"], SCREEN, script=KEEP)
+        participant = await browser.open(ready["program_link"], SCREEN, script=KEEP)
         operator = await connected(await browser.open(ready["operator_link"], LAPTOP))
         page = await connected(await browser.open(ready["presenter_link"]), "Connected directly")
         await page.tap("media")
@@ -221,13 +221,13 @@ async def test_a_camera_and_a_microphone_reach_guest_and_operator(slidewire: Pro
         await page.says("1 → 2")
         await operator.says("on air, camera and microphone on", "presenters")
         await operator.tap("watch")
-        for watcher, video in ((guest, "guest"), (operator, "air-video")):
+        for watcher, video in ((participant, "program"), (operator, "air-video")):
             await watcher.until(f"{find(video)}.videoWidth > 0", "there is a picture")
             for _ in range(10):
                 await watcher.evaluate(f"new Promise(done => {find(video)}.requestVideoFrameCallback(() => done()))")
-        await guest.until(f"({HEARS})()", "there is sound, and it is not silence")
+        await participant.until(f"({HEARS})()", "there is sound, and it is not silence")
         await page.picture("firefox-on-air")
-        await guest.picture("firefox-guest")
+        await participant.picture("firefox-participant")
         await operator.picture("firefox-operator-on-air")
 
         await page.press("Escape")

@@ -49,11 +49,11 @@ async def test_a_camera_is_seen_heard_and_recorded_until_its_presenter_is_remove
     host, ready = await show(slidewire, "--record", str(tmp_path / "videos"))
     ada = await connected(await crew.open(ready["presenter_link"]))
     boss = await crew.open(ready["operator_link"], LAPTOP)
-    guest = await crew.open(ready["guest_link"], SCREEN)
+    participant = await crew.open(ready["program_link"], SCREEN)
     await turn_on(ada, "camera", "microphone")
-    await plays(guest, "guest", pictures=10)
+    await plays(participant, "program", pictures=10)
     await expect(boss.get_by_test_id("presenters")).to_contain_text("on air, camera and microphone on")
-    await hears(guest, "guest")
+    await hears(participant, "program")
     await expect(ada.get_by_test_id("media-chips")).to_contain_text("Recording")
     await ada.keyboard.press("Escape")
     for slide in range(1, 6):
@@ -62,7 +62,7 @@ async def test_a_camera_is_seen_heard_and_recorded_until_its_presenter_is_remove
     row = boss.get_by_test_id("presenters").locator("li").filter(has_text="on air, camera")
     await row.get_by_role("button", name="Remove").click()
     await boss.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    await expect(guest.get_by_test_id("guest")).to_be_hidden()
+    await expect(participant.get_by_test_id("program")).to_be_hidden()
     await host.stop()
     (video,) = (tmp_path / "videos").iterdir()
     with av.open(video) as file:

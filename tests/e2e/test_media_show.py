@@ -47,21 +47,21 @@ async def sends_camera(visitors: Visitors, ready: dict[str, Any]) -> Page:
 async def test_a_camera_on_air_and_clicks_beside_it(slidewire: Programs, crew: Visitors) -> None:
     host = await slidewire.start("up", str(decks.numbered_pdf(40)), *LOOPBACK, environment=NO_DISPLAY)
     ready = await host.ready()
-    stage = await crew.open(ready["guest_link"], SCREEN)
+    stage = await crew.open(ready["program_link"], SCREEN)
     ada = await sends_camera(crew, ready)
     await expect(ada.get_by_test_id("media-chips")).to_contain_text("On air")  # the first one is, by itself
-    await plays(stage, "guest")
-    await hears(stage, "guest")
-    await picture(stage, "media-guest")
+    await plays(stage, "program")
+    await hears(stage, "program")
+    await picture(stage, "media-participant")
     assert await stage.evaluate("getComputedStyle(document.querySelector('main')).cursor") == "none"
-    assert not await stage.get_by_test_id("guest").evaluate("video => video.controls || video.muted")
+    assert not await stage.get_by_test_id("program").evaluate("video => video.controls || video.muted")
     assert await barriers(stage) == []
 
     await note_receipts(ada)
     await click_as_fast_as_it_takes_them(ada, "next", 10)
     clicked = [f"{slide} → {slide + 1}" for slide in range(1, 11)]
     assert await noted_receipts(ada, clicked[-1]) == clicked
-    await plays(stage, "guest")
+    await plays(stage, "program")
 
     operator = await connected(await crew.open(ready["operator_link"], LAPTOP))
     ben = await sends_camera(crew, ready)
@@ -74,7 +74,7 @@ async def test_a_camera_on_air_and_clicks_beside_it(slidewire: Programs, crew: V
     await rows.get_by_role("button", name="Put on air").click()
     await expect(ben.get_by_test_id("media-chips")).to_contain_text("On air")
     await expect(ada.get_by_test_id("media-chips")).not_to_contain_text("On air")
-    await plays(stage, "guest")
+    await plays(stage, "program")
 
     await operator.get_by_test_id("talk").hover()
     await operator.mouse.down()
@@ -83,7 +83,7 @@ async def test_a_camera_on_air_and_clicks_beside_it(slidewire: Programs, crew: V
     await expect(operator.get_by_test_id("talk")).to_have_text("Hold to talk")
 
     await rows.get_by_role("button", name="Take off air").click()
-    await expect(stage.get_by_test_id("guest")).to_be_hidden()
+    await expect(stage.get_by_test_id("program")).to_be_hidden()
     assert (await picture(stage)).getextrema() == ((0, 0),) * 3
     await expect(ben.get_by_test_id("media-chips")).not_to_contain_text("On air")
     await expect(operator.get_by_test_id("air-who")).to_have_text("Nobody is on air")
@@ -101,7 +101,7 @@ async def test_a_browser_that_keeps_the_sound_off(slidewire: Programs, crew: Vis
     host = await slidewire.start("up", str(decks.numbered_pdf(5)), *LOOPBACK, environment=NO_DISPLAY)
     ready = await host.ready()
     await sends_camera(crew, ready)
-    address, _, secret = ready["guest_link"].partition("#")
+    address, _, secret = ready["program_link"].partition("#")
     async with (
         browser.chromium("--autoplay-policy=document-user-activation-required") as strict,
         browser.visitors(strict) as others,
@@ -111,15 +111,15 @@ async def test_a_browser_that_keeps_the_sound_off(slidewire: Programs, crew: Vis
         await others.visit(stage, f"{address}?fit=cover#{secret}")
         await until(lambda: _has_light(devtools), "a picture, muted")
         # Whatever is asked of a page from here on counts as a touch: it came too late for the sound.
-        assert await stage.get_by_test_id("guest").evaluate("video => getComputedStyle(video).objectFit") == "cover"
+        assert await stage.get_by_test_id("program").evaluate("video => getComputedStyle(video).objectFit") == "cover"
         line = stage.get_by_test_id("unmute")
         await expect(line).to_be_visible()
-        await picture(stage, "media-guest-silent")
+        await picture(stage, "media-participant-silent")
         assert await barriers(stage) == []
         await line.click()
         await expect(line).to_be_hidden()
-        assert not await stage.get_by_test_id("guest").evaluate("video => video.muted")
-        await hears(stage, "guest")
+        assert not await stage.get_by_test_id("program").evaluate("video => video.muted")
+        await hears(stage, "program")
 
 
 class Wall:
@@ -199,21 +199,21 @@ async def test_media_come_back_by_themselves(slidewire: Programs, crew: Visitors
     command = ["host", str(decks.numbered_pdf(5)), "--server", (await server.ready())["https"]]
     host = await slidewire.start(*command, environment=NO_DISPLAY)
     ready = await host.ready()
-    stage = await crew.open(ready["guest_link"], SCREEN)
+    stage = await crew.open(ready["program_link"], SCREEN)
     ada = await sends_camera(crew, ready)
-    await plays(stage, "guest")
+    await plays(stage, "program")
 
     host.process.send_signal(signal.SIGSTOP)
-    await expect(stage.get_by_test_id("guest")).to_be_hidden()  # a still is no lie for longer than it takes to notice
+    await expect(stage.get_by_test_id("program")).to_be_hidden()  # a still is no lie for longer than it takes to notice
     await expect(ada.get_by_test_id("media-chips")).to_contain_text("Picture and sound interrupted")
     host.process.send_signal(signal.SIGCONT)
-    await plays(stage, "guest")
+    await plays(stage, "program")
     await expect(ada.get_by_test_id("media-chips")).to_have_text("On airCamera onMic on")
 
     await host.kill()
-    await expect(stage.get_by_test_id("guest")).to_be_hidden()
+    await expect(stage.get_by_test_id("program")).to_be_hidden()
     await (await slidewire.start(*command, environment=NO_DISPLAY)).ready()
-    await plays(stage, "guest")
+    await plays(stage, "program")
     await expect(ada.get_by_test_id("media-chips")).to_have_text("On airCamera onMic on")
     await tap(ada, "next")
     await says(ada, "1 → 2")

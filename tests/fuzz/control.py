@@ -14,7 +14,7 @@ from typing import Final
 
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.audit.log import read_line
-from slidewire.control.handshake import Admission, Door, PresenterHandshake, hello_link
+from slidewire.control.handshake import Admission, HandshakeResponder, PresenterHandshake, hello_link
 from slidewire.control.intents import Role
 from slidewire.control.introduction import Introduction, read_introduction, read_object
 from slidewire.control.links import LinkError, parse_link
@@ -110,7 +110,7 @@ def readers(dice: random.Random) -> int:
     """Whatever they are given, they answer or refuse in their own words."""
     said = Introduction(dice.randbytes(16), "Ada", "web")
     shaking = PresenterHandshake(LINK_ID, PSK, dice.randbytes(32), said)
-    door = Door(lambda link: Admission(PSK, Role.CLICK) if link == LINK_ID else None, dice.randbytes)
+    door = HandshakeResponder(lambda link: Admission(PSK, Role.CLICK) if link == LINK_ID else None, dice.randbytes)
     admitted = door.receive_hello(shaking.hello, 0.0)
     assert admitted is not None
     for _ in range(20):

@@ -36,10 +36,10 @@ from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.control.records import IntroductionRecord, encode
 from slidewire.control.seal import LAST_COUNTER, WELCOME
-from slidewire.host.host import PRESENTERS_PER_LINK, UNPROVEN_GUESTS, HostAgent
+from slidewire.host.host import PRESENTERS_PER_LINK, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.operators import Commands
-from slidewire.host.show.controller import Stage
+from slidewire.host.show.controller import ShowController
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.engine import Channel, IceServer, PeerError, PeerEvents
 from slidewire.signaling.client import Presence
@@ -127,7 +127,7 @@ class Server:
 
     def __init__(self, loop: SimulatedLoop) -> None:
         self.loop = loop
-        self.agent: HostAgent | None = None
+        self.agent: Host | None = None
         self.members: dict[str, Callable[[bytes], None]] = {}
         self.removed: list[str] = []
 
@@ -251,7 +251,7 @@ class HostileParticipant:
             self._say(bytes(altered))
         elif what < 0.16:
             # Under the number of somebody else, above all the speaker's.
-            sessions = [*self.play.agent.guests, dice.randrange(1 << 32)]
+            sessions = [*self.play.agent.participants, dice.randrange(1 << 32)]
             self._say(dice.choice((b"\x03", b"\x04")) + dice.choice(sessions).to_bytes(4, "big") + dice.randbytes(40))
         elif what < 0.18:
             self._fail_a_peer()
@@ -270,8 +270,8 @@ class HostileParticipant:
 
     def _peers(self) -> list[Peer]:
         """The connections of its session; the last ones are the newest."""
-        guest = self.play.agent.guests.get(self.session.wire.session) if self.session is not None else None
-        return [] if guest is None else [peer._peer for peer in guest._peers.values()]  # type: ignore[misc]
+        participant = self.play.agent.participants.get(self.session.wire.session) if self.session is not None else None
+        return [] if participant is None else [peer._peer for peer in participant._peers.values()]  # type: ignore[misc]
 
     def _seal(self, plaintext: bytes) -> None:
         if self.session is None or (sealer := self.session.wire._sealer)._counter > LAST_COUNTER - 10:
@@ -348,7 +348,7 @@ class Play:
             room.make_link(Role.LASER, "p", "Laser"),
             room.make_link(Role.OPERATOR, "operator", "Operator"),
             room.make_link(Role.VIEW, "deck", "Deck"),
-            room.make_link(Role.VIEW, "guest", "Guest"),
+            room.make_link(Role.VIEW, "program", "Program"),
         ]
         for number in (1, 2, 4):  # some have rules of their own
             if dice.random() < 0.2:
@@ -360,7 +360,7 @@ class Play:
         self.server = Server(self.loop)
         self.engine = Engine(dice)
         privacy = dice.choice(tuple(Privacy))
-        self.agent = HostAgent(room, SERVER, Stage(self.deck), self.engine, "main", privacy=privacy)
+        self.agent = Host(room, SERVER, ShowController(self.deck), self.engine, "main", privacy=privacy)
         self.agent.audit = _audit
         self.server.agent = self.agent
         self.agent.signaling = self.server
@@ -402,7 +402,9 @@ class Play:
         return connection
 
     def sessions_to_harm(self) -> list[int]:
-        return [guest.id for guest in self.agent.guests.values() if guest.member != "speaker"][:20]
+        return [participant.id for participant in self.agent.participants.values() if participant.member != "speaker"][
+            :20
+        ]
 
     def links_to_harm(self) -> list[str]:
         return [rule.id for rule in self.agent.room.links.values() if rule.id != self.speaker_link][:20]
@@ -420,15 +422,15 @@ class Play:
 
     def _judge_memory(self) -> None:
         agent = self.agent
-        by_link = Counter(guest.link.id for guest in agent.guests.values())
-        assert all(count <= PRESENTERS_PER_LINK + UNPROVEN_GUESTS + 1 for count in by_link.values()), by_link
+        by_link = Counter(participant.link.id for participant in agent.participants.values())
+        assert all(count <= PRESENTERS_PER_LINK + UNPROVEN_PARTICIPANTS + 1 for count in by_link.values()), by_link
         assert len(agent._commands._replies) <= Commands.REMEMBERED
-        for guest in agent.guests.values():
-            wire = guest.session.wire
+        for participant in agent.participants.values():
+            wire = participant.session.wire
             assert len(wire._frames) <= 100 and sum(map(len, wire._due.values())) <= 1000
             assert wire._assembler._size <= 2 * wire._assembler._message_bytes
-            assert len(guest._peers) <= 3
-        assert sum(not peer.is_closed for peer in self.engine.peers) <= 3 * len(agent.guests) + 3
+            assert len(participant._peers) <= 3
+        assert sum(not peer.is_closed for peer in self.engine.peers) <= 3 * len(agent.participants) + 3
 
 
 def _audit(event: str, /, **fields: Any) -> None:

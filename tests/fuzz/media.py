@@ -12,8 +12,8 @@ from slidewire.media import nack_tracker as missing
 from slidewire.media import offer_answer as sdp
 from slidewire.media.effects import SendPacket
 from slidewire.media.frames import Codec, Frame, Line
+from slidewire.media.offer_answer import OfferError
 from slidewire.media.session import Session
-from slidewire.rtc.engine import PeerError
 from slidewire.rtp import packet as rtp
 from slidewire.rtp import rtcp
 from slidewire.rtp.extensions import Element, build
@@ -80,7 +80,7 @@ def answered(text: str, dice: random.Random) -> str:
     try:
         read = sdp.read_offer(text, LINES)
         return sdp.write_answer(read, sdp.negotiate(read, LINES, dice.randbytes), own, "name")
-    except PeerError as refused:
+    except OfferError as refused:
         return f"s={refused}\r\n"
 
 

@@ -109,9 +109,9 @@ class Play:
             peer.closed = peer.closed or (1006, "")
         stage.pass_time(2 * 86_400.0)
         assert (hub.member_count, hub.connection_count, hub.room_count, hub.kept_bytes) == (0, 0, 0, 0)
-        register = hub._register
-        assert hub.gate.remembered == 0
-        assert not register._resumable and not register._links and not register._tombstones
+        registry = hub._registry
+        assert hub.abuse_limiter.remembered == 0
+        assert not registry._resumable and not registry._links and not registry._tombstones
         tables = (hub._connections._new, hub._failed_joins, hub._new_rooms)
         assert not any(table.full_at for table in tables)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from slidewire.host.host import HostAgent
-from slidewire.host.participants.participant import Guest
+from slidewire.host.host import Host
+from slidewire.host.participants.participant import Participant
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.host.show.pictures import Pictures
 from tests.fuzz import hostile
@@ -27,27 +27,27 @@ def _one_queue_for_all(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_message_that_raises(patch: pytest.MonkeyPatch) -> None:
-    receive = HostAgent.message_arrived
+    receive = Host.message_arrived
 
-    def message_arrived(self: HostAgent, guest: Guest, message: dict[str, Any]) -> None:
-        receive(self, guest, message)
+    def message_arrived(self: Host, participant: Participant, message: dict[str, Any]) -> None:
+        receive(self, participant, message)
         message["type"].encode()  # half a character cannot be
 
-    patch.setattr(HostAgent, "message_arrived", message_arrived)
+    patch.setattr(Host, "message_arrived", message_arrived)
 
 
 def _pictures_that_are_not_ended(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Pictures, "forget", lambda self, guest: None)
+    patch.setattr(Pictures, "forget", lambda self, participant: None)
 
 
 def _anybody_may_have_the_speaker_removed(patch: pytest.MonkeyPatch) -> None:
-    floods = HostAgent.guest_floods
+    floods = Host.participant_floods
 
-    def guest_floods(self: HostAgent, guest: Guest) -> None:
-        for other in self.guests.values():
+    def participant_floods(self: Host, participant: Participant) -> None:
+        for other in self.participants.values():
             floods(self, other)
 
-    patch.setattr(HostAgent, "guest_floods", guest_floods)
+    patch.setattr(Host, "participant_floods", participant_floods)
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from slidewire.control.presenter_session import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import IntentRecord, Part, Record, encode
-from slidewire.host.host import HOSTS_REFUSED, UNPROVEN_GUESTS, HostAgent
-from slidewire.host.participants.participant import Guest
+from slidewire.host.host import HOSTS_REFUSED, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
-from slidewire.host.show.controller import Stage
+from slidewire.host.participants.participant import Participant
+from slidewire.host.show.controller import ShowController
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
@@ -46,7 +46,7 @@ class Carrier:
 
     def __init__(self) -> None:
         self.up = True
-        self.agent: HostAgent | None = None
+        self.agent: Host | None = None
         self.presenters: dict[str, PresenterConnection] = {}
         self.asked: list[tuple[str, Any]] = []
         self.carried: list[bytes] = []
@@ -138,7 +138,7 @@ async def carrier() -> AsyncIterator[Carrier]:
     room.make_link(Role.OPERATOR, "operator", "Operator")
     room.make_link(Role.VIEW, "deck", "Deck")
     carrier = Carrier()
-    agent = HostAgent(room, SERVER, Stage(MemoryDeck()), AiortcEngine(), "main")
+    agent = Host(room, SERVER, ShowController(MemoryDeck()), AiortcEngine(), "main")
     carrier.agent = agent
     agent.signaling = carrier
     await agent.start()
@@ -149,13 +149,13 @@ async def carrier() -> AsyncIterator[Carrier]:
     await agent.close()
 
 
-def agent_of(carrier: Carrier) -> HostAgent:
+def agent_of(carrier: Carrier) -> Host:
     assert carrier.agent is not None
     return carrier.agent
 
 
 def deck_of(carrier: Carrier) -> MemoryDeck:
-    deck = agent_of(carrier).stage.deck
+    deck = agent_of(carrier).show.deck
     assert isinstance(deck, MemoryDeck)
     return deck
 
@@ -238,16 +238,16 @@ async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: C
     agent_of(carrier).engine = engine
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
     await presenter.until(lambda: bool(presenter.states))
-    (guest,) = agent_of(carrier).guests.values()
+    (participant,) = agent_of(carrier).participants.values()
     said: list[dict[str, Any]] = []
-    send = guest.send_message
+    send = participant.send_message
 
     def noting(message: dict[str, Any]) -> bool:
         if message["type"] != "state":
             said.append(message)
         return send(message)
 
-    guest.send_message = noting  # type: ignore[method-assign]
+    participant.send_message = noting  # type: ignore[method-assign]
     session = presenter.connection._session
     assert session is not None
     for _ in range(2):
@@ -349,8 +349,8 @@ async def test_a_message_by_way_of_the_server_is_answered_the_same_way(carrier: 
     """The presenter would have used its channel if that carried anything."""
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1")
     await presenter.until(lambda: presenter.paths[-1:] == ["direct"])
-    (guest,) = agent_of(carrier).guests.values()
-    messages = guest.session.wire.paths.messages
+    (participant,) = agent_of(carrier).participants.values()
+    messages = participant.session.wire.paths.messages
     await presenter.until(lambda: (path := messages(monotonic())) is not None and path.name.startswith("bulk"))
     session = presenter.connection._session
     assert session is not None
@@ -373,7 +373,7 @@ async def test_a_member_under_a_new_name_is_known_by_its_seal(carrier: Carrier) 
     presenter.connection.signaling = carrier.towards_host("m9")
     presenter.connection.joined([{"member": "h1", "name": "host"}], [])
     assert (await presenter.tap()).after == 3
-    assert [guest.member for guest in agent_of(carrier).guests.values()] == ["m9"]
+    assert [participant.member for participant in agent_of(carrier).participants.values()] == ["m9"]
 
 
 async def test_ten_presenters_at_once_and_each_click_counts_once(carrier: Carrier) -> None:
@@ -427,13 +427,13 @@ async def test_a_receipt_leaves_before_the_log_hears_of_the_click(carrier: Carri
     """A log is written to a disk, which may be slow."""
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
     await presenter.until(lambda: bool(presenter.states))
-    (guest,) = agent_of(carrier).guests.values()
+    (participant,) = agent_of(carrier).participants.values()
     left: list[int] = []
     heard: list[tuple[int, int]] = []
     send = carrier.send
 
     def sending(to: str, data: bytes) -> None:
-        left.append(sum(guest.session.answered(sequence) is not None for sequence in (1, 2)))
+        left.append(sum(participant.session.answered(sequence) is not None for sequence in (1, 2)))
         send(to, data)
 
     carrier.send = sending  # type: ignore[method-assign]
@@ -450,7 +450,7 @@ async def test_a_receipt_leaves_before_the_log_hears_of_the_click(carrier: Carri
 async def test_a_restarted_host_is_knocked_at_again_and_replays_nothing(carrier: Carrier) -> None:
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
     await presenter.tap()
-    agent_of(carrier).guests.clear()  # what a new process knows of old sessions
+    agent_of(carrier).participants.clear()  # what a new process knows of old sessions
     await presenter.until(lambda: presenter.connection.submit(NEXT) is not None)
     await presenter.until(lambda: Status.UNKNOWN in [receipt.status for receipt in presenter.receipts])
     assert deck_of(carrier).slide == 2
@@ -512,23 +512,23 @@ async def test_who_only_knocks_is_not_proven(carrier: Carrier) -> None:
     carrier.presenters["m1"] = Presenter(carrier, rule, "m2", direct=False).connection
     hello = PresenterHandshake(rule.id, rule.link("").psk, b"e" * 32, Introduction(b"n" * 16)).hello
     agent.receive("m1", hello)
-    assert [guest.member for guest in agent.guests.values()] == ["m1"] and told == []
+    assert [participant.member for participant in agent.participants.values()] == ["m1"] and told == []
 
 
 async def test_who_knocks_without_end_takes_no_other_s_handshake(carrier: Carrier) -> None:
     agent = agent_of(carrier)
     carrier.up = False
 
-    def knock(rule: LinkRule, member: str) -> None:
+    def accept_connection(rule: LinkRule, member: str) -> None:
         said = Introduction(secrets.token_bytes(16))
         agent.receive(member, PresenterHandshake(rule.id, rule.link("").psk, secrets.token_bytes(32), said).hello)
 
-    knock(agent.room.first("p"), "m1")
-    knock(agent.room.first("deck"), "m2")
-    for _ in range(3 * UNPROVEN_GUESTS):
-        knock(agent.room.first("deck"), "m3")
-    members = [guest.member for guest in agent.guests.values()]
-    assert members == ["m1", "m2", *["m3"] * (UNPROVEN_GUESTS - 1)]
+    accept_connection(agent.room.first("p"), "m1")
+    accept_connection(agent.room.first("deck"), "m2")
+    for _ in range(3 * UNPROVEN_PARTICIPANTS):
+        accept_connection(agent.room.first("deck"), "m3")
+    members = [participant.member for participant in agent.participants.values()]
+    assert members == ["m1", "m2", *["m3"] * (UNPROVEN_PARTICIPANTS - 1)]
 
 
 async def test_an_operator_sees_who_holds_the_places_and_sends_them_away(carrier: Carrier) -> None:
@@ -588,7 +588,7 @@ async def test_an_operator_mutes_removes_makes_and_revokes(carrier: Carrier) -> 
     assert deck_of(carrier).slide == 2
 
     before = len(agent.room.links)
-    await command(operator, name="make_link", role="laser", label="Guest", expires_in=60)
+    await command(operator, name="make_link", role="laser", label="Participant", expires_in=60)
     await operator.until(lambda: len(operator.states[-1]["room"]["links"]) == before + 1)
     assert carrier.asked[-1][0] == "add_links"
     (told,) = carrier.asked[-1][1]
@@ -598,7 +598,7 @@ async def test_an_operator_mutes_removes_makes_and_revokes(carrier: Carrier) -> 
     await command(operator, name="revoke_link", link=seen["link"])
     await presenter.until(lambda: presenter.closed == ["link_revoked"])
     assert ("revoke_link", seen["link"]) in carrier.asked
-    assert all(guest.link.role is not Role.CLICK for guest in agent.guests.values())
+    assert all(participant.link.role is not Role.CLICK for participant in agent.participants.values())
 
 
 async def test_a_presenter_may_not_command(carrier: Carrier) -> None:
@@ -606,7 +606,7 @@ async def test_a_presenter_may_not_command(carrier: Carrier) -> None:
     presenter = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
     await presenter.tap()
     await command(presenter, name="end_show")
-    await command(presenter, name="mute", session=next(iter(agent.guests)), muted=True)
+    await command(presenter, name="mute", session=next(iter(agent.participants)), muted=True)
     await presenter.tap()
     assert not agent.ended.is_set()
     assert deck_of(carrier).slide == 3
@@ -665,13 +665,13 @@ async def test_a_failure_at_one_participant_ends_that_one_alone_and_is_logged_on
         page = Presenter(carrier, agent.room.first("deck"), f"page{number}", direct=False)
         speaker = Presenter(carrier, agent.room.first("p"), f"speaker{number}", direct=False)
         await speaker.until(lambda page=page, speaker=speaker: bool(page.states and speaker.states))  # type: ignore[misc]
-        guest = next(g for g in agent.guests.values() if g.member == f"evil{number}")
-        break_it(guest, evil)
+        participant = next(g for g in agent.participants.values() if g.member == f"evil{number}")
+        break_it(participant, evil)
         told = len(page.states)
         assert (await speaker.tap()).status is Status.PERFORMED
         await evil.until(lambda evil=evil: bool(evil.closed))  # type: ignore[misc]
         await speaker.until(lambda page=page, told=told: len(page.states) > told)  # type: ignore[misc]
-        assert evil.closed == ["failed"] and guest.id not in agent.guests
+        assert evil.closed == ["failed"] and participant.id not in agent.participants
         assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
         assert (await speaker.tap()).status is Status.PERFORMED
 
@@ -680,19 +680,19 @@ def _fail(*_: Any, **__: Any) -> Any:
     raise RecursionError("of the test")
 
 
-def _break_messages(guest: Guest, evil: Hostile) -> None:
-    guest._message_arrived = _fail  # type: ignore[method-assign]
+def _break_messages(participant: Participant, evil: Hostile) -> None:
+    participant._message_arrived = _fail  # type: ignore[method-assign]
     evil.say(SMALL)
 
 
-def _break_state(guest: Guest, evil: Hostile) -> None:
+def _break_state(participant: Participant, evil: Hostile) -> None:
     # The room is described with it.
-    guest.best_path = _fail  # type: ignore[method-assign]
+    participant.best_path = _fail  # type: ignore[method-assign]
     evil.say(SMALL)
 
 
-def _break_settling(guest: Guest, evil: Hostile) -> None:
-    guest.session.settle = _fail  # type: ignore[method-assign]
+def _break_settling(participant: Participant, evil: Hostile) -> None:
+    participant.session.settle = _fail  # type: ignore[method-assign]
     evil.connection.submit(NEXT)
 
 
@@ -707,16 +707,16 @@ async def test_a_command_that_fails_is_answered_and_the_operator_stays(
     assert "Traceback" in caplog.text and not operator.closed
 
 
-def note_messages(guest: Guest) -> list[dict[str, Any]]:
+def note_messages(participant: Participant) -> list[dict[str, Any]]:
     """What it is told from now on."""
     said: list[dict[str, Any]] = []
-    send = guest.send_message
+    send = participant.send_message
 
     def noting(message: dict[str, Any]) -> bool:
         said.append(message)
         return send(message)
 
-    guest.send_message = noting  # type: ignore[method-assign]
+    participant.send_message = noting  # type: ignore[method-assign]
     return said
 
 
@@ -724,8 +724,8 @@ async def test_afterwards_only_what_changed_is_told(carrier: Carrier) -> None:
     agent = agent_of(carrier)
     speaker = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
     await speaker.until(lambda: bool(speaker.states))
-    (guest,) = agent.guests.values()
-    said = note_messages(guest)
+    (participant,) = agent.participants.values()
+    said = note_messages(participant)
     await speaker.tap()
     await speaker.until(lambda: speaker.states[-1]["deck"]["slide"] == 2)
     assert said[-1]["since"] == said[-1]["version"] - 1
@@ -738,12 +738,12 @@ async def test_a_state_that_was_lost_is_asked_for_and_told_whole(carrier: Carrie
     agent = agent_of(carrier)
     speaker = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
     await speaker.until(lambda: bool(speaker.states))
-    (guest,) = agent.guests.values()
-    send = guest.send_message
-    guest.send_message = lambda message: True  # type: ignore[method-assign]
+    (participant,) = agent.participants.values()
+    send = participant.send_message
+    participant.send_message = lambda message: True  # type: ignore[method-assign]
     await speaker.tap()
-    await speaker.until(lambda: guest.held is not None and guest.held["deck"]["slide"] == 2)
-    guest.send_message = send  # type: ignore[method-assign]
+    await speaker.until(lambda: participant.held is not None and participant.held["deck"]["slide"] == 2)
+    participant.send_message = send  # type: ignore[method-assign]
     await speaker.tap()
     await speaker.until(lambda: speaker.states[-1]["deck"]["slide"] == 3)
 
@@ -753,7 +753,7 @@ async def test_the_laser_is_told_by_itself_and_no_faster_than_a_page_can_show_it
     speaker = Presenter(carrier, agent.room.first("p"), "m1", direct=False)
     pages = [Presenter(carrier, agent.room.first("deck"), f"page{n}", direct=False) for n in range(20)]
     await speaker.until(lambda: all(page.states for page in (speaker, *pages)))
-    said = [said for guest in agent.guests.values() for said in (note_messages(guest),)]
+    said = [said for participant in agent.participants.values() for said in (note_messages(participant),)]
     for step in range(100):
         speaker.connection.point([Point(step / 100, 0.5)])
         await asyncio.sleep(0.005)
@@ -777,7 +777,7 @@ async def test_a_picture_that_is_under_way_ends_with_the_host(
         return [task for task in asyncio.all_tasks() if task.get_name() == "pictures"]
 
     agent = agent_of(carrier)
-    monkeypatch.setattr(agent.stage.deck, "picture", draw_without_end)
+    monkeypatch.setattr(agent.show.deck, "picture", draw_without_end)
     page = await hostile(carrier, "deck")
     page.say(Part(0, 1, 0, 1, b'{"type":"picture","id":1,"slide":1,"width":640}'))
     await page.until(lambda: len(drawing()) == 1)
@@ -800,7 +800,7 @@ async def test_true_is_no_number(carrier: Carrier, caplog: pytest.LogCaptureFixt
     engine = NotingEngine()
     agent_of(carrier).engine = engine
     evil = await hostile(carrier, "operator")
-    said = note_messages(next(iter(agent_of(carrier).guests.values())))
+    said = note_messages(next(iter(agent_of(carrier).participants.values())))
     evil.say(Part(0, 1, 0, 1, json.dumps(message).encode()))
     await evil.until(lambda: any(told["type"] == "error" for told in said))
     assert [told["code"] for told in said if told["type"] == "error"] == ["malformed"]

@@ -11,12 +11,12 @@ from slidewire.media.effects import KeyWanted, SendPacket
 from slidewire.media.frames import Codec, Frame, Line
 from slidewire.media.offer_answer import Negotiated, negotiate, read_offer
 from slidewire.media.session import Session
-from slidewire.media.twcc_feedback import Arrivals
+from slidewire.media.twcc_feedback import TwccFeedback
 from slidewire.rtp import packet as rtp
 from slidewire.rtp import rtcp
 from slidewire.rtp.extensions import TRANSPORT_WIDE, parse
 from slidewire.rtp.sequence import difference
-from slidewire.testing.network import CALM, SimulatedPath, Weather
+from slidewire.testing.network import CALM, NetworkConditions, SimulatedPath
 from tests.media.offers import offer
 
 STEP = 0.001
@@ -38,7 +38,9 @@ class Got:
 class Watching:
     """`run` lets simulated time pass. Frames of the screen's line follow the session's rate, 25 a second."""
 
-    def __init__(self, weather: Weather = CALM, *, seed: int = 1, lines: tuple[Line, ...] = (Line.SCREEN,)) -> None:
+    def __init__(
+        self, weather: NetworkConditions = CALM, *, seed: int = 1, lines: tuple[Line, ...] = (Line.SCREEN,)
+    ) -> None:
         dice = random.Random(seed)
         self.now = 100.0
         agreed = negotiate(read_offer(offer(lines), lines), lines, dice.randbytes)
@@ -53,7 +55,7 @@ class Watching:
         self.asks = True
         """Whether it sends NACKs."""
         self._number, self._due = 0, self.now
-        self._arrivals = Arrivals(1)
+        self._arrivals = TwccFeedback(1)
         video = next((each for line, each in self.agreed.items() if line.is_video), None)
         self._fec: flexfec.Receiver | None = None
         if video is not None and video.local is not None:
@@ -64,7 +66,7 @@ class Watching:
         self.sent: list[bytes] = []
         self.session.opened(self.now)
 
-    def weather(self, weather: Weather) -> None:
+    def weather(self, weather: NetworkConditions) -> None:
         self.there.weather = self.back.weather = weather
 
     def run(self, seconds: float, each: Callable[[], None] = lambda: None) -> None:

@@ -34,10 +34,10 @@ def answer(text: str, lines: tuple[Line, ...]) -> str:
 def test_chromiums_offer() -> None:
     read = sdp.read_offer(offer(ALL), ALL)
     assert read.credentials == Credentials("2Qk+", "tjKVTLEsBQZeliFPVNsRIJO4", (("sha-256", FINGERPRINT),))
-    screen, camera, microphone, sound, guest, _, talkback = agree(offer(ALL), ALL)
+    screen, camera, microphone, sound, participant, _, talkback = agree(offer(ALL), ALL)
     assert screen is not None and camera is not None and microphone is not None and sound is not None
-    assert guest is not None and talkback is not None
-    assert screen.formats == (Format(Codec.VP8, 96, 97), Format(Codec.H264, 108, 109, "42e01f")) == guest.formats
+    assert participant is not None and talkback is not None
+    assert screen.formats == (Format(Codec.VP8, 96, 97), Format(Codec.H264, 108, 109, "42e01f")) == participant.formats
     assert screen.flexfec == 49 and screen.red is None and screen.local is not None and screen.remote == ()
     assert camera.formats == (Format(Codec.VP8, 96, 97),) and camera.flexfec is None
     assert (camera.red, camera.red_rtx, camera.ulpfec) == (118, 119, 120)
@@ -48,7 +48,7 @@ def test_chromiums_offer() -> None:
         assert audio.formats == (Format(Codec.OPUS, 111),) and audio.red == 63 and audio.feedback == {"transport-cc"}
     assert screen.extensions == {ABSOLUTE_SEND_TIME: 2, TRANSPORT_WIDE: 3, sdp.MID: 4}
     assert screen.mutable == {2: 0, 3: 0}
-    locals_ = [each.local for each in (screen, sound, guest) if each.local is not None]
+    locals_ = [each.local for each in (screen, sound, participant) if each.local is not None]
     assert len({ssrc for each in locals_ for ssrc in each}) == 9
 
 
@@ -75,7 +75,7 @@ def test_the_answer_says_the_same() -> None:
     assert "useinbandfec=1" in microphone
     for section in sections[1:]:
         assert "a=setup:active" in section and "a=rtcp-mux" in section and "a=ice-ufrag:ours" in section
-    assert sections[5].count("msid:guest ") == 1 == sections[6].count("msid:guest "), "one stream: lips meet voices"
+    assert sections[5].count("msid:program ") == 1 == sections[6].count("msid:program "), "one stream: lips meet voices"
 
 
 def test_a_line_without_a_codec_of_ours_is_refused_alone() -> None:

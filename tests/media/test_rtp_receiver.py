@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slidewire.media.effects import FrameArrived, SendRtcp
-from slidewire.media.frame_assembler import AudioAssembly, Piece, VideoAssembly
+from slidewire.media.frame_assembler import AudioAssembler, Piece, VideoAssembler
 from slidewire.media.frames import Codec, Frame, Line
-from slidewire.media.nack_tracker import Missing
+from slidewire.media.nack_tracker import NackTracker
 from slidewire.media.offer_answer import Format, Negotiated
-from slidewire.media.rtp_receiver import Incoming
+from slidewire.media.rtp_receiver import RtpReceiver
 from slidewire.rtp import h264, vp8
 from slidewire.rtp.packet import Packet
 from slidewire.rtp.rtcp import Nack, PictureLoss, Rtcp, SenderReport
-from slidewire.testing.network import SimulatedPath, Weather
+from slidewire.testing.network import NetworkConditions, SimulatedPath
 from tests.media.sending import (
     AUDIO_SSRC,
     CAMERA,
@@ -34,7 +34,7 @@ from tests.media.sending import (
 from tests.support.work import counted
 
 
-def drained(incoming: Incoming) -> tuple[list[Frame], list[Rtcp]]:
+def drained(incoming: RtpReceiver) -> tuple[list[Frame], list[Rtcp]]:
     frames: list[Frame] = []
     feedback: list[Rtcp] = []
     while (effect := incoming.next_effect()) is not None:
@@ -60,11 +60,14 @@ def check_decodable(frames: list[Frame], sent: list[bytes]) -> None:
 class Show:
     """A camera, a path to us and one back, and time."""
 
-    def __init__(self, weather: Weather, seed: int = 1, protection: float = 0.0) -> None:
+    def __init__(self, weather: NetworkConditions, seed: int = 1, protection: float = 0.0) -> None:
         dice = random.Random(seed)
         self.camera = Camera(dice, protection)
-        self.incoming = Incoming(CAMERA, 1)
-        self.there, self.back = SimulatedPath(weather, dice), SimulatedPath(Weather(delay=weather.delay), dice)
+        self.incoming = RtpReceiver(CAMERA, 1)
+        self.there, self.back = (
+            SimulatedPath(weather, dice),
+            SimulatedPath(NetworkConditions(delay=weather.delay), dice),
+        )
         self.asked: dict[bytes, Rtcp] = {}
         self.frames: list[Frame] = []
         self.came_at: list[float] = []
@@ -108,7 +111,7 @@ class Show:
 
 
 def test_a_good_network_brings_every_frame_at_once() -> None:
-    show = Show(Weather(delay=0.05))
+    show = Show(NetworkConditions(delay=0.05))
     show.run(10)
     assert len(show.frames) >= 297
     check_decodable(show.frames, show.camera.sent)
@@ -121,7 +124,7 @@ def test_a_good_network_brings_every_frame_at_once() -> None:
 
 @pytest.mark.parametrize("loss", [0.02, 0.05, 0.1])
 def test_retransmission_brings_back_what_is_lost(loss: float) -> None:
-    show = Show(Weather(delay=0.05, jitter=0.005, loss=loss))
+    show = Show(NetworkConditions(delay=0.05, jitter=0.005, loss=loss))
     show.run(20)
     check_decodable(show.frames, show.camera.sent)
     counts = show.incoming.counts()
@@ -134,7 +137,7 @@ def test_retransmission_brings_back_what_is_lost(loss: float) -> None:
 @pytest.mark.parametrize("round_trip", [0.02, 0.3, 0.6])
 def test_round_trips_are_learned_from_retransmissions(round_trip: float) -> None:
     """So that nothing is asked for again before it can be here."""
-    show = Show(Weather(delay=round_trip / 2, loss=0.03))
+    show = Show(NetworkConditions(delay=round_trip / 2, loss=0.03))
     show.run(40)
     counts = show.incoming.counts()
     assert counts.round_trip == pytest.approx(round_trip, rel=0.3, abs=0.01)
@@ -147,7 +150,7 @@ def test_round_trips_are_learned_from_retransmissions(round_trip: float) -> None
 def test_repair_packets_bring_back_what_is_lost_without_a_round_trip() -> None:
     waits = {}
     for protection in (0.0, 0.5):
-        show = Show(Weather(delay=0.15, loss=0.05), protection=protection)
+        show = Show(NetworkConditions(delay=0.15, loss=0.05), protection=protection)
         show.run(20)
         check_decodable(show.frames, show.camera.sent)
         counts = show.incoming.counts()
@@ -165,7 +168,7 @@ def test_repair_packets_bring_back_what_is_lost_without_a_round_trip() -> None:
 def test_a_lost_repair_packet_is_no_hole() -> None:
     """It is never sent again: whoever waited for it would stand still."""
     camera = Camera(random.Random(3), protection=0.5)
-    incoming = Incoming(CAMERA, 1)
+    incoming = RtpReceiver(CAMERA, 1)
     now = 0.0
     frames: list[Frame] = []
     for _ in range(30):
@@ -183,7 +186,7 @@ def test_a_lost_repair_packet_is_no_hole() -> None:
 def test_a_retransmission_that_is_not_the_same_packet_gives_nothing_to_repair_packets() -> None:
     """It carries one more header extension, so that it does not lie where the repair packet's XOR has it."""
     camera = Camera(random.Random(4), protection=0.34)
-    incoming = Incoming(CAMERA, 1)
+    incoming = RtpReceiver(CAMERA, 1)
     for packet in camera.frame():
         incoming.receive(packet, 0.0)
     first = camera.number
@@ -198,13 +201,13 @@ def test_a_retransmission_that_is_not_the_same_packet_gives_nothing_to_repair_pa
 
 
 def test_after_an_outage_a_key_frame_is_asked_for_and_nothing_else_is_shown() -> None:
-    show = Show(Weather(delay=0.05))
+    show = Show(NetworkConditions(delay=0.05))
     show.run(2)
     shown = len(show.frames)
-    show.there.weather = Weather(loss=1.0)
+    show.there.weather = NetworkConditions(loss=1.0)
     show.run(3)
     assert len(show.frames) <= shown + 3
-    show.there.weather = Weather(delay=0.05)
+    show.there.weather = NetworkConditions(delay=0.05)
     show.run(3)
     check_decodable(show.frames, show.camera.sent)
     counts = show.incoming.counts()
@@ -217,7 +220,7 @@ def test_after_an_outage_a_key_frame_is_asked_for_and_nothing_else_is_shown() ->
 def test_frames_that_wait_for_a_hopeless_packet_go_on_after_the_next_key_frame() -> None:
     """Whoever sends does not answer: one second later the hole is given up."""
     camera = Camera(random.Random(1))
-    incoming = Incoming(CAMERA, 1)
+    incoming = RtpReceiver(CAMERA, 1)
     now, frames, plis = 0.0, list[Frame](), 0
     for index in range(90):
         now += 1 / 30
@@ -240,7 +243,7 @@ def test_frames_that_wait_for_a_hopeless_packet_go_on_after_the_next_key_frame()
 def test_key_frames_are_not_asked_for_too_often() -> None:
     """A page that does not answer gets a request every half a second, as long as packets come."""
     camera = Camera(random.Random(1), wants_key=False)
-    incoming = Incoming(CAMERA, 1)
+    incoming = RtpReceiver(CAMERA, 1)
     plis = 0
     for index in range(300):
         now = index / 30
@@ -257,7 +260,7 @@ def test_key_frames_are_not_asked_for_too_often() -> None:
 
 
 def test_whoever_begins_to_look_gets_a_key_frame() -> None:
-    show = Show(Weather(delay=0.02))
+    show = Show(NetworkConditions(delay=0.02))
     show.run(1)
     show.incoming.want_key(show.now)
     show.run(1)
@@ -268,7 +271,7 @@ def test_whoever_begins_to_look_gets_a_key_frame() -> None:
 def test_a_sender_that_begins_anew_is_followed() -> None:
     """Another SSRC, or the same one with other numbers: timestamps go on growing, and a key frame comes first."""
     dice = random.Random(5)
-    incoming = Incoming(CAMERA, 1)
+    incoming = RtpReceiver(CAMERA, 1)
     frames: list[Frame] = []
     sent: list[bytes] = []
     now = 0.0
@@ -290,7 +293,7 @@ def test_a_sender_that_begins_anew_is_followed() -> None:
 
 def test_one_stray_packet_does_no_harm() -> None:
     """Its number is far from all others; a sender that began anew would go on from there."""
-    camera, incoming = Camera(random.Random(1), number=20_000), Incoming(CAMERA, 1)
+    camera, incoming = Camera(random.Random(1), number=20_000), RtpReceiver(CAMERA, 1)
     frames: list[Frame] = []
     for index in range(30):
         for packet in camera.frame():
@@ -305,7 +308,7 @@ def test_one_stray_packet_does_no_harm() -> None:
 
 def test_packets_of_two_pictures_are_no_frame() -> None:
     """Their sequence numbers say that they belong together, their picture IDs that something went wrong before."""
-    dice, incoming = random.Random(1), Incoming(replace(PLAIN_CAMERA, formats=CAMERA.formats), 1)
+    dice, incoming = random.Random(1), RtpReceiver(replace(PLAIN_CAMERA, formats=CAMERA.formats), 1)
     frames: list[Frame] = []
     for index in range(12):
         key = index in (0, 8)
@@ -322,7 +325,7 @@ def test_packets_of_two_pictures_are_no_frame() -> None:
 
 def test_audio_is_recovered_from_the_packet_behind() -> None:
     microphone = Microphone(random.Random(1))
-    incoming = Incoming(MICROPHONE, 1)
+    incoming = RtpReceiver(MICROPHONE, 1)
     frames: list[Frame] = []
     dice = random.Random(2)
     for index in range(1000):
@@ -345,7 +348,7 @@ def test_audio_is_recovered_from_the_packet_behind() -> None:
 
 def test_what_is_received_is_reported() -> None:
     microphone = Microphone(random.Random(1))
-    incoming = Incoming(MICROPHONE, 1)
+    incoming = RtpReceiver(MICROPHONE, 1)
     assert incoming.report_blocks(0.0) == ()
     packets = [microphone.frame() for _ in range(100)]
     for index, packet in enumerate(packets):
@@ -367,7 +370,7 @@ def test_what_is_received_is_reported() -> None:
 def test_sender_reports_give_audio_and_video_one_clock() -> None:
     """Captured at the same moments; their timestamps and the times of their reports have nothing in common."""
     camera, microphone = Camera(random.Random(1), timestamp=0xFFFFF000), Microphone(random.Random(2), timestamp=77)
-    video, audio = Incoming(CAMERA, 1), Incoming(MICROPHONE, 1)
+    video, audio = RtpReceiver(CAMERA, 1), RtpReceiver(MICROPHONE, 1)
     wall = 3_900_000_000.0
     frames: list[Frame] = []
     sounds: list[Frame] = []
@@ -392,7 +395,7 @@ def test_sender_reports_give_audio_and_video_one_clock() -> None:
 @pytest.mark.parametrize("pause", [0.5, 30.0, 90.0, 200.0])
 def test_a_microphone_that_was_off_is_not_heard_too_early(pause: float) -> None:
     """Its timestamps go on as if no time had gone by; only its next report says otherwise."""
-    microphone, incoming = Microphone(random.Random(2)), Incoming(MICROPHONE, 1)
+    microphone, incoming = Microphone(random.Random(2)), RtpReceiver(MICROPHONE, 1)
     wall, now = 3_900_000_000.0, 50.0
     for index in range(100):
         now += 0.02
@@ -407,7 +410,7 @@ def test_a_microphone_that_was_off_is_not_heard_too_early(pause: float) -> None:
 
 def test_a_busy_browser_reports_sound_late() -> None:
     """It takes the moment of encoding for that of capture; its packets' times of sending are late, too."""
-    microphone, incoming, dice = Microphone(random.Random(2)), Incoming(MICROPHONE, 1), random.Random(3)
+    microphone, incoming, dice = Microphone(random.Random(2)), RtpReceiver(MICROPHONE, 1), random.Random(3)
     wall, now = 3_900_000_000.0, 50.0
     for index in range(1, 700):
         now += 0.02
@@ -423,7 +426,7 @@ def test_a_busy_browser_reports_sound_late() -> None:
 
 def test_sound_that_slips_is_followed() -> None:
     """A busy machine loses 60 ms of sound: all that follows is that much later, with timestamps as if nothing was."""
-    microphone, incoming = Microphone(random.Random(2)), Incoming(MICROPHONE, 1)
+    microphone, incoming = Microphone(random.Random(2)), RtpReceiver(MICROPHONE, 1)
     wall, now = 3_900_000_000.0, 50.0
     for index in range(300):
         now += 0.08 if index == 200 else 0.02
@@ -434,7 +437,7 @@ def test_sound_that_slips_is_followed() -> None:
 
 
 def test_a_network_that_was_away_is_no_pause_of_the_microphone() -> None:
-    microphone, incoming = Microphone(random.Random(2)), Incoming(MICROPHONE, 1)
+    microphone, incoming = Microphone(random.Random(2)), RtpReceiver(MICROPHONE, 1)
     wall, now = 3_900_000_000.0, 50.0
     for index in range(200):
         now += 0.02
@@ -458,7 +461,7 @@ def test_h264_in_several_packets() -> None:
     """A page without VP8. Nothing in a packet says where a frame starts, other than what came before."""
     agreed = Negotiated(Line.CAMERA, "1", (Format(Codec.H264, 102, 103),), feedback=CAMERA.feedback)
     dice = random.Random(1)
-    incoming = Incoming(agreed, 1)
+    incoming = RtpReceiver(agreed, 1)
     number, frames = 100, list[Frame]()
     sent = []
     for index in range(20):
@@ -488,7 +491,7 @@ def test_lost_shuffled_and_repeated_packets(seed: int, fate: list[tuple[int, int
     """Each packet comes 0 to 3 times, each time up to 30 packets later."""
     camera = Camera(random.Random(seed), protection=0.4 if protected else 0.0)
     camera.dice.randrange(2)
-    incoming = Incoming(CAMERA if protected else replace(PLAIN_CAMERA, red=118), 1)
+    incoming = RtpReceiver(CAMERA if protected else replace(PLAIN_CAMERA, red=118), 1)
     queue: list[tuple[float, int, bytes]] = []
     place = 0
     while place < len(fate):
@@ -511,7 +514,7 @@ def test_garbage(seed: int, garbage: list[bytes]) -> None:
     """Nothing raises, whether it looks like our payload types or like nothing at all."""
     dice = random.Random(seed)
     camera, microphone = Camera(dice, protection=0.5), Microphone(dice)
-    video, audio = Incoming(CAMERA, 1), Incoming(MICROPHONE, 1)
+    video, audio = RtpReceiver(CAMERA, 1), RtpReceiver(MICROPHONE, 1)
     now = 0.0
     for junk in garbage:
         now += dice.random() * 0.2
@@ -535,7 +538,7 @@ def test_garbage(seed: int, garbage: list[bytes]) -> None:
 
 def test_memory_is_bounded() -> None:
     """A flood of packets of which nothing ever follows."""
-    incoming = Incoming(CAMERA, 1)
+    incoming = RtpReceiver(CAMERA, 1)
     for index in range(20_000):
         number = index * 2 & 0xFFFF
         payload = b"\x60\x90\x80\x80\x01" + bytes(3)
@@ -554,9 +557,9 @@ def test_frames_without_end_are_not_looked_at_again_with_each_packet() -> None:
             looks += 1
             return super().__getitem__(place)
 
-    assembly = VideoAssembly(0)
+    assembly = VideoAssembler(0)
     assembly._pieces = assembly._places.pieces = Pieces()
-    nothing = Missing(patience=1.0, ask=True)
+    nothing = NackTracker(patience=1.0, ask=True)
     for place in range(4000):
         is_key = place in (1, 2, 3, 4)
         assembly.insert(place, Piece(Codec.VP8, b"x", 3000, marker=False, starts=is_key, is_key=is_key))
@@ -568,8 +571,8 @@ def test_frames_without_end_are_not_looked_at_again_with_each_packet() -> None:
 @pytest.mark.parametrize("step", [1, 2, 200, 2900])
 def test_work_follows_packets_not_the_holes_between_them(codec: Codec, step: int) -> None:
     """Neither a wide hole nor a frame that will never be whole is gone through again and again."""
-    assembly = AudioAssembly(0) if codec is Codec.OPUS else VideoAssembly(0)
-    missing = Missing(patience=1.0, ask=True)
+    assembly = AudioAssembler(0) if codec is Codec.OPUS else VideoAssembler(0)
+    missing = NackTracker(patience=1.0, ask=True)
     starts = None if codec is Codec.H264 else True
     packets = 1500
     with counted() as work:

@@ -12,7 +12,7 @@ from slidewire.media.frames import Codec, Frame, Line
 from slidewire.media.pacer import HEADROOM, OUTSIDE
 from slidewire.rtp import packet as rtp
 from slidewire.rtp import rtcp, vp8
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.media.receiving import Watching
 
 
@@ -50,7 +50,7 @@ def test_frames_become_packets_that_begin_with_a_key_frame() -> None:
 
 
 def test_long_round_trip_repair_packets_leave_next_to_nothing_to_ask_for() -> None:
-    watching = Watching(Weather(delay=0.15, loss=0.05))
+    watching = Watching(NetworkConditions(delay=0.15, loss=0.05))
     watching.bits = 800_000
     watching.run(5)
     before = len(media_of(watching))
@@ -60,27 +60,27 @@ def test_long_round_trip_repair_packets_leave_next_to_nothing_to_ask_for() -> No
     assert lost > 0.03 * sent, "the weather was as bad as it was meant to be"
     assert got.recovered > 0.8 * lost
     assert 0.2 < overhead(watching) < 0.36
-    watching.weather(Weather(delay=0.15))
+    watching.weather(NetworkConditions(delay=0.15))
     watching.bits = 0
     watching.run(2)
     assert missing(watching) == 0, "what repair packets leave is retransmitted"
 
 
 def test_short_round_trip_retransmissions_alone() -> None:
-    watching = Watching(Weather(delay=0.01, loss=0.05))
+    watching = Watching(NetworkConditions(delay=0.01, loss=0.05))
     watching.bits = 800_000
     watching.run(3)
     repairs = watching.got.repairs
     watching.run(12)
     assert watching.got.repairs == repairs and watching.got.retransmitted > 20
-    watching.weather(Weather(delay=0.01))
+    watching.weather(NetworkConditions(delay=0.01))
     watching.bits = 0
     watching.run(2)
     assert missing(watching) == 0
 
 
 def test_what_comes_again_or_is_recovered_is_what_was_sent() -> None:
-    watching = Watching(Weather(delay=0.1, loss=0.05, burst=3))
+    watching = Watching(NetworkConditions(delay=0.1, loss=0.05, burst=3))
     watching.bits = 800_000
     watching.run(10)
     local = watching.agreed[Line.SCREEN].local
@@ -95,14 +95,14 @@ def test_what_comes_again_or_is_recovered_is_what_was_sent() -> None:
 
 
 def test_without_loss_nothing_is_added() -> None:
-    watching = Watching(Weather(delay=0.15))
+    watching = Watching(NetworkConditions(delay=0.15))
     watching.run(10)
     assert watching.got.repairs == 0 and watching.got.retransmitted == 0
 
 
 @pytest.mark.parametrize("burst", [1, 4])
 def test_loss_alone_does_not_lower_the_rate(burst: float) -> None:
-    watching = Watching(Weather(delay=0.05, loss=0.1, burst=burst))
+    watching = Watching(NetworkConditions(delay=0.05, loss=0.1, burst=burst))
     watching.run(20)
     assert watching.session.statistics()["loss"] == pytest.approx(0.1, abs=0.05)
     assert watching.session.rate > 800_000
@@ -110,7 +110,7 @@ def test_loss_alone_does_not_lower_the_rate(burst: float) -> None:
 
 @pytest.mark.parametrize("kilobits", [300, 600, 1500])
 def test_the_rate_finds_a_narrow_way_and_keeps_its_queue_short(kilobits: int) -> None:
-    weather = Weather(delay=0.025, rate=kilobits * 1000 / 8, queue=1.0)
+    weather = NetworkConditions(delay=0.025, rate=kilobits * 1000 / 8, queue=1.0)
     watching = Watching(weather)
     watching.run(12)
     watching.got.transits.clear()
@@ -123,10 +123,10 @@ def test_the_rate_finds_a_narrow_way_and_keeps_its_queue_short(kilobits: int) ->
 
 
 def test_when_the_way_narrows_the_rate_follows_within_two_seconds() -> None:
-    watching = Watching(Weather(delay=0.05))
+    watching = Watching(NetworkConditions(delay=0.05))
     watching.run(6)
     assert watching.session.rate > 1_000_000
-    watching.weather(Weather(delay=0.05, rate=400_000 / 8, queue=2.0))
+    watching.weather(NetworkConditions(delay=0.05, rate=400_000 / 8, queue=2.0))
     watching.run(3)
     assert watching.session.rate < 450_000
     watching.run(2)
@@ -136,42 +136,42 @@ def test_when_the_way_narrows_the_rate_follows_within_two_seconds() -> None:
 
 
 def test_a_way_that_became_longer_is_not_taken_for_a_narrow_one() -> None:
-    watching = Watching(Weather(delay=0.05))
+    watching = Watching(NetworkConditions(delay=0.05))
     watching.bits = 800_000
     watching.run(6)
-    watching.weather(Weather(delay=0.12))
+    watching.weather(NetworkConditions(delay=0.12))
     watching.run(20)
     assert watching.session.rate > 800_000
 
 
 def test_a_stall_does_not_undo_what_is_known_of_the_way() -> None:
     """Nothing arrives for 0.3 s, then all of it: a busy computer, a radio that was asleep."""
-    watching = Watching(Weather(delay=0.05))
+    watching = Watching(NetworkConditions(delay=0.05))
     watching.bits = 800_000
     watching.run(8)
     dropped = watching.session.statistics()["screen"]["dropped"]
-    watching.weather(Weather(delay=0.35))
+    watching.weather(NetworkConditions(delay=0.35))
     watching.run(0.1)
-    watching.weather(Weather(delay=0.05))
+    watching.weather(NetworkConditions(delay=0.05))
     watching.run(5)
     assert watching.session.rate > 800_000
     assert watching.session.statistics()["screen"]["dropped"] == dropped
 
 
 def test_when_nothing_comes_through_less_is_sent_and_more_again_afterwards() -> None:
-    watching = Watching(Weather(delay=0.05))
+    watching = Watching(NetworkConditions(delay=0.05))
     watching.run(5)
     rate = watching.session.rate
-    watching.weather(Weather(delay=0.05, loss=1.0))
+    watching.weather(NetworkConditions(delay=0.05, loss=1.0))
     watching.run(5)
     assert watching.session.rate < rate / 2
-    watching.weather(Weather(delay=0.05))
+    watching.weather(NetworkConditions(delay=0.05))
     watching.run(20)
     assert watching.session.rate > 400_000
 
 
 def test_below_what_video_needs_only_audio_goes_on() -> None:
-    watching = Watching(Weather(delay=0.05, rate=60_000 / 8, queue=1.0), lines=(Line.SCREEN, Line.SOUND))
+    watching = Watching(NetworkConditions(delay=0.05, rate=60_000 / 8, queue=1.0), lines=(Line.SCREEN, Line.SOUND))
     sound = watching.agreed[Line.SOUND].local
     assert sound is not None
     talk = iter(range(10_000_000))
@@ -189,7 +189,7 @@ def test_below_what_video_needs_only_audio_goes_on() -> None:
     watching.run(2, speak)
     assert watching.session.statistics()["screen"]["frames"] == frames
     assert watching.session.statistics()["sound"]["packets"] >= packets + 98
-    watching.weather(Weather(delay=0.05))
+    watching.weather(NetworkConditions(delay=0.05))
     asked = watching.keys_wanted
     watching.run(30, speak)
     assert watching.keys_wanted > asked, "video comes back with a key frame"
@@ -249,7 +249,7 @@ def test_timestamps_go_on_when_another_source_takes_over() -> None:
 
 @pytest.mark.parametrize(("burst", "carried", "share"), [(1, 2, 0.3), (4, 4, 0.7)])
 def test_audio_carries_its_last_packets_again_where_packets_are_lost(burst: float, carried: int, share: float) -> None:
-    watching = Watching(Weather(delay=0.05, loss=0.1, burst=burst), lines=(Line.SOUND,))
+    watching = Watching(NetworkConditions(delay=0.05, loss=0.1, burst=burst), lines=(Line.SOUND,))
     watching.bits = 0
     for number in range(400):
         data = number.to_bytes(2, "big") * 30
@@ -272,14 +272,14 @@ def test_audio_carries_its_last_packets_again_where_packets_are_lost(burst: floa
 
 def test_the_page_hears_when_what_was_captured() -> None:
     """Sender reports of audio and video give the source's clock: by it they are played in step."""
-    watching = Watching(lines=(Line.GUEST, Line.GUEST_SOUND))
+    watching = Watching(lines=(Line.PROGRAM, Line.PROGRAM_SOUND))
     watching.bits = 0
     for number in range(60):
         captured = 5000.0 + number / 25
         video = Frame(Codec.VP8, b"\x00abc", number * 3600, True, captured)
-        watching.session.send(Line.GUEST, video, watching.now)
+        watching.session.send(Line.PROGRAM, video, watching.now)
         sound = Frame(Codec.OPUS, b"abc", 777 + number * 1920, True, captured + 0.1)
-        watching.session.send(Line.GUEST_SOUND, sound, watching.now)
+        watching.session.send(Line.PROGRAM_SOUND, sound, watching.now)
         watching.run(0.04)
     reports = [
         report for data in watching.sent if rtp.is_rtcp(data)
@@ -287,7 +287,7 @@ def test_the_page_hears_when_what_was_captured() -> None:
     ]  # fmt: skip
     for report in reports[-2:]:
         line = next(line for line, each in watching.agreed.items() if each.local and each.local.media == report.ssrc)
-        rate, begins = (90_000, 5000.0) if line is Line.GUEST else (48_000, 5000.1)
+        rate, begins = (90_000, 5000.0) if line is Line.PROGRAM else (48_000, 5000.1)
         first = next(
             int.from_bytes(data[4:8], "big") for data in watching.sent if data[8:12] == report.ssrc.to_bytes(4, "big")
         )

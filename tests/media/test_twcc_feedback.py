@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slidewire.media.twcc_feedback import INTERVAL, KEPT, Arrivals
+from slidewire.media.twcc_feedback import INTERVAL, KEPT, TwccFeedback
 from slidewire.rtp import rtcp
 from slidewire.rtp.transport_feedback import TransportFeedback
 from tests.support.work import counted
 
 
-def told(arrivals: Arrivals) -> list[TransportFeedback]:
+def told(arrivals: TwccFeedback) -> list[TransportFeedback]:
     """As the other end reads it."""
     found: list[TransportFeedback] = []
     while (effect := arrivals.next_effect()) is not None:
@@ -27,7 +27,7 @@ def told(arrivals: Arrivals) -> list[TransportFeedback]:
 
 
 def test_gaps_are_told_also_between_two_feedbacks() -> None:
-    arrivals = Arrivals(7)
+    arrivals = TwccFeedback(7)
     arrivals.note(65534, 9, 10.0)
     arrivals.handle_timer(10.0)
     (first,) = told(arrivals)
@@ -46,7 +46,7 @@ def test_gaps_are_told_also_between_two_feedbacks() -> None:
 
 
 def test_a_late_packet_is_told_with_what_came_since() -> None:
-    arrivals = Arrivals(1)
+    arrivals = TwccFeedback(1)
     for number in (10, 11, 13, 14):
         arrivals.note(number, 2, 5.0)
     arrivals.handle_timer(5.0)
@@ -58,7 +58,7 @@ def test_a_late_packet_is_told_with_what_came_since() -> None:
 
 
 def test_numbers_that_jump_are_a_new_beginning() -> None:
-    arrivals = Arrivals(1)
+    arrivals = TwccFeedback(1)
     for now, number in ((0.0, 5), (1.0, 30_000), (2.0, 10)):
         arrivals.note(number, 2, now)
         arrivals.handle_timer(now)
@@ -68,7 +68,7 @@ def test_numbers_that_jump_are_a_new_beginning() -> None:
 
 def test_after_a_long_wait() -> None:
     """The program was stopped for as long as no feedback can tell."""
-    arrivals = Arrivals(1)
+    arrivals = TwccFeedback(1)
     arrivals.note(1, 2, 0.0)
     arrivals.note(2, 2, 60.0)
     arrivals.handle_timer(60.0)
@@ -81,7 +81,7 @@ def test_after_a_long_wait() -> None:
 def test_everything_that_came_is_told_once_at_least_and_right(seed: int, loss: float, first: int) -> None:
     """Packets overtake each other, and some are lost: the last feedback about each says what is true."""
     dice = random.Random(seed)
-    arrivals = Arrivals(1)
+    arrivals = TwccFeedback(1)
     came = {}
     for index in range(150):
         if dice.random() >= loss:
@@ -109,7 +109,7 @@ def test_everything_that_came_is_told_once_at_least_and_right(seed: int, loss: f
 
 @given(st.lists(st.tuples(st.integers(0, 65535), st.floats(0, 20)), max_size=200))
 def test_any_numbers_at_any_time(notes: list[tuple[int, float]]) -> None:
-    arrivals = Arrivals(1)
+    arrivals = TwccFeedback(1)
     now = 0.0
     for number, wait in notes:
         now += wait
@@ -122,7 +122,7 @@ def test_any_numbers_at_any_time(notes: list[tuple[int, float]]) -> None:
 
 
 def test_memory_is_bounded_although_no_feedback_leaves() -> None:
-    arrivals = Arrivals(1)
+    arrivals = TwccFeedback(1)
     for index in range(20_000):
         arrivals.note(index * 2 & 0xFFFF, 2, index * 1e-4)
     arrivals.handle_timer(2.0)
@@ -132,7 +132,7 @@ def test_memory_is_bounded_although_no_feedback_leaves() -> None:
 @pytest.mark.parametrize("step", [1, 499, 501, 2900])
 def test_numbers_that_jump_are_one_step_each(step: int) -> None:
     """Each is told of in a feedback of its own, which is no reason to go through all of them again."""
-    arrivals = Arrivals(1)
+    arrivals = TwccFeedback(1)
     with counted() as work:
         for number in range(3000):
             arrivals.note(number * step & 0xFFFF, 7, 0.001 * number)

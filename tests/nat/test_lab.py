@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support.lab import UDP, Lab, Machine, Nat
 from tests.support.timing import Timing
 
@@ -86,15 +86,15 @@ def server(lab: Lab) -> Iterator[Machine]:
 
 @pytest.mark.long
 def test_calm_weather_costs_less_than_half_a_millisecond(lab: Lab, server: Machine) -> None:
-    near, far = lab.machine("near"), lab.machine("far", Weather())
+    near, far = lab.machine("near"), lab.machine("far", NetworkConditions())
     assert probe(far, server, 500, 1).median < probe(near, server, 500, 1).median + 2 * 0.0005
     late = far.link.lateness()
     assert sum(late[:1]) > 0.99 * sum(late), late
 
 
 def test_round_trip_and_loss_are_what_was_asked_for(lab: Lab, server: Machine, timing: Timing) -> None:
-    machine = lab.machine("machine", Weather(delay=0.025))
-    machine.link.set(Weather(delay=0.025, loss=0.05), "out")
+    machine = lab.machine("machine", NetworkConditions(delay=0.025))
+    machine.link.set(NetworkConditions(delay=0.025, loss=0.05), "out")
     seen = probe(machine, server, 4000, 2)
     assert min(seen.arrived) >= 0.050
     timing.within(seen.median, 0.052, "half of the round trips")
@@ -105,8 +105,8 @@ def test_round_trip_and_loss_are_what_was_asked_for(lab: Lab, server: Machine, t
 
 
 def test_loss_comes_in_bursts_of_the_mean_length(lab: Lab, server: Machine) -> None:
-    machine = lab.machine("machine", Weather())
-    machine.link.set(Weather(loss=0.1, burst=4), "out")
+    machine = lab.machine("machine", NetworkConditions())
+    machine.link.set(NetworkConditions(loss=0.1, burst=4), "out")
     seen = probe(machine, server, 6000, 2)
     assert 0.06 < seen.loss < 0.14
     assert 3 < statistics.mean(seen.bursts) < 5
@@ -116,8 +116,8 @@ def test_the_same_seed_loses_the_same_datagrams() -> None:
     def lost(seed: int) -> list[int]:
         with Lab(seed) as lab:
             server = lab.machine("server")
-            machine = lab.machine("machine", Weather())
-            machine.link.set(Weather(loss=0.3), "out")
+            machine = lab.machine("machine", NetworkConditions())
+            machine.link.set(NetworkConditions(loss=0.3), "out")
             with echo_on(server):
                 seen = probe(machine, server, 300, 0.3)
         return [number for number, value in enumerate(seen.round_trips) if value is None]
@@ -126,27 +126,27 @@ def test_the_same_seed_loses_the_same_datagrams() -> None:
 
 
 def test_weather_changes_under_way(lab: Lab, server: Machine) -> None:
-    machine = lab.machine("machine", Weather(delay=0.005))
+    machine = lab.machine("machine", NetworkConditions(delay=0.005))
     assert probe(machine, server, 50, 0.1).loss == 0
-    machine.link.set(Weather(loss=1.0))
+    machine.link.set(NetworkConditions(loss=1.0))
     assert probe(machine, server, 50, 0.1).loss == 1
-    machine.link.set(Weather(delay=0.050))
+    machine.link.set(NetworkConditions(delay=0.050))
     seen = probe(machine, server, 50, 0.1)
     assert seen.loss == 0 and seen.median > 0.1
 
 
 def test_datagrams_overtake_each_other(lab: Lab, server: Machine) -> None:
-    machine = lab.machine("machine", Weather(delay=0.02))
+    machine = lab.machine("machine", NetworkConditions(delay=0.02))
     assert (straight := probe(machine, server, 500, 0.5)).order == sorted(straight.order)
-    for weather in (Weather(delay=0.02, jitter=0.02), Weather(delay=0.02, reorder=0.1)):
+    for weather in (NetworkConditions(delay=0.02, jitter=0.02), NetworkConditions(delay=0.02, reorder=0.1)):
         machine.link.set(weather)
         seen = probe(machine, server, 500, 0.5)
         assert seen.loss == 0 and seen.order != sorted(seen.order)
 
 
 def test_a_rate_bounds_what_goes_through_and_fills_a_queue(lab: Lab, server: Machine, timing: Timing) -> None:
-    machine = lab.machine("machine", Weather())
-    machine.link.set(Weather(rate=14_200, queue=0.1), "out")  # a hundred of the probe's frames in a second
+    machine = lab.machine("machine", NetworkConditions())
+    machine.link.set(NetworkConditions(rate=14_200, queue=0.1), "out")  # a hundred of the probe's frames in a second
     seen = probe(machine, server, 400, 1)
     arrived = len(seen.arrived)
     assert 90 < arrived < 400, "a hundred in the second, ten from the queue, more where the probe is late"
@@ -156,7 +156,7 @@ def test_a_rate_bounds_what_goes_through_and_fills_a_queue(lab: Lab, server: Mac
 
 @pytest.mark.long
 def test_a_few_thousand_packets_a_second_go_through(lab: Lab, server: Machine) -> None:
-    machine = lab.machine("machine", Weather(delay=0.01))
+    machine = lab.machine("machine", NetworkConditions(delay=0.01))
     seen = probe(machine, server, 3000, 1)
     assert seen.loss < 0.002
     late = machine.link.lateness()
@@ -164,7 +164,7 @@ def test_a_few_thousand_packets_a_second_go_through(lab: Lab, server: Machine) -
 
 
 def test_udp_vanishes_and_tcp_goes_on(lab: Lab, server: Machine) -> None:
-    machine = lab.machine("machine", Weather())
+    machine = lab.machine("machine", NetworkConditions())
     machine.link.block(UDP)
     assert probe(machine, server, 10, 0.1).loss == 1
     listening = subprocess.Popen(server.command(sys.executable, "-m", "http.server", "7001"), stderr=subprocess.DEVNULL)
@@ -207,7 +207,7 @@ while True:
 @pytest.mark.parametrize("nat", Nat)
 def test_a_nat_hides_keeps_out_and_chooses_ports(lab: Lab, nat: Nat) -> None:
     server = lab.machine("server")
-    machine = lab.machine("machine", Weather(), nat=nat)
+    machine = lab.machine("machine", NetworkConditions(), nat=nat)
     telling = subprocess.Popen(server.command(sys.executable, "-c", TELLS), stdout=subprocess.PIPE)
     try:
         assert telling.stdout is not None
@@ -225,7 +225,7 @@ def test_a_nat_hides_keeps_out_and_chooses_ports(lab: Lab, nat: Nat) -> None:
 
 
 def test_an_address_changes_under_way(lab: Lab, server: Machine) -> None:
-    machine = lab.machine("machine", Weather())
+    machine = lab.machine("machine", NetworkConditions())
     assert probe(machine, server, 10, 0.1).loss == 0
     machine.change_address("203.0.113.77")
     own = f"import socket; u = socket.socket(2, 2); u.connect(('{server.address}', 1)); print(u.getsockname()[0])"
@@ -234,10 +234,10 @@ def test_an_address_changes_under_way(lab: Lab, server: Machine) -> None:
 
 
 def test_two_labs_stand_side_by_side_with_the_same_addresses(lab: Lab, server: Machine) -> None:
-    machine = lab.machine("machine", Weather())
+    machine = lab.machine("machine", NetworkConditions())
     with Lab() as other:
         other.machine("server")
-        alone = other.machine("machine", Weather())
+        alone = other.machine("machine", NetworkConditions())
         assert alone.address == machine.address
         done = subprocess.run(
             alone.command(*ECHO, "probe", server.address, str(PORT), "10", "0.1"),

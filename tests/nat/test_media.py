@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support import decks
 from tests.support.browser import canvas, chromium, until, visitors
 from tests.support.lab import Lab, Machine
@@ -22,7 +22,7 @@ from tests.support.xserver import x_server
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.desktop, pytest.mark.long, pytest.mark.timeout(300)]
 
 RATE = 1_000_000
-NARROW = Weather(delay=0.010, rate=RATE / 8, queue=0.5)
+NARROW = NetworkConditions(delay=0.010, rate=RATE / 8, queue=0.5)
 CLICKS, ROUNDS = 100, 4
 WORSE_BY = 0.050
 PACKET = 1250 * 8 / RATE

@@ -20,7 +20,7 @@ from typing import Protocol
 import pytest
 from playwright.async_api import Page
 
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support.browser import ARTIFACTS, SOCKET_FAILS, chromium, picture, visitors
 from tests.support.decks import numbered_pdf
 from tests.support.lab import UDP, Lab, Machine
@@ -166,7 +166,7 @@ class Show:
         self.timing = timing
         self.server_machine = lab.machine("server")
         self.host_machine = lab.machine("host")
-        self.speaker_machine = lab.machine("speaker", Weather(delay=ROUND_TRIP / 2))
+        self.speaker_machine = lab.machine("speaker", NetworkConditions(delay=ROUND_TRIP / 2))
         self.server: Program
         self.host: Program
         self.speaker: Speaker
@@ -309,12 +309,12 @@ async def test_the_host_sleeps_for_twenty_seconds(show: Show) -> None:
 
 
 async def test_nothing_goes_through_for_two_seconds(show: Show) -> None:
-    show.link(Weather(loss=1.0))
+    show.link(NetworkConditions(loss=1.0))
     start = time.monotonic()
     await asyncio.sleep(1.0)
     in_the_dark = asyncio.create_task(show.speaker.tap())
     await asyncio.sleep(start + 2.0 - time.monotonic())
-    show.link(Weather(delay=ROUND_TRIP / 2))
+    show.link(NetworkConditions(delay=ROUND_TRIP / 2))
     landed = await in_the_dark
     keep(show, "two seconds of nothing: from their end to the receipt", landed.seconds - 1.0)
     assert landed.text == "2 → 3", landed
@@ -324,11 +324,11 @@ async def test_nothing_goes_through_for_two_seconds(show: Show) -> None:
 
 
 async def test_what_was_tapped_too_long_before_the_network_came_back_is_not_performed(show: Show) -> None:
-    show.link(Weather(loss=1.0))
+    show.link(NetworkConditions(loss=1.0))
     start = time.monotonic()
     lost = asyncio.create_task(show.speaker.tap())
     await asyncio.sleep(start + TIME_TO_LIVE + 0.3 - time.monotonic())
-    show.link(Weather(delay=ROUND_TRIP / 2))
+    show.link(NetworkConditions(delay=ROUND_TRIP / 2))
     assert "→" not in (await lost).text
     landed = await show.speaker.tap()
     assert landed.text == "2 → 3", "late taps are not made up for"

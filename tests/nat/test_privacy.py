@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support.browser import chromium, says, tap, until, visitors
 from tests.support.capture import Capture
 from tests.support.firefox import firefox
@@ -35,8 +35,8 @@ class Show:
     def __init__(self, lab: Lab, started: Programs, folder: Path) -> None:
         self._programs = started
         self.server = lab.machine("server")
-        self.host = lab.machine("host", Weather(), nat=Nat.PORT_RESTRICTED, inside="192.168.7")
-        self.speaker = lab.machine("speaker", Weather(), nat=Nat.PORT_RESTRICTED, inside="10.9.8")
+        self.host = lab.machine("host", NetworkConditions(), nat=Nat.PORT_RESTRICTED, inside="192.168.7")
+        self.speaker = lab.machine("speaker", NetworkConditions(), nat=Nat.PORT_RESTRICTED, inside="10.9.8")
         self.outside = {"host": f"203.0.113.{20}", "speaker": f"203.0.113.{30}"}
         self._folder = folder
         self._open = contextlib.ExitStack()

@@ -16,14 +16,14 @@ import pytest
 from PIL import Image
 from playwright.async_api import Page, expect
 
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support.browser import canvas, chromium, difference, says, tap, until, visitors
 from tests.support.lab import UDP, Lab, Machine
 from tests.support.programs import NO_DISPLAY, Program, Programs, programs
 
 SLIDES = 9
 PATIENCE = 30_000
-NEAR = Weather(delay=0.005)
+NEAR = NetworkConditions(delay=0.005)
 
 pytestmark = pytest.mark.lab
 

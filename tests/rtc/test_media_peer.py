@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page
 
 from slidewire.media.frames import Codec, Line
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support.camera import Camera, Projector, filming, voice
 from tests.support.media_page import Connected, connected
 from tests.support.timing import Timing
@@ -23,7 +23,7 @@ async def test_chromium_connects_and_agrees_on_everything(page: Page) -> None:
     lines = [Line.SCREEN, Line.CAMERA, Line.MICROPHONE, Line.SOUND]
     async with connected(page, lines) as both:
         assert [both.peer.codec(line) for line in lines] == [Codec.VP8, Codec.VP8, Codec.OPUS, Codec.OPUS]
-        assert both.peer.codec(Line.GUEST) is None
+        assert both.peer.codec(Line.PROGRAM) is None
         assert await page.evaluate("pc.connectionState") == "connected"
         answer = both.answer
         assert "flexfec-03/90000" in answer and "FEC-FR" in answer and "ulpfec/90000" in answer
@@ -52,7 +52,7 @@ async def test_chromium_repairs_what_is_lost_from_our_repair_packets(page: Page,
 
     async with weather() as relay, connected(page, [Line.SCREEN], relay=relay, on_key=key_wanted) as both:
         with filming(camera, lambda frame: both.peer.send(Line.SCREEN, frame)):
-            relay.set(Weather(delay=0.1, loss=0.08))
+            relay.set(NetworkConditions(delay=0.1, loss=0.08))
 
             async def is_repaired() -> bool:
                 seen = await video(both)
@@ -91,7 +91,7 @@ async def test_chromium_hears_what_audio_carries_twice(page: Page) -> None:
     """A tenth is lost; with the packet before it in each packet, a hundredth stays lost."""
     said = voice(7)
     async with weather() as relay, connected(page, [Line.SOUND], relay=relay) as both:
-        relay.set(Weather(delay=0.05, loss=0.1))
+        relay.set(NetworkConditions(delay=0.05, loss=0.1))
         loop = asyncio.get_running_loop()
         due = loop.time()
         heard = []

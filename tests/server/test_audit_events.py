@@ -15,7 +15,7 @@ from slidewire.aio.clock import wall
 from slidewire.audit.log import AuditLog, chains, records, verify
 from slidewire.cli.main import main
 from slidewire.relay.credential_secrets import ROTATE_SECONDS, SECRET_FILE
-from slidewire.server.audit_events import COMMANDS_FOLDER, FOLDER, Diary
+from slidewire.server.audit_events import COMMANDS_FOLDER, FOLDER, AuditWriter
 from slidewire.signaling import client as signaling
 from slidewire.system.errors import SetupError
 from tests.server.operators import PASSWORD, office
@@ -139,7 +139,7 @@ async def test_addresses_are_written_where_that_was_asked_for(tmp_path: Path) ->
 
 
 async def test_whoever_guesses_without_end_does_not_fill_the_disk_and_hides_nothing(tmp_path: Path) -> None:
-    diary = Diary(tmp_path / "state" / FOLDER, wall, days=30, addresses=False)
+    diary = AuditWriter(tmp_path / "state" / FOLDER, wall, days=30, addresses=False)
     for _ in range(2000):
         diary("sign_in_failed", by="invitation")
     diary("room_closed", who="ada", room="ROOM22")

@@ -284,7 +284,7 @@ def ears() -> Iterator[Ears]:
 async def serving(tmp_path: Path, **more: object) -> AsyncIterator[Ready]:
     pages = tmp_path / "pages"
     (pages / "assets").mkdir(parents=True)
-    for name in ("presenter", "operator", "deck", "guest", "leaktest", "account"):
+    for name in ("presenter", "operator", "deck", "program", "leaktest", "account"):
         (pages / f"{name}.html").write_text("<!doctype html>hello")
     (pages / "assets" / "x.js").write_text("//")
     options = settings(tmp_path, http=True, accounts=True, pages_dir=pages, keepalive_seconds=0.5, **more)
@@ -340,7 +340,7 @@ async def test_who_goes_on_saying_what_is_none_is_blocked(tmp_path: Path) -> Non
     try:
         answers = [await answer_to(ready.port, b"\xff\xff\r\n\r\n") for _ in range(13)]
         assert all(answer.startswith(b"HTTP/1.0 400 ") for answer in answers[:10]) and answers[-1] == b""
-        assert server.gate.counts["requests that are none"] == 11
+        assert server.abuse_limiter.counts["requests that are none"] == 11
     finally:
         await server.stop()
 

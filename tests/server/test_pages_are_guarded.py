@@ -20,7 +20,7 @@ from tests.server.certificates import make_certificate
 from tests.server.operators import office
 from tests.server.test_server import browser, running, settings
 
-PAGES = ("presenter", "operator", "deck", "guest", "account")
+PAGES = ("presenter", "operator", "deck", "program", "account")
 WANTED = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
@@ -59,7 +59,7 @@ async def test_whatever_is_asked(tmp_path: Path, pages: Path) -> None:
     async with office(tmp_path, pages_dir=pages) as here:
         asked: list[tuple[str, str, int]] = [
             ("GET", "/", 200), ("GET", "/p/abcdefgh23", 200), ("GET", "/operator", 200), ("GET", "/deck", 200),
-            ("GET", "/guest", 200),
+            ("GET", "/program", 200),
             ("GET", "/account", 200), ("GET", "/assets/app-0123abcd.js", 200), ("GET", "/icon.svg", 200),
             ("GET", "/trust", 200), ("GET", "/slidewire.css", 200), ("GET", "/ca.pem", 404), ("GET", "/healthz", 200),
             ("GET", "/readyz", 200), ("GET", "/api/openapi.json", 200), ("GET", "/api/auth/session", 200),
@@ -82,7 +82,7 @@ async def test_only_who_sends_a_camera_or_a_voice_may_ask_for_it(tmp_path: Path,
     wanted = {
         "/p/abcdefgh23": nothing.replace("camera=()", "camera=(self)").replace("microphone=()", "microphone=(self)"),
         "/operator": nothing.replace("microphone=()", "microphone=(self)"),
-        **dict.fromkeys(("/deck", "/guest", "/account", "/", "/nothing", "/assets/app-0123abcd.js"), nothing),
+        **dict.fromkeys(("/deck", "/program", "/account", "/", "/nothing", "/assets/app-0123abcd.js"), nothing),
     }
     async with office(tmp_path, pages_dir=pages) as here:
         for path, policy in wanted.items():

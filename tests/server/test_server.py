@@ -173,7 +173,8 @@ class TestSignaling:
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "elsewhere"))
         async with running(settings(tmp_path)) as ready:
             stranger = Member(ready, presenter())
-            stranger.socket = SignalingSocket(ready.local_url, stranger.core, stranger.events.put_nowait)
+            core, hear = stranger.core, stranger.events.put_nowait
+            stranger.socket = SignalingSocket(ready.local_url, core, hear, tls=client_context())
             await stranger.socket.start()
             refused = await stranger.until(signaling.Refused)
             assert refused.final and refused.code == "certificate" and "--ca" in refused.message
@@ -185,7 +186,8 @@ class TestSignaling:
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
         async with running(ServerSettings(listen="127.0.0.1", port=0)) as ready:
             member = Member(ready, host())
-            member.socket = SignalingSocket(ready.local_url, member.core, member.events.put_nowait)
+            core, hear = member.core, member.events.put_nowait
+            member.socket = SignalingSocket(ready.local_url, core, hear, tls=client_context())
             await member.socket.start()
             await member.until(signaling.Opened)
             await member.socket.stop()
@@ -221,7 +223,7 @@ class Posting:
             return [json.loads(line) for line in (await answer.text()).splitlines()]
 
 
-def knock(token: bytes = JOIN_TOKEN) -> list[dict[str, Any]]:
+def accept_connection(token: bytes = JOIN_TOKEN) -> list[dict[str, Any]]:
     token_text = base64.urlsafe_b64encode(token).rstrip(b"=").decode()
     return [{"type": "join", "v": 1, "link": LINK, "token": token_text}, {"type": "send", "data": "aGVsbG8"}]
 
@@ -232,7 +234,7 @@ class TestPosts:
     ) -> None:
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
             await one.until(signaling.Opened)
-            first = asyncio.create_task(Posting(session).say(*knock()))
+            first = asyncio.create_task(Posting(session).say(*accept_connection()))
             received = await one.until(signaling.Received)
             assert received.data == b"hello"
             one.socket.send(received.sender, b"welcome")
@@ -244,7 +246,7 @@ class TestPosts:
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
             await one.until(signaling.Opened)
             page = Posting(session)
-            (joined,) = await page.say(*knock())
+            (joined,) = await page.say(*accept_connection())
             sender = (await one.until(signaling.Received)).sender
             assert await page.say({"type": "send", "to": one.core.member, "data": "dGFw"}) == []
             assert await one.until(signaling.Received) == signaling.Received(sender, b"tap")
@@ -264,14 +266,14 @@ class TestPosts:
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
             await one.until(signaling.Opened)
             monkeypatch.setattr(websocket_server, "NEWS_SECONDS", 3600)
-            (error,) = await Posting(session).say(*knock(bytes(16)))
+            (error,) = await Posting(session).say(*accept_connection(bytes(16)))
             assert error["code"] == "link_wrong"
 
     async def test_who_says_nothing_more_is_away(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(websocket_server, "POST_SECONDS", 0.1)
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
             await one.until(signaling.Opened)
-            await Posting(session).say(*knock())
+            await Posting(session).say(*accept_connection())
             assert (await one.until(signaling.Presence)).change == "joined"
             assert (await one.until(signaling.Presence)).change == "away"
 
@@ -292,7 +294,7 @@ class TestPosts:
         monkeypatch.setattr(websocket_server, "CLOSE_SECONDS", 3600)
         async with running(settings(tmp_path)) as ready, inside(ready, host()) as one, browser(ready) as session:
             await one.until(signaling.Opened)
-            await Posting(session).say(*knock())
+            await Posting(session).say(*accept_connection())
 
 
 class TestSockets:

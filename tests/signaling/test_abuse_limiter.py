@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from slidewire.base.rates import Rate
-from slidewire.signaling.abuse_limiter import Gate
+from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.limits import Limits
 
 LIMITS = replace(Limits(), work=Rate(100, 10), late=Rate(10, 20), flood=Rate(1, 3))
@@ -13,49 +13,49 @@ EVE, ADA = "192.0.2.7", "192.0.2.8"
 
 
 def test_who_asks_for_more_than_its_turn_waits_and_nobody_else_does() -> None:
-    gate = Gate(LIMITS, b"key")
-    waits = [gate.queue(EVE, 0.0, 5) for _ in range(5)]
+    abuse_limiter = AbuseLimiter(LIMITS, b"key")
+    waits = [abuse_limiter.queue(EVE, 0.0, 5) for _ in range(5)]
     assert waits[:2] == [0, 0]
     assert [round(wait, 6) for wait in waits[2:]] == [0.05, 0.1, 0.15], "each behind the one before it"
-    assert gate.queue(ADA, 0.0, 5) == 0
-    assert gate.queue(EVE, 10.0, 5) == 0, "what waits is not held against it for ever"
+    assert abuse_limiter.queue(ADA, 0.0, 5) == 0
+    assert abuse_limiter.queue(EVE, 10.0, 5) == 0, "what waits is not held against it for ever"
 
 
-def held_by(gate: Gate, address: str) -> int:
+def held_by(abuse_limiter: AbuseLimiter, address: str) -> int:
     """How many connections it gets before it is told that there are no more."""
-    return next(count for count in range(10_000) if not gate.hold(address, 0.0))
+    return next(count for count in range(10_000) if not abuse_limiter.hold(address, 0.0))
 
 
 def test_who_takes_all_it_can_leaves_something_for_whoever_comes_next() -> None:
-    gate = Gate(replace(Limits(), held=900), b"key")
-    shares = [held_by(gate, f"192.0.2.{number}") for number in range(10)]
+    abuse_limiter = AbuseLimiter(replace(Limits(), held=900), b"key")
+    shares = [held_by(abuse_limiter, f"192.0.2.{number}") for number in range(10)]
     assert shares[:3] == [300, 200, 134], "the more are greedy, the less each gets"
-    assert gate.hold("198.51.100.1", 0.0)
-    assert gate.blocked_for("192.0.2.0", 0.0) == 0, "that there are so many is not the fault of one of them"
+    assert abuse_limiter.hold("198.51.100.1", 0.0)
+    assert abuse_limiter.blocked_for("192.0.2.0", 0.0) == 0, "that there are so many is not the fault of one of them"
     for number, share in enumerate(shares):
         for _ in range(share):
-            gate.left(f"192.0.2.{number}")
-    assert gate.held == 1 and gate.remembered == 1
-    assert held_by(gate, "192.0.2.0") == 300
+            abuse_limiter.left(f"192.0.2.{number}")
+    assert abuse_limiter.held == 1 and abuse_limiter.remembered == 1
+    assert held_by(abuse_limiter, "192.0.2.0") == 300
 
 
 def test_one_address_has_no_more_than_it_may_however_much_there_is() -> None:
-    gate = Gate(replace(Limits(), held_per_address=5), b"key")
-    assert held_by(gate, EVE) == 5 and gate.counts["too many connections at once"] == 1
+    abuse_limiter = AbuseLimiter(replace(Limits(), held_per_address=5), b"key")
+    assert held_by(abuse_limiter, EVE) == 5 and abuse_limiter.counts["too many connections at once"] == 1
 
 
 def test_an_ipv6_address_waits_with_its_neighbours() -> None:
-    gate = Gate(LIMITS, b"key")
-    gate.queue("2001:db8::1", 0.0, 10)
-    assert gate.queue("2001:db8::2", 0.0, 10) > 0
-    assert gate.queue("2001:db8:0:1::1", 0.0, 10) == 0
+    abuse_limiter = AbuseLimiter(LIMITS, b"key")
+    abuse_limiter.queue("2001:db8::1", 0.0, 10)
+    assert abuse_limiter.queue("2001:db8::2", 0.0, 10) > 0
+    assert abuse_limiter.queue("2001:db8:0:1::1", 0.0, 10) == 0
 
 
 def test_what_is_late_and_what_is_dropped_are_borne_for_a_while_and_counted_apart() -> None:
-    gate = Gate(LIMITS, b"key")
-    assert [gate.bears_late(EVE, 0.0, 8) for _ in range(3)] == [True, True, False]
-    assert [gate.bears(EVE, 0.0) for _ in range(4)] == [True, True, True, False]
-    assert gate.bears(ADA, 0.0) and gate.bears_late(ADA, 0.0, 20)
-    assert gate.remembered == 2
-    gate.prune(60.0)
-    assert gate.remembered == 0
+    abuse_limiter = AbuseLimiter(LIMITS, b"key")
+    assert [abuse_limiter.tolerates_late(EVE, 0.0, 8) for _ in range(3)] == [True, True, False]
+    assert [abuse_limiter.tolerates(EVE, 0.0) for _ in range(4)] == [True, True, True, False]
+    assert abuse_limiter.tolerates(ADA, 0.0) and abuse_limiter.tolerates_late(ADA, 0.0, 20)
+    assert abuse_limiter.remembered == 2
+    abuse_limiter.prune(60.0)
+    assert abuse_limiter.remembered == 0

@@ -114,12 +114,14 @@ class TestFloods:
         assert said == 200 + 300, "and the one that joined"
         assert presenter.closed == (4429, "rate_limited") and codes(heard) == ["rate_limited"] * 2
         assert heard[-1]["retry_after"] == pytest.approx(10)
-        (block,) = stage.hub.gate.blocks(stage.now)
+        (block,) = stage.hub.abuse_limiter.blocks(stage.now)
         assert (block.key, block.why) == ("192.0.2.7", "a flood of messages")
         assert host.is_open, "who is in stays in, also from there"
-        assert not stage.hub.gate.knock("192.0.2.7", stage.now) and stage.hub.gate.knock("192.0.2.8", stage.now)
+        assert not stage.hub.abuse_limiter.accept_connection(
+            "192.0.2.7", stage.now
+        ) and stage.hub.abuse_limiter.accept_connection("192.0.2.8", stage.now)
         stage.pass_time(10)
-        assert stage.hub.gate.knock("192.0.2.7", stage.now)
+        assert stage.hub.abuse_limiter.accept_connection("192.0.2.7", stage.now)
 
     def test_what_is_borne_of_an_address_is_borne_of_all_its_sockets_together(self) -> None:
         stage = Stage(limits=dataclasses.replace(Limits(), messages=Rate(1, 10), flood=Rate(1, 30)))
@@ -132,7 +134,7 @@ class TestFloods:
         for presenter in flooding:
             presenter.say("send", to=host.member, data="")
         assert not any(presenter.is_open for presenter in flooding), "each by its own next message"
-        (block,) = stage.hub.gate.blocks(stage.now)
+        (block,) = stage.hub.abuse_limiter.blocks(stage.now)
         assert block.why == "a flood of messages" and host.is_open
 
     def test_whose_messages_have_to_wait_without_end_floods_and_its_quiet_neighbour_stays(self) -> None:
@@ -148,4 +150,4 @@ class TestFloods:
         stage.hub.had_to_wait(quiet.number, 4, stage.now)
         stage.drain()
         assert flooding.closed == (4429, "rate_limited") and quiet.is_open
-        assert stage.hub.gate.blocked_for("192.0.2.7", stage.now) > 0
+        assert stage.hub.abuse_limiter.blocked_for("192.0.2.7", stage.now) > 0

@@ -562,8 +562,8 @@ def test_whatever_is_said_the_hub_stands(data: st.DataObject) -> None:
 class TestFloods:
     def test_guessing_goes_on_until_the_address_is_blocked(self, stage: Stage) -> None:
         stage.host(link(), room="K7QM42")
-        gate, guesses = stage.hub.gate, 0
-        while not gate.blocked_for("198.51.100.9", stage.now):
+        abuse_limiter, guesses = stage.hub.abuse_limiter, 0
+        while not abuse_limiter.blocked_for("198.51.100.9", stage.now):
             guess = {**OPEN, "room": "K7QM42", "token": m.encode_base64url(bytes(16))}
             (answer,) = stage.connect("198.51.100.9").say("open_room", **guess)
             assert answer["code"] in ("room_taken", "rate_limited")

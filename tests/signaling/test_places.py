@@ -19,7 +19,7 @@ from slidewire.signaling.limits import Limits, Places
 from slidewire.signaling.room import Member, Role
 from tests.signaling.world import JOIN_TOKEN, WALL, Peer, Stage, codes, link
 
-SPEAKER, OTHER_SPEAKER, OPERATOR, DECK, GUEST = (name * 10 for name in ("s", "t", "o", "d", "g"))
+SPEAKER, OTHER_SPEAKER, OPERATOR, DECK, PARTICIPANT = (name * 10 for name in ("s", "t", "o", "d", "g"))
 EVE, ADA, VENUE = "203.0.113.66", "192.0.2.1", "198.51.100.1"
 SMALL = dataclasses.replace(
     Limits(),

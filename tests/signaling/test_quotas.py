@@ -6,7 +6,7 @@ import pytest
 
 from slidewire.base.rates import Rate
 from slidewire.signaling.limits import Limits
-from slidewire.signaling.quotas import ConnectionSpending, RoomSpending
+from slidewire.signaling.quotas import ConnectionQuotas, RoomQuotas
 
 LIMITS = Limits(
     messages=Rate(1, 100),
@@ -22,7 +22,7 @@ LIMITS = Limits(
 
 
 def test_a_host_has_so_many_times_as_much_and_what_it_has_spent_stays_spent() -> None:
-    host = ConnectionSpending(LIMITS, "one")
+    host = ConnectionQuotas(LIMITS, "one")
     for _ in range(60):
         assert host.take(0, 0.0, None) == 0
     host.becomes_host()
@@ -30,7 +30,7 @@ def test_a_host_has_so_many_times_as_much_and_what_it_has_spent_stays_spent() ->
 
 
 def test_bytes_count_as_messages_do() -> None:
-    own = ConnectionSpending(LIMITS, "one")
+    own = ConnectionQuotas(LIMITS, "one")
     assert own.take(9_000, 0.0, None) == 0
     assert own.take(1_500, 0.0, None) == pytest.approx(0.5)
     assert own.take(1_500, 0.5, None) == 0
@@ -38,9 +38,9 @@ def test_bytes_count_as_messages_do() -> None:
 
 @pytest.mark.parametrize("size", [0, 100])
 def test_a_flood_takes_what_its_address_has_and_nothing_of_anybodys_share(size: int) -> None:
-    room = RoomSpending(LIMITS)
-    eve, her_other_self, neighbour = (ConnectionSpending(LIMITS, "hers") for _ in range(3))
-    elsewhere = ConnectionSpending(LIMITS, "elsewhere")
+    room = RoomQuotas(LIMITS)
+    eve, her_other_self, neighbour = (ConnectionQuotas(LIMITS, "hers") for _ in range(3))
+    elsewhere = ConnectionQuotas(LIMITS, "elsewhere")
     share, place = 5, 10
     assert sum(eve.take(size, 0.0, room) == 0 for _ in range(50)) == share + place
     assert sum(her_other_self.take(size, 0.0, room) == 0 for _ in range(50)) == share
@@ -49,8 +49,8 @@ def test_a_flood_takes_what_its_address_has_and_nothing_of_anybodys_share(size: 
 
 
 def test_there_is_an_end_to_what_a_room_takes_from_all_addresses_together() -> None:
-    room = RoomSpending(LIMITS)
-    everybody = {place: ConnectionSpending(LIMITS, place) for place in "abcd"}
+    room = RoomQuotas(LIMITS)
+    everybody = {place: ConnectionQuotas(LIMITS, place) for place in "abcd"}
     taken = [sum(each.take(0, 0.0, room) == 0 for _ in range(50)) for each in everybody.values()]
     assert taken == [15, 15, 10, 5], "five each, ten of what the address has, and 25 of what the room has"
     room.prune(1000.0)
@@ -58,5 +58,5 @@ def test_there_is_an_end_to_what_a_room_takes_from_all_addresses_together() -> N
 
 
 def test_who_goes_on_is_told_once_a_second() -> None:
-    own = ConnectionSpending(LIMITS, "one")
+    own = ConnectionQuotas(LIMITS, "one")
     assert [own.is_to_be_told(now) for now in (0.0, 0.5, 0.99, 1.0, 1.5)] == [True, False, False, True, False]

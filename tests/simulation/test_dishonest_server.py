@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from slidewire.aio.clock import monotonic
-from slidewire.control.handshake import HELLOS_AT_ONCE, Admission, Door, PresenterHandshake, hello_link, prologue
+from slidewire.control.handshake import (
+    HELLOS_AT_ONCE,
+    Admission,
+    HandshakeResponder,
+    PresenterHandshake,
+    hello_link,
+    prologue,
+)
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
@@ -25,7 +32,7 @@ from slidewire.control.records import IntroductionRecord
 from slidewire.control.seal import HELLO, NO_SESSION, SEALED, WELCOME, Opener, Rejection, no_session
 from slidewire.control.sealed_session import Transmit
 from slidewire.host import host as agent_module
-from slidewire.host.host import FORGET_GUEST_AFTER, GIVES_WAY_AFTER, UNPROVEN_GUESTS, HostAgent
+from slidewire.host.host import FORGET_PARTICIPANT_AFTER, GIVES_WAY_AFTER, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
 from tests.support.cheat import (
     SERVER,
@@ -65,11 +72,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
     return SharedClock(monkeypatch)
 
 
-def rule_of(agent: HostAgent) -> LinkRule:
+def rule_of(agent: Host) -> LinkRule:
     return agent.room.first("p")
 
 
-async def a_speaker(server: DishonestServer, member: str = "m1", direct: bool = False) -> tuple[HostAgent, Speaker]:
+async def a_speaker(server: DishonestServer, member: str = "m1", direct: bool = False) -> tuple[Host, Speaker]:
     agent = server.hosts["h1"]
     speaker = server.add_presenter(member, rule_of(agent), direct=direct)
     await speaker.ready()
@@ -175,18 +182,18 @@ async def test_a_restarted_host_obeys_nothing_of_before(server: DishonestServer)
             server.insert(message)
     assert performed(again) == []
     assert again.counts["session_unknown"] > 10
-    assert not any(guest.session.established for guest in again.guests.values())
+    assert not any(participant.session.established for participant in again.participants.values())
     await agent.close()
 
 
 async def test_hellos_replayed_without_end_take_no_room(server: DishonestServer) -> None:
     agent, _ = await a_speaker(server)
     rule = rule_of(agent)
-    for number in range(5 * UNPROVEN_GUESTS):  # a server that has recorded very many
+    for number in range(5 * UNPROVEN_PARTICIPANTS):  # a server that has recorded very many
         said = Introduction(random.Random(number).randbytes(16))
         hello = PresenterHandshake(rule.id, rule.link("").psk, said.nonce * 2, said).hello
         server.insert(Carried("h1", "m7", True, hello))
-    assert len(agent.guests) <= UNPROVEN_GUESTS + 1
+    assert len(agent.participants) <= UNPROVEN_PARTICIPANTS + 1
     assert performed(agent) == []
 
 
@@ -246,7 +253,7 @@ async def test_half_is_dropped_the_rest_repeated_and_shuffled(server: DishonestS
     assert len(done) > taps / 2
 
 
-@pytest.mark.parametrize(("minutes", "name"), [(0.8, None), (FORGET_GUEST_AFTER / 60 + 0.2, "session_unknown")])
+@pytest.mark.parametrize(("minutes", "name"), [(0.8, None), (FORGET_PARTICIPANT_AFTER / 60 + 0.2, "session_unknown")])
 async def test_what_was_kept_for_a_minute_is_not_performed(
     server: DishonestServer, clock: SharedClock, minutes: float, name: str | None
 ) -> None:
@@ -258,7 +265,7 @@ async def test_what_was_kept_for_a_minute_is_not_performed(
     await speaker.until(lambda: any(message.up and message.data[0] == SEALED for message in kept))
     clock.pass_time(60 * minutes)
     if name is not None:
-        await speaker.until(lambda: not agent.guests)  # forgotten meanwhile
+        await speaker.until(lambda: not agent.participants)  # forgotten meanwhile
     sent = [message for message in kept if message.up and message.data[0] == SEALED]
     assert sent
     for message in sent:
@@ -344,7 +351,7 @@ async def test_nobody_enters_without_the_secret(server: DishonestServer) -> None
         forged = PresenterHandshake(rule.id, psk, random.Random(number).randbytes(32), Introduction(bytes(16)))
         assert server.insert(Carried("h1", "m1", True, forged.hello)) == 1
     assert agent.counts["wrong_secret"] == len(guesses)
-    assert len(agent.guests) == 1
+    assert len(agent.participants) == 1
 
 
 async def test_a_key_of_low_order_is_refused(server: DishonestServer) -> None:
@@ -365,7 +372,7 @@ async def test_a_key_of_low_order_is_refused(server: DishonestServer) -> None:
 async def test_nobody_poses_as_the_host_without_the_secret(server: DishonestServer) -> None:
     agent = server.hosts["h1"]
     rule = rule_of(agent)
-    door = Door(lambda _: Admission(bytes(32), Role.OPERATOR), random.Random(4).randbytes)
+    door = HandshakeResponder(lambda _: Admission(bytes(32), Role.OPERATOR), random.Random(4).randbytes)
 
     def answer_ourselves(message: Carried) -> list[Carried]:
         assert door.receive_hello(message.data, 0.0) is None, "it cannot even read the hello"
@@ -392,7 +399,7 @@ class Middle:
     def __init__(self, rule: LinkRule, seed: int) -> None:
         self.rule, self.psk = rule, rule.link("").psk
         self.rng = random.Random(seed)
-        self.door = Door(lambda _: Admission(self.psk, rule.role), self.rng.randbytes)
+        self.door = HandshakeResponder(lambda _: Admission(self.psk, rule.role), self.rng.randbytes)
         self.as_host: HostSession | None = None
         """What the presenter takes for its host."""
 
@@ -414,7 +421,7 @@ class Middle:
                 answers.append(effect.data)
         return answers
 
-    def knock(self, introduction: Introduction | None = None) -> PresenterHandshake:
+    def accept_connection(self, introduction: Introduction | None = None) -> PresenterHandshake:
         said = introduction or Introduction(self.rng.randbytes(16), "Ada", "phone")
         return PresenterHandshake(self.rule.id, self.psk, self.rng.randbytes(32), said)
 
@@ -452,15 +459,19 @@ async def test_who_is_in_the_middle_with_the_secret_has_one_try_at_the_words(
         return [Carried("h1", "m1", False, answer) for answer in middle.hear(message.data)]
 
     def try_the_host() -> None:
-        session = meet(server, middle.knock())
+        session = meet(server, middle.accept_connection())
         if session is None:
             return
-        (guest,) = [guest for guest in agent.guests.values() if guest.id == session.wire.session]
-        assert (guest.session.words, session.words) == (None, None), "it cannot know them before it shows its part"
+        (participant,) = [
+            participant for participant in agent.participants.values() if participant.id == session.wire.session
+        ]
+        assert (participant.session.words, session.words) == (None, None), (
+            "it cannot know them before it shows its part"
+        )
         for frame in pinging(session):
             server.deliver(Carried("h1", "m1", True, frame))
-        assert guest.session.words is not None
-        words.append(guest.session.words)
+        assert participant.session.words is not None
+        words.append(participant.session.words)
 
     if not presenter_first:
         server.presenters["m1"] = Speaker(server, "m1", rule_of(agent), direct=False)
@@ -474,7 +485,7 @@ async def test_who_is_in_the_middle_with_the_secret_has_one_try_at_the_words(
         try_the_host()
     assert agent.counts["too_many_hellos"] > 50
     assert len(set(words)) == len(words) and speaker.connection.words not in words
-    seen = [guest for guest in agent.guests.values() if guest.session.established]
+    seen = [participant for participant in agent.participants.values() if participant.session.established]
     assert len(seen) == len(words), "each of them is on the operator's page"
     assert performed(agent) == []
 
@@ -486,15 +497,15 @@ async def test_nobody_holds_any_number_of_sessions_by_one_link(
     agent, speaker = await a_speaker(server)
     middle = Middle(rule_of(agent), 23)
     for _ in range(10):
-        if (session := meet(server, middle.knock())) is not None:
+        if (session := meet(server, middle.accept_connection())) is not None:
             for frame in pinging(session):
                 server.deliver(Carried("h1", "m1", True, frame))
-    assert len(agent.guests) == 5 and agent.counts["link_full"] == 6
+    assert len(agent.participants) == 5 and agent.counts["link_full"] == 6
     clock.pass_time(GIVES_WAY_AFTER + 1)
     assert (await speaker.tap(NEXT)).status is Status.PERFORMED
     _, another = await a_speaker(server, "m2")
     assert (await another.tap(NEXT)).status is Status.PERFORMED, "who has fallen silent gives way"
-    assert len(agent.guests) == 5
+    assert len(agent.participants) == 5
     assert (await speaker.tap(NEXT)).status is Status.PERFORMED, "who was there before goes on"
 
 
@@ -517,7 +528,7 @@ async def test_a_commitment_that_does_not_open_sends_its_owner_away(server: Dish
     """It has tried the words of another nonce, and would like this one better."""
     agent = server.hosts["h1"]
     away = server.presenters["m1"] = Speaker(server, "m1", rule_of(agent), direct=False)
-    session = meet(server, Middle(rule_of(agent), 21).knock())
+    session = meet(server, Middle(rule_of(agent), 21).accept_connection())
     assert session is not None
     told: list[str] = []
     away.connection._events.closed = lambda code, reason: told.append(code)
@@ -528,7 +539,7 @@ async def test_a_commitment_that_does_not_open_sends_its_owner_away(server: Dish
     await away.until(lambda: told)
     assert told == ["introduction_false"]
     assert agent.counts["introduction_false"] == 1
-    assert agent.guests == {} and performed(agent) == []
+    assert agent.participants == {} and performed(agent) == []
 
 
 async def test_introductions_replayed_withheld_or_out_of_order_change_nothing(server: DishonestServer) -> None:
@@ -546,8 +557,8 @@ async def test_introductions_replayed_withheld_or_out_of_order_change_nothing(se
     await speaker.until(lambda: speaker.connection.submit(goto(5)) is not None)
     await speaker.until(lambda: len(speaker.receipts) == 1)
     assert performed(agent) == [goto(5)], "each of the next frames says it as well"
-    (guest,) = agent.guests.values()
-    introduced = guest.session.introduction
+    (participant,) = agent.participants.values()
+    introduced = participant.session.introduction
     for message in reversed(kept):  # the first introductions, after all
         server.deliver(message)
     for message in kept:
@@ -560,16 +571,16 @@ async def test_introductions_replayed_withheld_or_out_of_order_change_nothing(se
     again = await server.add_host("h1", agent.room)
     for message in kept:
         assert server.insert(message) == 1
-    assert again.counts["session_unknown"] == 3 and again.guests == {}
+    assert again.counts["session_unknown"] == 3 and again.participants == {}
     assert agent.counts["replayed"] == 3 and agent.counts["forged"] == 3
-    assert guest.session.introduction is introduced and performed(agent) == [goto(5)] and performed(again) == []
+    assert participant.session.introduction is introduced and performed(agent) == [goto(5)] and performed(again) == []
     await agent.close()
 
 
 async def test_who_says_nothing_of_itself_is_not_obeyed(server: DishonestServer) -> None:
     agent = server.hosts["h1"]
     server.presenters["m1"] = Speaker(server, "m1", rule_of(agent), direct=False)
-    session = meet(server, Middle(rule_of(agent), 22).knock())
+    session = meet(server, Middle(rule_of(agent), 22).accept_connection())
     assert session is not None
     session.wire.introduction = None
     session.submit(NEXT, monotonic())
@@ -579,7 +590,7 @@ async def test_who_says_nothing_of_itself_is_not_obeyed(server: DishonestServer)
         assert server.insert(Carried("h1", "m1", True, frame)) == 1
     assert agent.counts["not_introduced"] == len(frames) > 0
     assert performed(agent) == []
-    assert not any(guest.session.established for guest in agent.guests.values())
+    assert not any(participant.session.established for participant in agent.participants.values())
 
 
 # Lying about who is where
@@ -648,13 +659,13 @@ async def test_a_tap_kept_in_a_replaced_session_does_not_overtake_later_ones(ser
     assert [receipt.status for receipt in speaker.receipts if receipt.intent == goto(50)] == [Status.UNKNOWN]
     assert agent.counts["session_unknown"] >= 1
     assert speaker.connection.counts["hint_believed"] == 1
-    assert len(agent.guests) == 1, "and the host knows this presenter once"
+    assert len(agent.participants) == 1, "and the host knows this presenter once"
 
 
 async def test_a_muted_presenter_stays_muted_in_its_next_session(server: DishonestServer) -> None:
     agent, speaker = await a_speaker(server)
-    (guest,) = agent.guests.values()
-    guest.muted = True
+    (participant,) = agent.participants.values()
+    participant.muted = True
     session = session_of(speaker)
     server.deliver(Carried("h1", "m1", False, no_session(session)))
     await speaker.until(lambda: session_of(speaker) != session)
@@ -695,12 +706,12 @@ async def test_frames_under_another_members_name_stay_whose_they_are(server: Dis
     _, grace = await a_speaker(server, "m2")
     swap = {"m1": "m2", "m2": "m1"}
     server.policy = lambda message: [Carried(message.host, swap[message.member], message.up, message.data)]
-    clicks = {guest.id: 0 for guest in agent.guests.values()}
+    clicks = {participant.id: 0 for participant in agent.participants.values()}
     for speaker, taps in ((ada, 2), (grace, 3)):
         for _ in range(taps):
             assert (await speaker.tap(NEXT)).status is Status.PERFORMED
         clicks[session_of(speaker)] = taps
-    assert {guest.id: guest.clicks for guest in agent.guests.values()} == clicks
+    assert {participant.id: participant.clicks for participant in agent.participants.values()} == clicks
 
 
 async def test_ice_servers_of_the_servers_own_choice_are_not_used(server: DishonestServer) -> None:
@@ -747,7 +758,7 @@ async def test_a_link_that_leaks_later_opens_no_recorded_frame(server: Dishonest
     for key in state.split():
         assert {Opener(session, key).open(frame) for frame in frames} == {Rejection.FORGED}
     # The same frames with the right key, so that the above means something.
-    held = agent.guests[session].session.wire._opener
+    held = agent.participants[session].session.wire._opener
     fresh = Opener(session, b"k" * 32)
     fresh._cipher = held._cipher
     assert sum(isinstance(fresh.open(frame), bytes) for frame in frames) >= 3

@@ -14,12 +14,12 @@ from slidewire.aio import clock, loop
 from slidewire.control.intents import Intent
 from slidewire.control.presenter_session import ReceiptArrived
 from slidewire.host import host as agent_module
-from slidewire.host.host import HostAgent
+from slidewire.host.host import Host
 from slidewire.host.media.router import MediaOptions
-from slidewire.host.participants import participant as guest_module
+from slidewire.host.participants import participant as participant_module
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.show import controller as stage_module
-from slidewire.host.show.controller import Stage
+from slidewire.host.show.controller import ShowController
 from slidewire.presenter import connection as connection_module
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
@@ -43,7 +43,7 @@ Policy = Callable[[Carried], list[Carried]]
 
 class DishonestServer:
     def __init__(self) -> None:
-        self.hosts: dict[str, HostAgent] = {}
+        self.hosts: dict[str, Host] = {}
         self.presenters: dict[str, Speaker] = {}
         self.carried: list[Carried] = []
         self.policy: Policy = lambda message: [message]
@@ -74,8 +74,8 @@ class DishonestServer:
         receiver = self.hosts[message.host] if message.up else self.presenters[message.member].connection
         return receiver.counts.total()
 
-    async def add_host(self, name: str, room: Room, media: MediaOptions | None = None) -> HostAgent:
-        agent = HostAgent(room, SERVER, Stage(MemoryDeck(10_000)), AiortcEngine(), name, media=media)
+    async def add_host(self, name: str, room: Room, media: MediaOptions | None = None) -> Host:
+        agent = Host(room, SERVER, ShowController(MemoryDeck(10_000)), AiortcEngine(), name, media=media)
         agent.signaling = _HostPort(self, name)
         await agent.start()
         agent.opened("ROOM22", [], [])
@@ -151,7 +151,7 @@ class SharedClock:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.shift = 0.0
-        for module in (agent_module, guest_module, stage_module, connection_module, loop):
+        for module in (agent_module, participant_module, stage_module, connection_module, loop):
             patch.setattr(module, "monotonic", self.now)
 
     def now(self) -> float:
@@ -171,7 +171,7 @@ def reflected(message: Carried) -> Carried:
     return replace(message, up=not message.up)
 
 
-def performed(agent: HostAgent) -> list[Intent]:
-    deck = agent.stage.deck
+def performed(agent: Host) -> list[Intent]:
+    deck = agent.show.deck
     assert isinstance(deck, MemoryDeck)
     return deck.performed

@@ -3,7 +3,7 @@
     python -m tests.support.forwarder
 
 A link is two TAP devices, each in a network namespace: what is sent into one comes out of the other, if and when
-`Weather` lets it. This kernel has no netem, and a kernel that has one may not be ours to configure.
+`NetworkConditions` lets it. This kernel has no netem, and a kernel that has one may not be ours to configure.
 
 Commands come as JSON lines on standard input and are answered on standard output; the end of input ends the program,
 and its devices with it:
@@ -31,7 +31,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from slidewire.testing.network import SimulatedPath, Weather
+from slidewire.testing.network import NetworkConditions, SimulatedPath
 
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
@@ -71,7 +71,7 @@ class Direction:
 
     def __init__(self, source: int, sink: int, far_end: slice, seed: str) -> None:
         self.source, self.sink = source, sink
-        self.path = SimulatedPath(Weather(), random.Random(seed))
+        self.path = SimulatedPath(NetworkConditions(), random.Random(seed))
         self.blocked: set[int] = set()
         self.separate = False
         self.counts: dict[bytes, list[int]] = {}
@@ -147,7 +147,7 @@ class Forwarder:
             case "weather":
                 for name, way in ways.items():
                     if command["direction"] in (name, "both"):
-                        way.path.weather = Weather(**command["weather"])
+                        way.path.weather = NetworkConditions(**command["weather"])
             case "block":
                 for way in ways.values():
                     way.blocked = set(command["protocols"])

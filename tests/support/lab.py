@@ -29,7 +29,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 
 GATEWAY = "203.0.113.1"
 NOWHERE = "203.0.113.254"
@@ -95,7 +95,7 @@ class Link:
         self._lab = lab
         self._name = name
 
-    def set(self, weather: Weather, direction: Literal["out", "in", "both"] = "both") -> None:
+    def set(self, weather: NetworkConditions, direction: Literal["out", "in", "both"] = "both") -> None:
         """`out` is from the machine."""
         self._ask(do="weather", direction=direction, weather=asdict(weather))
 
@@ -192,7 +192,7 @@ class Lab:
     def machine(
         self,
         name: str,
-        weather: Weather | None = None,
+        weather: NetworkConditions | None = None,
         *,
         nat: Nat | None = None,
         address: str | None = None,
@@ -240,7 +240,7 @@ class Lab:
         self._open.callback(namespace.close)
         return namespace
 
-    def _connect(self, edge: Namespace, name: str, number: int, weather: Weather | None) -> Link | None:
+    def _connect(self, edge: Namespace, name: str, number: int, weather: NetworkConditions | None) -> Link | None:
         port = f"port{number}"
         if weather is None:
             edge.ip(f"link add eth0 type veth peer name {port} netns {self._hub.pid}")

@@ -14,7 +14,7 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-from slidewire.testing.network import CALM, SimulatedPath, Weather
+from slidewire.testing.network import CALM, NetworkConditions, SimulatedPath
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -60,7 +60,7 @@ class WeatherRelay:
         self.sent = {"to_host": [0, 0], "to_page": [0, 0]}
         """Datagrams and bytes, before anything was lost."""
 
-    def set(self, weather: Weather) -> None:
+    def set(self, weather: NetworkConditions) -> None:
         """In both directions."""
         for path in self._paths:
             path.weather = weather

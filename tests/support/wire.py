@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 
-class Wire:
+class SealedSession:
     """A TCP connection here becomes one to the server. TLS passes through it untouched."""
 
     def __init__(self, server_port: int) -> None:
@@ -51,8 +51,8 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def wire_to(server_port: int) -> AsyncIterator[Wire]:
-    wire = Wire(server_port)
+async def wire_to(server_port: int) -> AsyncIterator[SealedSession]:
+    wire = SealedSession(server_port)
     connections: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

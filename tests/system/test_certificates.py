@@ -173,10 +173,11 @@ def test_the_url_on_the_code(fields: dict[str, object], port: int, url: str) -> 
 
 def test_listening_everywhere_it_is_an_address_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [ipaddress.ip_address(text) for text in ("192.168.1.7", "203.0.113.5", "fd00::7")]
-    monkeypatch.setattr("slidewire.system.addresses.interface_addresses", lambda: found)
+    for module in ("system.addresses", "server.public_url"):
+        monkeypatch.setattr(f"slidewire.{module}.interface_addresses", lambda: found)
     assert public_url(settings(), 8443) == "https://192.168.1.7:8443"
     assert set(found) <= set(names_of(settings()).addresses)
-    monkeypatch.setattr("slidewire.system.addresses.interface_addresses", list)
+    monkeypatch.setattr("slidewire.server.public_url.interface_addresses", list)
     assert public_url(settings(), 8443) == "https://localhost:8443"
 
 

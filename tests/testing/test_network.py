@@ -1,6 +1,6 @@
 import random
 
-from slidewire.testing.network import SimulatedPath, Weather
+from slidewire.testing.network import NetworkConditions, SimulatedPath
 
 
 def fates(path: SimulatedPath, flows: str, count: int) -> dict[str, list[bool]]:
@@ -13,7 +13,7 @@ def fates(path: SimulatedPath, flows: str, count: int) -> dict[str, list[bool]]:
 
 
 def test_bursts_have_their_mean_length_and_their_share() -> None:
-    path = SimulatedPath(Weather(loss=0.1, burst=4), random.Random(1))
+    path = SimulatedPath(NetworkConditions(loss=0.1, burst=4), random.Random(1))
     (told,) = fates(path, "x", 100_000).values()
     bursts = "".join(" " if arrives else "x" for arrives in told).split()
     assert 0.095 < 1 - sum(told) / len(told) < 0.105
@@ -21,14 +21,14 @@ def test_bursts_have_their_mean_length_and_their_share() -> None:
 
 
 def test_each_flow_has_bursts_of_its_own() -> None:
-    path = SimulatedPath(Weather(loss=0.5, burst=50), random.Random(1))
+    path = SimulatedPath(NetworkConditions(loss=0.5, burst=50), random.Random(1))
     first, second = fates(path, "ab", 20_000).values()
     agreement = sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
     assert 0.4 < agreement < 0.6, "in one chain for both it would be 0.98"
 
 
 def test_a_rate_delays_and_then_drops() -> None:
-    path = SimulatedPath(Weather(rate=1000, queue=0.5), random.Random(1))
+    path = SimulatedPath(NetworkConditions(rate=1000, queue=0.5), random.Random(1))
     assert [path.send(bytes(100), 0.0) for _ in range(10)] == [True] * 6 + [False] * 4
     arrivals = []
     while (due := path.next_arrival()) is not None:

@@ -34,7 +34,7 @@ class Venue:
     def __init__(self) -> None:
         self.stage = Stage()
         self.began = self.stage.now
-        self.guests: dict[FiveTuple, Guest] = {}
+        self.participants: dict[FiveTuple, Participant] = {}
         self.candidates: dict[Transport, dict[int, float]] = {transport: {} for transport in Transport}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -64,10 +64,10 @@ class Venue:
         self.stage.drain()
         for effect in self.stage.happened:
             match effect:
-                case SendToClient(client, data) if (guest := self.guests.get(client)) is not None:
-                    self.later(ONE_WAY, lambda guest=guest, data=data: guest.hear(data))  # type: ignore[misc]
+                case SendToClient(client, data) if (participant := self.participants.get(client)) is not None:
+                    self.later(ONE_WAY, lambda participant=participant, data=data: participant.hear(data))  # type: ignore[misc]
                 case CloseStream(client):
-                    self.guests.pop(client, None)
+                    self.participants.pop(client, None)
         self.stage.happened.clear()
         self.stage.inboxes.clear()
 
@@ -83,7 +83,7 @@ class Venue:
         return {transport.value: len(found) for transport, found in self.candidates.items()}
 
 
-class Guest:
+class Participant:
     """One candidate to be of one person."""
 
     def __init__(self, venue: Venue, person: int, transport: Transport) -> None:
@@ -98,7 +98,7 @@ class Guest:
                 return  # a browser does not try again
         else:
             self.ask(self.client.request(BINDING).encode())
-        self.venue.guests[self.five_tuple] = self
+        self.venue.participants[self.five_tuple] = self
         self.ask(self.client.request(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP)).encode())
 
     def ask(self, data: bytes) -> None:
@@ -129,8 +129,8 @@ class Guest:
 def everybody_comes(venue: Venue) -> None:
     for person in range(PEOPLE):
         for transport in Transport:
-            guest = Guest(venue, person, transport)
-            venue.later(person / PEOPLE * 0.2, guest.begin)
+            participant = Participant(venue, person, transport)
+            venue.later(person / PEOPLE * 0.2, participant.begin)
 
 
 def every(venue: Venue, per_second: float, what: Callable[[int], None], seconds: float = IN_TIME) -> None:

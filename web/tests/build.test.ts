@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildPages } from '../tools/build.mjs'
 
-const PAGES = ['presenter', 'operator', 'deck', 'guest', 'account', 'leaktest']
+const PAGES = ['presenter', 'operator', 'deck', 'program', 'account', 'leaktest']
 const dist = mkdtempSync(join(tmpdir(), 'slidewire-web-'))
 let files: { name: string; compressed: number }[]
 beforeAll(async () => {
@@ -31,9 +31,9 @@ test('what comes behind it: the direct connection in at most 3 KB, and the rest 
   const pages = readdirSync(dist).filter((name) => name.endsWith('.html')).map((name) => page(name.slice(0, -5))).join()
   const later = files.filter(({ name }) => name.endsWith('.js') && !pages.includes(name))
   const named = (what: string): typeof later => later.filter(({ name }) => name.startsWith(`assets/${what}-`))
-  expect(later.length).toBe(['peer', 'rest', 'shield', 'speaker', 'watcher'].flatMap(named).length)
+  expect(later.length).toBe(['peer', 'deferred', 'shield', 'speaker', 'watcher'].flatMap(named).length)
   for (const { compressed } of named('peer')) expect(compressed).toBeLessThanOrEqual(3 * 1024)
-  expect(size(named('rest'))).toBeLessThanOrEqual(4 * 1024)
+  expect(size(named('deferred'))).toBeLessThanOrEqual(4 * 1024)
   expect(named('shield').length).toBe(1)
   expect(size(named('shield'))).toBeLessThanOrEqual(2 * 1024)
   // Media, when somebody asks for them: on the presenter page and on the operator's.
@@ -42,7 +42,7 @@ test('what comes behind it: the direct connection in at most 3 KB, and the rest 
   expect(size(named('watcher'))).toBeLessThanOrEqual(6 * 1024)
   const [first] = assets('presenter', '.js')
   // Asked for again after a failure they need another address, because browsers remember failures by it.
-  for (const what of ['peer', 'rest']) {
+  for (const what of ['peer', 'deferred']) {
     const asked = new RegExp(`import\\(["'\`]\\./${what}-[\\w-]+\\.js["'\`]\\+importQuery\\)`)
     expect(readFileSync(join(dist, first?.name ?? ''), 'utf8')).toMatch(asked)
   }

@@ -181,7 +181,7 @@ class Blocks(Generic[K]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def offend(self, key: K, now: float, why: str, weight: float = 1.0) -> Block[K] | None:
+    def penalize(self, key: K, now: float, why: str, weight: float = 1.0) -> Block[K] | None:
         """The block that this made, if it made one."""
         record = self._records.pop(key, None) or _Record(now)
         self._records[key] = record

@@ -15,7 +15,7 @@ import click
 from slidewire.cli.output import complain, say, say_json
 
 if TYPE_CHECKING:
-    from slidewire.server.accounts.store import AccountBook
+    from slidewire.server.accounts.store import AccountStore
 
 _state_dir = click.option("--state-dir", type=click.Path(path_type=Path), help="Where the server keeps its rooms.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")
@@ -109,15 +109,15 @@ def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(state_dir: Path | None) -> Iterator[AccountBook]:
-    from slidewire.server.accounts.store import AccountBook
+def _opened(state_dir: Path | None) -> Iterator[AccountStore]:
+    from slidewire.server.accounts.store import AccountStore
     from slidewire.system.directories import state_directory
 
     path = (state_dir or state_directory()) / "rooms.sqlite3"
     if not path.is_file():
         _fail(f"No server has kept anything in {path.parent}. Give its --state-dir.")
     try:
-        with contextlib.closing(AccountBook(path)) as book:
+        with contextlib.closing(AccountStore(path)) as book:
             yield book
     except sqlite3.Error as error:
         _fail(f"{path} cannot be used: {error}.")

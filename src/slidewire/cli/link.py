@@ -294,7 +294,7 @@ def _as_operator(
     from slidewire.aio.loop import run
     from slidewire.cli.link_source import link_of
     from slidewire.control.links import LinkError, parse_link
-    from slidewire.host.participants.links import RoomBook
+    from slidewire.host.participants.links import RoomStore
     from slidewire.presenter.operator import Operator
     from slidewire.presenter.terminal import PresentError
     from slidewire.system.directories import state_directory
@@ -306,7 +306,7 @@ def _as_operator(
     async def session() -> None:
         if given is not None:
             way_in = parse_link(given)
-        elif (way := RoomBook((state_dir or state_directory()) / "rooms").way_in()) is not None:
+        elif (way := RoomStore((state_dir or state_directory()) / "rooms").way_in()) is not None:
             way_in = way
         else:
             text = "No show of yours is running on this computer. Start one, or give its operator link: --operator-file"

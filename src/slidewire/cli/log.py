@@ -52,7 +52,7 @@ _CREDENTIALS: Final = (
     (re.compile(r"(?i)\b(authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[:=]\s*['\"]?)[^\s'\"][^'\"]*"), r"\1\2…"),
     (re.compile(r"\b(sw[a-z]_)[\w-]+"), r"\1…"),
     (re.compile(r"(://)[^/\s@]*@"), r"\1…@"),
-    (re.compile(r"((?:://|/p/|/account|/operator|/deck|/guest|/program)[^\s#'\"<>]*)#[^\s'\"<>)]+"), r"\1#…"),
+    (re.compile(r"((?:://|/p/|/account|/operator|/deck|/program)[^\s#'\"<>]*)#[^\s'\"<>)]+"), r"\1#…"),
     (re.compile(rf"(?i)([?&;]\w*(?:{_NAMES})=)[^\s&;'\"]+"), r"\1…"),
     (re.compile(rf"(?i)((?:{_NAMES})['\"]\s*:\s*['\"])[^'\"]*"), r"\1…"),
 )  # fmt: skip

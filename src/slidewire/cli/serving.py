@@ -200,7 +200,7 @@ def _say_host_ready(ready: HostReady, as_json: bool, has_media: bool, server: di
             "presenter_link": ready.presenter_link,
             "operator_link": ready.operator_link,
             "deck_link": ready.deck_link,
-            "guest_link": ready.guest_link,
+            "program_link": ready.program_link,
             "driver": ready.driver,
         }
         say_json({"event": "ready", **links, **server})
@@ -213,7 +213,7 @@ def _say_host_ready(ready: HostReady, as_json: bool, has_media: bool, server: di
     if ready.driver == "web":
         say(f"Deck:      {ready.deck_link}", "           (open it on the screen that the audience sees)")
     if has_media:
-        say(f"Guest:     {ready.guest_link}", "           (the presenter's camera alone, for OBS or vMix)")
+        say(f"Program:   {ready.program_link}", "           (the presenter's camera alone, for OBS or vMix)")
     print("\nWhoever has the presenter link can click, so show it only to speakers.", flush=True)
 
 

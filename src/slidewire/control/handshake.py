@@ -1,7 +1,7 @@
 """The two messages before a session (protocol/control.md §2): each end proves that it knows the link's secret, and
 commits itself to its part in the verification words.
 
-`PresenterHandshake` knocks; the host's `Door` answers, once per hello, and counts what does not open.
+`PresenterHandshake` knocks; the host's `HandshakeResponder` answers, once per hello, and counts what does not open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from slidewire.control.noise import HandshakeError, Initiator, Responder, Transp
 from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.privacy import Privacy, read_privacy
 from slidewire.control.seal import HELLO, WELCOME
-from slidewire.control.sealed_session import Wire
+from slidewire.control.sealed_session import SealedSession
 
 REPEAT_HELLO = 1.0
 """Seconds between repetitions of an unanswered hello."""
@@ -49,7 +49,7 @@ def hello_link(data: bytes) -> str | None:
         return None
 
 
-def session_name(wire: Wire) -> str:
+def session_name(wire: SealedSession) -> str:
     """What a presenter calls its earlier session by. Only the two ends of that session can compute it: neither the
     server can, nor another holder of the same link who recorded all that was sent."""
     return encode_base64url(wire.exported[:16])
@@ -140,7 +140,7 @@ class Admitted:
     role: Role
 
 
-class Door:
+class HandshakeResponder:
     """Answers hellos. `admit` says what is known of a link, or None; `entropy` gives that many random bytes."""
 
     def __init__(self, admit: Callable[[str], Admission | None], entropy: Callable[[int], bytes]) -> None:

@@ -24,18 +24,18 @@ from slidewire.control.paths import Path, PathKind
 from slidewire.control.quotas import Request, SessionQuotas
 from slidewire.control.records import (
     Ack,
-    Floor,
     IntentRecord,
+    IntroductionAck,
     IntroductionRecord,
     Laser,
     LaserReceipt,
-    Met,
     Part,
     Receipt,
     Record,
+    WindowBase,
 )
 from slidewire.control.sas import verification_words
-from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit, Wire
+from slidewire.control.sealed_session import MessageArrived, PictureArrived, SealedSession, Transmit
 
 AHEAD = 1024
 """How far beyond the next expected intent a sequence may lie."""
@@ -54,7 +54,7 @@ class Established:
 
 
 @dataclass(frozen=True, slots=True)
-class Pretended:
+class IntroductionInvalid:
     """The first sealed frame does not open what the hello committed to: send this presenter away."""
 
 
@@ -78,7 +78,7 @@ class Flooding:
     """The presenter asks for far more than its quotas: send it away."""
 
 
-Effect = Transmit | Established | Pretended | Perform | Pointed | MessageArrived | PictureArrived | Flooding
+Effect = Transmit | Established | IntroductionInvalid | Perform | Pointed | MessageArrived | PictureArrived | Flooding
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class HostSession:
         self, session: int, keys: TransportKeys, role: Role, now: float, nonce: bytes, committed: bytes
     ) -> None:
         """`nonce` is our own part in the verification words; `committed` is what the presenter's has to open."""
-        self.wire = Wire(session, keys, epoch=now, message_bytes=PRESENTER_MESSAGE_BYTES)
+        self.wire = SealedSession(session, keys, epoch=now, message_bytes=PRESENTER_MESSAGE_BYTES)
         self.role = role
         self.permit: Callable[[Intent], Reason] = permit_by_role(role)
         """Whether this presenter may, asked right before an intent is performed: NONE, or why not."""
@@ -209,8 +209,10 @@ class HostSession:
         # Of these, one of a frame counts, as each costs more than its few bytes: an introduction, also one that was
         # read before (our answer to it may have been lost), and the highest floor.
         if by is not None and any(isinstance(record, IntroductionRecord) for record in records):
-            self.wire.send(Met(self._nonce), [by])
-        self._raise_floor(max((record.sequence for record in records if isinstance(record, Floor)), default=0), now)
+            self.wire.send(IntroductionAck(self._nonce), [by])
+        self._raise_window_base(
+            max((record.sequence for record in records if isinstance(record, WindowBase)), default=0), now
+        )
         for record in records:
             match record:
                 case IntentRecord():
@@ -277,7 +279,7 @@ class HostSession:
         if self.introduction is None:
             self._pretended = True
             self.wire.counts["introduction_false"] += 1
-            self._effects.append(Pretended())
+            self._effects.append(IntroductionInvalid())
             return False
         self._effects.append(Established(self.introduction))
         return True
@@ -302,7 +304,7 @@ class HostSession:
             self._waiting[sequence] = record
             self._came_by[sequence] = path
 
-    def _raise_floor(self, sequence: int, now: float) -> None:
+    def _raise_window_base(self, sequence: int, now: float) -> None:
         """The presenter waits for nothing below: neither do we, and its receipts can go."""
         if sequence <= self._floor:
             return

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SECRET_BYTES = 16
 LINK_ID = re.compile(r"[a-z2-7]{10}")
-PAGES = ("p", "operator", "deck", "guest")
+PAGES = ("p", "operator", "deck", "program")
 
 _SALT = b"slidewire/1"
 

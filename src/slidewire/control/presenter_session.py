@@ -24,22 +24,22 @@ from slidewire.control.noise import TransportKeys
 from slidewire.control.paths import Path, PathKind
 from slidewire.control.records import (
     Ack,
-    Floor,
     IntentRecord,
+    IntroductionAck,
     IntroductionRecord,
     Laser,
     LaserReceipt,
-    Met,
     Part,
     Pong,
     Receipt,
+    WindowBase,
 )
 from slidewire.control.sas import verification_words
 from slidewire.control.sealed_session import (
     MessageArrived,
     PictureArrived,
+    SealedSession,
     Transmit,
-    Wire,
 )
 
 TIME_TO_LIVE = 2.0
@@ -193,7 +193,7 @@ class PresenterSession:
     ) -> None:
         """`introduction` is what the host is told of us; `committed` is what the host's nonce has to open; `asked` is
         when the hello was sent first."""
-        self.wire = Wire(session, keys, epoch=None)
+        self.wire = SealedSession(session, keys, epoch=None)
         self.wire.introduction = IntroductionRecord(introduction.encode())
         self.words: str | None = None
         """The verification words; None until the host has answered the introduction, and where its part is false."""
@@ -263,7 +263,7 @@ class PresenterSession:
             self._send_intents(now)  # it carries again: what it swallowed need not wait for its repetition
         for record in records:
             match record:
-                case Met(nonce) if self.wire.introduction is not None:
+                case IntroductionAck(nonce) if self.wire.introduction is not None:
                     self.wire.introduction = None
                     if commitment(nonce) == self._committed:
                         self.words = verification_words(self.wire.handshake_hash, self._nonce, nonce)
@@ -337,7 +337,7 @@ class PresenterSession:
                 waiting.skip(now)
             return
         has_others = any(not path.kind.is_stream for path in paths)
-        floor = Floor(min(self._outstanding))
+        floor = WindowBase(min(self._outstanding))
         for start in range(0, len(due), INTENTS_PER_FRAME):
             told: set[str] = set()
             together = due[start : start + INTENTS_PER_FRAME]

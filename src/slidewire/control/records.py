@@ -44,7 +44,7 @@ class Ack(NamedTuple):
     sequence: int
 
 
-class Floor(NamedTuple):
+class WindowBase(NamedTuple):
     sequence: int
 
 
@@ -75,13 +75,25 @@ class IntroductionRecord(NamedTuple):
     """`introduction.py` says what is in it."""
 
 
-class Met(NamedTuple):
+class IntroductionAck(NamedTuple):
     """The introduction was read; and the host's own nonce."""
 
     nonce: bytes
 
 
-Record = Ping | Pong | IntentRecord | Receipt | Ack | Floor | Laser | LaserReceipt | Part | IntroductionRecord | Met
+Record = (
+    Ping
+    | Pong
+    | IntentRecord
+    | Receipt
+    | Ack
+    | WindowBase
+    | Laser
+    | LaserReceipt
+    | Part
+    | IntroductionRecord
+    | IntroductionAck
+)
 
 MAX_POINTS = 16
 MAX_RECORDS = 64
@@ -111,7 +123,7 @@ def _body(record: Record) -> tuple[int, bytes]:
             return 4, _RECEIPT.pack(sequence, status, before or 0, after or 0, reason)
         case Ack(sequence):
             return 5, _U32.pack(sequence)
-        case Floor(sequence):
+        case WindowBase(sequence):
             return 7, _U32.pack(sequence)
         case Laser(sequence, deadline, points):
             packed = b"".join(_POINT.pack(int(p.x * _SCALE + 0.5), int(p.y * _SCALE + 0.5)) for p in points)
@@ -122,7 +134,7 @@ def _body(record: Record) -> tuple[int, bytes]:
             return 10, _PART.pack(stream, id_, number, total) + data
         case IntroductionRecord(data):
             return 11, data
-        case Met(nonce):
+        case IntroductionAck(nonce):
             return 12, nonce
 
 
@@ -170,12 +182,12 @@ _READERS: dict[int, Callable[[bytes], Record]] = {
     3: _read_intent,
     4: _read_receipt,
     5: lambda body: Ack(*_U32.unpack_from(body)),
-    7: lambda body: Floor(*_U32.unpack_from(body)),
+    7: lambda body: WindowBase(*_U32.unpack_from(body)),
     8: _read_laser,
     9: _read_laser_receipt,
     10: _read_part,
     11: IntroductionRecord,
-    12: lambda body: Met(body[:NONCE_BYTES]),
+    12: lambda body: IntroductionAck(body[:NONCE_BYTES]),
 }
 
 

@@ -20,23 +20,23 @@ from slidewire.control.paths import Path, PathKind, PathTable
 from slidewire.control.records import (
     MAX_RECORDS,
     Ack,
-    Floor,
     IntentRecord,
+    IntroductionAck,
     IntroductionRecord,
     Laser,
     LaserReceipt,
-    Met,
     Part,
     Ping,
     Pong,
     Receipt,
     Record,
+    WindowBase,
     decode,
     encode,
 )
 from slidewire.control.seal import Opener, Rejection, Sealer
 
-_ORDER: tuple[type, ...] = (Met, Pong, Ping, Ack, Receipt, LaserReceipt, Floor, IntentRecord, Laser)
+_ORDER: tuple[type, ...] = (IntroductionAck, Pong, Ping, Ack, Receipt, LaserReceipt, WindowBase, IntentRecord, Laser)
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 
@@ -59,7 +59,7 @@ class PictureArrived:
     data: bytes
 
 
-class Wire:
+class SealedSession:
     """One end of a sealed session. Times are seconds of a monotonic clock."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """The host agent: composes the room, its presenters, the stage and the server into one running host.
 
-A tap's way through here: signaling or a data channel → `Guest.receive` → control session → `Stage` → deck driver, and
-the outcome back the same way.
+A tap's way through here: signaling or a data channel → `Participant.receive` → control session → `ShowController` →
+deck driver, and the outcome back the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.tasks import Tasks
-from slidewire.control.handshake import Admission, Door, hello_link, session_name
+from slidewire.control.handshake import Admission, HandshakeResponder, hello_link, session_name
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
@@ -27,10 +27,10 @@ from slidewire.host.participants.admission import Refusal, enter, is_let_in, let
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.members import Members
 from slidewire.host.participants.operators import CommandError, Commands, describe_room, read_new_link
-from slidewire.host.participants.participant import Guest, LastClick
+from slidewire.host.participants.participant import LastClick, Participant
 from slidewire.host.participants.signaling_budget import SignalingBudget
-from slidewire.host.show import audit_events as happened
-from slidewire.host.show.controller import Stage
+from slidewire.host.show import audit_events
+from slidewire.host.show.controller import ShowController
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.host.show.pictures import Pictures
 from slidewire.host.show.state_publisher import StatePublisher
@@ -38,12 +38,12 @@ from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
 
 log = logging.getLogger(__name__)
 
-UNPROVEN_GUESTS = 32
+UNPROVEN_PARTICIPANTS = 32
 """Sessions by one link whose presenter has not proven itself yet; the oldest of the member with the most gives way."""
 PRESENTERS_PER_LINK = 128
 """Each has words of its own: who looks for words that suit must not have any number of them at once."""
 GIVES_WAY_AFTER = 10.0
-FORGET_GUEST_AFTER = 600.0
+FORGET_PARTICIPANT_AFTER = 600.0
 """Seconds of silence after which a presenter is forgotten. It can always come back with its link."""
 FORGET_AFTER_LEAVING = 2.5
 """… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
@@ -63,12 +63,12 @@ class Signaling(Protocol):
     def close_room(self) -> None: ...
 
 
-class HostAgent:
+class Host:
     def __init__(
         self,
         room: Room,
         server: str,
-        stage: Stage,
+        show: ShowController,
         engine: Engine,
         name: str,
         *,
@@ -85,25 +85,25 @@ class HostAgent:
         self.network = ""
         """Where we are, in the server's word for it: who says the same is there, too."""
         self.server = server
-        self.stage = stage
+        self.show = show
         self.engine = engine
         self.name = name
         self.signaling: Signaling | None = None
         self.ended = asyncio.Event()
         """An operator ended the show."""
-        self.audit: happened.Audit = happened.nobody
+        self.audit: audit_events.Audit = audit_events.nobody
         """Hears who did what."""
-        self.guests: dict[int, Guest] = {}
+        self.participants: dict[int, Participant] = {}
         self.members = Members()
         """Who holds the room's places at the server."""
         self.budget = SignalingBudget()
         self._pools: dict[str, LinkPool] = {}
-        """What the guests of each link may ask together."""
+        """What the participants of each link may ask together."""
         self.media = Media(self, media)
-        self._door = Door(self._admit, secrets.token_bytes)
+        self._responder = HandshakeResponder(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
         self._counts_told = 0
-        self._pictures = Pictures(stage, self.media.sees_live)
+        self._pictures = Pictures(show, self.media.sees_live)
         self._commands = Commands(
             {
                 "mute": self._mute,
@@ -112,57 +112,57 @@ class HostAgent:
                 "make_link": self._make_link,
                 "revoke_link": self._revoke_link,
                 "free_link": self._free_link,
-                "admit": self._admit_guest,
+                "admit": self._admit_participant,
                 "end_show": self._end_show,
                 **self.media.commands,
             },
-            lambda guest, command: happened.command(self.audit, guest, self.guests, command),
+            lambda participant, command: audit_events.command(self.audit, participant, self.participants, command),
         )
-        self._commands_waiting: FairQueue[tuple[Guest, dict[str, Any]]] = FairQueue()
+        self._commands_waiting: FairQueue[tuple[Participant, dict[str, Any]]] = FairQueue()
         self._ice_servers: list[IceServer] = []
         self._ice_hosts = tuple(ice_hosts)
         self._hosts_allowed = frozenset((*own_hosts, *ice_hosts))
         self._hosts_refused: set[str] = set()
         self._hosts: list[dict[str, Any]] = []
         self._publisher = StatePublisher(
-            self.guests, stage, describe_room=self._describe_room, describe_media=self.media.describe
+            self.participants, show, describe_room=self._describe_room, describe_media=self.media.describe
         )
         self.members.changed = self._publisher.room_changed
         self._housekeeper: asyncio.Task[None] | None = None
         self._reached: dict[int, str] = {}
-        """As which member each guest was reached before the server was lost."""
+        """As which member each participant was reached before the server was lost."""
         self._seen: tuple[object, ...] = ()
         """What operators see and nothing tells of, when it was last looked at."""
         self._closing = Tasks()
-        stage.changed = self._publisher.show_changed
-        stage.laser_moved = self._publisher.laser_moved
+        show.changed = self._publisher.show_changed
+        show.laser_moved = self._publisher.laser_moved
 
     async def start(self) -> None:
         """Open the deck. Raises `DeckError`, `SharingError` or `RecordingError`."""
-        await self.stage.open()
+        await self.show.open()
         await self.media.start()
-        self._housekeeper = asyncio.create_task(self._keep_house(), name="housekeeping")
+        self._housekeeper = asyncio.create_task(self._run_maintenance(), name="housekeeping")
         self._publisher.show_changed()
 
     async def close(self) -> None:
         if self._housekeeper is not None:
             self._housekeeper.cancel()
         self._publisher.close()
-        for guest in self.guests.values():
-            guest.say_goodbye("host_closed", "The host was closed.")
-            self._pictures.forget(guest)
+        for participant in self.participants.values():
+            participant.say_goodbye("host_closed", "The host was closed.")
+            self._pictures.forget(participant)
         # All at once: one whose other end is gone takes seconds.
-        await asyncio.gather(*(guest.close() for guest in list(self.guests.values())))
+        await asyncio.gather(*(participant.close() for participant in list(self.participants.values())))
         await self.media.close()
         await self._closing.finish()
-        await self.stage.close()
+        await self.show.close()
 
     @property
     def counts(self) -> Counter[str]:
         """How often something came that was not obeyed, by a stable name for each kind (docs/design/security.md)."""
-        counts = self._door.counts + self._counts
-        for guest in self.guests.values():
-            counts += guest.session.wire.counts
+        counts = self._responder.counts + self._counts
+        for participant in self.participants.values():
+            counts += participant.session.wire.counts
         return counts
 
     # From the server
@@ -191,11 +191,11 @@ class HostAgent:
             )
 
     def members_are(self, members: set[str]) -> None:
-        """The members the server has now. Guests it does not reach any more lose that path."""
-        for guest in self.guests.values():
-            member = guest.member or self._reached.get(guest.id)
-            guest.reached_by(member if member in members else None)
-            self._prove(guest)
+        """The members the server has now. Participants it does not reach any more lose that path."""
+        for participant in self.participants.values():
+            member = participant.member or self._reached.get(participant.id)
+            participant.reached_by(member if member in members else None)
+            self._prove(participant)
         self._reached.clear()
 
     def hosts_are(self, hosts: list[dict[str, Any]]) -> None:
@@ -204,60 +204,60 @@ class HostAgent:
 
     def member_gone(self, member: str, for_good: bool) -> None:
         """Its socket dropped, or (for good) it left."""
-        for guest in self.guests.values():
-            if guest.member == member:
-                guest.has_left = for_good
-                guest.reached_by(None)
+        for participant in self.participants.values():
+            if participant.member == member:
+                participant.has_left = for_good
+                participant.reached_by(None)
 
     def lost_server(self) -> None:
-        for guest in self.guests.values():
-            if guest.member is not None:
-                self._reached[guest.id] = guest.member
-            guest.reached_by(None)
+        for participant in self.participants.values():
+            if participant.member is not None:
+                self._reached[participant.id] = participant.member
+            participant.reached_by(None)
 
     def receive(self, member: str, data: bytes) -> None:
         """Opaque bytes a member sent through the server."""
         if data[:1] == bytes([HELLO]):
             self._receive_hello(member, data)
         elif data[:1] == bytes([SEALED]) and (session := peek_session(data)) is not None:
-            guest = self.guests.get(session)
-            if guest is None:
+            participant = self.participants.get(session)
+            if participant is None:
                 self._counts["session_unknown"] += 1
                 self.send_signaling(member, no_session(session))
-            # The server says who it was; the seal proves it. Only then is that where the guest is reached.
-            elif guest.receive(data, "signaling"):
-                guest.reached_by(member)
-                self._prove(guest)
+            # The server says who it was; the seal proves it. Only then is that where the participant is reached.
+            elif participant.receive(data, "signaling"):
+                participant.reached_by(member)
+                self._prove(participant)
         else:
             self._counts["not_for_a_host"] += 1
 
     def _receive_hello(self, member: str, data: bytes) -> None:
-        admitted = self._door.receive_hello(data, monotonic(), self.members.origin(member))
+        admitted = self._responder.receive_hello(data, monotonic(), self.members.origin(member))
         if admitted is None:
-            log.info("a knock on link %s led nowhere: %s", hello_link(data), dict(self._door.counts))
+            log.info("a knock on link %s led nowhere: %s", hello_link(data), dict(self._responder.counts))
             self.audit("refused", what="a knock", link=hello_link(data))
             return
         if admitted.session is not None:
             if (pool := self._pools.get(admitted.link_id)) is None:
                 quotas = QUOTAS if admitted.role.may_point else LOOKING_ON
                 pool = self._pools[admitted.link_id] = LinkPool(quotas)
-            guest = Guest(admitted.session, self.room.links[admitted.link_id], self, pool)
-            self.guests[guest.id] = guest
-            guest.reached_by(member)
-            self._limit_unproven(guest.link)
+            participant = Participant(admitted.session, self.room.links[admitted.link_id], self, pool)
+            self.participants[participant.id] = participant
+            participant.reached_by(member)
+            self._limit_unproven(participant.link)
         self.send_signaling(member, admitted.welcome)
 
     def _limit_unproven(self, rule: LinkRule) -> None:
         """Keep the unfinished handshakes of one link few: the member with the most of them loses its oldest."""
-        unproven = [guest for guest in self._guests_by(rule) if not guest.session.established]
-        if len(unproven) > UNPROVEN_GUESTS:
-            counts = Counter(guest.member for guest in unproven)
-            self._forget(max(unproven, key=lambda guest: counts[guest.member]))
+        unproven = [participant for participant in self._participants_by(rule) if not participant.session.established]
+        if len(unproven) > UNPROVEN_PARTICIPANTS:
+            counts = Counter(participant.member for participant in unproven)
+            self._forget(max(unproven, key=lambda participant: counts[participant.member]))
 
-    def _prove(self, guest: Guest) -> None:
+    def _prove(self, participant: Participant) -> None:
         """The server is told whose place is no longer to be given away."""
-        if guest.session.established and guest.member is not None:
-            self.members.prove([guest.member])
+        if participant.session.established and participant.member is not None:
+            self.members.prove([participant.member])
 
     def _admit(self, link_id: str) -> Admission | None:
         rule = self.room.links.get(link_id)
@@ -265,7 +265,7 @@ class HostAgent:
             return None
         return Admission(rule.link("").psk, rule.role, self.privacy, self._ice_hosts)
 
-    # What guests need
+    # What participants need
 
     def count(self, what: str, times: int) -> None:
         self._counts[what] += times
@@ -277,124 +277,129 @@ class HostAgent:
         if self.signaling is not None:
             self.signaling.send(member, data)
 
-    def guest_established(self, guest: Guest) -> None:
-        log.info("presenter %08x (%s, %s) is here", guest.id, guest.who.kind or "unknown", guest.link.role)
-        self._prove(guest)
-        self._end_replaced(guest)
-        if not self._has_room(guest.link):
+    def participant_established(self, participant: Participant) -> None:
+        log.info(
+            "presenter %08x (%s, %s) is here",
+            participant.id,
+            participant.introduction.kind or "unknown",
+            participant.link.role,
+        )
+        self._prove(participant)
+        self._end_replaced(participant)
+        if not self._has_room(participant.link):
             self._counts["link_full"] += 1
             text = f"There are {PRESENTERS_PER_LINK} presenters by this link already. Ask the operator for another one."
-            happened.turned_away(self.audit, guest, "link_full")
-            self._dismiss(guest, "link_full", text)
+            audit_events.turned_away(self.audit, participant, "link_full")
+            self._dismiss(participant, "link_full", text)
             return
-        rule = enter(self.room.links[guest.link.id], guest.who.device, time.time())
+        rule = enter(self.room.links[participant.link.id], participant.introduction.device, time.time())
         if isinstance(rule, Refusal):
-            happened.turned_away(self.audit, guest, rule.code)
-            self._dismiss(guest, rule.code, rule.reason)
+            audit_events.turned_away(self.audit, participant, rule.code)
+            self._dismiss(participant, rule.code, rule.reason)
             return
         self._change_rule(rule)
-        guest.admitted = is_let_in(rule, guest.who.device)
-        if not guest.admitted:
-            self.media.gone(guest)  # what it had in the session before
-        happened.joined(self.audit, guest)
-        self._publisher.tell_whole(guest)
+        participant.admitted = is_let_in(rule, participant.introduction.device)
+        if not participant.admitted:
+            self.media.gone(participant)  # what it had in the session before
+        audit_events.joined(self.audit, participant)
+        self._publisher.tell_whole(participant)
         self._publisher.room_changed()
 
     def _has_room(self, rule: LinkRule) -> bool:
         """Whether this link is not used by too many. Somebody who has fallen silent gives way."""
-        present = [guest for guest in self._guests_by(rule) if guest.session.established]
+        present = [participant for participant in self._participants_by(rule) if participant.session.established]
         if len(present) <= PRESENTERS_PER_LINK:
             return True
-        silent = min(present, key=lambda guest: guest.last_heard)
+        silent = min(present, key=lambda participant: participant.last_heard)
         if monotonic() - silent.last_heard < GIVES_WAY_AFTER:
             return False
         self._forget(silent)
         return True
 
-    def guest_pretended(self, guest: Guest) -> None:
+    def introduction_invalid(self, participant: Participant) -> None:
         text = "This presenter did not keep to what it began with. Load the page again; if it repeats, use a new link."
-        self._dismiss(guest, "introduction_false", text)
+        self._dismiss(participant, "introduction_false", text)
 
-    def guest_failed(self, guest: Guest) -> None:
+    def participant_failed(self, participant: Participant) -> None:
         text = "The host could not go on serving you; its log says why. Load the page again."
-        self._send_away_soon(guest, "failed", text)
+        self._send_away_soon(participant, "failed", text)
 
-    def guest_floods(self, guest: Guest) -> None:
-        log.warning("presenter %08x (link %s) floods this host and is sent away", guest.id, guest.link.id)
+    def participant_floods(self, participant: Participant) -> None:
+        log.warning("presenter %08x (link %s) floods this host and is sent away", participant.id, participant.link.id)
         self._counts["flooding"] += 1
-        happened.turned_away(self.audit, guest, "flooding")
-        self._door.charge(guest.link.id, self.members.origin(guest.member or ""), monotonic())
+        audit_events.turned_away(self.audit, participant, "flooding")
+        self._responder.charge(participant.link.id, self.members.origin(participant.member or ""), monotonic())
         text = "This page asked for far too much at once. Load it again; if that repeats, use a new link."
-        self._send_away_soon(guest, "flooding", text)
+        self._send_away_soon(participant, "flooding", text)
 
-    def _send_away_soon(self, guest: Guest, code: str, text: str) -> None:
-        """When what runs now has ended: it may be something of this guest."""
-        asyncio.get_running_loop().call_soon(self._end_guest, guest, code, text)
+    def _send_away_soon(self, participant: Participant, code: str, text: str) -> None:
+        """When what runs now has ended: it may be something of this participant."""
+        asyncio.get_running_loop().call_soon(self._end_participant, participant, code, text)
 
-    def _end_guest(self, guest: Guest, code: str, text: str) -> None:
-        if self.guests.get(guest.id) is guest:
-            self._expel(guest, code, text, text)
+    def _end_participant(self, participant: Participant, code: str, text: str) -> None:
+        if self.participants.get(participant.id) is participant:
+            self._expel(participant, code, text, text)
 
-    def _expel(self, guest: Guest, code: str, text: str, reason: str) -> None:
+    def _expel(self, participant: Participant, code: str, text: str, reason: str) -> None:
         """Dismiss it, and have the server end its connection. `reason`: what the server tells it."""
-        member = guest.member
-        self._dismiss(guest, code, text)
+        member = participant.member
+        self._dismiss(participant, code, text)
         if member is not None and self.signaling is not None:
             self.signaling.remove_member(member, reason)
-            guest.reached_by(None)
+            participant.reached_by(None)
 
-    def _end_replaced(self, guest: Guest) -> None:
+    def _end_replaced(self, participant: Participant) -> None:
         """A presenter that shook hands anew: what is still on its way in its old session must not overtake it here."""
-        for old in self._guests_by(guest.link) if guest.who.replaces else ():
-            if old is not guest and session_name(old.session.wire) == guest.who.replaces:
-                guest.follow(old)
-                self.media.follow(guest, old)
+        for old in self._participants_by(participant.link) if participant.introduction.replaces else ():
+            if old is not participant and session_name(old.session.wire) == participant.introduction.replaces:
+                participant.follow(old)
+                self.media.follow(participant, old)
                 old.session.withdraw()
                 self._forget(old)
 
-    def guest_clicked(self, guest: Guest, click: LastClick) -> None:
-        happened.clicked(self.audit, guest, click)
+    def participant_clicked(self, participant: Participant, click: LastClick) -> None:
+        audit_events.clicked(self.audit, participant, click)
 
-    def guest_changed(self, guest: Guest) -> None:
+    def participant_changed(self, participant: Participant) -> None:
         self._publisher.room_changed()
 
     def media_changed(self) -> None:
         self._publisher.show_changed()
 
-    def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None:
-        if self.guests.get(guest.id) is not guest:
+    def message_arrived(self, participant: Participant, message: dict[str, Any]) -> None:
+        if self.participants.get(participant.id) is not participant:
             return  # it was sent away, and its connections last a moment longer, for the good-bye
         kind: str = message["type"]
         request = _REQUESTS.get(kind, Request.MEDIA if kind.startswith("media_") else Request.ERROR)
-        if not guest.session.permits(request, monotonic()):
+        if not participant.session.permits(request, monotonic()):
             return
         match kind:
             case "get_state":
-                self._publisher.tell_whole(guest)
-            case "picture" if not guest.admitted:
-                guest.send_message({"type": "no_picture", "id": message.get("id"), "reason": "not_admitted"})
+                self._publisher.tell_whole(participant)
+            case "picture" if not participant.admitted:
+                participant.send_message({"type": "no_picture", "id": message.get("id"), "reason": "not_admitted"})
             case "picture":
-                self._pictures.request(guest, message)
+                self._pictures.request(participant, message)
             case "command":
                 if not self._commands_waiting:
                     asyncio.get_running_loop().call_soon(self._obey_a_command)
-                self._commands_waiting.put(guest.link.id, guest.id, (guest, message))
-            case _ if not self.media.receive(guest, message):
+                self._commands_waiting.put(participant.link.id, participant.id, (participant, message))
+            case _ if not self.media.receive(participant, message):
                 text = f"This host does not know messages of type {kind[:40]!r}."
-                guest.send_message({"type": "error", "code": "type_unknown", "message": text})
+                participant.send_message({"type": "error", "code": "type_unknown", "message": text})
 
     def _obey_a_command(self) -> None:
         """One in each turn of the event loop: some are written to the disk."""
-        guest, message = self._commands_waiting.pop()
+        participant, message = self._commands_waiting.pop()
         if self._commands_waiting:
             asyncio.get_running_loop().call_soon(self._obey_a_command)
-        if self.guests.get(guest.id) is guest:
-            with guest.contained():
-                guest.send_message(self._commands.receive(guest, message))
+        if self.participants.get(participant.id) is participant:
+            with participant.contained():
+                participant.send_message(self._commands.receive(participant, message))
 
     def _describe_room(self) -> dict[str, Any]:
         """What operators are told of the room."""
-        present = [guest for guest in self.guests.values() if guest.session.established]
+        present = [participant for participant in self.participants.values() if participant.session.established]
         places = self.members.describe(self.privacy)
         media = self.media.describe_presenter
         room = describe_room(self.room, self.server, present, self._hosts, media, places)
@@ -403,17 +408,19 @@ class HostAgent:
     # Operators' commands
 
     def _mute(self, command: dict[str, Any]) -> dict[str, Any]:
-        guest = self._guest_of(command)
-        guest.muted = command.get("muted") is not False
-        self.media.muted(guest)
-        self._publisher.tell_whole(guest)
+        participant = self._participant_of(command)
+        participant.muted = command.get("muted") is not False
+        self.media.muted(participant)
+        self._publisher.tell_whole(participant)
         self._publisher.room_changed()
         return {}
 
     def _remove(self, command: dict[str, Any]) -> dict[str, Any]:
-        guest = self._guest_of(command)
-        self._change_rule(send_away(guest.link, guest.who.device))
-        self._expel(guest, "removed", "The operator removed you from the show.", "The operator removed this presenter.")
+        participant = self._participant_of(command)
+        self._change_rule(send_away(participant.link, participant.introduction.device))
+        self._expel(
+            participant, "removed", "The operator removed you from the show.", "The operator removed this presenter."
+        )
         return {}
 
     def _send_away(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -421,12 +428,12 @@ class HostAgent:
         rule, origin = self._link_of(command), command.get("origin")
         if origin is not None and type(origin) is not int:
             raise CommandError("malformed", "An origin is a number, as the room's places say it.")
-        asking = self.guests.get(command["asked_by"])
+        asking = self.participants.get(command["asked_by"])
         gone = [member for member in self.members.by(rule.id, origin) if asking is None or member != asking.member]
-        for guest in self._guests_by(rule):
-            if guest is not asking and (origin is None or guest.member in gone):
-                self._change_rule(send_away(self.room.links[rule.id], guest.who.device))
-                self._dismiss(guest, "removed", "The operator sent away who came by this link.")
+        for participant in self._participants_by(rule):
+            if participant is not asking and (origin is None or participant.member in gone):
+                self._change_rule(send_away(self.room.links[rule.id], participant.introduction.device))
+                self._dismiss(participant, "removed", "The operator sent away who came by this link.")
         if self.signaling is not None:
             for member in gone:
                 self.signaling.remove_member(member, "The operator sent away who came by this link.")
@@ -443,8 +450,8 @@ class HostAgent:
     def _revoke_link(self, command: dict[str, Any]) -> dict[str, Any]:
         rule = replace(self._link_of(command), revoked=True)
         self._change_rule(rule)
-        for guest in self._guests_by(rule):
-            self._dismiss(guest, "link_revoked", "This link was revoked.")
+        for participant in self._participants_by(rule):
+            self._dismiss(participant, "link_revoked", "This link was revoked.")
         if self.signaling is not None:
             self.signaling.revoke_link(rule.id)
         return {}
@@ -452,27 +459,27 @@ class HostAgent:
     def _free_link(self, command: dict[str, Any]) -> dict[str, Any]:
         rule = replace(self._link_of(command), device=None)
         self._change_rule(rule)
-        for guest in self._guests_by(rule):
-            self._dismiss(guest, "link_freed", "The operator freed this link: the next device to open it has it.")
+        for participant in self._participants_by(rule):
+            self._dismiss(participant, "link_freed", "The operator freed this link: the next device to open it has it.")
         return {}
 
-    def _admit_guest(self, command: dict[str, Any]) -> dict[str, Any]:
-        guest = self._guest_of(command)
-        guest.admitted = True
-        guest.send_message({"type": "reoffer"})
-        self._change_rule(let_in(guest.link, guest.who.device))
-        self._publisher.tell_whole(guest)
+    def _admit_participant(self, command: dict[str, Any]) -> dict[str, Any]:
+        participant = self._participant_of(command)
+        participant.admitted = True
+        participant.send_message({"type": "reoffer"})
+        self._change_rule(let_in(participant.link, participant.introduction.device))
+        self._publisher.tell_whole(participant)
         return {}
 
     def _change_rule(self, rule: LinkRule) -> None:
         """It is enforced from now on, also for what is on its way already."""
         self.room.change(rule)
-        for guest in self._guests_by(rule):
-            guest.link = rule
+        for participant in self._participants_by(rule):
+            participant.link = rule
         self._publisher.room_changed()
 
-    def _guests_by(self, rule: LinkRule) -> list[Guest]:
-        return [guest for guest in self.guests.values() if guest.link.id == rule.id]
+    def _participants_by(self, rule: LinkRule) -> list[Participant]:
+        return [participant for participant in self.participants.values() if participant.link.id == rule.id]
 
     def _link_of(self, command: dict[str, Any]) -> LinkRule:
         rule = self.room.links.get(str(command.get("link")))
@@ -485,12 +492,12 @@ class HostAgent:
         asyncio.get_running_loop().call_later(0.2, self.ended.set)
         return {}
 
-    def _guest_of(self, command: dict[str, Any]) -> Guest:
+    def _participant_of(self, command: dict[str, Any]) -> Participant:
         session = command.get("session")
-        guest = self.guests.get(session) if type(session) is int else None
-        if guest is None:
+        participant = self.participants.get(session) if type(session) is int else None
+        if participant is None:
             raise CommandError("presenter_unknown", "This presenter is not here any more.")
-        return guest
+        return participant
 
     # Comings and goings
 
@@ -499,36 +506,36 @@ class HostAgent:
         self.room.ended = True
         self.room.save()
         self.audit("show_ended", room=self.room.code)
-        for guest in self.guests.values():
-            guest.say_goodbye("room_ended", "The host ended the show.")
+        for participant in self.participants.values():
+            participant.say_goodbye("room_ended", "The host ended the show.")
         if self.signaling is not None:
             self.signaling.close_room()
 
-    def _dismiss(self, guest: Guest, code: str, reason: str) -> None:
-        guest.say_goodbye(code, reason)
-        guest.session.withdraw()
-        self._no_longer_here(guest)
-        self._closing.start(self._close_after(guest, GOODBYE_LEAVES_WITHIN))
+    def _dismiss(self, participant: Participant, code: str, reason: str) -> None:
+        participant.say_goodbye(code, reason)
+        participant.session.withdraw()
+        self._no_longer_here(participant)
+        self._closing.start(self._close_after(participant, GOODBYE_LEAVES_WITHIN))
 
-    def _forget(self, guest: Guest) -> None:
-        self._no_longer_here(guest)
-        self._closing.start(guest.close())
+    def _forget(self, participant: Participant) -> None:
+        self._no_longer_here(participant)
+        self._closing.start(participant.close())
         self._publisher.room_changed()
 
-    def _no_longer_here(self, guest: Guest) -> None:
-        if self.guests.pop(guest.id, None) is not None:
-            happened.left(self.audit, guest)
-            self._counts += guest.session.wire.counts
-        self._publisher.forget(guest)
-        self._pictures.forget(guest)
-        self.media.gone(guest)
+    def _no_longer_here(self, participant: Participant) -> None:
+        if self.participants.pop(participant.id, None) is not None:
+            audit_events.left(self.audit, participant)
+            self._counts += participant.session.wire.counts
+        self._publisher.forget(participant)
+        self._pictures.forget(participant)
+        self.media.gone(participant)
 
     @staticmethod
-    async def _close_after(guest: Guest, seconds: float) -> None:
+    async def _close_after(participant: Participant, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await guest.close()
+        await participant.close()
 
-    async def _keep_house(self) -> None:
+    async def _run_maintenance(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             try:
@@ -541,16 +548,18 @@ class HostAgent:
         self._log_counts()
         # That nothing comes from somebody any more is an event only here: operators want to see who went dark.
         # So is that a link has expired, and what was refused.
-        ways = tuple((guest.id, guest.best_path()[0]) for guest in self.guests.values())
+        ways = tuple((participant.id, participant.best_path()[0]) for participant in self.participants.values())
         seen = (ways, tuple(self.room.good_links(time.time())), self.counts.total())
         before, self._seen = self._seen, seen
         if seen != before:
             self._publisher.room_changed()
-        for guest in list(self.guests.values()):
-            if now - guest.last_heard > (FORGET_AFTER_LEAVING if guest.has_left else FORGET_GUEST_AFTER):
-                self._forget(guest)
-            elif not guest.link.is_good(time.time()):
-                self._dismiss(guest, "link_expired", "This link has expired.")
+        for participant in list(self.participants.values()):
+            if now - participant.last_heard > (
+                FORGET_AFTER_LEAVING if participant.has_left else FORGET_PARTICIPANT_AFTER
+            ):
+                self._forget(participant)
+            elif not participant.link.is_good(time.time()):
+                self._dismiss(participant, "link_expired", "This link has expired.")
 
     def _log_counts(self) -> None:
         """Whenever there are twice as many as when it was last said."""

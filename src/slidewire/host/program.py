@@ -25,12 +25,12 @@ from slidewire.audit.log import DAYS, AuditError, AuditLog
 from slidewire.control.links import encode_base64url
 from slidewire.control.privacy import Privacy
 from slidewire.host.decks.driver import Deck
-from slidewire.host.host import HostAgent
+from slidewire.host.host import Host
 from slidewire.host.media.recorder import RecordingError
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.media.screen_sharing import SharingError
-from slidewire.host.participants.links import Room, RoomBook
-from slidewire.host.show.controller import Overlay, Stage
+from slidewire.host.participants.links import Room, RoomStore
+from slidewire.host.show.controller import Overlay, ShowController
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
 from slidewire.signaling.client import (
@@ -65,7 +65,7 @@ class HostReady:
     presenter_link: str
     operator_link: str
     deck_link: str
-    guest_link: str
+    program_link: str
     driver: str
 
 
@@ -128,7 +128,7 @@ class HostProgram:
         folder = state or state_directory()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # itself, not as a parent that anybody may look into
-            self._room: Room = RoomBook(folder / "rooms").open(server, deck_name, room)
+            self._room: Room = RoomStore(folder / "rooms").open(server, deck_name, room)
         except OSError as error:
             raise HostError(
                 f"The room's keys cannot be kept in {folder} ({error.strerror}). Make it writable and see that its "
@@ -142,10 +142,10 @@ class HostProgram:
                 raise HostError(str(error)) from None
         self._server = server
         self._has_media = media is not None
-        self._agent = HostAgent(
+        self._agent = Host(
             self._room,
             server,
-            Stage(deck, overlay),
+            ShowController(deck, overlay),
             engine,
             socket.gethostname(),
             privacy=privacy,
@@ -204,8 +204,8 @@ class HostProgram:
         def url(page: str) -> str:
             return self._room.first(page).link(self._server).url
 
-        links = url("p"), url("operator"), url("deck"), url("guest")
-        return HostReady(self._room.code or "", *links, self._agent.stage.deck.driver)
+        links = url("p"), url("operator"), url("deck"), url("program")
+        return HostReady(self._room.code or "", *links, self._agent.show.deck.driver)
 
     async def stop(self, end_room: bool = False) -> None:
         """Let go of deck and server. `end_room`: the show is over, and its links with it."""
@@ -238,7 +238,7 @@ class HostProgram:
                 if not self._opened.done():
                     self._opened.set_result(None)
                     good = ", ".join(f"{rule.id} ({rule.role})" for rule in self._room.good_links(wall()))
-                    self._write_down("show_started", room=room, deck=self._agent.stage.deck.driver, links=good)
+                    self._write_down("show_started", room=room, deck=self._agent.show.deck.driver, links=good)
                 log.info("room %s is open", room)
             case Resumed(room, member, hosts, members, ice_servers):
                 self._inside(room, member, hosts, members or [], ice_servers)

@@ -90,7 +90,7 @@ class _Places:
         return self._order[0] if first_waited is None else min(self._order[0], first_waited)
 
 
-class Assembly(Protocol):
+class FrameAssembler(Protocol):
     head: int
     dropped: int
     """Frames that were not given out, as far as one can tell."""
@@ -126,7 +126,7 @@ def piece(codec: Codec, packet: Packet) -> Piece | None:
     return None
 
 
-class AudioAssembly:
+class AudioAssembler:
     """Every packet is a frame; holes are left behind."""
 
     has_key = True
@@ -170,7 +170,7 @@ class _Found:
     is_hopeless: bool = False
 
 
-class VideoAssembly:
+class VideoAssembler:
     def __init__(self, head: int) -> None:
         self.head = head
         self.dropped = 0

@@ -38,16 +38,16 @@ class Line(StrEnum):
     """Audio, from the page."""
     SOUND = "sound"
     """Audio, to the page: what operators say to presenters."""
-    GUEST = "guest"
+    PROGRAM = "program"
     """Video, to the page: the presenter who is on air."""
-    GUEST_SOUND = "guest_sound"
+    PROGRAM_SOUND = "program_sound"
     """Audio, to the page: the same."""
     TALKBACK = "talkback"
     """Audio, from the page: the operator's voice, for `SOUND`."""
 
     @property
     def is_video(self) -> bool:
-        return self in (Line.SCREEN, Line.CAMERA, Line.GUEST)
+        return self in (Line.SCREEN, Line.CAMERA, Line.PROGRAM)
 
     @property
     def from_page(self) -> bool:

@@ -35,7 +35,7 @@ class _Hole:
     """When it was asked for at first."""
 
 
-class Missing:
+class NackTracker:
     def __init__(self, *, patience: float, ask: bool) -> None:
         self.round_trip = USUAL_ROUND_TRIP
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)

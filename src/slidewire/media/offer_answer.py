@@ -434,8 +434,8 @@ def _format_lines(each: Negotiated, format_: Format) -> list[str]:
 
 
 def _source_lines(each: Negotiated, local: Sources, cname: str) -> list[str]:
-    """Audio and video of one guest are one stream, so that a page plays them in step."""
-    stream = "guest" if each.line in (Line.GUEST, Line.GUEST_SOUND) else each.line.value
+    """Audio and video of one participant are one stream, so that a page plays them in step."""
+    stream = "program" if each.line in (Line.PROGRAM, Line.PROGRAM_SOUND) else each.line.value
     lines = [f"msid:{stream} {each.line.value}"]
     sources = [local.media]
     if any(format_.rtx is not None for format_ in each.formats):

@@ -16,7 +16,7 @@ MOST_DELAY: Final = 1000
 """In 1/100 s: how long a page may hold a picture back, as browsers have it by themselves."""
 
 
-class Stamp:
+class PacketHeader:
     """The header extension of what we send, and what is written into it when a packet leaves."""
 
     def __init__(self, ids: Mapping[str, int], mid: str) -> None:

@@ -1,10 +1,10 @@
 """What a receiver tells about one stream (RFC 3550 §6.4.1, A.3, A.8), and what the sender tells it about its clock.
 
-`Reception` counts what the network delivered by itself: repaired packets stay lost here, or the sender would think
-that all is well. `SenderClock` says when a frame was captured: sender reports give pairs of the sender's wall clock
-and a stream's timestamp, and one wall clock is behind all of its streams, which is how lips meet voices. Each report
-is off by some milliseconds, so that the middle one of the last few counts; the drift between a sound card and a wall
-clock, 0.1 ms a second at worst, is less than that.
+`ReceiveStatistics` counts what the network delivered by itself: repaired packets stay lost here, or the sender would
+think that all is well. `SenderClock` says when a frame was captured: sender reports give pairs of the sender's wall
+clock and a stream's timestamp, and one wall clock is behind all of its streams, which is how lips meet voices. Each
+report is off by some milliseconds, so that the middle one of the last few counts; the drift between a sound card and a
+wall clock, 0.1 ms a second at worst, is less than that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SEND_TIMES: Final = 64.0
 _NTP_FRACTION: Final = 1 << 32
 
 
-class Reception:
+class ReceiveStatistics:
     def __init__(self, clock_rate: int) -> None:
         self.packets = 0
         self.octets = 0

@@ -20,11 +20,11 @@ from typing import Any, Final
 
 from slidewire.fec import red, ulpfec
 from slidewire.media.effects import FrameArrived, SendRtcp
-from slidewire.media.frame_assembler import Assembly, AudioAssembly, VideoAssembly, piece
+from slidewire.media.frame_assembler import AudioAssembler, FrameAssembler, VideoAssembler, piece
 from slidewire.media.frames import Frame
-from slidewire.media.nack_tracker import Missing
+from slidewire.media.nack_tracker import NackTracker
 from slidewire.media.offer_answer import Negotiated
-from slidewire.media.receive_statistics import Reception, SenderClock
+from slidewire.media.receive_statistics import ReceiveStatistics, SenderClock
 from slidewire.rtp import extensions
 from slidewire.rtp import packet as rtp
 from slidewire.rtp.rtcp import Nack, PictureLoss, ReportBlock, SenderReport
@@ -69,7 +69,7 @@ class Statistics:
     round_trip: float = 0.0
 
 
-class Incoming:
+class RtpReceiver:
     def __init__(self, agreed: Negotiated, sender: int) -> None:
         """`sender`: the SSRC in whose name feedback is given."""
         self._line = agreed.line
@@ -329,10 +329,10 @@ class _Stream:
         self.shift = 0
         """What makes its timestamps follow those of the stream before it."""
         self.highest = first - 1
-        self.reception = Reception(clock_rate)
+        self.reception = ReceiveStatistics(clock_rate)
         self.clock = SenderClock(clock_rate)
-        self.missing = Missing(patience=VIDEO_PATIENCE if asks else AUDIO_PATIENCE, ask=asks)
-        self.assembly: Assembly = VideoAssembly(first) if asks else AudioAssembly(first)
+        self.missing = NackTracker(patience=VIDEO_PATIENCE if asks else AUDIO_PATIENCE, ask=asks)
+        self.assembly: FrameAssembler = VideoAssembler(first) if asks else AudioAssembler(first)
         self.came: dict[int, None] = {}
         """Places of packets that the network delivered; the latest ones."""
         self.shape: list[tuple[int, int]] = []

@@ -25,7 +25,7 @@ from slidewire.fec import flexfec, policy, red
 from slidewire.media.frames import Codec, Frame, Line
 from slidewire.media.offer_answer import Format, Negotiated, Sources
 from slidewire.media.pacer import Kind, Packet
-from slidewire.media.packet_header import SourceClock, Stamp
+from slidewire.media.packet_header import PacketHeader, SourceClock
 from slidewire.rtp import h264, rtcp, vp8
 from slidewire.rtp import packet as rtp
 
@@ -98,11 +98,11 @@ class _Block:
     began: float = 0.0
 
 
-class Outgoing:
+class RtpSender:
     def __init__(self, agreed: Negotiated, entropy: Callable[[int], bytes]) -> None:
         assert agreed.local is not None
         self.line: Line = agreed.line
-        self.stamp = Stamp(agreed.extensions, agreed.mid)
+        self.stamp = PacketHeader(agreed.extensions, agreed.mid)
         self.plan = policy.NOTHING
         self._limits = LIMITS
         self.patience = 0.0

@@ -21,9 +21,9 @@ from slidewire.media.effects import Effect, KeyWanted, RateChanged, SendPacket, 
 from slidewire.media.frames import Frame, Line
 from slidewire.media.offer_answer import MID, Negotiated
 from slidewire.media.pacer import OUTSIDE, Pacer, Packet
-from slidewire.media.rtp_receiver import Incoming
-from slidewire.media.rtp_sender import Outgoing
-from slidewire.media.twcc_feedback import Arrivals
+from slidewire.media.rtp_receiver import RtpReceiver
+from slidewire.media.rtp_sender import RtpSender
+from slidewire.media.twcc_feedback import TwccFeedback
 from slidewire.rtp import extensions, rtcp
 from slidewire.rtp import packet as rtp
 from slidewire.rtp.extensions import TRANSPORT_WIDE
@@ -62,10 +62,10 @@ class Session:
         self._by_mid = {each.mid.encode(): each.line for each in agreed if each.line.from_page}
         ids = {uri: id_ for each in agreed for uri, id_ in each.extensions.items()}
         self._mid, self._transport_wide = ids.get(MID), ids.get(TRANSPORT_WIDE)
-        self._incoming = {each.line: Incoming(each, self._own) for each in agreed if each.line.from_page}
+        self._incoming = {each.line: RtpReceiver(each, self._own) for each in agreed if each.line.from_page}
         tells = any("transport-cc" in each.feedback for each in agreed if each.line.from_page)
-        self._arrivals = Arrivals(self._own) if tells else None
-        self._outgoing = {each.line: Outgoing(each, entropy) for each in agreed if each.local is not None}
+        self._arrivals = TwccFeedback(self._own) if tells else None
+        self._outgoing = {each.line: RtpSender(each, entropy) for each in agreed if each.local is not None}
         self._numbered = any("transport-cc" in each.feedback for each in agreed if each.local is not None)
         self._congestion = Congestion(now)
         self._pacer = Pacer(self._congestion.rate, now)
@@ -168,7 +168,7 @@ class Session:
 
     # --- Lines ---
 
-    def _parts(self) -> Iterator[Incoming | Arrivals | Outgoing | Pacer]:
+    def _parts(self) -> Iterator[RtpReceiver | TwccFeedback | RtpSender | Pacer]:
         yield from self._incoming.values()
         yield from self._outgoing.values()
         yield self._pacer
@@ -189,7 +189,7 @@ class Session:
                 self._by_ssrc[packet.ssrc] = line
         return line
 
-    def _sending(self, ssrc: int) -> Outgoing | None:
+    def _sending(self, ssrc: int) -> RtpSender | None:
         return next((each for each in self._outgoing.values() if each.ssrcs.media == ssrc), None)
 
     # --- Packets that leave ---
@@ -268,7 +268,7 @@ class Session:
 
     def _collect(self) -> None:
         """Take what the parts want done; all their feedback goes into as few datagrams as it fits in."""
-        parts: list[Incoming | Arrivals] = [*self._incoming.values()]
+        parts: list[RtpReceiver | TwccFeedback] = [*self._incoming.values()]
         if self._arrivals is not None:
             parts.append(self._arrivals)
         for each in parts:

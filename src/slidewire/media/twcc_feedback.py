@@ -27,7 +27,7 @@ IN_ONE: Final = 500
 """Packets in one feedback: it has to fit into a datagram, at two bytes each at worst."""
 
 
-class Arrivals:
+class TwccFeedback:
     def __init__(self, sender: int) -> None:
         """`sender`: the SSRC in whose name feedback is given."""
         self._sender = sender

@@ -28,16 +28,16 @@ from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
 from slidewire.relay.credential_secrets import SECRET_FILE
 from slidewire.relay.program import TurnReady, TurnSettings
-from slidewire.server import audit_events as happened
+from slidewire.server import audit_events
 from slidewire.server import browser_tickets as tickets
-from slidewire.server.accounts.authentication import Cookies, Doorkeeper
+from slidewire.server.accounts.authentication import Authenticator, Cookies
 from slidewire.server.accounts.store import Accounts
 from slidewire.server.api.handlers import TOKEN_FILE, Api, load_token
-from slidewire.server.audit_events import Diary
+from slidewire.server.audit_events import AuditWriter
 from slidewire.server.config import ServerSettings
 from slidewire.server.host_names import HostNames, answer_only_to, parse_authority
 from slidewire.server.leak_test import LeakTest
-from slidewire.server.listener import FrontDoor, guard, http_of, tell_block
+from slidewire.server.listener import Listener, guard, http_of, tell_block
 from slidewire.server.metrics_endpoint import Numbers
 from slidewire.server.network_id import make_networks
 from slidewire.server.public_url import listen_addresses, names_of, public_host, public_url
@@ -45,7 +45,7 @@ from slidewire.server.relay_fleet import Fleet
 from slidewire.server.relays import OwnRelay, ice_servers
 from slidewire.server.store.rooms import RoomStore
 from slidewire.server.trust_pages import TrustPages, welcome, words_for_people
-from slidewire.signaling.abuse_limiter import Gate
+from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.limits import Limits
 from slidewire.system.certificates import LocalCertificates, WatchedContext
@@ -83,11 +83,11 @@ class Server:
         self._certificates: LocalCertificates | None = None
         self._context: WatchedContext | None = None
         self._store: RoomStore | None = None
-        self._diary: Diary | None = None
+        self._diary: AuditWriter | None = None
         self._accounts: Accounts | None = None
         self._sockets: HubSockets | None = None
         self._runner: web.AppRunner | None = None
-        self._door: FrontDoor | None = None
+        self._door: Listener | None = None
         self._proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
         self.own_clients = OwnClients()
         """Makes the sockets by which this process connects to its own server."""
@@ -98,7 +98,7 @@ class Server:
         self.hub: Hub | None = None
         self.tickets = tickets.Tickets()
         self._limits = within_files(settings.limits, raise_limit(), relaying=settings.turn and not settings.turn_uris)
-        self.gate = Gate(self._limits, os.urandom(32), tell_block, never_blocked=OWN)
+        self.abuse_limiter = AbuseLimiter(self._limits, os.urandom(32), tell_block, never_blocked=OWN)
 
     async def start(self) -> Ready:
         """Raises SetupError, with the remedy; nothing is left behind then."""
@@ -144,10 +144,10 @@ class Server:
         self._prepare_tls()
         self._store = self._open_store()
         if settings.audit_days:
-            folder = settings.state_dir / happened.FOLDER
-            self._diary = Diary(folder, clock.wall, days=settings.audit_days, addresses=settings.audit_addresses)
+            folder = settings.state_dir / audit_events.FOLDER
+            self._diary = AuditWriter(folder, clock.wall, days=settings.audit_days, addresses=settings.audit_addresses)
             self._diary("server_started", version=__version__)
-        audit = self._diary or happened.nobody
+        audit = self._diary or audit_events.nobody
         rooms, tombstones = self._store.load(clock.wall())
         relays = self._make_relays(audit)
         self.hub = Hub(
@@ -155,7 +155,7 @@ class Server:
             wall=clock.wall,
             ice_servers=ice_servers(relays) if relays is not None else lambda room, member, reached_by: [],
             limits=self._limits,
-            gate=self.gate,
+            abuse_limiter=self.abuse_limiter,
             heartbeat=settings.heartbeat,
             network=make_networks(private_members=settings.private_members),
             rooms=rooms,
@@ -163,21 +163,21 @@ class Server:
         )
         origins = frozenset() if settings.url is None else frozenset({settings.url.rstrip("/")})
         member_gone = self._relay.member_gone if self._relay is not None else lambda: None
-        doorkeeper = self._make_doorkeeper(self.hub, origins)
+        authenticator = self._make_authenticator(self.hub, origins)
         self._sockets = HubSockets(
             self.hub,
             save=self._store.save,
             member_gone=member_gone,
             origins=origins,
-            may_open_rooms=doorkeeper.may_open_rooms if settings.rooms_need_key else None,
+            may_open_rooms=authenticator.may_open_rooms if settings.rooms_need_key else None,
         )
         turn = await self._relay.start(self.hub) if self._relay is not None else None
         if self._fleet is not None:
             await self._fleet.start()
         app = self._make_app(self._sockets)
-        app.add_routes(Api(doorkeeper, self.hub, self._sockets.operate, relays, audit).routes())
+        app.add_routes(Api(authenticator, self.hub, self._sockets.operate, relays, audit).routes())
         token = load_token(settings.state_dir / TOKEN_FILE)
-        numbers = Numbers(self.gate, self.hub, self._sockets, self._turn_core, token)
+        numbers = Numbers(self.abuse_limiter, self.hub, self._sockets, self._turn_core, token)
         app.router.add_get("/metrics", numbers.get)
         options: dict[str, Any] = {
             "access_log": None,
@@ -202,10 +202,10 @@ class Server:
             turn=_turn_ports(turn, port if self._context is not None else None),
         )
 
-    def _make_doorkeeper(self, hub: Hub, origins: frozenset[str]) -> Doorkeeper:
+    def _make_authenticator(self, hub: Hub, origins: frozenset[str]) -> Authenticator:
         settings = self._settings
         secure = not settings.http or (settings.url or "").startswith("https://")
-        return Doorkeeper(
+        return Authenticator(
             hub,
             self._accounts,
             load_token(settings.state_dir / TOKEN_FILE),
@@ -214,7 +214,7 @@ class Server:
             secure,
         )
 
-    async def _invitation(self, url: str, audit: happened.Audit) -> str | None:
+    async def _invitation(self, url: str, audit: audit_events.Audit) -> str | None:
         """The link that makes the first account, until there is one: there is no default password to know."""
         if self._accounts is None:
             return None
@@ -225,7 +225,7 @@ class Server:
         audit("invited", who="the server")
         return f"{url}/account#{token}"
 
-    def _make_relays(self, audit: happened.Audit) -> OwnRelay | Fleet | None:
+    def _make_relays(self, audit: audit_events.Audit) -> OwnRelay | Fleet | None:
         settings = self._settings
         if settings.turn_uris and settings.turn_secret_file is not None:
             self._fleet = Fleet(settings.turn_uris, settings.turn_secret_file)
@@ -239,7 +239,7 @@ class Server:
                 external_ips=settings.external_ips,
                 secret_file=settings.state_dir / SECRET_FILE,
                 private=settings.private_members,
-                rotated=happened.secrets_rotated(audit),
+                rotated=audit_events.secrets_rotated(audit),
             )
             host = public_host(settings)
             self._relay = OwnRelay(turn, public_host=host, tls=not settings.http, http_port=lambda: self._port)
@@ -300,7 +300,7 @@ class Server:
         trust = TrustPages(self._certificates)
         app = web.Application(
             middlewares=[
-                guard(self.gate, self._proxies, self.own_clients, self._limits.request_work),
+                guard(self.abuse_limiter, self._proxies, self.own_clients, self._limits.request_work),
                 words_for_people,
                 one_shape_of_errors,
                 answer_only_to(self._host_names()),
@@ -317,7 +317,7 @@ class Server:
                 web.get("/p/{link_id}", pages.page("presenter", "camera", "microphone")),
                 web.get("/operator", pages.page("operator", "microphone")),
                 web.get("/deck", pages.page("deck")),
-                web.get("/guest", pages.page("guest")),
+                web.get("/program", pages.page("program")),
                 web.get("/leaktest", pages.page("leaktest")),
                 web.get("/leaktest/seen", LeakTest(self._fleet or self._relay).seen),
                 *([web.get("/account", pages.page("account"))] if self._settings.accounts else []),
@@ -337,8 +337,8 @@ class Server:
         assert runner.server is not None
         if context is not None:
             context.set_alpn_protocols(["http/1.1", "stun.turn"])  # RFC 7443
-        self._door = FrontDoor(
-            self.gate,
+        self._door = Listener(
+            self.abuse_limiter,
             self._proxies,
             self.own_clients,
             http=http_of(runner.server, self._malformed, **options),
@@ -355,7 +355,7 @@ class Server:
         """Each of these ends its connection, so who goes on is blocked as who opens too many is. Of a proxy's clients
         nobody knows which it was."""
         if address not in self._proxies:
-            self.gate.offend(address, "requests that are none", clock.monotonic())
+            self.abuse_limiter.penalize(address, "requests that are none", clock.monotonic())
 
     def _local_url(self, port: int) -> str:
         settings = self._settings

@@ -42,7 +42,7 @@ KEPT_BY_COMMANDS: Final = 36_500
 """Days: a command deletes nothing."""
 
 
-class Diary:
+class AuditWriter:
     """Writes in a thread of its own: no disk holds up a click. `address` is written only with `addresses`."""
 
     def __init__(self, folder: Path, wall: Callable[[], float], *, days: int, addresses: bool) -> None:

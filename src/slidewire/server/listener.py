@@ -28,7 +28,7 @@ from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.aio.proxies import USUAL_HEADERS, TrustedProxies
 from slidewire.aio.stream import StreamOwner
 from slidewire.base.rates import Block
-from slidewire.signaling.abuse_limiter import Gate
+from slidewire.signaling.abuse_limiter import AbuseLimiter
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +70,10 @@ def http_of(
     return lambda: _Handler(malformed, server, loop=asyncio.get_running_loop(), **options)
 
 
-class FrontDoor:
+class Listener:
     def __init__(
         self,
-        gate: Gate,
+        abuse_limiter: AbuseLimiter,
         proxies: TrustedProxies,
         own: OwnClients,
         *,
@@ -83,7 +83,7 @@ class FrontDoor:
         seconds: float,
     ) -> None:
         """`seconds`: how long TLS, and after it the first byte, may take."""
-        self._gate = gate
+        self._abuse_limiter = abuse_limiter
         self._proxies = proxies
         self._own = own
         self._context = context
@@ -110,9 +110,9 @@ class FrontDoor:
         address = str(remote[0])
         if remote in self._own:
             return self._begin(self._port(remote), accepted, 0.0)
-        if address not in self._proxies and not self._gate.knock(address, monotonic()):
+        if address not in self._proxies and not self._abuse_limiter.accept_connection(address, monotonic()):
             return None
-        wait = self._gate.turn_in(address, monotonic()) if self._context is not None else 0.0
+        wait = self._abuse_limiter.turn_in(address, monotonic()) if self._context is not None else 0.0
         return self._begin(self._port(remote), accepted, wait)
 
     async def _begin(self, visitor: Visitor, accepted: socket.socket, wait: float) -> None:
@@ -120,7 +120,7 @@ class FrontDoor:
         try:
             if wait > 0:
                 await asyncio.sleep(wait)
-                if self._gate.blocked_for(visitor.address, monotonic()):
+                if self._abuse_limiter.blocked_for(visitor.address, monotonic()):
                     reset(accepted)
                     visitor.leave()
                     return
@@ -138,10 +138,10 @@ class FrontDoor:
         if remote in self._own:
             self._own.forget(remote)
         elif address not in self._proxies:
-            self._gate.left(address)
+            self._abuse_limiter.left(address)
 
 
-def guard(gate: Gate, proxies: TrustedProxies, own: OwnClients, request_work: float) -> Middleware:
+def guard(abuse_limiter: AbuseLimiter, proxies: TrustedProxies, own: OwnClients, request_work: float) -> Middleware:
     """A middleware: from here on `request.remote` is where the client is, and who asks too much is answered 429."""
     hint = _Hint(proxies)
 
@@ -156,22 +156,22 @@ def guard(gate: Gate, proxies: TrustedProxies, own: OwnClients, request_work: fl
         if peer in proxies:
             request = request.clone(remote=proxies.client(peer, headers.getall(proxies.header, ())))
         address = request.remote or "?"
-        wait = gate.ask(address, monotonic())
+        wait = abuse_limiter.ask(address, monotonic())
         if wait > 0:
             after = {"Retry-After": str(max(1, round(wait))), "X-RateLimit-Remaining": "0"}
             return error_response(429, "rate_limited", "Too many requests. Wait a little, then ask again.", after)
-        turn = gate.queue(address, monotonic(), request_work)
+        turn = abuse_limiter.queue(address, monotonic(), request_work)
         if turn > 0:
             await asyncio.sleep(turn)
         if peer not in proxies:
             return await handler(request)
         # Whose connection it is, is known only now: it has a share like those who come by themselves.
-        if not gate.hold(address, monotonic()):
+        if not abuse_limiter.hold(address, monotonic()):
             return error_response(429, "rate_limited", "Too many requests at once. End some of them.", _SOON)
         try:
             return await handler(request)
         finally:
-            gate.left(address)
+            abuse_limiter.left(address)
 
     return guarded
 

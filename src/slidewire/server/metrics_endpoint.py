@@ -17,7 +17,7 @@ from slidewire.aio.clock import monotonic
 from slidewire.aio.websocket_server import HubSockets
 from slidewire.relay.metrics import Metric, exposition, write
 from slidewire.relay.metrics_listener import answer
-from slidewire.signaling.abuse_limiter import Gate
+from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.hub import Hub
 from slidewire.turn.server import TurnServer
 
@@ -28,28 +28,28 @@ MOST_NAMED: Final = 32
 class Numbers:
     def __init__(
         self,
-        gate: Gate,
+        abuse_limiter: AbuseLimiter,
         hub: Hub,
         sockets: HubSockets,
         turn: Callable[[], TurnServer | None],
         token: str,
     ) -> None:
-        self._gate, self._hub, self._sockets, self._turn = gate, hub, sockets, turn
+        self._abuse_limiter, self._hub, self._sockets, self._turn = abuse_limiter, hub, sockets, turn
         self._expected = f"Bearer {token}".encode()
 
     async def get(self, request: web.Request) -> web.Response:
         shown = request.headers.get("Authorization", "")
         if not hmac.compare_digest(shown.encode(errors="replace"), self._expected):
             if shown:
-                self._gate.offend(request.remote or "?", "wrong passwords or tokens", monotonic())
+                self._abuse_limiter.penalize(request.remote or "?", "wrong passwords or tokens", monotonic())
             raise web.HTTPNotFound(text="There is no such page here.")
         text = write(self._metrics(monotonic()))
         core = self._turn()
         return answer(text if core is None else text + exposition(core))
 
     def _metrics(self, now: float) -> Iterable[Metric]:
-        gate, hub = self._gate, self._hub
-        blocks = gate.blocks(now)
+        abuse_limiter, hub = self._abuse_limiter, self._hub
+        blocks = abuse_limiter.blocks(now)
 
         def gauge(name: str, help_: str, value: float) -> Metric:
             return Metric(f"slidewire_{name}", "gauge", help_, [({}, value)])
@@ -57,13 +57,13 @@ class Numbers:
         def counter(name: str, help_: str, value: float) -> Metric:
             return Metric(f"slidewire_{name}_total", "counter", help_, [({}, value)])
 
-        yield gauge("connections", "Connections to the web's port that are not TURN's.", gate.held)
+        yield gauge("connections", "Connections to the web's port that are not TURN's.", abuse_limiter.held)
         yield gauge("sockets", "Signaling sockets, WebSockets and those made of requests.", hub.connection_count)
         yield gauge("rooms", "Rooms, with and without a host.", hub.room_count)
         yield gauge("members", "Members, those who are away for a moment among them.", hub.member_count)
         yield gauge("kept_bytes", "What is kept for members who are away.", hub.kept_bytes)
         yield gauge("waiting_bytes", "What waits to be written to sockets.", self._sockets.waiting_bytes)
-        yield gauge("remembered_addresses", "Addresses that anything is remembered of.", gate.remembered)
+        yield gauge("remembered_addresses", "Addresses that anything is remembered of.", abuse_limiter.remembered)
         yield gauge("blocked_addresses", "Addresses that are blocked now.", len(blocks))
         yield Metric(
             "slidewire_block_seconds", "gauge", "How long they still are.",
@@ -84,6 +84,6 @@ class Numbers:
         )  # fmt: skip
         yield Metric(
             "slidewire_turned_away_total", "counter", "Connections and requests refused at the gate, by reason.",
-            [({"reason": why}, count) for why, count in sorted(gate.counts.items()) if why != "blocks"],
+            [({"reason": why}, count) for why, count in sorted(abuse_limiter.counts.items()) if why != "blocks"],
         )  # fmt: skip
-        yield counter("blocks", "Blocks made.", gate.counts["blocks"])
+        yield counter("blocks", "Blocks made.", abuse_limiter.counts["blocks"])

@@ -1,8 +1,8 @@
 """The gate: whether an address may come in at all, asked before anything is spent on it.
 
-Sans-I/O. The shell asks when a connection is there (`knock`) and when a request has come (`ask`); everybody who refuses
-somebody says so (`offend`). Too much of it is a block, which the next knock meets before TLS begins, and which `told`
-hears once: that is where the log learns who it was. Members who are in stay in.
+Sans-I/O. The shell asks when a connection is there (`accept_connection`) and when a request has come (`ask`); everybody
+who refuses somebody says so (`penalize`). Too much of it is a block, which the next knock meets before TLS begins, and
+which `told` hears once: that is where the log learns who it was. Members who are in stay in.
 
 For an address that only knocks nothing is remembered (a `Sieve`); for one that is connected, a number; for one that
 offends, a record in a table that has an end.
@@ -21,7 +21,7 @@ FLOOD: Final = float("inf")
 """The weight of an offence that nobody commits by accident."""
 
 
-class Gate:
+class AbuseLimiter:
     def __init__(
         self,
         limits: Limits,
@@ -52,13 +52,13 @@ class Gate:
         self.counts: Counter[str] = Counter()
         """What was refused, by a stable name for each kind."""
 
-    def knock(self, address: str, now: float) -> bool:
+    def accept_connection(self, address: str, now: float) -> bool:
         """Whether this connection may stay. One that may is counted until it has `left`."""
         key = address_key(address)
         if self._blocks.refuses(key, now):
             self.counts["blocked"] += 1
         elif not self._knocks.take(key.encode(), now):
-            self.offend(address, "too many connections", now)
+            self.penalize(address, "too many connections", now)
         else:
             return self.hold(address, now)
         return False
@@ -70,7 +70,7 @@ class Gate:
         key = address_key(address)
         has = self._held.get(key, 0)
         if has >= self._limits.held_per_address:
-            self.offend(address, "too many connections at once", now)
+            self.penalize(address, "too many connections at once", now)
         elif 2 * has >= self._limits.held - self.held:
             self.counts["server full"] += 1
         else:
@@ -95,11 +95,11 @@ class Gate:
         there waits in the same queue: who has many connections gets no more done than who has one."""
         return self._work.queue(address_key(address).encode(), now, work)
 
-    def bears(self, address: str, now: float) -> bool:
+    def tolerates(self, address: str, now: float) -> bool:
         """One more message of this address was dropped: whether that is still borne, or a flood."""
         return self._dropped.take(address_key(address), now) == 0
 
-    def bears_late(self, address: str, now: float, messages: int) -> bool:
+    def tolerates_late(self, address: str, now: float, messages: int) -> bool:
         """So many messages had to wait in the queue: whether that is still borne, or a flood."""
         return self._late.take(address_key(address), now, messages) == 0
 
@@ -111,18 +111,18 @@ class Gate:
             return self._blocks.left(key, now)
         wait = self._requests.take(key, now)
         if wait > 0:
-            self.offend(address, "too many requests", now)
+            self.penalize(address, "too many requests", now)
         return wait
 
     def requests_left(self, address: str, now: float) -> int:
         return self._requests.left(address_key(address), now)
 
-    def offend(self, address: str, why: str, now: float, weight: float = 1.0) -> None:
+    def penalize(self, address: str, why: str, now: float, weight: float = 1.0) -> None:
         """Something of this address was refused. `why` is a short phrase that holds nothing of what it sent."""
         self.counts[why] += 1
         if address == self._never_blocked:
             return
-        block = self._blocks.offend(address_key(address), now, why, weight)
+        block = self._blocks.penalize(address_key(address), now, why, weight)
         if block is not None:
             self.counts["blocks"] += 1
             self._told(block)

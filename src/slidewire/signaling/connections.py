@@ -15,12 +15,12 @@ from typing import Final
 from slidewire.base.deadlines import Deadlines
 from slidewire.base.rates import Buckets, address_key, plain_address
 from slidewire.signaling import messages as m
-from slidewire.signaling.abuse_limiter import FLOOD, Gate
-from slidewire.signaling.delivery import Post
+from slidewire.signaling.abuse_limiter import FLOOD, AbuseLimiter
+from slidewire.signaling.delivery import Delivery
 from slidewire.signaling.effects import BAD_MESSAGE, CLOSES, FULL, SILENT, Close, Effect
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
-from slidewire.signaling.quotas import ConnectionSpending, RoomSpending
+from slidewire.signaling.quotas import ConnectionQuotas, RoomQuotas
 from slidewire.signaling.room import ConnectionId, Member
 
 FIRST_MESSAGE_SECONDS: Final = 10.0
@@ -39,7 +39,7 @@ class Connection:
     reached_by: str
     opened: float
     heard: float
-    spending: ConnectionSpending
+    quotas: ConnectionQuotas
     may_open_rooms: bool = True
     member: Member | None = None
     offences: deque[float] = field(default_factory=deque)
@@ -50,20 +50,20 @@ class Connections:
         self,
         *,
         limits: Limits,
-        gate: Gate,
+        abuse_limiter: AbuseLimiter,
         counts: Counter[str],
         heartbeat: float,
         deadlines: Deadlines,
-        post: Post,
+        post: Delivery,
         effects: Callable[[Effect], object],
         gone: Callable[[Member, float], None],
     ) -> None:
         self._limits = limits
-        self._gate = gate
+        self._abuse_limiter = abuse_limiter
         self._counts = counts
         self._heartbeat = heartbeat
         self._deadlines = deadlines
-        self._post = post
+        self._delivery = post
         self._effects = effects
         self._gone = gone
         self._open: dict[ConnectionId, Connection] = {}
@@ -82,7 +82,7 @@ class Connections:
         wait = self._new.take(address_key(address), now)
         if wait > 0:
             self._counts["sockets over the rate"] += 1
-            self._gate.offend(address, "too many sockets", now)
+            self._abuse_limiter.penalize(address, "too many sockets", now)
         return wait
 
     def left(self, address: str, now: float) -> int:
@@ -100,7 +100,7 @@ class Connections:
             reached_by,
             opened=now,
             heard=now,
-            spending=ConnectionSpending(self._limits, address_key(payer)),
+            quotas=ConnectionQuotas(self._limits, address_key(payer)),
             may_open_rooms=may_open_rooms,
         )
         self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check, connection)
@@ -154,13 +154,13 @@ class Connections:
     ) -> None:  # fmt: skip
         """Answer with an error, and close if it is one of those that do."""
         self._counts[f"refused: {code}"] += 1
-        self._post.error(connection.id, code, text, ref, retry_after)
+        self._delivery.error(connection.id, code, text, ref, retry_after)
         if close and code in CLOSES:
             self._drop(connection, CLOSES[code], code, now)
 
     def dismiss(self, connection: Connection, code: Code, text: str, retry_after: float | None = None) -> None:
         """Answer with an error and close, without a word to the others about its member."""
-        self._post.error(connection.id, code, text, retry_after=retry_after)
+        self._delivery.error(connection.id, code, text, retry_after=retry_after)
         self.close(connection, CLOSES[code], code)
 
     def dismiss_all(self, code: Code, text: str, retry_after: float) -> None:
@@ -169,16 +169,18 @@ class Connections:
 
     # --- too much, or nonsense ----------------------------------------------------------------------------------------
 
-    def pay(self, connection: Connection, size: int, now: float, room: RoomSpending | None) -> bool:
+    def charge(self, connection: Connection, size: int, now: float, room: RoomQuotas | None) -> bool:
         """For one message; `room`: whose presenter this is. False: it is over a rate, and dropped. Who goes on and on
         is closed, and its address blocked. What is borne, is borne of all of its sockets."""
-        wait = connection.spending.take(size, now, room)
+        wait = connection.quotas.take(size, now, room)
         if wait == 0:
             return True
         self._counts["messages dropped"] += 1
-        if self._gate.blocked_for(connection.payer, now) or not self._gate.bears(connection.payer, now):
+        if self._abuse_limiter.blocked_for(connection.payer, now) or not self._abuse_limiter.tolerates(
+            connection.payer, now
+        ):
             self._flood(connection, now)
-        elif connection.spending.is_to_be_told(now):
+        elif connection.quotas.is_to_be_told(now):
             text = "Too many messages: this one and any until then were dropped."
             self.refuse(connection, Code.RATE_LIMITED, text, now, retry_after=wait)
         return False
@@ -189,12 +191,12 @@ class Connections:
         connection = self._open.get(id_)
         if connection is None:
             return
-        borne = self._gate.bears_late(connection.payer, now, messages)
-        borne = borne and not self._gate.blocked_for(connection.payer, now)
-        if not borne and connection.spending.is_past_its_share(now):
+        borne = self._abuse_limiter.tolerates_late(connection.payer, now, messages)
+        borne = borne and not self._abuse_limiter.blocked_for(connection.payer, now)
+        if not borne and connection.quotas.is_past_its_share(now):
             self._flood(connection, now)
 
-    def offend(self, connection: Connection, wrong: m.Garbage | m.Wrong, now: float) -> None:
+    def penalize(self, connection: Connection, wrong: m.Garbage | m.Wrong, now: float) -> None:
         ref = wrong.ref if isinstance(wrong, m.Wrong) else None
         self.refuse(connection, wrong.code, wrong.message, now, ref)
         if wrong.code in _OFFENCES:
@@ -202,12 +204,12 @@ class Connections:
             while now - connection.offences[0] > self._limits.offence_window:
                 connection.offences.popleft()
             if len(connection.offences) >= self._limits.offences:
-                self._gate.offend(connection.payer, "messages that are none", now, self._limits.offences)
+                self._abuse_limiter.penalize(connection.payer, "messages that are none", now, self._limits.offences)
                 self._drop(connection, BAD_MESSAGE, wrong.code, now)
 
     def _flood(self, connection: Connection, now: float) -> None:
         text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
-        self._gate.offend(connection.payer, "a flood of messages", now, FLOOD)
-        wait = self._gate.blocked_for(connection.payer, now)
-        self._post.error(connection.id, Code.RATE_LIMITED, text, retry_after=wait)
+        self._abuse_limiter.penalize(connection.payer, "a flood of messages", now, FLOOD)
+        wait = self._abuse_limiter.blocked_for(connection.payer, now)
+        self._delivery.error(connection.id, Code.RATE_LIMITED, text, retry_after=wait)
         self._drop(connection, FULL, Code.RATE_LIMITED, now)

@@ -17,7 +17,7 @@ from slidewire.signaling.room import ConnectionId, Member, Role
 Letter = Callable[..., m.NumberedMessage]
 
 
-class Post:
+class Delivery:
     def __init__(self, effects: Callable[[Effect], object]) -> None:
         self._effects = effects
 

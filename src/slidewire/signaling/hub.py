@@ -7,7 +7,7 @@ servers are functions given by the caller. Whatever a client sends, no method ra
 `_RULES` is the table of who may say what: a message without a row for its speaker is refused before anything looks
 inside it. A connection starts as a stranger and becomes a host or a presenter with its first message.
 
-What a connection may spend and how it ends is in `connections.py`, what is remembered of rooms in `register.py`, how
+What a connection may spend and how it ends is in `connections.py`, what is remembered of rooms in `registry.py`, how
 letters reach their members in `post.py`.
 """
 
@@ -22,15 +22,15 @@ from typing import Any, Final
 from slidewire.base.deadlines import Deadlines
 from slidewire.base.rates import Buckets
 from slidewire.signaling import messages as m
-from slidewire.signaling.abuse_limiter import Gate
+from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.connections import Connection, Connections
-from slidewire.signaling.delivery import Post
+from slidewire.signaling.delivery import Delivery
 from slidewire.signaling.effects import NORMAL, OVER, Effect, MemberGone
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
 from slidewire.signaling.places import NoPlace, make_place
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
-from slidewire.signaling.room_registry import Register
+from slidewire.signaling.room_registry import RoomRegistry
 
 AWAY_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 15.0
@@ -72,7 +72,7 @@ class Hub:
         ice_seconds: float = ICE_SECONDS,
         network: Callable[[str], str] = lambda address: "",
         limits: Limits | None = None,
-        gate: Gate | None = None,
+        abuse_limiter: AbuseLimiter | None = None,
         heartbeat: float = HEARTBEAT_SECONDS,
         rooms: Iterable[StoredRoom] = (),
         tombstones: Iterable[Tombstone] = (),
@@ -82,21 +82,21 @@ class Hub:
         self._ice_seconds = ice_seconds
         self._network = network
         self._limits = limits or Limits()
-        self.gate = gate or Gate(self._limits, b"")
+        self.abuse_limiter = abuse_limiter or AbuseLimiter(self._limits, b"")
         self.counts: Counter[str] = Counter()
         """Messages heard and sent on, and what was refused, by code."""
         self._heartbeat = heartbeat
         self._effects: deque[Effect] = deque()
-        self._post = Post(self._effects.append)
-        self._register = Register(self._limits, entropy, wall, self._effects.append, rooms, tombstones)
+        self._delivery = Delivery(self._effects.append)
+        self._registry = RoomRegistry(self._limits, entropy, wall, self._effects.append, rooms, tombstones)
         self._deadlines = Deadlines()
         self._connections = Connections(
             limits=self._limits,
-            gate=self.gate,
+            abuse_limiter=self.abuse_limiter,
             counts=self.counts,
             heartbeat=heartbeat,
             deadlines=self._deadlines,
-            post=self._post,
+            post=self._delivery,
             effects=self._effects.append,
             gone=self._went_away,
         )
@@ -138,13 +138,13 @@ class Hub:
         self.counts["messages"] += 1
         room = None
         if record.member is not None:
-            self._register.spend_spare_token(record.member)
-            room = record.member.room.spending if record.member.role is Role.PRESENTER else None
-        if not self._connections.pay(record, len(data), now, room):
+            self._registry.spend_spare_token(record.member)
+            room = record.member.room.quotas if record.member.role is Role.PRESENTER else None
+        if not self._connections.charge(record, len(data), now, room):
             return
         message = m.decode_client(data)
         if isinstance(message, m.Garbage | m.Wrong):
-            self._connections.offend(record, message, now)
+            self._connections.penalize(record, message, now)
             return
         speaker = record.member.role if record.member is not None else None
         handler = _RULES[type(message)].get(speaker)
@@ -168,13 +168,13 @@ class Hub:
     def receive_control(self, connection: ConnectionId, size: int, now: float) -> bool:
         """WebSocket's own ping or pong, which costs as much as a message. False: it was dropped."""
         record = self._connections.hear(connection, now)
-        return record is not None and self._connections.pay(record, size, now, None)
+        return record is not None and self._connections.charge(record, size, now, None)
 
     def receive_binary(self, connection: ConnectionId, now: float) -> None:
         record = self._connections.hear(connection, now)
         if record is not None:
             wrong = m.Garbage(Code.MALFORMED, "Binary messages are not spoken here. Send JSON text.")
-            self._connections.offend(record, wrong, now)
+            self._connections.penalize(record, wrong, now)
 
     def disconnect(self, connection: ConnectionId, now: float) -> None:
         """The socket is gone. Whoever it carried is away for a while before it has left."""
@@ -197,28 +197,28 @@ class Hub:
     # --- who is here --------------------------------------------------------------------------------------------------
 
     def has_member(self, room: str, member: str) -> bool:
-        found = self._register.members.get(member)
+        found = self._registry.members.get(member)
         return found is not None and found.room.code == room
 
     def reaches(self, room: str, address: str) -> bool:
         """Whether a member of the room is connected from this address, or was until it went away just now."""
-        found = self._register.rooms.get(room)
+        found = self._registry.rooms.get(room)
         return found is not None and any(member.address == address for member in found.members.values())
 
     def whose(self, resume: str) -> tuple[str, str] | None:
         """Room and member of whoever shows this resume token, which stays as good as it is."""
         try:
-            member = self._register.by_resume_token(resume)
+            member = self._registry.by_resume_token(resume)
         except ValueError:
             return None
         return None if member is None else (member.room.code, member.id)
 
     def rooms(self) -> list[Room]:
-        return list(self._register.rooms.values())
+        return list(self._registry.rooms.values())
 
     @property
     def room_count(self) -> int:
-        return len(self._register.rooms)
+        return len(self._registry.rooms)
 
     @property
     def connection_count(self) -> int:
@@ -226,17 +226,17 @@ class Hub:
 
     @property
     def member_count(self) -> int:
-        return len(self._register.members)
+        return len(self._registry.members)
 
     @property
     def kept_bytes(self) -> int:
-        return self._register.space.used
+        return self._registry.space.used
 
     # --- what the server's operators may do ---------------------------------------------------------------------------
 
     def kick(self, member: str, reason: str, now: float) -> bool:
         """False: there is no such member."""
-        found = self._register.members.get(member)
+        found = self._registry.members.get(member)
         if found is None:
             return False
         text = "The server's operator removed you"
@@ -245,20 +245,20 @@ class Hub:
 
     def broadcast(self, room: str, text: str, now: float) -> int | None:
         """How many members it goes to; None: there is no such room."""
-        found = self._register.rooms.get(room)
+        found = self._registry.rooms.get(room)
         if found is None:
             return None
         for member in found.members.values():
-            self._post.deliver(member, m.Notice, now, text=text)
+            self._delivery.deliver(member, m.Notice, now, text=text)
         return len(found.members)
 
     def close_room(self, room: str, now: float) -> bool:
         """As its host would. False: there is no such room."""
-        found = self._register.rooms.get(room)
+        found = self._registry.rooms.get(room)
         if found is None:
             return False
         for link in found.links:
-            self._register.bury(link, found, Code.ROOM_ENDED)
+            self._registry.add_tombstone(link, found, Code.ROOM_ENDED)
         self._end(found, now)
         return True
 
@@ -266,19 +266,19 @@ class Hub:
 
     def _open_room(self, connection: Connection, message: m.OpenRoom, now: float) -> None:
         token_hash = _sha256(m.decode_base64url(message.token))
-        room = self._register.rooms.get(message.room.upper()) if message.room else None
+        room = self._registry.rooms.get(message.room.upper()) if message.room else None
         if room is None:
             if not connection.may_open_rooms:
                 raise _Refusal(Code.KEY_NEEDED, _KEY_NEEDED_TEXT)
             wait = self._new_rooms.take(connection.address, now)
             if wait > 0:
                 text = "Too many new rooms from this address. Try again later."
-                self.gate.offend(connection.payer, "too many new rooms", now)
+                self.abuse_limiter.penalize(connection.payer, "too many new rooms", now)
                 raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
-            if not self._register.make_space(connection.address):
+            if not self._registry.make_space(connection.address):
                 text = "There are as many rooms as there may be. Try again when others have ended."
                 raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
-            room = self._register.new_room(message.room.upper() if message.room else "", token_hash, connection.address)
+            room = self._registry.new_room(message.room.upper() if message.room else "", token_hash, connection.address)
         elif not hmac.compare_digest(room.token_hash, token_hash):
             self._count_failed_proof(connection, now)
             text = "Another host has a room with this code. Open one without a code to get a new one."
@@ -286,26 +286,26 @@ class Hub:
         if len(room.hosts()) >= self._limits.hosts_per_room:
             text = f"This room already has {self._limits.hosts_per_room} hosts."
             raise _Refusal(Code.ROOM_FULL, text)
-        if not self._register.has_space_for(room, message.links):
+        if not self._registry.has_space_for(room, message.links):
             raise _Refusal(Code.ROOM_FULL, self._links_full())
         self._refuse_if_full()
-        self._register.open(room)
-        refused = self._register.announce(room, message.links)
+        self._registry.open(room)
+        refused = self._registry.announce(room, message.links)
         member = self._enter(connection, room, Role.HOST, message.name, "", now)
-        self._register.save(room)
+        self._registry.save(room)
         self._welcome(
             connection, m.RoomOpened, message, now, members=room.member_entries(now), refused_links=refused,
             proof_within=self._limits.proof_within,
         )  # fmt: skip
         for other in room.members.values():
             if other is not member:
-                self._post.deliver(other, m.HostJoined, now, member=member.id, name=member.name)
+                self._delivery.deliver(other, m.HostJoined, now, member=member.id, name=member.name)
 
     def _join(self, connection: Connection, message: m.Join, now: float) -> None:
-        stone = self._register.tombstone_of(message.link)
+        stone = self._registry.tombstone_of(message.link)
         if stone is not None:
             raise _Refusal(stone.code, _OVER_TEXT[stone.code])
-        room = self._register.room_of(message.link)
+        room = self._registry.room_of(message.link)
         if room is None:
             self._count_failed_proof(connection, now)
             text = "No host has announced this link. Check that it is whole, and that the host is running."
@@ -320,7 +320,7 @@ class Hub:
             text = "This link has expired. Ask the host for a new one."
             raise _Refusal(Code.LINK_EXPIRED, text)
         self._refuse_if_full()
-        wait = room.spending.take_join(link.id, connection.address, now)
+        wait = room.quotas.take_join(link.id, connection.address, now)
         if wait > 0:
             text = "Too many joined by this link just now. Wait a little, then try again."
             raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
@@ -333,7 +333,7 @@ class Hub:
         self._welcome(connection, m.Joined, message, now)
         came = {"member": member.id, "link": member.link, "name": member.name, **_origin(member)}
         for host in room.hosts():
-            self._post.deliver(host, m.MemberJoined, now, **came)
+            self._delivery.deliver(host, m.MemberJoined, now, **came)
 
     def _make_place(self, room: Room, link: m.Link, connection: Connection, now: float) -> None:
         try:
@@ -347,7 +347,7 @@ class Hub:
             self._expel(gives_way, Code.ROOM_FULL, text, now)
 
     def _resume(self, connection: Connection, message: m.Resume, now: float) -> None:
-        member = self._register.by_resume_token(message.resume)
+        member = self._registry.by_resume_token(message.resume)
         if member is None:
             text = "This place was given up. Join, or open the room, again."
             raise _Refusal(Code.RESUME_UNKNOWN, text)
@@ -361,9 +361,9 @@ class Hub:
         if member.role is Role.HOST:
             more = {"members": member.room.member_entries(now), "proof_within": self._limits.proof_within}
         self._welcome(connection, m.Resumed, message, now, used_token=message.resume, **more)
-        self._post.deliver_again(connection.id, member, message.last, now)
+        self._delivery.deliver_again(connection.id, member, message.last, now)
         if replaced is None:
-            self._post.tell_presence(member, m.HostBack, m.MemberBack, now, **_origin(member))
+            self._delivery.tell_presence(member, m.HostBack, m.MemberBack, now, **_origin(member))
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -378,11 +378,11 @@ class Hub:
         if sender.role is Role.PRESENTER and receiver.role is not Role.HOST:
             raise _Refusal(Code.NOT_ALLOWED, "A presenter writes to hosts only.")
         self.counts["sent on"] += 1
-        self._post.deliver(receiver, m.Message, now, sender=sender.id, data=message.data)
+        self._delivery.deliver(receiver, m.Message, now, sender=sender.id, data=message.data)
 
     def _ping(self, connection: Connection, message: m.Ping, now: float) -> None:
         _member(connection).mailbox.forget(message.last)
-        self._post.answer(connection.id, m.Pong(ref=message.ref))
+        self._delivery.answer(connection.id, m.Pong(ref=message.ref))
 
     def _leave(self, connection: Connection, message: m.Leave, now: float) -> None:
         member = _member(connection)
@@ -391,21 +391,21 @@ class Hub:
 
     def _add_links(self, connection: Connection, message: m.AddLinks, now: float) -> None:
         room = _member(connection).room
-        if not self._register.has_space_for(room, message.links):
+        if not self._registry.has_space_for(room, message.links):
             raise _Refusal(Code.ROOM_FULL, self._links_full(), close=False)
-        refused = self._register.announce(room, message.links)
-        self._register.save(room)
-        self._post.answer(connection.id, m.LinksAdded(ref=message.ref, refused_links=refused))
+        refused = self._registry.announce(room, message.links)
+        self._registry.save(room)
+        self._delivery.answer(connection.id, m.LinksAdded(ref=message.ref, refused_links=refused))
 
     def _revoke_link(self, connection: Connection, message: m.RevokeLink, now: float) -> None:
         host = _member(connection)
         room = host.room
-        if not self._register.revoke(room, message.link):
+        if not self._registry.revoke(room, message.link):
             text = "This room has no such link."
             raise _Refusal(Code.LINK_UNKNOWN, text, close=False)
-        self._post.answer(connection.id, m.LinkRevoked(ref=message.ref, link=message.link))
+        self._delivery.answer(connection.id, m.LinkRevoked(ref=message.ref, link=message.link))
         for other in room.hosts(but=host):
-            self._post.deliver(other, m.LinkRevoked, now, link=message.link)
+            self._delivery.deliver(other, m.LinkRevoked, now, link=message.link)
         for member in room.presenters(message.link):
             self._expel(member, Code.LINK_REVOKED, _OVER_TEXT[Code.LINK_REVOKED], now)
 
@@ -430,7 +430,7 @@ class Hub:
     # --- rooms, links, members ----------------------------------------------------------------------------------------
 
     def _enter(self, connection: Connection, room: Room, role: Role, name: str, link: str, now: float) -> Member:
-        member = self._register.enter(room, role, name, link, now)
+        member = self._registry.enter(room, role, name, link, now)
         self._connects(member, connection, now)
         return member
 
@@ -444,14 +444,14 @@ class Hub:
             ref=asked.ref,
             room=member.room.code,
             member=member.id,
-            resume=self._register.new_resume_token(member, used_token),
+            resume=self._registry.new_resume_token(member, used_token),
             hosts=member.room.host_entries(but=member),
             ice_servers=self._ice_servers_for(member, now),
             heartbeat=self._heartbeat,
             network=self._network(member.address),
             **more,
         )
-        self._post.answer(connection.id, welcome)
+        self._delivery.answer(connection.id, welcome)
 
     def _connects(self, member: Member, connection: Connection, now: float) -> None:
         if member.address not in ("", connection.source):
@@ -460,7 +460,7 @@ class Hub:
         member.counts_as, member.connected = connection.address, now
         connection.member = member
         if member.role is Role.HOST:
-            connection.spending.becomes_host()
+            connection.quotas.becomes_host()
         else:
             member.origin = member.room.origin_of(member)
 
@@ -475,14 +475,14 @@ class Hub:
         """For a while, before it has left."""
         member.connection = None
         member.away_since = now
-        self._post.tell_presence(member, m.HostAway, m.MemberAway, now)
+        self._delivery.tell_presence(member, m.HostAway, m.MemberAway, now)
         self._deadlines.arm(now + AWAY_SECONDS, self._check_away, member)
 
     def _remove(self, member: Member, now: float) -> None:
         """It has left for good."""
         self._effects.append(MemberGone())
-        self._post.tell_presence(member, m.HostLeft, m.MemberLeft, now)
-        self._register.leave(member)
+        self._delivery.tell_presence(member, m.HostLeft, m.MemberLeft, now)
+        self._registry.leave(member)
 
     def _expel(self, member: Member, code: Code, text: str, now: float) -> None:
         connection = self._connections.of(member)
@@ -492,9 +492,9 @@ class Hub:
 
     def _end(self, room: Room, now: float) -> None:
         """Everybody is told and goes; the room is forgotten."""
-        members = self._register.end(room)
+        members = self._registry.end(room)
         for member in members:
-            self._post.deliver(member, m.RoomEnded, now)
+            self._delivery.deliver(member, m.RoomEnded, now)
         for member in members:
             connection = self._connections.of(member)
             if connection is not None:
@@ -507,12 +507,12 @@ class Hub:
         self.counts["failed proofs"] += 1
         if wait == 0:
             return
-        self.gate.offend(connection.payer, "too many failed proofs", now)
+        self.abuse_limiter.penalize(connection.payer, "too many failed proofs", now)
         text = "Too many links that do not work came from this address. Wait a little, then try again."
         raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
 
     def _refuse_if_full(self) -> None:
-        if self._register.is_full:
+        if self._registry.is_full:
             text = "This server has as many people as it can take. Try again in a minute."
             raise _Refusal(Code.RATE_LIMITED, text, retry_after=60.0)
 
@@ -522,7 +522,7 @@ class Hub:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def _check_away(self, member: Member, now: float) -> float | None:
-        if self._register.members.get(member.id) is not member or not member.away:
+        if self._registry.members.get(member.id) is not member or not member.away:
             return None
         due = member.away_since + AWAY_SECONDS
         if now < due:
@@ -532,7 +532,7 @@ class Hub:
 
     def _check_proof(self, member: Member, now: float) -> float | None:
         """Who does not finish the handshake gives its place up. Without a host nobody could."""
-        if self._register.members.get(member.id) is not member or member.proven:
+        if self._registry.members.get(member.id) is not member or member.proven:
             return None
         within = self._limits.proof_within
         host_since = member.room.host_since()
@@ -547,12 +547,12 @@ class Hub:
         return None
 
     def _check_ice_servers(self, member: Member, now: float) -> float | None:
-        if self._register.members.get(member.id) is not member:
+        if self._registry.members.get(member.id) is not member:
             return None
         if member.connection is None:
             return now + AWAY_SECONDS  # by then it has left, or has come back and got fresh ones
         if member.ice_until is not None and member.ice_until <= now:
-            self._post.answer(member.connection, m.IceServers(ice_servers=self._ice_servers_for(member, now)))
+            self._delivery.answer(member.connection, m.IceServers(ice_servers=self._ice_servers_for(member, now)))
         return member.ice_until
 
     def _start_sweeping(self, now: float) -> None:
@@ -562,11 +562,11 @@ class Hub:
 
     def _sweep(self, _: None, now: float) -> float:
         """Once a minute, forget what is over."""
-        for each in (self._connections, self._failed_joins, self._new_rooms, self.gate):
+        for each in (self._connections, self._failed_joins, self._new_rooms, self.abuse_limiter):
             each.prune(now)
-        for room in self._register.rooms.values():
-            room.spending.prune(now)
-        for room in self._register.forget_what_is_over():
+        for room in self._registry.rooms.values():
+            room.quotas.prune(now)
+        for room in self._registry.forget_what_is_over():
             self._end(room, now)
         return now + SWEEP_SECONDS
 

@@ -16,7 +16,7 @@ PLACES: Final = 256
 """Addresses of one room that are remembered."""
 
 
-class RoomSpending:
+class RoomQuotas:
     def __init__(self, limits: Limits) -> None:
         self._places: Buckets[str] = Buckets(limits.place_messages, PLACES)
         self._place_bytes: Buckets[str] = Buckets(limits.place_bytes, PLACES)
@@ -44,7 +44,7 @@ class RoomSpending:
         self._place_joins.prune(now)
 
 
-class ConnectionSpending:
+class ConnectionQuotas:
     def __init__(self, limits: Limits, address: str) -> None:
         self._address = address
         self._host_factor = limits.host_factor
@@ -57,7 +57,7 @@ class ConnectionSpending:
         for bucket in (self._messages, self._bytes):
             bucket.rate = bucket.rate.times(self._host_factor)
 
-    def take(self, size: int, now: float, room: RoomSpending | None) -> float:
+    def take(self, size: int, now: float, room: RoomQuotas | None) -> float:
         """0, or the seconds to wait. `room`: whose presenter this is. What is taken of one bucket stays taken, also if
         another has not enough."""
         wait = self._messages.take(now) or self._bytes.take(now, size)

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from slidewire.signaling.messages import Code, HostEntry, Link, MemberEntry
-from slidewire.signaling.quotas import RoomSpending
+from slidewire.signaling.quotas import RoomQuotas
 
 KEEP_MESSAGES: Final = 64
 KEEP_BYTES: Final = 128 * 1024
@@ -135,7 +135,7 @@ class Member:
 class Room:
     code: str
     token_hash: bytes
-    spending: RoomSpending
+    quotas: RoomQuotas
     links: dict[str, Link] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     idle_until: float | None = None

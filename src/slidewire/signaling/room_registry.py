@@ -14,7 +14,7 @@ from slidewire.signaling import messages as m
 from slidewire.signaling.effects import DropRoom, Effect, SaveRoom, SaveTombstone
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
-from slidewire.signaling.quotas import RoomSpending
+from slidewire.signaling.quotas import RoomQuotas
 from slidewire.signaling.room import Mailbox, Member, Role, Room, Space, StoredRoom, Tombstone
 
 ROOM_SECONDS: Final = 12 * 3600.0
@@ -25,7 +25,7 @@ ROOM_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 ROOM_CODE_LENGTH: Final = 6
 
 
-class Register:
+class RoomRegistry:
     def __init__(
         self,
         limits: Limits,
@@ -56,7 +56,7 @@ class Register:
 
     def new_room(self, code: str, token_hash: bytes, maker: str) -> Room:
         """A room that is in the register once it is opened. Without a code it gets one that nobody has."""
-        return Room(code or self._new_code(), token_hash, RoomSpending(self._limits), maker=maker)
+        return Room(code or self._new_code(), token_hash, RoomQuotas(self._limits), maker=maker)
 
     def open(self, room: Room) -> None:
         self.rooms[room.code] = room
@@ -100,7 +100,7 @@ class Register:
         """A room from before the restart: it has no host yet, so its time runs."""
         latest = self._wall() + ROOM_SECONDS
         idle_until = latest if stored.idle_until is None else min(stored.idle_until, latest)
-        room = Room(stored.code, stored.token_hash, RoomSpending(self._limits), idle_until=idle_until)
+        room = Room(stored.code, stored.token_hash, RoomQuotas(self._limits), idle_until=idle_until)
         self.rooms[room.code] = room
         self.announce(room, stored.links)
 
@@ -141,12 +141,12 @@ class Register:
             stone = self._tombstones.get(link)
             return stone is not None and stone.room == room.code
         del self._links[link]
-        room.spending.forget_link(link)
-        self.bury(link, room, Code.LINK_REVOKED)
+        room.quotas.forget_link(link)
+        self.add_tombstone(link, room, Code.LINK_REVOKED)
         self.save(room)
         return True
 
-    def bury(self, link: str, room: Room, code: Code) -> None:
+    def add_tombstone(self, link: str, room: Room, code: Code) -> None:
         stone = Tombstone(link, room.code, code, self._wall() + TOMBSTONE_SECONDS)
         self._tombstones[link] = stone
         if len(self._tombstones) > self._limits.tombstones:

@@ -128,7 +128,7 @@ class HostileSpeech:
                 candidate = {"candidate": CANDIDATE + "\r" * dice.randrange(2), "sdpMid": "0", "sdpMLineIndex": 0}
                 return {"generation": generation, "candidate": dice.choice((candidate, None, self.value()))}
             case "media_offer":
-                lines = dice.sample(("camera", "microphone", "screen", "guest", "guest_sound", "sound"), 2)
+                lines = dice.sample(("camera", "microphone", "screen", "program", "program_sound", "sound"), 2)
                 return {"generation": generation, "sdp": self._description(), "lines": lines}
             case "media_on":
                 return {name: dice.choice((True, False)) for name in ("camera", "microphone", "screen")}

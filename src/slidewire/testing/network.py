@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class NetworkConditions:
     """What one direction of one path does to datagrams. Times in seconds, the rest probabilities."""
 
     delay: float = 0.0
@@ -32,13 +32,13 @@ class Weather:
     """Seconds of waiting for the rate, beyond which datagrams are dropped."""
 
 
-CALM = Weather()
+CALM = NetworkConditions()
 
 
 class SimulatedPath:
     """One direction of one path."""
 
-    def __init__(self, weather: Weather, rng: random.Random) -> None:
+    def __init__(self, weather: NetworkConditions, rng: random.Random) -> None:
         self.weather = weather
         self._rng = rng
         self._losing: set[Hashable] = set()

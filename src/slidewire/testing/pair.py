@@ -15,14 +15,14 @@ from collections.abc import Mapping
 
 from slidewire.control import host_session as host
 from slidewire.control import presenter_session as presenter
-from slidewire.control.handshake import Admission, Door, PresenterHandshake
+from slidewire.control.handshake import Admission, HandshakeResponder, PresenterHandshake
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import ReceiptArrived
 from slidewire.control.sealed_session import Transmit
-from slidewire.testing.network import CALM, SimulatedPath, Weather
+from slidewire.testing.network import CALM, NetworkConditions, SimulatedPath
 
 LINK_ID, PSK = "abcdefgh23", bytes(range(32))
 
@@ -64,7 +64,7 @@ class Pair:
     def __init__(
         self,
         seed: int,
-        weather: Mapping[str, Weather] | None = None,
+        weather: Mapping[str, NetworkConditions] | None = None,
         role: Role = Role.CLICK,
         performing: float = 0.0,
         welcome_kept: float = 0.0,
@@ -86,7 +86,9 @@ class Pair:
         self._deck_free = self.now
         self.introduction = Introduction(self.rng.randbytes(16), "Ada", "terminal")
         handshake = PresenterHandshake(LINK_ID, PSK, self.rng.randbytes(32), self.introduction)
-        admitted = Door(lambda _: Admission(PSK, role), self.rng.randbytes).receive_hello(handshake.hello, self.now)
+        admitted = HandshakeResponder(lambda _: Admission(PSK, role), self.rng.randbytes).receive_hello(
+            handshake.hello, self.now
+        )
         assert admitted is not None and admitted.session is not None
         welcome = handshake.read_welcome(admitted.welcome)
         assert welcome is not None
@@ -102,7 +104,7 @@ class Pair:
         for name, kind in ({"direct": CALM} if weather is None else weather).items():
             self.path_up(name, kind)
 
-    def path_up(self, name: str, weather: Weather) -> None:
+    def path_up(self, name: str, weather: NetworkConditions) -> None:
         """Bring up a path named for its kind: direct, relayed, signaling or bulk."""
         self._up[name], self._down[name] = SimulatedPath(weather, self.rng), SimulatedPath(weather, self.rng)
         self.host.path_up(name, PathKind(name), self.now)
@@ -114,7 +116,7 @@ class Pair:
         self.host.path_down(name)
         self.presenter.path_down(name)
 
-    def set_weather(self, name: str, weather: Weather) -> None:
+    def set_conditions(self, name: str, weather: NetworkConditions) -> None:
         self._up[name].weather = self._down[name].weather = weather
 
     def tap(self, intent: Intent, time_to_live: float = presenter.TIME_TO_LIVE) -> int:

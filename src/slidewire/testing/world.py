@@ -24,7 +24,7 @@ from typing import Any
 
 from slidewire.control import host_session as host_side
 from slidewire.control import presenter_session as presenter_side
-from slidewire.control.handshake import Admission, Admitted, Door, PresenterHandshake, session_name
+from slidewire.control.handshake import Admission, Admitted, HandshakeResponder, PresenterHandshake, session_name
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Role, Verb
 from slidewire.control.introduction import Introduction
@@ -37,7 +37,7 @@ from slidewire.control.sealed_session import MessageArrived, Transmit
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.testing.hostile import HostileSpeech
 from slidewire.testing.ledger import Ledger
-from slidewire.testing.network import SimulatedPath, Weather
+from slidewire.testing.network import NetworkConditions, SimulatedPath
 from slidewire.testing.pair import LINK_ID, PSK, FakeDeck
 
 SIGNALING = "signaling"
@@ -123,7 +123,9 @@ class Host(Machine):
     def start(self) -> None:
         self.process += 1
         self.up = True
-        self.door = Door(lambda link: Admission(PSK, LINKS[link]) if link in LINKS else None, self.world.rng.randbytes)
+        self.door = HandshakeResponder(
+            lambda link: Admission(PSK, LINKS[link]) if link in LINKS else None, self.world.rng.randbytes
+        )
 
     def die(self) -> None:
         self.up = self._is_busy = False
@@ -196,7 +198,7 @@ class Host(Machine):
                 case MessageArrived(message):
                     if session.permits(Request.ERROR, self.now):
                         session.send_message({"type": "error", "message": message["type"][:40]}, self.now)
-                case host_side.Flooding() | host_side.Pretended():
+                case host_side.Flooding() | host_side.IntroductionInvalid():
                     self.world.sent_away(id_)
                     session.withdraw()
                     self._forget(id_)
@@ -682,11 +684,11 @@ class World:
     def _path(self) -> SimulatedPath:
         return SimulatedPath(self._weather(), self.rng)
 
-    def _weather(self) -> Weather:
+    def _weather(self) -> NetworkConditions:
         rng = self.rng
         if self._is_fair:
-            return Weather(delay=rng.choice([0.001, 0.02, 0.05]), jitter=rng.choice([0, 0.01]))
-        return Weather(
+            return NetworkConditions(delay=rng.choice([0.001, 0.02, 0.05]), jitter=rng.choice([0, 0.01]))
+        return NetworkConditions(
             delay=rng.choice([0.001, 0.02, 0.05, 0.2, 0.8]),
             jitter=rng.choice([0, 0.01, 0.1, 0.5]),
             loss=rng.choice([0, 0, 0.02, 0.05, 0.2, 0.6]),
@@ -704,7 +706,7 @@ class World:
 
     def _black_out(self) -> None:
         for path in self._every_path():
-            path.weather = Weather(loss=1.0)
+            path.weather = NetworkConditions(loss=1.0)
         self.at(self.now + self.rng.expovariate(1 / 2), self._light_again)
 
     def _light_again(self) -> None:

@@ -13,7 +13,7 @@ from slidewire.turn.limits import Limits, prefix_of
 _EVERYONE = b"everyone"
 
 
-class Book:
+class AllocationTable:
     """An allocation is counted (`hold`) from when its sockets are asked for until it ends."""
 
     def __init__(self, limits: Limits, make_ports: MakePorts) -> None:

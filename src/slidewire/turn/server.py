@@ -27,7 +27,7 @@ from slidewire.stun.address import IPV4, IPV6, Address, pack_host
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
 from slidewire.stun.message import BINDING, Builder, Class, Message, packed, parse
 from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, MakePorts, PlainMeter, make_ports
-from slidewire.turn.allocation_table import Book
+from slidewire.turn.allocation_table import AllocationTable
 from slidewire.turn.attributes import (
     ADDRESS_ERROR_CODE,
     DATA,
@@ -165,7 +165,7 @@ class TurnServer:
         self._answers_each = Sieve(limits.answers_each, entropy(32))
         self._answers_total = Bucket(limits.answers_total)
         self._failures = Sieve(limits.failures, entropy(32))
-        self._book = Book(limits, make_ports)
+        self._table = AllocationTable(limits, make_ports)
         self._streams = Streams(limits)
         self._pending: dict[int, _Pending] = {}
         self._pending_by_client: dict[FiveTuple, _Pending] = {}
@@ -241,7 +241,7 @@ class TurnServer:
 
     def receive_from_peer(self, relay: Handle, data: bytes, source: Address, now: float) -> None:
         """§11.3, §12.7. `source` may be a plain tuple of host and port."""
-        allocation = self._book.of_relay(relay)
+        allocation = self._table.of_relay(relay)
         number = None if allocation is None else allocation.from_peer(source, len(data), now)
         if allocation is None or number is None:
             self._count("peer packets dropped")
@@ -254,7 +254,7 @@ class TurnServer:
         if number != NO_CHANNEL:
             self._send(client, channel_data(number, data, stream=client.transport.is_stream))
             return
-        peer = self._book.relays.name_of(Address(source[0], source[1]))
+        peer = self._table.relays.name_of(Address(source[0], source[1]))
         indication = Builder(Method.DATA, Class.INDICATION, self._entropy(12)).add(XOR_PEER_ADDRESS, peer)
         try:
             self._send(client, indication.add(DATA, data).encode())
@@ -263,16 +263,16 @@ class TurnServer:
 
     def clients_of(self, transport: Transport, server: SocketAddress) -> Mapping[SocketAddress, Allocation]:
         """The allocations whose clients use this transport address of ours, by the client's address. Live."""
-        return self._book.clients_of(transport, server)
+        return self._table.clients_of(transport, server)
 
     def allocation_of(self, relay: Handle) -> Allocation | None:
-        return self._book.of_relay(relay)
+        return self._table.of_relay(relay)
 
     # --- what its owner calls -----------------------------------------------------------------------------------------
 
     @property
     def allocations(self) -> list[Allocation]:
-        return list(self._book)
+        return list(self._table)
 
     @property
     def policy(self) -> PeerPolicy:
@@ -287,7 +287,7 @@ class TurnServer:
 
     def recheck(self) -> None:
         """Ask the policy again about every permission: somebody left a room, or the policy is another."""
-        for allocation in self._book:
+        for allocation in self._table:
             for host in list(allocation.permissions):
                 if self._refusal_of_host(allocation.owner.username, host):
                     allocation.forbid(host)
@@ -402,7 +402,7 @@ class TurnServer:
     def _receive_request(self, message: Message, client: FiveTuple, now: float) -> None:
         """§5: authentication first, whatever the request is."""
         wall = self._wall()
-        allocation = self._book.of_client(client)
+        allocation = self._table.of_client(client)
         fresh = self._authenticator.proves_address(message, client, wall)
         may_answer = fresh or self._may_answer(client, now)
         if not may_answer and allocation is None:
@@ -468,7 +468,7 @@ class TurnServer:
         if self._answers_each.take(pack_host(client.client[0]) + client.client[1].to_bytes(2, "big"), now):
             if self._is_busy(client):
                 return True
-            if self._book.has(prefix) or self._streams.has(prefix):
+            if self._table.has(prefix) or self._streams.has(prefix):
                 if self._answers_known.take(prefix, now):
                     return True
             elif self._answers.take(prefix, now) and not self._answers_total.take(now):
@@ -510,7 +510,7 @@ class TurnServer:
 
     def _hold(self, asked: _Asked, request: Allocate) -> bool:
         """Places for the allocation and for a port to be reserved. One that was reserved gives up its own."""
-        book, client, username = self._book, asked.client, asked.who.username
+        book, client, username = self._table, asked.client, asked.who.username
         reserved = None if request.token is None else self._reservations[request.token]
         if reserved is not None:
             book.release(reserved.client, reserved.username)
@@ -559,7 +559,7 @@ class TurnServer:
             self._start(asked, pending, now)
             return
         for _ in range(1 + request.reserve_next):
-            self._book.release(asked.client, asked.who.username)
+            self._table.release(asked.client, asked.who.username)
         for relay in (*pending.opened.values(), pending.sibling):
             if relay is not None:
                 self._effects.append(CloseRelay(relay.handle))
@@ -577,7 +577,7 @@ class TurnServer:
         if pending.sibling is not None:
             answer.add(RESERVATION_TOKEN, self._reserve(pending.sibling, asked, now))
         elif pending.request.reserve_next:
-            self._book.release(asked.client, asked.who.username)
+            self._table.release(asked.client, asked.who.username)
         answer.add(XOR_MAPPED_ADDRESS, asked.client.address).add(LIFETIME, lifetime)
         allocation = Allocation(
             client=asked.client,
@@ -589,13 +589,13 @@ class TurnServer:
             relays=pending.opened,
             meter=self._make_meter(self.limits.packets, self.limits.bandwidth),
             total=self.total,
-            all_relays=self._book.relays,
+            all_relays=self._table.relays,
         )
         self._deleted.pop(asked.client, None)
-        self._book.add(allocation)
+        self._table.add(allocation)
         if (stream := self._streams.get(asked.client)) is not None:
             self._streams.has_allocation(stream)
-        if len(self._book.relays.hosts) != self._hosts_guarded:
+        if len(self._table.relays.hosts) != self._hosts_guarded:
             self._guard()
         look = min(allocation.expires, now + self.limits.permission_lifetime)
         self._timers.arm(look, self._check_allocation, allocation)
@@ -623,7 +623,7 @@ class TurnServer:
             allocation.expires = now + lifetime
             self._timers.arm(allocation.expires, self._check_allocation, allocation)
         elif family is not None and len(allocation.relays) > 1:
-            relay = self._book.remove_family(allocation, family)
+            relay = self._table.remove_family(allocation, family)
             self._route(allocation)
             self._close_relay(relay)
         else:
@@ -668,7 +668,7 @@ class TurnServer:
             self._refuse(asked, TurnError.INSUFFICIENT_CAPACITY)
         else:
             allocation.permit(peer.host, now + limits.permission_lifetime)
-            target = self._book.relays.target_of(peer)
+            target = self._table.relays.target_of(peer)
             allocation.bind(number, peer, target, relay.handle, now + limits.channel_lifetime)
             self._route(allocation)
             self._accept(asked, asked.success())
@@ -697,13 +697,13 @@ class TurnServer:
 
     def _receive_send(self, message: Message, client: FiveTuple, now: float) -> None:
         """§11.2. Never answered."""
-        allocation = self._book.of_client(client)
+        allocation = self._table.of_client(client)
         send = None if allocation is None else understand_send(message)
         if allocation is not None and send is not None:
             relay = allocation.relays.get(send.peer.family)
             allowed = allocation.permits(send.peer, now) and not self._refusal(allocation.owner.username, send.peer)
             if relay is not None and allowed and allocation.admit(len(send.data), now, True):
-                target = self._book.relays.target_of(send.peer)
+                target = self._table.relays.target_of(send.peer)
                 # §13: where IPv6 is on either side of a UDP client, DONT-FRAGMENT is ignored; §15: not over TCP
                 plain = client.transport.is_stream or client.address.family == send.peer.family == IPV4
                 self._effects.append(SendToPeer(relay.handle, send.data, target, send.dont_fragment and plain))
@@ -712,7 +712,7 @@ class TurnServer:
 
     def _receive_channel_data(self, data: bytes, client: FiveTuple, now: float) -> None:
         """§12.6."""
-        allocation = self._book.of_client(client)
+        allocation = self._table.of_client(client)
         frame = split_channel_data(data)
         channel = None if allocation is None or frame is None else allocation.to_peer(frame[0], len(frame[1]), now)
         if channel is not None and frame is not None:
@@ -723,20 +723,20 @@ class TurnServer:
     # --- small rules --------------------------------------------------------------------------------------------------
 
     def _guard(self) -> None:
-        relays = self._book.relays
+        relays = self._table.relays
         self._hosts_guarded = len(relays.hosts)
         guarded = {host for host in relays.hosts if not self._policy.names(host)}
         if guarded != relays.guarded:
             relays.guarded = guarded
-            for allocation in self._book:
+            for allocation in self._table:
                 self._route(allocation)
 
     def _refusal_of_host(self, username: str, host: str) -> str | None:
         """A permission has no port, so our relays' hosts pass here, and their ports are looked at for every packet."""
-        return None if host in self._book.relays.guarded else self._policy.refusal_of_host(username, host)
+        return None if host in self._table.relays.guarded else self._policy.refusal_of_host(username, host)
 
     def _refusal(self, username: str, peer: Address) -> str | None:
-        relays = self._book.relays
+        relays = self._table.relays
         if relays.is_live(peer):
             return None
         if not relays.may_be_peer(peer) or peer in self._listeners:
@@ -747,10 +747,10 @@ class TurnServer:
         """Only datagrams are sent by us. A connection from this machine may have the port of a relay by chance."""
         if client.transport.is_stream:
             return False
-        return client.client[:2] in self._listeners or self._book.relays.sends(client.client)
+        return client.client[:2] in self._listeners or self._table.relays.sends(client.client)
 
     def _is_busy(self, client: FiveTuple) -> bool:
-        return self._book.of_client(client) is not None or client in self._pending_by_client
+        return self._table.of_client(client) is not None or client in self._pending_by_client
 
     def _largest_frame(self, client: FiveTuple) -> int:
         return _LARGEST_FRAME if self._is_busy(client) else self.limits.stranger_frame
@@ -791,7 +791,7 @@ class TurnServer:
 
     def _delete(self, allocation: Allocation, why: str) -> None:
         self._timers.cancel(allocation)
-        relays = self._book.remove(allocation)
+        relays = self._table.remove(allocation)
         if (stream := self._streams.get(allocation.client)) is not None:
             self._streams.has_nothing(stream)
         self._route(allocation)
@@ -818,7 +818,7 @@ class TurnServer:
     def _forget_stream(self, stream: Stream) -> None:
         self._timers.cancel(stream)
         self._streams.forget(stream)
-        if (allocation := self._book.of_client(stream.client)) is not None:
+        if (allocation := self._table.of_client(stream.client)) is not None:
             self._delete(allocation, "connection closed")
         if (pending := self._pending_by_client.pop(stream.client, None)) is not None:
             pending.wanted = False
@@ -832,7 +832,7 @@ class TurnServer:
 
     def _check_reservation(self, token: bytes, now: float) -> None:
         relay, client, username = self._reservations.pop(token)
-        self._book.release(client, username)
+        self._table.release(client, username)
         self._close_relay(relay)
 
     def _forget_deleted(self, client: FiveTuple, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slidewire.host.media.link_quality import EVERY, PERCENT, RATES, Reception
+from slidewire.host.media.link_quality import EVERY, PERCENT, RATES, LinkQuality
 
 
 def counts(octets: int, packets: int, lost: int = 0, gone: int = 0) -> dict[str, int]:
@@ -13,7 +13,7 @@ def counts(octets: int, packets: int, lost: int = 0, gone: int = 0) -> dict[str,
 
 
 def test_what_came_since_the_last_look_is_told_in_steps() -> None:
-    reception = Reception()
+    reception = LinkQuality()
     assert not reception.look(counts(1_000_000, 1000, 500), 100.0), "nothing to compare with"
     seconds = 4.0
     octets = 1_000_000 + round(1_900_000 / 8 * seconds)
@@ -25,21 +25,21 @@ def test_what_came_since_the_last_look_is_told_in_steps() -> None:
 
 
 def test_it_is_not_looked_at_all_the_time() -> None:
-    reception = Reception()
+    reception = LinkQuality()
     reception.look(counts(0, 0), 0.0)
     assert not reception.look(counts(1_000_000, 1000), EVERY - 0.01)
     assert reception.look(counts(1_000_000, 1000), EVERY) and reception.told is not None
 
 
 def test_where_nothing_is_counted_nothing_is_told() -> None:
-    reception = Reception()
+    reception = LinkQuality()
     assert not any(reception.look({}, now * EVERY) for now in range(3)) and reception.told is None
 
 
 @given(st.lists(st.tuples(*[st.integers(-(10**9), 10**9)] * 4), min_size=2))
 def test_whatever_is_counted_only_steps_are_told(counted: list[tuple[int, int, int, int]]) -> None:
     """Counts of a stream that began anew may be smaller than before."""
-    reception = Reception()
+    reception = LinkQuality()
     for number, (octets, packets, lost, gone) in enumerate(counted):
         reception.look(counts(octets, packets, lost, gone), number * EVERY)
         told = reception.told

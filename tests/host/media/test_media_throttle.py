@@ -1,11 +1,11 @@
-from slidewire.host.media.media_throttle import EVERY, Governor
+from slidewire.host.media.media_throttle import EVERY, MediaThrottle
 
 
 class Clicks:
-    """What the clicks of one guest feel, measured four times a second."""
+    """What the clicks of one participant feel, measured four times a second."""
 
     def __init__(self) -> None:
-        self.governor = Governor()
+        self.governor = MediaThrottle()
         self.now = 1000.0
 
     def feel(
@@ -66,7 +66,7 @@ def test_not_again_before_that_could_be_felt() -> None:
 
 
 def test_what_was_measured_once_counts_once() -> None:
-    governor = Governor()
+    governor = MediaThrottle()
     for heard_at, round_trip in ((1.0, 0.020), (1.5, 0.100)):
         assert not governor.must_give_way("direct/1", round_trip, heard_at, 0, None, heard_at)
     gave = [governor.must_give_way("direct/1", 0.100, 2.0, 0, None, 2.0 + tenth / 10) for tenth in range(30)]

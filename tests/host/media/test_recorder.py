@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slidewire.host.media.recorder import LEFT_FREE, Recorder, RecordingError, new_file, open_recorder
-from slidewire.host.media.recording_clock import BEHIND, HELD, WRONG, FileTime
+from slidewire.host.media.recording_clock import BEHIND, HELD, WRONG, RecordingClock
 from slidewire.media.frames import Codec, Frame, Sink
 from slidewire.rtp import vp8
 
@@ -393,7 +393,7 @@ def test_what_was_recorded_before_the_program_was_killed_can_be_played(tmp_path:
         [sys.executable, "-c", textwrap.dedent(KILLED), str(path)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     ) as program:
         assert program.stdout is not None
         for line in program.stdout:
@@ -417,7 +417,7 @@ def audio(number: int, captured: float | None) -> Frame:
 
 
 def test_frames_before_the_first_report_are_dated_back() -> None:
-    times = FileTime()
+    times = RecordingClock()
     for number in range(300):
         if number % 2 == 0:
             times.take(video(number // 2, WALL + number * 0.02 if number > 50 else None), number * 0.02 + 0.1)
@@ -433,7 +433,7 @@ def test_frames_before_the_first_report_are_dated_back() -> None:
 
 
 def test_a_source_that_never_reports_is_placed_by_when_it_came() -> None:
-    times = FileTime()
+    times = RecordingClock()
     given = []
     for number in range(int((HELD + 3) * 50)):
         times.take(audio(number, None), number * 0.02 + 0.5)
@@ -444,7 +444,7 @@ def test_a_source_that_never_reports_is_placed_by_when_it_came() -> None:
 
 def test_a_microphone_that_was_on_for_a_moment_keeps_nothing_back() -> None:
     """It was off again before its first report."""
-    times, given = FileTime(), 0
+    times, given = RecordingClock(), 0
     times.take(audio(0, None), 0.0)
     for number in range(60 * 25):
         times.take(video(number, WALL + number * 0.04), number * 0.04)
@@ -453,7 +453,7 @@ def test_a_microphone_that_was_on_for_a_moment_keeps_nothing_back() -> None:
 
 
 def test_timestamps_that_leap_without_a_report_are_not_believed() -> None:
-    times, given = FileTime(), list[float]()
+    times, given = RecordingClock(), list[float]()
     for number in range(50 * 20):
         leap = 48_000 * 3600 if number > 500 else 0
         times.take(Frame(Codec.OPUS, b"", number * 960 + leap, True), number * 0.02)
@@ -464,7 +464,7 @@ def test_timestamps_that_leap_without_a_report_are_not_believed() -> None:
 
 def test_the_same_presenter_by_another_connection() -> None:
     """Its clock goes on; its timestamps begin anew, without a report at first."""
-    times = FileTime()
+    times = RecordingClock()
     for number in range(100):
         times.take(audio(number + 50_000, WALL + number * 0.02), number * 0.02)
     for number in range(200):
@@ -476,7 +476,7 @@ def test_the_same_presenter_by_another_connection() -> None:
 
 
 def test_sound_does_not_jump_with_every_report() -> None:
-    times = FileTime()
+    times = RecordingClock()
     for number in range(200):
         times.take(audio(number, WALL + number * 0.02 + (0.004 if number % 50 < 25 else -0.004)), number * 0.02)
     placed = times.rest()
@@ -499,7 +499,7 @@ events = st.lists(
 @given(events)
 def test_whatever_a_page_says_of_its_clock(said: list[tuple[bool, int, float | None, float, bool]]) -> None:
     """Each kind's times grow, no frame is lost, and nothing is far from when it came."""
-    times, now, came = FileTime(), 0.0, list[float]()
+    times, now, came = RecordingClock(), 0.0, list[float]()
     given = []
     for is_video, timestamp, captured, wait, changes in said:
         now += wait

@@ -12,7 +12,7 @@ import pytest
 
 from slidewire.host.media.recorder import Recorder
 from slidewire.media.frames import Line
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support import browser, pattern
 from tests.support.capture_page import secure
 from tests.support.media_page import connected
@@ -34,7 +34,7 @@ async def test_a_recording_through_loss_plays_without_breakage(tmp_path: Path, s
         async with connected(
             page, lines, before_offer=pattern.SEND, relay=relay, on_frame=lambda line, frame: recorder.take(frame)
         ) as both:
-            relay.set(Weather(delay=0.05, loss=0.05))
+            relay.set(NetworkConditions(delay=0.05, loss=0.05))
             start = await page.evaluate("drawn()")
             await asyncio.sleep(seconds)
             drawn = await page.evaluate("drawn()") - start

@@ -19,13 +19,13 @@ from slidewire.aio.clock import monotonic
 from slidewire.control import paths
 from slidewire.control.intents import Intent, Role, Status, Verb
 from slidewire.control.privacy import Privacy
-from slidewire.host.host import HostAgent
+from slidewire.host.host import Host
 from slidewire.host.media import router as media
 from slidewire.host.media.recorder import Recorder, open_recorder
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.media.screen_sharing import Screen, SharingError
 from slidewire.host.participants.links import LinkRule, Room
-from slidewire.host.participants.participant import Guest
+from slidewire.host.participants.participant import Participant
 from slidewire.host.show.pictures import Pictures
 from slidewire.media.frames import Codec, Frame, Line, Sink
 from slidewire.rtc.engine import IceServer, PeerError
@@ -35,8 +35,8 @@ from tests.support.cheat import SERVER, DishonestServer, Speaker
 NEXT = Intent(Verb.NEXT)
 IDS = itertools.count(1)
 PRESENTER = [Line.SCREEN, Line.CAMERA, Line.MICROPHONE, Line.SOUND]
-OPERATOR = [Line.GUEST, Line.GUEST_SOUND, Line.TALKBACK]
-GUEST_PAGE = [Line.GUEST, Line.GUEST_SOUND]
+OPERATOR = [Line.PROGRAM, Line.PROGRAM_SOUND, Line.TALKBACK]
+PARTICIPANT_PAGE = [Line.PROGRAM, Line.PROGRAM_SOUND]
 LOCAL = "candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host"
 PUBLIC = "candidate:2 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 50000"
 RELAY = "candidate:3 1 udp 16777215 203.0.113.1 50001 typ relay raddr 198.51.100.7 rport 50000"
@@ -148,8 +148,10 @@ class Visitor:
         await self.speaker.until(true)
 
     @property
-    def guest(self) -> Guest:
-        (found,) = [g for g in self.show.agent.guests.values() if g.link.id == self.rule.id and g.session.established]
+    def participant(self) -> Participant:
+        (found,) = [
+            g for g in self.show.agent.participants.values() if g.link.id == self.rule.id and g.session.established
+        ]
         return found
 
     @property
@@ -217,9 +219,9 @@ class Show:
 
         return MediaOptions(make_peer, open_screen=open_screen, **fields)
 
-    async def begin(self, options: MediaOptions | None) -> HostAgent:
+    async def begin(self, options: MediaOptions | None) -> Host:
         room = Room(b"t" * 16, SERVER, "", code="ROOM22")
-        for role, page in ((Role.CLICK, "p"), (Role.OPERATOR, "operator"), (Role.VIEW, "guest"), (Role.VIEW, "deck")):
+        for role, page in ((Role.CLICK, "p"), (Role.OPERATOR, "operator"), (Role.VIEW, "program"), (Role.VIEW, "deck")):
             room.make_link(role, page)
         self.agent = await self.server.add_host("h1", room, options)
         self.agent.audit = lambda event, /, **fields: self.audit.append((event, fields))
@@ -328,8 +330,8 @@ async def test_offers_that_are_refused_say_why(show: Show) -> None:
     deck = await show.visitor(show.agent.room.first("deck"))
     for who, lines, sdp, code in (
         (viewer, PRESENTER, SDP, "role"),
-        (viewer, GUEST_PAGE, SDP, "role"),
-        (deck, GUEST_PAGE, SDP, "role"),
+        (viewer, PARTICIPANT_PAGE, SDP, "role"),
+        (deck, PARTICIPANT_PAGE, SDP, "role"),
         (ada, OPERATOR, SDP, "role"),
         (stranger, PRESENTER, SDP, "not_admitted"),
         (ada, PRESENTER, "nonsense", "offer_unusable"),
@@ -416,7 +418,7 @@ async def test_where_media_are_turned_off_everything_is_refused() -> None:
         await ada.hears("media_refused", code="off")
         for name in ("share_screen", "record"):
             assert (await boss.command(name, on=True))["error"]["code"] == "media_off"
-        assert (await boss.command("on_air", session=ada.guest.id))["error"]["code"] == "media_off"
+        assert (await boss.command("on_air", session=ada.participant.id))["error"]["code"] == "media_off"
     finally:
         await show.server.close()
 
@@ -426,15 +428,15 @@ async def test_where_media_are_turned_off_everything_is_refused() -> None:
 
 async def test_the_first_who_turns_a_camera_on_is_on_air_and_seen(show: Show) -> None:
     ada, bob, boss = await show.presenter(), await show.presenter(), await show.operator()
-    page = await show.visitor(show.agent.room.first("guest"))
+    page = await show.visitor(show.agent.room.first("program"))
     a, b = await ada.connect(PRESENTER), await bob.connect(PRESENTER)
-    watching = [await boss.connect(OPERATOR), await page.connect(GUEST_PAGE)]
+    watching = [await boss.connect(OPERATOR), await page.connect(PARTICIPANT_PAGE)]
     await ada.say("media_on", camera=True, microphone=False, screen=False)
     await ada.until(lambda: ada.media["on_air"])
     await bob.say("media_on", camera=True, microphone=True, screen=False)
     await boss.until(lambda: sum(p["camera"] for p in boss.state["room"]["presenters"]) == 2)
     told = {p["session"]: (p["camera"], p["microphone"], p["on_air"]) for p in boss.state["room"]["presenters"]}
-    assert told[ada.guest.id] == (True, False, True) and told[bob.guest.id] == (True, True, False)
+    assert told[ada.participant.id] == (True, False, True) and told[bob.participant.id] == (True, True, False)
     assert not bob.media["on_air"]
 
     await page.until(lambda: page.media["on_air"] and not page.media["camera"])
@@ -443,8 +445,8 @@ async def test_the_first_who_turns_a_camera_on_is_on_air_and_seen(show: Show) ->
     b.events.frame(Line.CAMERA, picture(3))
     b.events.frame(Line.MICROPHONE, sound(4))
     for peer in watching:
-        assert peer.sent[Line.GUEST] == [1] and peer.sent[Line.GUEST_SOUND] == [2]
-    assert a.keys == [Line.CAMERA] and ("put_on_air", ada.guest.id) == (
+        assert peer.sent[Line.PROGRAM] == [1] and peer.sent[Line.PROGRAM_SOUND] == [2]
+    assert a.keys == [Line.CAMERA] and ("put_on_air", ada.participant.id) == (
         show.audit[-1][0],
         int(show.audit[-1][1]["session"], 16),
     )
@@ -456,7 +458,7 @@ async def test_switching_who_is_on_air_sends_nothing_old_and_begins_with_a_key_f
     await ada.say("media_on", camera=True)
     await ada.until(lambda: ada.media["on_air"])
     a.events.frame(Line.CAMERA, picture(1))
-    assert (await boss.command("on_air", session=bob.guest.id))["ok"]
+    assert (await boss.command("on_air", session=bob.participant.id))["ok"]
     a.events.frame(Line.CAMERA, picture(2))
     b.events.frame(Line.CAMERA, picture(3, key=False))
     b.events.frame(Line.CAMERA, picture(4))
@@ -464,7 +466,7 @@ async def test_switching_who_is_on_air_sends_nothing_old_and_begins_with_a_key_f
     await bob.until(lambda: bob.media["on_air"] and not ada.media["on_air"])
     assert (await boss.command("on_air", session=None))["ok"]
     b.events.frame(Line.CAMERA, picture(5))
-    assert watching.sent[Line.GUEST] == [1, 4]
+    assert watching.sent[Line.PROGRAM] == [1, 4]
     assert [event for event, _ in show.audit if "air" in event] == ["put_on_air", "put_on_air", "taken_off_air"]
 
     # Who was taken off air does not come back by switching the camera off and on: operators decide now.
@@ -476,13 +478,13 @@ async def test_switching_who_is_on_air_sends_nothing_old_and_begins_with_a_key_f
 
 async def test_key_frames_that_watchers_ask_for_are_asked_of_the_source_once_a_second(show: Show) -> None:
     ada, boss = await show.presenter(), await show.operator()
-    page = await show.visitor(show.agent.room.first("guest"))
+    page = await show.visitor(show.agent.room.first("program"))
     a = await ada.connect(PRESENTER, camera=True)
     await ada.until(lambda: ada.media["on_air"])
-    watching = [await boss.connect(OPERATOR), await page.connect(GUEST_PAGE)]
+    watching = [await boss.connect(OPERATOR), await page.connect(PARTICIPANT_PAGE)]
     for _ in range(10):
         for peer in watching:
-            peer.events.key_wanted(Line.GUEST)
+            peer.events.key_wanted(Line.PROGRAM)
     assert a.keys == [Line.CAMERA]
 
 
@@ -490,7 +492,7 @@ async def test_who_may_not_be_on_air_is_not(show: Show) -> None:
     viewer, boss = await show.presenter(role=Role.VIEW), await show.operator()
     await viewer.say("media_on", camera=True, microphone=True)
     await boss.connect(OPERATOR, microphone=True)
-    for session, code in ((viewer.guest.id, "role"), (boss.guest.id, "role"), (7, "presenter_unknown")):
+    for session, code in ((viewer.participant.id, "role"), (boss.participant.id, "role"), (7, "presenter_unknown")):
         assert (await boss.command("on_air", session=session))["error"]["code"] == code
     assert not any(p["on_air"] or p["camera"] for p in boss.state["room"]["presenters"])
     assert (await viewer.command("on_air", session=None))["error"]["code"] == "not_allowed"
@@ -502,25 +504,25 @@ async def test_the_media_of_who_is_sent_away_end_at_once(show: Show, how: str) -
     a, watching = await ada.connect(PRESENTER, camera=True), await boss.connect(OPERATOR)
     await ada.until(lambda: ada.media["on_air"])
     a.events.frame(Line.CAMERA, picture(1))
-    guest, agent = ada.guest, show.agent
+    participant, agent = ada.participant, show.agent
     if how == "mute":
-        await boss.command("mute", session=guest.id, muted=True)
+        await boss.command("mute", session=participant.id, muted=True)
     elif how == "remove":
-        await boss.command("remove", session=guest.id)
+        await boss.command("remove", session=participant.id)
     elif how == "revoke":
         await boss.command("revoke_link", link=ada.rule.id)
     elif how == "expire":
-        agent._change_rule(replace(guest.link, expires=1.0))
+        agent._change_rule(replace(participant.link, expires=1.0))
         agent._tidy(monotonic())
     else:
-        guest.has_left = True
-        guest.last_heard -= 3
+        participant.has_left = True
+        participant.last_heard -= 3
         agent._tidy(monotonic())
     a.events.frame(Line.CAMERA, picture(2))
-    assert watching.sent[Line.GUEST] == [1]
+    assert watching.sent[Line.PROGRAM] == [1]
     await boss.until(lambda: not any(p["on_air"] for p in boss.state["room"]["presenters"]))
     if how == "mute":
-        assert not a.closed and (await boss.command("on_air", session=guest.id))["error"]["code"] == "muted"
+        assert not a.closed and (await boss.command("on_air", session=participant.id))["error"]["code"] == "muted"
     else:
         await boss.until(lambda: a.closed)
 
@@ -528,10 +530,10 @@ async def test_the_media_of_who_is_sent_away_end_at_once(show: Show, how: str) -
 @pytest.mark.parametrize("role", [Role.CLICK, Role.OPERATOR])
 async def test_who_was_sent_away_gets_nothing_in_the_moment_its_connections_last(show: Show, role: Role) -> None:
     ada = await show.presenter(role=role)
-    guest, agent = ada.guest, show.agent
-    agent._dismiss(guest, "removed", "The operator removed you from the show.")
-    agent.message_arrived(guest, {"type": "media_offer", "generation": 1, "sdp": SDP, "lines": ["screen"]})
-    agent.message_arrived(guest, {"type": "command", "id": 1, "name": "end_show"})
+    participant, agent = ada.participant, show.agent
+    agent._dismiss(participant, "removed", "The operator removed you from the show.")
+    agent.message_arrived(participant, {"type": "media_offer", "generation": 1, "sdp": SDP, "lines": ["screen"]})
+    agent.message_arrived(participant, {"type": "command", "id": 1, "name": "end_show"})
     assert show.peers == [] and not agent.room.ended
 
 
@@ -539,27 +541,27 @@ async def test_who_comes_back_in_a_new_session_is_still_on_air(show: Show) -> No
     ada, boss = await show.presenter(), await show.operator()
     a = await ada.connect(PRESENTER, camera=True)
     await ada.until(lambda: ada.media["on_air"])
-    old = ada.guest.id
+    old = ada.participant.id
     ada.speaker.connection._knock()
-    await ada.until(lambda: ada.guest.id != old and ada.media["on_air"])
+    await ada.until(lambda: ada.participant.id != old and ada.media["on_air"])
     again = await ada.connect(PRESENTER, camera=True)
     await ada.until(lambda: a.closed)
     watching = await boss.connect(OPERATOR)
     again.events.frame(Line.CAMERA, picture(1))
-    assert watching.sent[Line.GUEST] == [1] and [event for event, _ in show.audit].count("put_on_air") == 1
+    assert watching.sent[Line.PROGRAM] == [1] and [event for event, _ in show.audit].count("put_on_air") == 1
 
 
 async def test_who_comes_back_as_another_device_that_nobody_let_in_has_no_media(show: Show) -> None:
     boss, ada = await show.operator(), await show.presenter(by_hand=True)
-    await boss.command("admit", session=ada.guest.id)
-    await ada.until(lambda: ada.guest.admitted)
+    await boss.command("admit", session=ada.participant.id)
+    await ada.until(lambda: ada.participant.admitted)
     a = await ada.connect(PRESENTER, camera=True)
     await ada.until(lambda: ada.media["on_air"])
-    old = ada.guest.id
+    old = ada.participant.id
     ada.speaker.connection._device = "another"
     ada.speaker.connection._knock()
-    await ada.until(lambda: ada.guest.id != old)
-    assert not ada.guest.admitted
+    await ada.until(lambda: ada.participant.id != old)
+    assert not ada.participant.admitted
     await boss.until(lambda: a.closed and not any(p["on_air"] for p in boss.state["room"]["presenters"]))
 
 
@@ -575,7 +577,7 @@ async def test_what_one_operator_says_is_heard_by_every_presenter_and_by_one_at_
     await boss.until(lambda: first.closed)
     second.events.frame(Line.TALKBACK, sound(4))
     assert [ear.sent[Line.SOUND] for ear in ears] == [[1, 3, 4]] * 2
-    assert not second.sent[Line.GUEST_SOUND]
+    assert not second.sent[Line.PROGRAM_SOUND]
 
 
 # The screen
@@ -637,32 +639,32 @@ async def test_pictures_come_behind_the_clicks_of_who_sees_the_screen_live(
     show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, boss = await show.presenter(), await show.operator()
-    pictures, guest = show.agent._pictures, ada.guest
+    pictures, participant = show.agent._pictures, ada.participant
 
     async def waited(*, clicking: bool) -> float:
         """On a clock that stands still but for the waiting."""
-        guest.clicked_at = began = now = 1000.0
+        participant.clicked_at = began = now = 1000.0
 
         async def sleep(seconds: float) -> None:
             nonlocal now
             if clicking:
-                guest.clicked_at = now + seconds / 2
+                participant.clicked_at = now + seconds / 2
             now += seconds
 
         with monkeypatch.context() as patch:
             patch.setattr("slidewire.host.show.pictures.monotonic", lambda: now)
             patch.setattr("slidewire.host.show.pictures.asyncio", SimpleNamespace(sleep=sleep))
-            await pictures._let_clicks_pass(guest)
+            await pictures._let_clicks_pass(participant)
         return now - began
 
     assert await waited(clicking=True) == 0, "it sees no screen"
     await ada.connect(PRESENTER, screen=True)
     await boss.command("share_screen", on=True)
-    await ada.until(lambda: show.agent.media.sees_live(guest))
+    await ada.until(lambda: show.agent.media.sees_live(participant))
     assert await waited(clicking=False) == Pictures.BEHIND_CLICKS
     assert await waited(clicking=True) == Pictures.AT_MOST
     await ada.say("media_on", screen=False)
-    await ada.until(lambda: not show.agent.media.sees_live(guest))
+    await ada.until(lambda: not show.agent.media.sees_live(participant))
     assert await waited(clicking=True) == 0
 
 
@@ -691,7 +693,7 @@ async def test_who_is_on_air_is_recorded_and_told(tmp_path: Path) -> None:
     a.events.frame(Line.CAMERA, replace(picture(10), data=KEY))
     assert (await boss.command("record", on=True))["ok"]
     await ada.until(lambda: ada.media["recording"])
-    await boss.command("mute", session=ada.guest.id, muted=True)
+    await boss.command("mute", session=ada.participant.id, muted=True)
     await ada.until(lambda: not ada.media["recording"])
     await show.server.close()
     (first,) = (tmp_path / "videos").iterdir()  # of the second, in which nothing came, nothing is left
@@ -778,8 +780,8 @@ async def test_media_of_a_page_whose_clicks_suffer_give_way(show: Show) -> None:
     await boss.command("share_screen", on=True)
     await boss.until(lambda: show.screens and len(show.screens[0].watchers) == 2)
     near, far = show.screens[0].watchers
-    media, page = show.agent.media, show.agent.media._pages[ada.guest.id]
-    (path,) = ada.guest.session.wire.paths._paths.values()
+    media, page = show.agent.media, show.agent.media._pages[ada.participant.id]
+    (path,) = ada.participant.session.wire.paths._paths.values()
     now = monotonic()
     for latest, after in ((0.020, 1), (0.090, 2), (0.090, 3)):
         path.latest, path.last_pong = latest, now + after
@@ -795,7 +797,7 @@ async def test_operators_see_how_a_camera_comes_in(show: Show, monkeypatch: pyte
     ada, boss = await show.presenter(), await show.operator()
 
     def seen() -> Any:
-        return next(p["reception"] for p in boss.state["room"]["presenters"] if p["session"] == ada.guest.id)
+        return next(p["reception"] for p in boss.state["room"]["presenters"] if p["session"] == ada.participant.id)
 
     peer = await ada.connect(PRESENTER, camera=True)
     await boss.until(lambda: any(p["camera"] for p in boss.state["room"]["presenters"]))
@@ -813,9 +815,9 @@ async def test_the_round_trip_of_clicks_is_looked_at_while_there_are_media(
     show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await show.presenter()
-    await ada.until(lambda: ada.guest.best_path()[1] is not None)
+    await ada.until(lambda: ada.participant.best_path()[1] is not None)
     await ada.connect(PRESENTER)
-    (path,) = ada.guest.session.wire.paths._paths.values()
+    (path,) = ada.participant.session.wire.paths._paths.values()
     pings = 0
 
     def counted() -> bool:

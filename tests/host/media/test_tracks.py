@@ -1,4 +1,4 @@
-from slidewire.host.media.tracks import KEY_EVERY, SILENCE, Feed, Outlet, Talk
+from slidewire.host.media.tracks import KEY_EVERY, SILENCE, Publication, Subscription, Talkback
 from slidewire.media.frames import Codec, Frame, Line
 
 
@@ -17,8 +17,8 @@ class Room:
         self.now = 100.0
         self.asked: list[str] = []
         self.seen: list[int] = []
-        self.ada, self.bob = (Feed(lambda name=name: self.asked.append(name), lambda: self.now) for name in "ab")  # type: ignore[misc]
-        self.page = Outlet(Line.GUEST, lambda line, frame: self.seen.append(frame.data[0]))
+        self.ada, self.bob = (Publication(lambda name=name: self.asked.append(name), lambda: self.now) for name in "ab")  # type: ignore[misc]
+        self.page = Subscription(Line.PROGRAM, lambda line, frame: self.seen.append(frame.data[0]))
 
 
 def test_nothing_passes_before_a_key_frame_and_one_is_asked_for() -> None:
@@ -44,7 +44,7 @@ def test_of_a_source_that_is_left_nothing_more_passes() -> None:
 
 def test_a_source_is_asked_for_one_key_frame_a_second_however_many_watch() -> None:
     room = Room()
-    pages = [Outlet(Line.GUEST, lambda line, frame: None) for _ in range(5)]
+    pages = [Subscription(Line.PROGRAM, lambda line, frame: None) for _ in range(5)]
     for page in pages:
         page.feed(room.ada)
         page.want_key()
@@ -56,7 +56,7 @@ def test_a_source_is_asked_for_one_key_frame_a_second_however_many_watch() -> No
 
 
 def test_who_speaks_first_has_the_word_until_a_second_of_silence() -> None:
-    talk, now = Talk(), 50.0
+    talk, now = Talkback(), 50.0
     said = [
         (talk.hear(who, sound(size), now + after), talk.speaker)
         for who, size, after in (
@@ -71,7 +71,7 @@ def test_who_speaks_first_has_the_word_until_a_second_of_silence() -> None:
 
 
 def test_who_leaves_gives_the_word_back() -> None:
-    talk = Talk()
+    talk = Talkback()
     talk.hear(1, sound(), 0.0)
     assert [talk.ends(2), talk.ends(1), talk.hear(2, sound(), 0.1)] == [False, True, True]
     assert talk.speaker == 2
@@ -88,7 +88,7 @@ def test_a_watcher_that_fails_is_left_out_and_the_others_go_on() -> None:
         def take(self, frame: Frame) -> None:
             taken.append(frame)
 
-    feed = Feed(lambda: None, lambda: 0.0)
+    feed = Publication(lambda: None, lambda: 0.0)
     failing = Failing()
     feed.subscribe(failing)
     feed.subscribe(Good())

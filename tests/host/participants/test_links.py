@@ -12,9 +12,9 @@ import pytest
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.host.decks.driver import Build, DeckState, DeckStatus
 from slidewire.host.participants.admission import ADMITTED_KEPT, Refusal, enter, is_let_in, let_in, send_away
-from slidewire.host.participants.permissions import permit_intent, permit_laser
-from slidewire.host.participants.links import REVOKED_KEPT, LinkRule, RoomBook
+from slidewire.host.participants.links import REVOKED_KEPT, LinkRule, RoomStore
 from slidewire.host.participants.operators import CommandError, read_new_link
+from slidewire.host.participants.permissions import permit_intent, permit_laser
 from slidewire.testing.deck import MemoryDeck
 from tests.host import test_host as test_agent
 from tests.host.test_host import Carrier, Presenter, agent_of, deck_of
@@ -158,8 +158,8 @@ class LateToTell(MemoryDeck):
 
 
 async def test_a_deck_that_tells_late_is_judged_by_what_it_answered(carrier: Carrier) -> None:
-    deck = agent_of(carrier).stage.deck = LateToTell()
-    deck.changed = agent_of(carrier).stage._deck_changed
+    deck = agent_of(carrier).show.deck = LateToTell()
+    deck.changed = agent_of(carrier).show._deck_changed
     deck.slide = 18
     speaker = await come(carrier, agent_of(carrier).room.make_link(Role.CLICK, first=10, last=20), "m1")
     tell_agent, deck.changed = deck.changed, lambda: None
@@ -169,7 +169,7 @@ async def test_a_deck_that_tells_late_is_judged_by_what_it_answered(carrier: Car
     assert deck.slide == 20
     deck.changed = tell_agent
     await deck.tell()
-    assert agent_of(carrier).stage.position.slide == 20
+    assert agent_of(carrier).show.position.slide == 20
 
 
 async def test_a_ranged_link_is_told_its_range_and_offered_no_start(carrier: Carrier) -> None:
@@ -206,8 +206,8 @@ async def test_a_link_that_expires_in_the_middle_does_nothing_more(carrier: Carr
     rule = room.make_link(Role.CLICK, expires=time.time() + 60)
     speaker = await come(carrier, rule, "m1")
     await speaker.tap()
-    (guest,) = agent_of(carrier).guests.values()
-    guest.link = replace(rule, expires=time.time() - 0.001)
+    (participant,) = agent_of(carrier).participants.values()
+    participant.link = replace(rule, expires=time.time() - 0.001)
     assert (await speaker.tap()).reason is Reason.REVOKED
     await speaker.until(lambda: speaker.closed == ["link_expired"])
     assert deck_of(carrier).slide == 2
@@ -258,13 +258,13 @@ async def test_a_knock_without_the_secret_or_without_a_sealed_frame_takes_no_lin
 
 
 def test_which_device_holds_it_outlives_the_host(tmp_path: Path) -> None:
-    book = RoomBook(tmp_path)
+    book = RoomStore(tmp_path)
     room = book.open("https://clicker.example", "deck")
     rule = room.make_link(Role.CLICK, label="Ada", first=2, one_device=True, by_hand=True, not_before=5.0)
     room.change(replace(rule, device="phone", admitted=("phone",)))
     assert room.lock is not None
     room.lock.close()
-    again = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    again = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert again.lock is not None
     again.lock.close()
     assert again.links[rule.id] == replace(rule, device="phone", admitted=("phone",))
@@ -272,22 +272,22 @@ def test_which_device_holds_it_outlives_the_host(tmp_path: Path) -> None:
 
 def test_a_room_that_is_opened_again_has_a_link_to_each_page(tmp_path: Path) -> None:
     """One was revoked, and one is of a kind that the version before did not have."""
-    room = RoomBook(tmp_path).open("https://clicker.example", "deck")
-    kept, revoked, lacking = (room.first(page) for page in ("operator", "p", "guest"))
+    room = RoomStore(tmp_path).open("https://clicker.example", "deck")
+    kept, revoked, lacking = (room.first(page) for page in ("operator", "p", "program"))
     room.change(replace(revoked, revoked=True))
     del room.links[lacking.id]
     room.save()
     assert room.lock is not None
     room.lock.close()
-    again = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    again = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert again.lock is not None
     again.lock.close()
     assert again.first("operator") == kept and again.first("p").id != revoked.id
-    assert (again.first("guest").role, again.first("guest").page) == (Role.VIEW, "guest")
+    assert (again.first("program").role, again.first("program").page) == (Role.VIEW, "program")
 
 
 def test_a_full_disk_stops_no_show_and_keeps_no_link_alive(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    room = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    room = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert room.path is not None and room.lock is not None
     in_the_way = room.path.with_suffix(".new")
     in_the_way.mkdir()  # nothing can be written there
@@ -297,13 +297,13 @@ def test_a_full_disk_stops_no_show_and_keeps_no_link_alive(tmp_path: Path, caplo
     in_the_way.rmdir()
     room.save()
     room.lock.close()
-    again = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    again = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert again.lock is not None and again.links[made.id].revoked
     again.lock.close()
 
 
 def test_links_made_and_revoked_without_end_take_no_room(tmp_path: Path) -> None:
-    room = RoomBook(tmp_path).open("https://clicker.example", "deck")
+    room = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert room.lock is not None
     first = len(room.links)
     for _ in range(3 * REVOKED_KEPT):
@@ -317,7 +317,7 @@ def test_links_made_and_revoked_without_end_take_no_room(tmp_path: Path) -> None
 def test_a_show_does_not_begin_where_nothing_can_be_kept(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_text("a file")
     with pytest.raises(OSError, match="rooms"):
-        RoomBook(tmp_path / "rooms").open("https://clicker.example", "deck")
+        RoomStore(tmp_path / "rooms").open("https://clicker.example", "deck")
 
 
 # Let in by hand
@@ -339,32 +339,34 @@ async def test_who_is_not_let_in_sees_nothing_and_does_nothing(carrier: Carrier)
     room, deck = agent_of(carrier).room, deck_of(carrier)
     rule = room.make_link(Role.CLICK, by_hand=True)
     operator = await come(carrier, room.first("operator"), "m0")
-    guest = await come(carrier, rule, "m1", device="phone")
-    state = guest.states[-1]
+    participant = await come(carrier, rule, "m1", device="phone")
+    state = participant.states[-1]
     assert state["you"]["admitted"] is False
     assert (state["deck"]["slide"], state["deck"]["notes"], state["deck"]["can"]) == (None, None, [])
-    receipt = await guest.tap()
+    receipt = await participant.tap()
     assert (receipt.status, receipt.reason) == (Status.REFUSED, Reason.NOT_ADMITTED)
-    guest.connection.point([Point(0.5, 0.5)])
-    await guest.until(lambda: bool(guest.lasers))
-    assert guest.lasers[-1].reason is Reason.NOT_ADMITTED
+    participant.connection.point([Point(0.5, 0.5)])
+    await participant.until(lambda: bool(participant.lasers))
+    assert participant.lasers[-1].reason is Reason.NOT_ADMITTED
     assert deck.performed == [] and deck.laser == []
 
     def waiting() -> list[dict[str, Any]]:
         return [p for p in operator.states[-1]["room"]["presenters"] if not p["admitted"]]
 
     await operator.until(lambda: len(waiting()) == 1)
-    assert waiting()[0]["words"] == guest.connection.words
+    assert waiting()[0]["words"] == participant.connection.words
     assert (await operator.connection.command("admit", session=waiting()[0]["session"]))["ok"]
-    await guest.until(lambda: guest.states[-1]["you"]["admitted"] and guest.states[-1]["deck"]["notes"] is not None)
-    assert (await guest.tap()).after == 2
+    await participant.until(
+        lambda: participant.states[-1]["you"]["admitted"] and participant.states[-1]["deck"]["notes"] is not None
+    )
+    assert (await participant.tap()).after == 2
 
     reloaded = await come(carrier, rule, "m2", device="phone")
     assert reloaded.states[-1]["you"]["admitted"], "a page loaded again in the middle of a talk goes on"
     other = await come(carrier, rule, "m3", device="other")
     assert not other.states[-1]["you"]["admitted"]
 
-    session = next(session for session, known in agent_of(carrier).guests.items() if known.member == "m2")
+    session = next(session for session, known in agent_of(carrier).participants.items() if known.member == "m2")
     await operator.connection.command("remove", session=session)
     await reloaded.until(lambda: reloaded.closed == ["removed"])
     assert not (await come(carrier, rule, "m4", device="phone")).states[-1]["you"]["admitted"]
@@ -373,21 +375,21 @@ async def test_who_is_not_let_in_sees_nothing_and_does_nothing(carrier: Carrier)
 async def test_who_is_not_let_in_learns_no_address_and_gets_a_direct_path_afterwards(carrier: Carrier) -> None:
     room = agent_of(carrier).room
     operator = await come(carrier, room.first("operator"), "m0")
-    guest = Presenter(carrier, room.make_link(Role.CLICK, by_hand=True), "m1", device="phone")
-    await guest.until(lambda: bool(guest.states))
-    (known,) = [known for known in agent_of(carrier).guests.values() if known.member == "m1"]
-    await guest.until(lambda: guest.connection._offers > 1)  # its first offer was left unanswered
-    assert not known._peers and guest.paths == ["signaling"]
+    participant = Presenter(carrier, room.make_link(Role.CLICK, by_hand=True), "m1", device="phone")
+    await participant.until(lambda: bool(participant.states))
+    (known,) = [known for known in agent_of(carrier).participants.values() if known.member == "m1"]
+    await participant.until(lambda: participant.connection._offers > 1)  # its first offer was left unanswered
+    assert not known._peers and participant.paths == ["signaling"]
     await operator.connection.command("admit", session=known.id)
-    await guest.until(lambda: guest.paths[-1:] == ["direct"])
-    assert (await guest.tap()).after == 2
+    await participant.until(lambda: participant.paths[-1:] == ["direct"])
+    assert (await participant.tap()).after == 2
 
 
 async def test_an_operator_who_is_not_let_in_commands_nothing(carrier: Carrier) -> None:
     room = agent_of(carrier).room
     newcomer = await come(carrier, room.make_link(Role.OPERATOR, "operator", by_hand=True), "m1", device="phone")
     assert "room" not in newcomer.states[-1]
-    (session,) = agent_of(carrier).guests
+    (session,) = agent_of(carrier).participants
     for name, fields in (("admit", {"session": session}), ("end_show", {})):
         reply = await newcomer.connection.command(name, **fields)
         assert (reply["ok"], reply["error"]["code"]) == (False, "not_admitted")
@@ -462,8 +464,8 @@ async def test_an_operator_does_not_send_itself_away(carrier: Carrier, name: str
     room = agent_of(carrier).room
     operator = await come(carrier, room.first("operator"), "m0")
     other = await come(carrier, room.first("operator"), "m1")
-    sessions = {guest.member: guest.id for guest in agent_of(carrier).guests.values()}
+    sessions = {participant.member: participant.id for participant in agent_of(carrier).participants.values()}
     reply = await operator.connection.command(name, session=sessions["m0"])
     assert (reply["ok"], reply["error"]["code"]) == (False, "not_yourself")
-    assert not agent_of(carrier).guests[sessions["m0"]].muted and operator.closed == []
+    assert not agent_of(carrier).participants[sessions["m0"]].muted and operator.closed == []
     assert (await other.connection.command(name, session=sessions["m0"]))["ok"], "another operator can"

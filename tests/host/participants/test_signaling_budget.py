@@ -2,11 +2,11 @@
 
 from slidewire.host.participants.signaling_budget import SendingShare, SignalingBudget
 from slidewire.signaling.limits import Limits
-from slidewire.signaling.quotas import ConnectionSpending
+from slidewire.signaling.quotas import ConnectionQuotas
 
 
 def test_a_flood_of_answers_to_all_roles_stays_within_what_the_server_takes() -> None:
-    budget, server = SignalingBudget(), ConnectionSpending(Limits(), "host")
+    budget, server = SignalingBudget(), ConnectionQuotas(Limits(), "host")
     server.becomes_host()
     shares = [SendingShare(f"link {number % 7}", number % 2 == 0) for number in range(192)]
     sent = 0
@@ -33,7 +33,7 @@ def test_what_looks_on_leaves_room_for_receipts() -> None:
 
 def test_one_session_takes_the_pool_of_its_link_and_no_more() -> None:
     budget = SignalingBudget()
-    flooder, other, elsewhere = (SendingShare(link, False) for link in ("deck", "deck", "guest"))
+    flooder, other, elsewhere = (SendingShare(link, False) for link in ("deck", "deck", "program"))
     assert sum(budget.take(flooder, 100, 0.0) for _ in range(5000)) < 500
     assert budget.take(other, 100, 0.0) and budget.take(elsewhere, 100, 0.0)
 

@@ -12,7 +12,7 @@ import pytest
 from slidewire.aio.clock import monotonic
 from slidewire.audit.log import AuditLog, records, verify
 from slidewire.control.intents import Intent, Reason, Role, Status, Verb
-from slidewire.host.host import HostAgent
+from slidewire.host.host import Host
 from slidewire.host.participants.links import Room
 from tests.support.cheat import SERVER, DishonestServer, Speaker
 
@@ -32,7 +32,7 @@ def log(tmp_path: Path) -> AuditLog:
     return AuditLog(tmp_path, time.time)
 
 
-async def a_show(log: AuditLog) -> tuple[DishonestServer, HostAgent]:
+async def a_show(log: AuditLog) -> tuple[DishonestServer, Host]:
     room = Room(b"t" * 16, SERVER, "", code="ROOM22")
     room.make_link(Role.CLICK, "p", "Presenter")
     room.make_link(Role.VIEW, "p", "Watcher")
@@ -53,16 +53,16 @@ async def test_who_did_what_is_written_down_and_nothing_that_is_secret(tmp_path:
         await speaker.ready()
     assert (await ada.tap(NEXT)).status is Status.PERFORMED
     assert (await bob.tap(NEXT)).reason is Reason.ROLE
-    guest = next(guest for guest in agent.guests.values() if guest.link.id == click.id)
-    await command(boss, name="make_link", role="laser", label="Guest")
+    participant = next(participant for participant in agent.participants.values() if participant.link.id == click.id)
+    await command(boss, name="make_link", role="laser", label="Participant")
     await boss.until(lambda: len(agent.room.links) == 4)
     made = list(agent.room.links.values())[-1]
     await command(boss, name="revoke_link", link=made.id)
     await command(ada, name="end_show")
-    await command(boss, name="mute", session=guest.id, muted=True)
-    await boss.until(lambda: guest.muted)
-    await command(boss, name="remove", session=guest.id)
-    await boss.until(lambda: guest.id not in agent.guests)
+    await command(boss, name="mute", session=participant.id, muted=True)
+    await boss.until(lambda: participant.muted)
+    await command(boss, name="remove", session=participant.id)
+    await boss.until(lambda: participant.id not in agent.participants)
     agent.end_room()
     await server.close()
     log.close()
@@ -76,7 +76,7 @@ async def test_who_did_what_is_written_down_and_nothing_that_is_secret(tmp_path:
         ("joined", "operator", None),
         ("clicked", "click", "next"),
         ("refused", "view", "next"),
-        ("link_made", "operator", "Guest"),
+        ("link_made", "operator", "Participant"),
         ("link_revoked", "operator", None),
         ("refused", "click", "command end_show"),
         ("muted", "operator", None),
@@ -91,7 +91,7 @@ async def test_who_did_what_is_written_down_and_nothing_that_is_secret(tmp_path:
     refused = next(record for record in found if record["event"] == "refused" and record["role"] == "view")
     assert (refused["status"], refused["reason"]) == ("refused", "role")
     kicked = next(record for record in found if record["event"] == "kicked")
-    assert (kicked["about"], kicked["about_session"]) == ("Ada", f"{guest.id:08x}")
+    assert (kicked["about"], kicked["about_session"]) == ("Ada", f"{participant.id:08x}")
 
     text = b"".join(path.read_bytes() for path in log.folder.glob("*.jsonl"))
     for rule in agent.room.links.values():
@@ -104,9 +104,9 @@ async def test_a_repeated_command_is_written_down_once(log: AuditLog) -> None:
     server, agent = await a_show(log)
     boss = server.add_presenter("m3", agent.room.first("operator"), direct=False)
     await boss.ready()
-    (guest,) = agent.guests.values()
+    (participant,) = agent.participants.values()
     asked = {"type": "command", "id": 7, "name": "make_link", "role": "view", "label": "Once"}
-    assert agent._commands.receive(guest, asked) == agent._commands.receive(guest, asked)
+    assert agent._commands.receive(participant, asked) == agent._commands.receive(participant, asked)
     await server.close()
     log.close()
     assert [record["event"] for record in records(log.folder)].count("link_made") == 1
@@ -126,11 +126,13 @@ async def test_half_a_character_in_what_somebody_says_stops_nobody(log: AuditLog
         {"type": "\udfff"},
         {"type": "command", "id": 1, "name": "\ud800"},
     ):
-        guest = next(guest for guest in agent.guests.values() if guest.link.id == click.id)
-        agent.message_arrived(guest, said)
-    await command(boss, name="make_link", label="\ud800Guest")
+        participant = next(
+            participant for participant in agent.participants.values() if participant.link.id == click.id
+        )
+        agent.message_arrived(participant, said)
+    await command(boss, name="make_link", label="\ud800Participant")
     await boss.until(lambda: len(agent.room.links) == 4)
-    assert list(agent.room.links.values())[-1].label in ("Guest", "?Guest")
+    assert list(agent.room.links.values())[-1].label in ("Participant", "?Participant")
     assert (await eve.tap(NEXT)).status is Status.PERFORMED
     await server.close()
     log.close()

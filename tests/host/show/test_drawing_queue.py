@@ -1,6 +1,6 @@
 import asyncio
 
-from slidewire.host.show.drawing_queue import SECONDS, DrawingTurns
+from slidewire.host.show.drawing_queue import SECONDS, DrawingQueue
 
 
 class Clock:
@@ -11,7 +11,7 @@ class Clock:
         return self.now
 
 
-async def draw(turns: DrawingTurns, drawn: list[str], link: str, session: int, *, may_click: bool = False) -> None:
+async def draw(turns: DrawingQueue, drawn: list[str], link: str, session: int, *, may_click: bool = False) -> None:
     async with turns.turn(link, session, may_click=may_click):
         drawn.append(f"{link}{session}")
         await asyncio.sleep(0)
@@ -23,7 +23,7 @@ async def settle() -> None:
 
 
 async def test_one_at_a_time_who_may_click_first_and_links_in_turn() -> None:
-    turns, drawn = DrawingTurns(Clock()), list[str]()
+    turns, drawn = DrawingQueue(Clock()), list[str]()
     async with turns.turn("x", 0, may_click=False):
         tasks = [asyncio.create_task(draw(turns, drawn, "flood", session)) for session in (1, 2, 3)]
         await settle()
@@ -38,7 +38,7 @@ async def test_one_at_a_time_who_may_click_first_and_links_in_turn() -> None:
 
 
 async def test_who_leaves_while_it_waits_or_draws_holds_up_nobody() -> None:
-    turns, drawn = DrawingTurns(Clock()), list[str]()
+    turns, drawn = DrawingQueue(Clock()), list[str]()
     async with turns.turn("x", 0, may_click=False):
         waiting = asyncio.create_task(draw(turns, drawn, "a", 1))
         after = asyncio.create_task(draw(turns, drawn, "b", 2))
@@ -56,7 +56,7 @@ async def test_who_leaves_while_it_waits_or_draws_holds_up_nobody() -> None:
 
 async def test_a_link_that_has_drawn_for_long_waits_and_another_does_not() -> None:
     clock = Clock()
-    turns, drawn = DrawingTurns(clock), list[str]()
+    turns, drawn = DrawingQueue(clock), list[str]()
     async with turns.turn("flood", 1, may_click=False):
         clock.now += SECONDS.burst + 2.0
     more = asyncio.create_task(draw(turns, drawn, "flood", 1))

@@ -95,7 +95,7 @@ class Core(server.TurnServer):
     """The next request of somebody who knows the password is answered with this."""
 
     def _receive_request(self, message: Message, client: FiveTuple, now: float) -> None:
-        allocation = self._book.of_client(client)
+        allocation = self._table.of_client(client)
         owner = None if allocation is None else allocation.owner
         who = self._authenticator.authenticate(message, self._wall(), owner, fresh=True)
         if self.refuse_once is None or not isinstance(who, Identity):

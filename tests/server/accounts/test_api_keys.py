@@ -27,7 +27,7 @@ from slidewire.server.accounts.api_keys import (
     bounds_of_new_key,
     network,
 )
-from slidewire.server.accounts.store import AccountBook, Denied
+from slidewire.server.accounts.store import AccountStore, Denied
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -141,7 +141,7 @@ class Trees(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.book = AccountBook(self.folder / "rooms.sqlite3")
+        self.book = AccountStore(self.folder / "rooms.sqlite3")
         self.now = NOW
         self.password = 0
         self.tokens: dict[str, str] = {}

@@ -24,8 +24,8 @@ from slidewire.server.accounts.store import (
     MOST_SESSIONS,
     REFRESH_SECONDS,
     SESSION_SECONDS,
-    AccountBook,
     Accounts,
+    AccountStore,
     Busy,
     Denied,
     Ended,
@@ -44,14 +44,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def book(path: Path) -> Iterator[AccountBook]:
-    opened = AccountBook(path)
+def book(path: Path) -> Iterator[AccountStore]:
+    opened = AccountStore(path)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def ada(book: AccountBook) -> Session:
+def ada(book: AccountStore) -> Session:
     return book.accept(book.invite(None, NOW), "ada", "a hash", NOW)
 
 
@@ -59,7 +59,7 @@ READ = Wanted(frozenset({Scope.READ}), DAY)
 ADMIN = Wanted(frozenset({Scope.READ, Scope.ADMIN}), DAY)
 
 
-def signed_in(book: AccountBook, session: Session, now: float = NOW) -> OpenSession:
+def signed_in(book: AccountStore, session: Session, now: float = NOW) -> OpenSession:
     found = book.session_of(session.access, now)
     assert found is not None
     return found
@@ -70,7 +70,7 @@ def denied(code: str) -> pytest.RaisesExc[Denied]:
 
 
 class TestInvitations:
-    def test_one_is_good_once(self, book: AccountBook) -> None:
+    def test_one_is_good_once(self, book: AccountStore) -> None:
         token = book.invite(None, NOW)
         assert book.invited(token, NOW) is None
         book.accept(token, "ada", "a hash", NOW)
@@ -79,25 +79,25 @@ class TestInvitations:
             book.accept(token, "eve", "a hash", NOW)
         assert book.names() == ["ada"]
 
-    def test_one_expires(self, book: AccountBook) -> None:
+    def test_one_expires(self, book: AccountStore) -> None:
         token = book.invite(None, NOW)
         with denied("invitation_unknown"):
             book.accept(token, "ada", "a hash", NOW + INVITATION_SECONDS)
 
-    def test_without_accounts_only_the_newest_is_good(self, book: AccountBook) -> None:
+    def test_without_accounts_only_the_newest_is_good(self, book: AccountStore) -> None:
         first, second = book.invite(None, NOW), book.invite(None, NOW + 1)
         with denied("invitation_unknown"):
             book.invited(first, NOW + 2)
         assert book.invited(second, NOW + 2) is None
 
-    def test_a_name_that_is_taken_costs_nothing(self, book: AccountBook, ada: Session) -> None:
+    def test_a_name_that_is_taken_costs_nothing(self, book: AccountStore, ada: Session) -> None:
         token = book.invite(None, NOW)
         with denied("account_taken"):
             book.accept(token, "ada", "another hash", NOW)
         assert book.password_hash("ada") == "a hash"
         book.accept(token, "bob", "a hash", NOW)
 
-    def test_another_password_ends_what_was_signed_in(self, book: AccountBook, ada: Session) -> None:
+    def test_another_password_ends_what_was_signed_in(self, book: AccountStore, ada: Session) -> None:
         token = book.invite("ada", NOW)
         assert book.invited(token, NOW) == "ada"
         with denied("invitation_unknown"):
@@ -105,29 +105,31 @@ class TestInvitations:
         book.accept(token, "ada", "another hash", NOW)
         assert book.password_hash("ada") == "another hash" and book.session_of(ada.access, NOW) is None
 
-    def test_nobody_is_invited_as_somebody_who_is_not(self, book: AccountBook) -> None:
+    def test_nobody_is_invited_as_somebody_who_is_not(self, book: AccountStore) -> None:
         with denied("account_unknown"):
             book.invite("ada", NOW)
 
 
 class TestSessions:
-    def test_an_access_token_is_good_for_a_quarter_of_an_hour(self, book: AccountBook, ada: Session) -> None:
+    def test_an_access_token_is_good_for_a_quarter_of_an_hour(self, book: AccountStore, ada: Session) -> None:
         found = book.session_of(ada.access, NOW + ACCESS_SECONDS - 1)
         assert found is not None and (found.account, found.expires) == ("ada", NOW + ACCESS_SECONDS)
         assert book.session_of(ada.access, NOW + ACCESS_SECONDS) is None
 
-    def test_tokens_are_not_mistaken_for_one_another(self, book: AccountBook, ada: Session) -> None:
+    def test_tokens_are_not_mistaken_for_one_another(self, book: AccountStore, ada: Session) -> None:
         assert book.session_of(ada.refresh, NOW) is None and book.key_of(ada.access, NOW) is None
         with denied("token_invalid"):
             book.refresh(ada.access, NOW)
 
-    def test_a_refresh_token_is_good_for_a_day(self, book: AccountBook, ada: Session) -> None:
+    def test_a_refresh_token_is_good_for_a_day(self, book: AccountStore, ada: Session) -> None:
         with denied("token_invalid"):
             book.refresh(ada.refresh, NOW + REFRESH_SECONDS)
         renewed = book.refresh(ada.refresh, NOW + REFRESH_SECONDS - 1)
         assert book.session_of(renewed.access, NOW + REFRESH_SECONDS) is not None
 
-    def test_a_refresh_token_that_is_used_twice_ends_all_that_came_of_it(self, book: AccountBook, ada: Session) -> None:
+    def test_a_refresh_token_that_is_used_twice_ends_all_that_came_of_it(
+        self, book: AccountStore, ada: Session
+    ) -> None:
         second = book.refresh(ada.refresh, NOW + 1)
         third = book.refresh(second.refresh, NOW + 2)
         with denied("token_reused"):
@@ -137,14 +139,14 @@ class TestSessions:
             with denied("token_invalid"):
                 book.refresh(tokens.refresh, NOW + 4)
 
-    def test_and_nothing_else(self, book: AccountBook, ada: Session) -> None:
+    def test_and_nothing_else(self, book: AccountStore, ada: Session) -> None:
         other = book.open_session("ada", "a hash", NOW)
         book.refresh(ada.refresh, NOW)
         with denied("token_reused"):
             book.refresh(ada.refresh, NOW)
         assert book.session_of(other.access, NOW) is not None
 
-    def test_reuse_is_noticed_until_the_token_would_have_expired(self, book: AccountBook, ada: Session) -> None:
+    def test_reuse_is_noticed_until_the_token_would_have_expired(self, book: AccountStore, ada: Session) -> None:
         session, now = ada, NOW
         for _ in range(6):
             now += REFRESH_SECONDS / 7
@@ -154,7 +156,7 @@ class TestSessions:
             book.refresh(ada.refresh, NOW + REFRESH_SECONDS - 1)
         assert book.session_of(session.access, now) is None
 
-    def test_a_session_ends_however_it_is_refreshed(self, book: AccountBook, ada: Session) -> None:
+    def test_a_session_ends_however_it_is_refreshed(self, book: AccountStore, ada: Session) -> None:
         session, now = ada, NOW
         while now + 0.9 * DAY < NOW + SESSION_SECONDS:
             now += 0.9 * DAY
@@ -163,7 +165,7 @@ class TestSessions:
         with denied("token_invalid"):
             book.refresh(session.refresh, NOW + SESSION_SECONDS)
 
-    def test_revoking(self, book: AccountBook, ada: Session) -> None:
+    def test_revoking(self, book: AccountStore, ada: Session) -> None:
         other = book.open_session("ada", "a hash", NOW)
         assert book.revoke(ada.refresh) and not book.revoke(ada.refresh) and not book.revoke("swa_guessed")
         assert book.session_of(ada.access, NOW) is None and book.session_of(other.access, NOW) is not None
@@ -171,21 +173,21 @@ class TestSessions:
         assert book.revoke(other.access, everywhere=True)
         assert book.session_of(third.access, NOW) is None
 
-    def test_an_account_that_is_removed_takes_everything_with_it(self, book: AccountBook, ada: Session) -> None:
+    def test_an_account_that_is_removed_takes_everything_with_it(self, book: AccountStore, ada: Session) -> None:
         _, key = book.make_key("k", READ, signed_in(book, ada), NOW)
         assert book.remove("ada") and not book.remove("ada")
         assert book.session_of(ada.access, NOW) is None and book.key_of(key, NOW) is None
         with denied("sign_in_wrong"):
             book.open_session("ada", "a hash", NOW)
 
-    def test_there_are_only_so_many(self, book: AccountBook, ada: Session) -> None:
+    def test_there_are_only_so_many(self, book: AccountStore, ada: Session) -> None:
         sessions = [book.open_session("ada", "a hash", NOW + n) for n in range(1, MOST_SESSIONS + 1)]
         assert book.session_of(ada.access, NOW + 30) is None
         assert all(book.session_of(session.access, NOW + 30) for session in sessions)
 
 
 class TestKeys:
-    def test_one_is_what_it_was_made(self, book: AccountBook, ada: Session) -> None:
+    def test_one_is_what_it_was_made(self, book: AccountStore, ada: Session) -> None:
         wanted = Wanted(frozenset({Scope.TURN, Scope.READ}), DAY, ("192.0.2.0/24",), 30)
         made, token = book.make_key("board", wanted, signed_in(book, ada), NOW)
         assert book.key_of(token, NOW) == made and book.keys(NOW) == [made]
@@ -205,12 +207,12 @@ class TestKeys:
         ],
     )
     def test_where_from(
-        self, book: AccountBook, ada: Session, networks: tuple[str, ...], address: str, welcome: bool
+        self, book: AccountStore, ada: Session, networks: tuple[str, ...], address: str, welcome: bool
     ) -> None:
         made, _ = book.make_key("k", Wanted(READ.scopes, addresses=networks), signed_in(book, ada), NOW)
         assert made.bounds.may_come_from(address) is welcome
 
-    def test_there_are_only_so_many(self, book: AccountBook, ada: Session) -> None:
+    def test_there_are_only_so_many(self, book: AccountStore, ada: Session) -> None:
         session = signed_in(book, ada)
         for _ in range(MOST_KEYS):
             book.make_key("k", READ, session, NOW)
@@ -218,7 +220,7 @@ class TestKeys:
             book.make_key("k", READ, session, NOW)
         book.make_key("k", READ, session, NOW + DAY)
 
-    def test_who_has_signed_in_has_places_that_no_key_can_take(self, book: AccountBook, ada: Session) -> None:
+    def test_who_has_signed_in_has_places_that_no_key_can_take(self, book: AccountStore, ada: Session) -> None:
         session = signed_in(book, ada)
         parent, _ = book.make_key("parent", ADMIN, session, NOW)
         for _ in range(MOST_KEYS_OF_KEYS):
@@ -227,7 +229,7 @@ class TestKeys:
             book.make_key("child", READ, parent, NOW)
         book.make_key("mine", READ, session, NOW)
 
-    def test_a_tree_is_only_so_deep(self, book: AccountBook, ada: Session) -> None:
+    def test_a_tree_is_only_so_deep(self, book: AccountStore, ada: Session) -> None:
         key, _ = book.make_key("k", ADMIN, signed_in(book, ada), NOW)
         for depth in range(2, MOST_GENERATIONS + 1):
             key, _ = book.make_key("k", ADMIN, key, NOW)
@@ -235,7 +237,7 @@ class TestKeys:
         with denied("too_many_keys"):
             book.make_key("k", ADMIN, key, NOW)
 
-    def test_a_key_sees_and_revokes_itself_and_what_it_made(self, book: AccountBook, ada: Session) -> None:
+    def test_a_key_sees_and_revokes_itself_and_what_it_made(self, book: AccountStore, ada: Session) -> None:
         root, _ = book.make_key("root", ADMIN, signed_in(book, ada), NOW)
         one, _ = book.make_key("one", ADMIN, root, NOW)
         two, _ = book.make_key("two", ADMIN, root, NOW + 1)
@@ -252,36 +254,36 @@ class TestWhatHangsOnIt:
     """What ends with what; `test_keys` has it for any tree."""
 
     @pytest.fixture
-    def family(self, book: AccountBook, ada: Session) -> tuple[str, str]:
+    def family(self, book: AccountStore, ada: Session) -> tuple[str, str]:
         """A key, and one that it made."""
         parent, token = book.make_key("parent", ADMIN, signed_in(book, ada), NOW)
         return token, book.make_key("child", READ, parent, NOW)[1]
 
-    def are_good(self, book: AccountBook, family: Iterable[str], now: float = NOW) -> list[bool]:
+    def are_good(self, book: AccountStore, family: Iterable[str], now: float = NOW) -> list[bool]:
         return [book.key_of(token, now) is not None for token in family]
 
     def test_signing_out_leaves_keys_to_the_programs_that_have_them(
-        self, book: AccountBook, ada: Session, family: tuple[str, str]
+        self, book: AccountStore, ada: Session, family: tuple[str, str]
     ) -> None:
         assert book.revoke(ada.access) == Ended("ada", 1, 0)
         assert self.are_good(book, family) == [True, True]
 
-    def test_signing_out_everywhere(self, book: AccountBook, ada: Session, family: tuple[str, str]) -> None:
+    def test_signing_out_everywhere(self, book: AccountStore, ada: Session, family: tuple[str, str]) -> None:
         other = book.open_session("ada", "a hash", NOW)
         assert book.revoke(other.refresh, everywhere=True) == Ended("ada", 2, 2)
         assert self.are_good(book, family) == [False, False]
 
-    def test_nobody_else_is_signed_out(self, book: AccountBook, family: tuple[str, str]) -> None:
+    def test_nobody_else_is_signed_out(self, book: AccountStore, family: tuple[str, str]) -> None:
         bob = book.accept(book.invite(None, NOW), "bob", "b hash", NOW)
         book.revoke(bob.access, everywhere=True)
         assert self.are_good(book, family) == [True, True]
 
-    def test_another_password_by_an_invitation(self, book: AccountBook, family: tuple[str, str]) -> None:
+    def test_another_password_by_an_invitation(self, book: AccountStore, family: tuple[str, str]) -> None:
         book.accept(book.invite("ada", NOW), "ada", "another hash", NOW)
         assert self.are_good(book, family) == [False, False]
 
     def test_another_password_by_who_knows_the_old_one(
-        self, book: AccountBook, ada: Session, family: tuple[str, str]
+        self, book: AccountStore, ada: Session, family: tuple[str, str]
     ) -> None:
         session = signed_in(book, ada)
         fresh = book.change_password(session.id, "a hash", "another hash", NOW)
@@ -291,13 +293,13 @@ class TestWhatHangsOnIt:
             book.change_password(session.id, "another hash", "a third", NOW)
 
     def test_an_account_that_is_removed_or_signed_out_by_the_server_s_owner(
-        self, book: AccountBook, ada: Session, family: tuple[str, str]
+        self, book: AccountStore, ada: Session, family: tuple[str, str]
     ) -> None:
         assert book.sign_out("ada") == Ended("ada", 1, 2) and book.sign_out("eve") is None
         assert self.are_good(book, family) == [False, False] and book.session_of(ada.access, NOW) is None
 
     def test_a_session_that_was_stolen_takes_the_keys_that_were_made_in_it(
-        self, book: AccountBook, ada: Session, family: tuple[str, str]
+        self, book: AccountStore, ada: Session, family: tuple[str, str]
     ) -> None:
         other = book.open_session("ada", "a hash", NOW)
         _, spared = book.make_key("other", READ, signed_in(book, other), NOW)
@@ -306,10 +308,10 @@ class TestWhatHangsOnIt:
             book.refresh(ada.refresh, NOW)
         assert self.are_good(book, (*family, spared)) == [False, False, True]
 
-    def test_expiry(self, book: AccountBook, family: tuple[str, str]) -> None:
+    def test_expiry(self, book: AccountStore, family: tuple[str, str]) -> None:
         assert self.are_good(book, family, NOW + DAY) == [False, False]
 
-    def test_one_of_an_account_s_sessions(self, book: AccountBook, ada: Session) -> None:
+    def test_one_of_an_account_s_sessions(self, book: AccountStore, ada: Session) -> None:
         bob = book.accept(book.invite(None, NOW), "bob", "b hash", NOW)
         other = signed_in(book, book.open_session("ada", "a hash", NOW + 1), NOW + 1)
         assert [session.id for session in book.sessions("ada", NOW + 1)] == [signed_in(book, ada).id, other.id]
@@ -321,14 +323,16 @@ class TestWhatHangsOnIt:
 class TestRaces:
     """Whoever asked has lost the right to by the time it is done."""
 
-    def test_a_key_that_was_revoked_makes_none(self, book: AccountBook, ada: Session) -> None:
+    def test_a_key_that_was_revoked_makes_none(self, book: AccountStore, ada: Session) -> None:
         parent, _ = book.make_key("parent", ADMIN, signed_in(book, ada), NOW)
         book.revoke_key(parent.id)
         with denied("token_invalid"):
             book.make_key("child", READ, parent, NOW)
         assert book.keys(NOW) == []
 
-    def test_a_session_that_has_ended_makes_none_and_changes_no_password(self, book: AccountBook, ada: Session) -> None:
+    def test_a_session_that_has_ended_makes_none_and_changes_no_password(
+        self, book: AccountStore, ada: Session
+    ) -> None:
         session = signed_in(book, ada)
         book.revoke(ada.access)
         for change in (
@@ -340,7 +344,7 @@ class TestRaces:
                 change()
         assert book.password_hash("ada") == "a hash"
 
-    def test_a_password_that_was_right_when_it_was_compared(self, book: AccountBook, ada: Session) -> None:
+    def test_a_password_that_was_right_when_it_was_compared(self, book: AccountStore, ada: Session) -> None:
         session = signed_in(book, ada)
         book.accept(book.invite(None, NOW), "bob", "b hash", NOW)
         for old in ("another hash", "b hash"):
@@ -355,10 +359,10 @@ class TestRaces:
 
     def test_of_two_who_use_a_refresh_token_at_once_neither_goes_on(self, path: Path, ada: Session) -> None:
         """By two programs that have the file open."""
-        books = [AccountBook(path), AccountBook(path)]
+        books = [AccountStore(path), AccountStore(path)]
         start = threading.Barrier(2)
 
-        def use(book: AccountBook) -> Session | str:
+        def use(book: AccountStore) -> Session | str:
             start.wait()
             try:
                 return book.refresh(ada.refresh, NOW)
@@ -372,7 +376,7 @@ class TestRaces:
         for book in books:
             book.close()
 
-    def test_confirming_changes_the_tokens(self, book: AccountBook, ada: Session) -> None:
+    def test_confirming_changes_the_tokens(self, book: AccountStore, ada: Session) -> None:
         later = NOW + 2 * CONFIRMED_SECONDS / 3
         session = signed_in(book, ada, later)
         assert session.authenticated == NOW
@@ -416,7 +420,7 @@ class TestAnOlderFile:
 
     def test_what_was_in_it_is_as_good_as_it_was(self, older: Path) -> None:
         for _ in range(2):  # it is changed once
-            book = AccountBook(older)
+            book = AccountStore(older)
             session = book.session_of("swa_old", NOW)
             assert session is not None and session.account == "ada"
             assert session.authenticated == 0, "when the password was given is not known: not lately"
@@ -425,7 +429,7 @@ class TestAnOlderFile:
             assert key.bounds == Bounds(frozenset({Scope.ADMIN, Scope.READ}), NOW + DAY, ("192.0.2.0/24",), 30)
             assert book.invited("swi_old", NOW) is None
             book.close()
-        book = AccountBook(older)
+        book = AccountStore(older)
         assert key is not None
         child, token = book.make_key("child", Wanted(frozenset({Scope.READ})), key, NOW)
         assert child.bounds == Bounds(frozenset({Scope.READ}), NOW + DAY, ("192.0.2.0/24",), 30)
@@ -434,7 +438,7 @@ class TestAnOlderFile:
         book.close()
 
     async def test_and_so_are_the_rooms_beside_it(self, older: Path) -> None:
-        AccountBook(older).close()
+        AccountStore(older).close()
         store = RoomStore(older)
         assert store.load(NOW) == ([], [])
         await store.close()
@@ -462,7 +466,7 @@ CREATE TABLE api_keys (
 
 
 class TestTheFile:
-    def test_it_has_no_token_in_it(self, path: Path, book: AccountBook, ada: Session) -> None:
+    def test_it_has_no_token_in_it(self, path: Path, book: AccountStore, ada: Session) -> None:
         _, key = book.make_key("k", READ, signed_in(book, ada), NOW)
         invitation = book.invite(None, NOW)
         renewed = book.refresh(ada.refresh, NOW)
@@ -471,11 +475,11 @@ class TestTheFile:
         for token in (ada.access, ada.refresh, key, invitation, renewed.access, renewed.refresh):
             assert token.partition("_")[2].encode() not in written
 
-    def test_it_is_its_owners_alone(self, path: Path, book: AccountBook) -> None:
+    def test_it_is_its_owners_alone(self, path: Path, book: AccountStore) -> None:
         assert path.stat().st_mode & 0o077 == 0
 
-    def test_it_outlives_the_process(self, path: Path, ada: Session, book: AccountBook) -> None:
-        again = AccountBook(path)
+    def test_it_outlives_the_process(self, path: Path, ada: Session, book: AccountStore) -> None:
+        again = AccountStore(path)
         assert again.session_of(ada.access, NOW) is not None
         again.revoke(ada.access)
         again.close()
@@ -484,7 +488,7 @@ class TestTheFile:
     def test_a_file_that_is_none_is_said(self, path: Path) -> None:
         path.write_bytes(b"no database, this" * 100)
         with pytest.raises(sqlite3.DatabaseError):
-            AccountBook(path)
+            AccountStore(path)
 
 
 class TestPasswords:

@@ -1,8 +1,8 @@
 /* What the m-lines of a media connection are for, seen from the room (control.md §8), and which codecs each prefers. */
 
-export type Line = 'screen' | 'camera' | 'microphone' | 'sound' | 'guest' | 'guest_sound' | 'talkback'
+export type Line = 'screen' | 'camera' | 'microphone' | 'sound' | 'program' | 'program_sound' | 'talkback'
 
-export const kindOf = (line: Line): 'video' | 'audio' => (['screen', 'camera', 'guest'].includes(line) ? 'video' : 'audio')
+export const kindOf = (line: Line): 'video' | 'audio' => (['screen', 'camera', 'program'].includes(line) ? 'video' : 'audio')
 
 export const isFromPage = (line: Line): boolean => ['camera', 'microphone', 'talkback'].includes(line)
 

@@ -22,7 +22,7 @@ export class Watcher {
     private readonly video: HTMLVideoElement,
     private readonly changed: () => void,
   ) {
-    this.#media = new MediaConnection(['guest', 'guest_sound', 'talkback'], connection, {
+    this.#media = new MediaConnection(['program', 'program_sound', 'talkback'], connection, {
       changed: () => this.changed(),
       received: (_, track) => this.#received(track),
     })

@@ -10,7 +10,7 @@ export const ROLES = ['view', 'laser', 'click', 'operator'] as const
 export type Role = (typeof ROLES)[number]
 /** What the host is told of who knocks. */
 export interface Identity {
-  kind: 'phone' | 'operator' | 'deck' | 'guest'
+  kind: 'phone' | 'operator' | 'deck' | 'program'
   name: string
   /** Random, kept by this browser, and told to nobody: what it calls itself is made of it, another name for each link. */
   seed: string

@@ -35,7 +35,7 @@ export interface MediaState {
   /** Whether this link may send them. */
   camera: boolean
   microphone: boolean
-  /** We are; on operators' and guest pages: anybody is. */
+  /** We are; on operators' and program pages: anybody is. */
   on_air: boolean
   /** What we send is, or for operators anything. */
   recording: boolean

@@ -240,18 +240,18 @@ test('who wants it no more says so, and is at rest', async () => {
   expect([said.length, FakeConnection.made.length]).toEqual([0, 1])
 })
 
-test("an operator's voice is their microphone, a guest page sends nothing", async () => {
-  const operator = connect(['guest', 'guest_sound', 'talkback'])
+test("an operator's voice is their microphone, a program page sends nothing", async () => {
+  const operator = connect(['program', 'program_sound', 'talkback'])
   const peer = await opened(operator)
   expect(peer.transceivers.map(({ direction }) => direction)).toEqual(['recvonly', 'recvonly', 'sendonly'])
   operator.setTrack('talkback', track('audio'))
   expect(of('media_on').at(-1)).toMatchObject({ camera: false, microphone: true })
   const voice = new FakeTrack('audio')
   peer.receives(1, voice)
-  expect(received).toEqual([['guest_sound', voice]])
-  expect(await operator.frames('guest')).toBe(3)
+  expect(received).toEqual([['program_sound', voice]])
+  expect(await operator.frames('program')).toBe(3)
 
-  const guest = connect(['guest', 'guest_sound'])
-  guest.setTrack('guest', track('video')) // no such line sends anything
+  const guest = connect(['program', 'program_sound'])
+  guest.setTrack('program', track('video')) // no such line sends anything
   expect((await opened(guest)).transceivers.every(({ sender }) => sender.track === null)).toBe(true)
 })

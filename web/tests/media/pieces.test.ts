@@ -19,7 +19,7 @@ test('a picture is live from its first frame on, and for some seconds without on
   expect(picture.isFresh(9000)).toBe(true)
 })
 
-test('the guest page is black until a frame, still for a moment without one, and black at once when nobody is on air', () => {
+test('the program page is black until a frame, still for a moment without one, and black at once when nobody is on air', () => {
   const air = new OnAir()
   expect(air.isShown(0)).toBe(false)
   air.told(0, true)

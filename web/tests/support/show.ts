@@ -262,7 +262,7 @@ export class Show {
   }
 
   private break(sentence: string): never {
-    throw new Error(`${sentence} (seed ${this.seed}; again: SLIDEWIRE_SEED=${this.seed} npx vitest run tests/client/weather.test.ts)`)
+    throw new Error(`${sentence} (seed ${this.seed}; again: SLIDEWIRE_SEED=${this.seed} npx vitest run tests/transport/network_conditions.test.ts)`)
   }
 
   private after(milliseconds: number, call: () => void): void {

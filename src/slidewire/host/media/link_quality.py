@@ -17,7 +17,7 @@ RATES: Final = tuple(step * 10**power for power in range(5) for step in (10, 15,
 """Kilobits a second."""
 
 
-class Reception:
+class LinkQuality:
     """Of one line of one connection."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""When the media of one guest have to give way, judged by what its clicks feel.
+"""When the media of one participant have to give way, judged by what its clicks feel.
 
 Clicks go first. A queue that media fill is felt by the PINGs of the control session before anything is lost. When two
 of them in a row take longer than the best of the last half minute, or two in a row stay unanswered, the media's rate is
@@ -23,7 +23,7 @@ REMEMBERED: Final = 15.0
 """Seconds. A round trip counts as the best for one to two of these: networks change."""
 
 
-class Governor:
+class MediaThrottle:
     """It owns no clock: `now` is passed in."""
 
     def __init__(self) -> None:

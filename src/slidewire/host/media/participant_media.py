@@ -1,4 +1,4 @@
-"""One guest's media connection: agreed on through the sealed session, fed by the room, governed by its clicks.
+"""One participant's media connection: agreed on through the sealed session, fed by the room, governed by its clicks.
 
 The page offers and we answer, as with the connection for clicks, and through the same filters: what the room's privacy
 forbids is neither said nor heard. A newer generation takes the place of the older one. What comes in goes to the
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy
-from slidewire.host.media.link_quality import Reception
-from slidewire.host.media.tracks import Clock, Feed, Outlet
+from slidewire.host.media.link_quality import LinkQuality
+from slidewire.host.media.tracks import Clock, Publication, Subscription
 from slidewire.media.frames import Codec, Frame, Line
 from slidewire.rtc.engine import IceServer
 from slidewire.rtc.guarded import Guard
@@ -31,13 +31,13 @@ _LINES: Final = {
     Role.VIEW: frozenset({Line.SCREEN}),
     Role.LASER: _PRESENTERS,
     Role.CLICK: _PRESENTERS,
-    Role.OPERATOR: frozenset({Line.SCREEN, Line.GUEST, Line.GUEST_SOUND, Line.TALKBACK}),
+    Role.OPERATOR: frozenset({Line.SCREEN, Line.PROGRAM, Line.PROGRAM_SOUND, Line.TALKBACK}),
 }
-_GUEST_PAGE: Final = frozenset({Line.GUEST, Line.GUEST_SOUND})
+_PARTICIPANT_PAGE: Final = frozenset({Line.PROGRAM, Line.PROGRAM_SOUND})
 
 
 def permitted_lines(link: LinkRule) -> frozenset[Line]:
-    return _GUEST_PAGE if link.page == "guest" and link.role is Role.VIEW else _LINES[link.role]
+    return _PARTICIPANT_PAGE if link.page == "program" and link.role is Role.VIEW else _LINES[link.role]
 
 
 def may_send(link: LinkRule) -> bool:
@@ -86,8 +86,8 @@ class Connection:
         changed."""
         self.lines = tuple(lines)
         self.is_open = False
-        self.feeds = {line: Feed(self._key_asker(line), clock) for line in lines if line.from_page}
-        self.outlets = {line: Outlet(line, self._send) for line in lines if not line.from_page}
+        self.feeds = {line: Publication(self._key_asker(line), clock) for line in lines if line.from_page}
+        self.outlets = {line: Subscription(line, self._send) for line in lines if not line.from_page}
         self._peer: MediaPeer | None = None
         self._guard: Guard | None = None
         self._clock = clock
@@ -95,7 +95,7 @@ class Connection:
         self._ahead: float | None = None
         """Our clock less the page's, so that whoever watches two pages one after the other sees one clock."""
         self._ended = False
-        self._reception = Reception()
+        self._reception = LinkQuality()
 
     def begin(
         self,

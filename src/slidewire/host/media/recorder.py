@@ -28,7 +28,7 @@ import av
 import av.container
 import av.stream
 
-from slidewire.host.media.recording_clock import FileTime, Placed
+from slidewire.host.media.recording_clock import Placed, RecordingClock
 from slidewire.media.frames import Codec, Frame, Source
 from slidewire.rtp import vp8
 
@@ -220,7 +220,7 @@ class Recorder:
     # --- in the thread ------------------------------------------------------------------------------------------------
 
     def _write_all(self) -> None:
-        times, writer = FileTime(), _Writer(self._file)
+        times, writer = RecordingClock(), _Writer(self._file)
         problem: Exception | None = None
         works: list[Callable[[], None]] = [lambda: self._write_until_the_end(times, writer), writer.close]
         for work in works:
@@ -242,7 +242,7 @@ class Recorder:
         with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(what, *words)
 
-    def _write_until_the_end(self, times: FileTime, writer: _Writer) -> None:
+    def _write_until_the_end(self, times: RecordingClock, writer: _Writer) -> None:
         looked = float("-inf")
         while True:
             self._took = time.monotonic()

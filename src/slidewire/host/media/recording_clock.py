@@ -49,7 +49,7 @@ class _Kind:
     """Timestamp and time of the frame that was placed last."""
 
 
-class FileTime:
+class RecordingClock:
     def __init__(self) -> None:
         self._ahead: float | None = None
         """The recording's clock less the source's."""

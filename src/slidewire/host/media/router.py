@@ -6,11 +6,12 @@ speaks, and whether it is recorded. `_route` gives every outlet the source that 
 change, and nothing else ever connects the two.
 
     screen                          → SCREEN of every page that may see it
-    the camera of who is on air     → GUEST of operators and guest pages, and the recording
-    … and the microphone            → GUEST_SOUND, and the recording
+    the camera of who is on air     → PARTICIPANT of operators and program pages, and the recording
+    … and the microphone            → PROGRAM_SOUND, and the recording
     the operator who speaks         → SOUND of every presenter
 
-Each guest has one media connection (`guestmedia.py`), which no click depends on and which ends with the guest.
+Each participant has one media connection (`participantmedia.py`), which no click depends on and which ends with the
+participant.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ from slidewire.base.rates import Bucket, Rate
 from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.quotas import Request
 from slidewire.host.decks.registry import has_desktop
-from slidewire.host.media.media_throttle import Governor
+from slidewire.host.media.media_throttle import MediaThrottle
 from slidewire.host.media.participant_media import Connection, MakePeer, may_send, permitted_lines, read_lines
 from slidewire.host.media.recorder import Recorder, RecordingError, open_recorder
 from slidewire.host.media.screen_sharing import WHOLE, OpenScreen, Sharing, View, open_screen
-from slidewire.host.media.tracks import Clock, Talk
+from slidewire.host.media.tracks import Clock, Talkback
 from slidewire.host.participants.operators import CommandError
-from slidewire.host.participants.participant import Guest
-from slidewire.host.show import audit_events as happened
+from slidewire.host.participants.participant import Participant
+from slidewire.host.show import audit_events
 from slidewire.media.frames import Frame, Line, Source
 from slidewire.rtc.engine import IceServer, PeerError
 
 log = logging.getLogger(__name__)
 
 OFFERS: Final = Rate(0.5, 6)
-"""Of one guest. Each costs keys and a handshake."""
+"""Of one participant. Each costs keys and a handshake."""
 CONNECTIONS: Final = 64
-"""Of all guests together."""
+"""Of all participants together."""
 KEPT: Final = 16
 """So many of them are for the first of each link only: many people, or one person often, come by one link, and must not
 take the operator's place nor another speaker's …"""
@@ -62,15 +63,15 @@ class Around(Protocol):
 
     privacy: Privacy
     network: str
-    guests: dict[int, Guest]
-    audit: happened.Audit
+    participants: dict[int, Participant]
+    audit: audit_events.Audit
 
     def count(self, what: str, times: int) -> None: ...
     def ice_servers(self) -> list[IceServer]: ...
     def media_changed(self) -> None:
         """What presenters are told of media is different now."""
 
-    def guest_changed(self, guest: Guest) -> None: ...
+    def participant_changed(self, participant: Participant) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,9 @@ class MediaOptions:
 
 @dataclass(slots=True)
 class _Page:
-    """One guest's part in it."""
+    """One participant's part in it."""
 
-    guest: Guest
+    participant: Participant
     connection: Connection | None = None
     generation: int = 0
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -101,7 +102,7 @@ class _Page:
     """It says that it shows it, too."""
     view: View | None = None
     offers: Bucket = field(default_factory=lambda: Bucket(OFFERS))
-    governor: Governor = field(default_factory=Governor)
+    governor: MediaThrottle = field(default_factory=MediaThrottle)
 
 
 class Media:
@@ -118,7 +119,7 @@ class Media:
         self._on_air: int | None = None
         self._is_directed = False
         """An operator has said who is on air: from then on nobody is by itself."""
-        self._talk = Talk()
+        self._talk = Talkback()
         self._problem: str | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._working = Tasks()
@@ -133,27 +134,27 @@ class Media:
         if self._options is not None and self._options.record is not None:
             self._is_recording_wanted = self._is_opening = True
             await self._begin_recording(self._options.record)
-            happened.media_from_the_start(self._around.audit, "recording_began")
+            audit_events.media_from_the_start(self._around.audit, "recording_began")
         if self._options is not None and self._options.share is not None:
             await self._sharing.begin(self._options.share)
-            happened.media_from_the_start(self._around.audit, "screen_shared")
+            audit_events.media_from_the_start(self._around.audit, "screen_shared")
 
     async def close(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
         for page in list(self._pages.values()):
-            self.gone(page.guest)
+            self.gone(page.participant)
         self._end_recording()
         await self._sharing.close()
         await self._working.finish()
 
     # What is told
 
-    def describe(self, guest: Guest) -> dict[str, Any]:
-        """The `media` part of what a guest is told. Who is not let in is told nothing. A page that shows who is on air
-        is told whether anybody is."""
-        is_on, lines = self._options is not None and guest.admitted, permitted_lines(guest.link)
-        is_on_air = is_on and self._on_air is not None and (self._on_air == guest.id or Line.GUEST in lines)
+    def describe(self, participant: Participant) -> dict[str, Any]:
+        """The `media` part of what a participant is told. Who is not let in is told nothing. A page that shows who is
+        on air is told whether anybody is."""
+        is_on, lines = self._options is not None and participant.admitted, permitted_lines(participant.link)
+        is_on_air = is_on and self._on_air is not None and (self._on_air == participant.id or Line.PROGRAM in lines)
         return {
             "screen": is_on and self._sharing.screen is not None and Line.SCREEN in lines,
             "camera": is_on and Line.CAMERA in lines,
@@ -172,13 +173,13 @@ class Media:
             "problem": OFF if self._options is None else self._sharing.problem or self._problem,
         }
 
-    def describe_presenter(self, guest: Guest) -> dict[str, Any]:
-        page = self._pages.get(guest.id)
-        sends = page is not None and may_send(guest.link)
+    def describe_presenter(self, participant: Participant) -> dict[str, Any]:
+        page = self._pages.get(participant.id)
+        sends = page is not None and may_send(participant.link)
         return {
             "camera": sends and page is not None and page.camera,
             "microphone": sends and page is not None and page.microphone,
-            "on_air": self._on_air == guest.id,
+            "on_air": self._on_air == participant.id,
             "reception": page.connection.reception if page and page.camera and page.connection else None,
         }
 
@@ -188,18 +189,18 @@ class Media:
 
     # From pages
 
-    def receive(self, guest: Guest, message: Mapping[str, Any]) -> bool:
+    def receive(self, participant: Participant, message: Mapping[str, Any]) -> bool:
         """Whether the message was about media."""
         kind, generation = message["type"], message.get("generation")
         if kind == "media_on":
-            self._receive_on(guest, message)
+            self._receive_on(participant, message)
         elif kind not in ("media_offer", "media_candidate", "media_close"):
             return False
         elif type(generation) is not int or generation < 0:
-            self._malformed(guest)
+            self._malformed(participant)
         elif kind == "media_offer":
-            self._receive_offer(guest, generation, message)
-        elif (page := self._pages.get(guest.id)) is not None and generation == page.generation:
+            self._receive_offer(participant, generation, message)
+        elif (page := self._pages.get(participant.id)) is not None and generation == page.generation:
             if kind == "media_close":
                 self._end_connection(page)
                 self._says_it_sends(page, camera=False, microphone=False)
@@ -207,16 +208,16 @@ class Media:
                 page.connection.add_candidate(candidate)
         return True
 
-    def _receive_offer(self, guest: Guest, generation: int, message: Mapping[str, Any]) -> None:
+    def _receive_offer(self, participant: Participant, generation: int, message: Mapping[str, Any]) -> None:
         """Not a step of this waits, so that the candidates which come right behind the offer find their connection."""
         lines, sdp = read_lines(message.get("lines")), message.get("sdp")
         if lines is None or not isinstance(sdp, str):
-            self._malformed(guest)
+            self._malformed(participant)
             return
-        page = self._pages.setdefault(guest.id, _Page(guest))
+        page = self._pages.setdefault(participant.id, _Page(participant))
         if generation <= page.generation:
             for said in page.said if generation == page.generation else ():
-                guest.send_message(said)  # the answer to it may have got lost
+                participant.send_message(said)  # the answer to it may have got lost
             return
         page.generation, page.said = generation, []
         self._end_connection(page)
@@ -241,14 +242,14 @@ class Media:
             is_near=is_near,
             say_candidate=lambda candidate: self._say(page, generation, "candidate", candidate=candidate),
             refused=lambda times: self._around.count("candidate_refused", times),
-            permits=lambda: page.guest.permits(Request.MEDIA_DATAGRAM),
+            permits=lambda: page.participant.permits(Request.MEDIA_DATAGRAM),
         )
         page.connection = connection
         self._working.start(self._answer(page, connection, generation, sdp, is_near))
         self._look_soon()
 
     async def _answer(self, page: _Page, connection: Connection, generation: int, sdp: str, is_near: bool) -> None:
-        with page.guest.contained():
+        with page.participant.contained():
             await self._answer_or_refuse(page, connection, generation, sdp, is_near)
 
     async def _answer_or_refuse(
@@ -266,42 +267,42 @@ class Media:
 
     def _refusal(self, page: _Page, lines: list[Line]) -> tuple[str, str] | None:
         """Why this offer is not taken: a stable code, and a sentence."""
-        guest = page.guest
+        participant = page.participant
         if self._options is None:
             return "off", "The host has turned camera, microphone and screen off."
-        if not guest.admitted:
+        if not participant.admitted:
             return "not_admitted", "The operator has not let you in yet."
-        if not permitted_lines(guest.link).issuperset(lines):
+        if not permitted_lines(participant.link).issuperset(lines):
             return "role", "This link is not for that. Ask the operator for another one."
         if page.offers.take(self._clock()):
             return "rate", "That was asked for too often. Wait a few seconds."
-        return self._no_place_for(guest)
+        return self._no_place_for(participant)
 
-    def _no_place_for(self, guest: Guest) -> tuple[str, str] | None:
-        links = Counter(other.guest.link.id for other in self._pages.values() if other.connection is not None)
+    def _no_place_for(self, participant: Participant) -> tuple[str, str] | None:
+        links = Counter(other.participant.link.id for other in self._pages.values() if other.connection is not None)
         if links.total() >= CONNECTIONS:
             text = (
                 f"The host serves {CONNECTIONS} already, which is as many as it does. Try again when others are done."
             )
             return "full", text
         beyond_few = sum(max(0, count - FEW) for count in links.values())
-        if links[guest.link.id] >= FEW and beyond_few >= CONNECTIONS - KEPT:
+        if links[participant.link.id] >= FEW and beyond_few >= CONNECTIONS - KEPT:
             text = (
-                f"{links[guest.link.id]} use camera, microphone or screen by this link already, and the other places "
-                "are for other links. Ask the operator for one of your own, or close another page of this one."
+                f"{links[participant.link.id]} use camera, microphone or screen by this link already, and the other "
+                "places are for other links. Ask the operator for one of your own, or close another page of this one."
             )
             return "link_full", text
         return None
 
-    def _receive_on(self, guest: Guest, message: Mapping[str, Any]) -> None:
+    def _receive_on(self, participant: Participant, message: Mapping[str, Any]) -> None:
         """What a page sends, and whether it shows the screen."""
         said = {name: message.get(name, False) for name in ("camera", "microphone", "screen")}
         if not all(isinstance(value, bool) for value in said.values()):
-            self._malformed(guest)
+            self._malformed(participant)
             return
-        if self._options is None or not guest.admitted:
+        if self._options is None or not participant.admitted:
             return
-        page = self._pages.setdefault(guest.id, _Page(guest))
+        page = self._pages.setdefault(participant.id, _Page(participant))
         if page.wants_screen != said["screen"]:
             page.wants_screen = said["screen"]
             self._route()
@@ -311,51 +312,57 @@ class Media:
         began = (camera and not page.camera) or (microphone and not page.microphone)
         changed = (camera, microphone) != (page.camera, page.microphone)
         page.camera, page.microphone = camera, microphone
-        guest = page.guest
-        if began and self._on_air != guest.id and self._is_air_free() and may_send(guest.link) and not guest.muted:
-            self._set_on_air(guest.id)
-            happened.on_air_by_itself(self._around.audit, guest)
+        participant = page.participant
+        if (
+            began
+            and self._on_air != participant.id
+            and self._is_air_free()
+            and may_send(participant.link)
+            and not participant.muted
+        ):
+            self._set_on_air(participant.id)
+            audit_events.on_air_by_itself(self._around.audit, participant)
         elif changed:
-            self._around.guest_changed(page.guest)
+            self._around.participant_changed(page.participant)
 
-    def _malformed(self, guest: Guest) -> None:
+    def _malformed(self, participant: Participant) -> None:
         text = "A media message has a generation, an offer its SDP and its lines, and what is on is true or false."
-        guest.send_error("malformed", text)
+        participant.send_error("malformed", text)
 
     def _say(self, page: _Page, generation: int, what: str, **fields: Any) -> None:
         message = {"type": f"media_{what}", "generation": generation, **fields}
         if generation == page.generation:
             page.said.append(message)
-        page.guest.send_message(message)
+        page.participant.send_message(message)
 
     # Comings and goings
 
-    def gone(self, guest: Guest) -> None:
+    def gone(self, participant: Participant) -> None:
         """It left, or was sent away: nothing of it is seen, heard or sent to any more."""
-        page = self._pages.pop(guest.id, None)
+        page = self._pages.pop(participant.id, None)
         if page is not None:
             self._end_connection(page)
-        if self._on_air == guest.id:
+        if self._on_air == participant.id:
             self._set_on_air(None)
 
-    def muted(self, guest: Guest) -> None:
+    def muted(self, participant: Participant) -> None:
         """It is, or is not any more. Nothing of who is muted is passed on, so that it can be on air no longer."""
-        if guest.muted:
-            self._talk.ends(guest.id)
-            if self._on_air == guest.id:
+        if participant.muted:
+            self._talk.ends(participant.id)
+            if self._on_air == participant.id:
                 self._set_on_air(None)
             self._route()
 
-    def follow(self, guest: Guest, old: Guest) -> None:
+    def follow(self, participant: Participant, old: Participant) -> None:
         """This is `old` again, in a new session."""
         page = self._pages.pop(old.id, None)
         if page is not None:
-            page.guest = guest
-            self._pages[guest.id] = page
+            page.participant = participant
+            self._pages[participant.id] = page
         if self._on_air == old.id:
-            self._on_air = guest.id
+            self._on_air = participant.id
         if self._talk.speaker == old.id:
-            self._talk.speaker = guest.id
+            self._talk.speaker = participant.id
 
     def _connection_closed(self, page: _Page, connection: Connection) -> None:
         if page.connection is connection:
@@ -367,7 +374,7 @@ class Media:
             return
         connection.end()
         self._working.start(connection.close())
-        self._talk.ends(page.guest.id)
+        self._talk.ends(page.participant.id)
         self._route()
 
     # Who sees whom
@@ -389,18 +396,18 @@ class Media:
         match line:
             case Line.SCREEN:
                 return self._view(page)
-            case Line.GUEST:
+            case Line.PROGRAM:
                 return self._feed(self._on_air, Line.CAMERA)
-            case Line.GUEST_SOUND:
+            case Line.PROGRAM_SOUND:
                 return self._feed(self._on_air, Line.MICROPHONE)
             case Line.SOUND:
                 return self._feed(self._talk.speaker, Line.TALKBACK)
             case _:
                 return None
 
-    def sees_live(self, guest: Guest) -> bool:
-        """Whether the screen is on its way to this guest."""
-        page = self._pages.get(guest.id)
+    def sees_live(self, participant: Participant) -> bool:
+        """Whether the screen is on its way to this participant."""
+        page = self._pages.get(participant.id)
         return page is not None and page.view is not None
 
     def _view(self, page: _Page) -> View | None:
@@ -412,15 +419,15 @@ class Media:
             page.view = View(screen, codec, connection.screen_rate)
         return page.view
 
-    def _feed(self, guest: int | None, line: Line) -> Source | None:
-        page = self._pages.get(guest) if guest is not None else None
+    def _feed(self, participant: int | None, line: Line) -> Source | None:
+        page = self._pages.get(participant) if participant is not None else None
         return page.connection.feeds.get(line) if page is not None and page.connection is not None else None
 
     def _arrived(self, page: _Page, line: Line, frame: Frame) -> bool:
         """A frame of a page; whether it may pass on."""
-        if page.guest.muted:
+        if page.participant.muted:
             return False
-        if line is Line.TALKBACK and self._talk.hear(page.guest.id, frame, self._clock()):
+        if line is Line.TALKBACK and self._talk.hear(page.participant.id, frame, self._clock()):
             self._route()
         return True
 
@@ -431,8 +438,8 @@ class Media:
         page = self._pages.get(self._on_air) if self._on_air is not None else None
         return page is None or not (page.camera or page.microphone)
 
-    def _set_on_air(self, guest: int | None) -> None:
-        self._on_air = guest
+    def _set_on_air(self, participant: int | None) -> None:
+        self._on_air = participant
         self._route()
         self._around.media_changed()
 
@@ -448,17 +455,17 @@ class Media:
         for page in busy:
             self._look_at(page, self._clock())
             if page.connection is not None and page.connection.look():
-                self._around.guest_changed(page.guest)
+                self._around.participant_changed(page.participant)
         if busy:
             self._look_soon()
 
     def _look_at(self, page: _Page, now: float) -> None:
-        path = page.guest.watch_path(LOOK_EVERY)
+        path = page.participant.watch_path(LOOK_EVERY)
         if path is None or page.connection is None:
             return
         queue = page.connection.queue
         if page.governor.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, queue, now):
-            log.info("clicks of %08x take long: its media give way", page.guest.id)
+            log.info("clicks of %08x take long: its media give way", page.participant.id)
             page.connection.give_way()
 
     # Commands of operators
@@ -469,17 +476,17 @@ class Media:
             self._is_directed = True
             self._set_on_air(None)
             return {}
-        guest = self._around.guests.get(session) if type(session) is int else None
-        if guest is None or not guest.session.established:
+        participant = self._around.participants.get(session) if type(session) is int else None
+        if participant is None or not participant.session.established:
             raise CommandError("presenter_unknown", "This presenter is not here any more.")
         if self._options is None:
             raise CommandError("media_off", OFF)
-        if not may_send(guest.link):
+        if not may_send(participant.link):
             raise CommandError("role", "This presenter's link is not for camera and microphone.")
-        if guest.muted:
+        if participant.muted:
             raise CommandError("muted", "This presenter is muted. Unmute it first.")
         self._is_directed = True
-        self._set_on_air(guest.id)
+        self._set_on_air(participant.id)
         return {}
 
     def _share_screen(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -513,7 +520,7 @@ class Media:
             await self._begin_recording(folder)
         except RecordingError as error:
             self._problem = str(error)
-            happened.recording_failed(self._around.audit)
+            audit_events.recording_failed(self._around.audit)
             self._around.media_changed()
 
     async def _begin_recording(self, folder: Path) -> None:
@@ -542,7 +549,7 @@ class Media:
         self._problem = sentence
         if self._recorder is not None and self._recorder.problem is not None:
             self._end_recording()
-            happened.recording_failed(self._around.audit)
+            audit_events.recording_failed(self._around.audit)
         self._around.media_changed()
 
     @staticmethod

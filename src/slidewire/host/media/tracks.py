@@ -1,7 +1,7 @@
 """Who sees and hears whom: frames go from feeds to outlets.
 
-A *feed* is one line of one guest, its camera say, for whoever watches. An *outlet* is one line of ours towards one
-page. An outlet is fed by one source at a time, and which one follows from the state of the room (`media.py`). When
+A *feed* is one line of one participant, its camera say, for whoever watches. An *outlet* is one line of ours towards
+one page. An outlet is fed by one source at a time, and which one follows from the state of the room (`media.py`). When
 that changes, the outlet asks the new source for a key frame and lets nothing pass before it. (That the page gets one
 stream, whose timestamps only grow, is the connection's work.)
 """
@@ -26,11 +26,12 @@ SILENT_BYTES: Final = 3
 Clock = Callable[[], float]
 
 
-class Feed:
-    """What one line of one guest brings. It is a `Source`, and takes the frames of the guest's connection."""
+class Publication:
+    """What one line of one participant brings. It is a `Source`, and takes the frames of the participant's
+    connection."""
 
     def __init__(self, ask: Callable[[], None], clock: Clock) -> None:
-        """`ask` has the guest send a key frame."""
+        """`ask` has the participant send a key frame."""
         self._ask = ask
         self._clock = clock
         self._asked_at = float("-inf")
@@ -59,7 +60,7 @@ class Feed:
                 self.unsubscribe(sink)
 
 
-class Outlet:
+class Subscription:
     """One line of ours towards one page."""
 
     def __init__(self, line: Line, send: Callable[[Line, Frame], None]) -> None:
@@ -92,7 +93,7 @@ class Outlet:
             self._send(self.line, frame)
 
 
-class Talk:
+class Talkback:
     """One operator speaks at a time: who began first, until a second of silence or the end of its connection."""
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
 """The links a host has given out, and the room they belong to: kept in one private file, so that a host that comes back
 has the same ones.
 
-The rules of a link are enforced at the host (`entry.py`, `limits.py`, `guest.py`). The server is told a commitment and
-an expiry, to refuse strangers early, and whether a link is for operators, presenters or the audience, to keep their
-places apart; it never learns a secret or any other rule.
+The rules of a link are enforced at the host (`entry.py`, `limits.py`, `participant.py`). The server is told a
+commitment and an expiry, to refuse strangers early, and whether a link is for operators, presenters or the audience, to
+keep their places apart; it never learns a secret or any other rule.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIRST_LINKS = (
     (Role.CLICK, "p", "Presenter"),
     (Role.OPERATOR, "operator", "Operator"),
     (Role.VIEW, "deck", "Deck"),
-    (Role.VIEW, "guest", "Guest"),
+    (Role.VIEW, "program", "Program"),
 )
 """What every room has: a host says one link to each page when it starts."""
 
@@ -51,7 +51,7 @@ class LinkRule:
     id: str
     secret: bytes = field(repr=False)
     page: str
-    """`p`, `operator`, `deck` or `guest`."""
+    """`p`, `operator`, `deck` or `program`."""
     role: Role
     label: str = ""
     expires: float | None = None
@@ -211,7 +211,7 @@ class _RoomFile(msgspec.Struct):
         return cls(room.token, room.server, room.deck, room.code, room.created, room.ended, list(room.links.values()))
 
 
-class RoomBook:
+class RoomStore:
     """The rooms of this user on this machine, a file each."""
 
     REOPEN_WITHIN = 12 * 3600.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from slidewire.control.intents import Role
 from slidewire.host.participants.links import LinkRule, Room, TooManyLinks
-from slidewire.host.participants.participant import Guest
+from slidewire.host.participants.participant import Participant
 
 log = logging.getLogger(__name__)
 
@@ -84,35 +84,35 @@ def describe_link(rule: LinkRule, server: str, now: float) -> dict[str, Any]:
     }
 
 
-def describe_you(guest: Guest) -> dict[str, Any]:
+def describe_you(participant: Participant) -> dict[str, Any]:
     """What a presenter is told of itself."""
-    link = guest.link
+    link = participant.link
     return {
         "role": str(link.role),
-        "muted": guest.muted,
-        "name": guest.who.name,
-        "admitted": guest.admitted,
+        "muted": participant.muted,
+        "name": participant.introduction.name,
+        "admitted": participant.admitted,
         "first": link.first,
         "last": link.last,
         "expires": link.expires,
     }
 
 
-def describe_guest(guest: Guest) -> dict[str, Any]:
-    path, round_trip = guest.best_path()
-    last = guest.last
+def describe_participant(participant: Participant) -> dict[str, Any]:
+    path, round_trip = participant.best_path()
+    last = participant.last
     return {
-        "session": guest.id,
-        "name": guest.who.name,
-        "kind": guest.who.kind,
-        "role": str(guest.link.role),
-        "link": guest.link.id,
-        "muted": guest.muted,
-        "admitted": guest.admitted,
-        "words": guest.session.words,
+        "session": participant.id,
+        "name": participant.introduction.name,
+        "kind": participant.introduction.kind,
+        "role": str(participant.link.role),
+        "link": participant.link.id,
+        "muted": participant.muted,
+        "admitted": participant.admitted,
+        "words": participant.session.words,
         "path": path,
         "rtt_ms": None if round_trip is None else round(round_trip * 1000),
-        "clicks": guest.clicks,
+        "clicks": participant.clicks,
         "last": last
         and {
             "intent": str(last.intent),
@@ -121,16 +121,16 @@ def describe_guest(guest: Guest) -> dict[str, Any]:
             "from": last.outcome.before,
             "to": last.outcome.after,
         },
-        "since": guest.since,
+        "since": participant.since,
     }
 
 
 def describe_room(
     room: Room,
     server: str,
-    guests: list[Guest],
+    participants: list[Participant],
     hosts: list[dict[str, Any]],
-    media: Callable[[Guest], dict[str, Any]],
+    media: Callable[[Participant], dict[str, Any]],
     places: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The `room` part of an operator's state. `media` tells what each presenter sends, `places` who holds the room's
@@ -139,7 +139,7 @@ def describe_room(
     return {
         "code": room.code,
         "hosts": hosts,
-        "presenters": [{**describe_guest(guest), **media(guest)} for guest in guests],
+        "presenters": [{**describe_participant(participant), **media(participant)} for participant in participants],
         "links": [describe_link(rule, server, now) for rule in room.links.values()],
         "places": places,
     }
@@ -157,7 +157,9 @@ class Commands:
     def __init__(
         self,
         actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]],
-        watch: Callable[[Guest, dict[str, Any]], Callable[[dict[str, Any]], None]] = lambda guest, command: _nothing,
+        watch: Callable[
+            [Participant, dict[str, Any]], Callable[[dict[str, Any]], None]
+        ] = lambda participant, command: _nothing,
     ) -> None:
         """An action is told in `asked_by` whose command it is. `watch` hears of each command once, before it is done;
         what it returns hears the reply."""
@@ -165,33 +167,33 @@ class Commands:
         self._watch = watch
         self._replies: dict[tuple[int, int], dict[str, Any]] = {}
 
-    def receive(self, guest: Guest, message: dict[str, Any]) -> dict[str, Any]:
+    def receive(self, participant: Participant, message: dict[str, Any]) -> dict[str, Any]:
         """The reply."""
         id_ = message.get("id")
         if type(id_) is not int:
             return {"type": "error", "code": "malformed", "message": "A command needs a number as its id."}
-        key = (guest.id, id_)
+        key = (participant.id, id_)
         if key not in self._replies:
-            replied = self._watch(guest, message)
-            self._replies[key] = {"type": "reply", "id": id_, **self._do(guest, message)}
+            replied = self._watch(participant, message)
+            self._replies[key] = {"type": "reply", "id": id_, **self._do(participant, message)}
             if len(self._replies) > self.REMEMBERED:
                 del self._replies[next(iter(self._replies))]
             replied(self._replies[key])
         return self._replies[key]
 
-    def _do(self, guest: Guest, message: dict[str, Any]) -> dict[str, Any]:
-        if guest.link.role is not Role.OPERATOR:
+    def _do(self, participant: Participant, message: dict[str, Any]) -> dict[str, Any]:
+        if participant.link.role is not Role.OPERATOR:
             return _error("not_allowed", "This link is not an operator's.")
-        if not guest.admitted:
+        if not participant.admitted:
             return _error("not_admitted", "Another operator has to let you in first.")
         name = str(message.get("name"))
-        if name in NOT_TO_ONESELF and message.get("session") == guest.id:
+        if name in NOT_TO_ONESELF and message.get("session") == participant.id:
             return _error("not_yourself", "You cannot do this to yourself. Another operator can.")
         action = self._actions.get(name)
         if action is None:
             return _error("command_unknown", f"The commands are {', '.join(sorted(self._actions))}.")
         try:
-            return {"ok": True, **action({**message, "asked_by": guest.id})}
+            return {"ok": True, **action({**message, "asked_by": participant.id})}
         except CommandError as error:
             return _error(error.code, str(error))
         except TooManyLinks as error:

@@ -17,7 +17,15 @@ from typing import Any, Protocol
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
-from slidewire.control.host_session import Effect, Established, Flooding, HostSession, Perform, Pointed, Pretended
+from slidewire.control.host_session import (
+    Effect,
+    Established,
+    Flooding,
+    HostSession,
+    IntroductionInvalid,
+    Perform,
+    Pointed,
+)
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import Path, PathKind
@@ -27,7 +35,7 @@ from slidewire.control.sealed_session import MessageArrived, PictureArrived, Tra
 from slidewire.host.participants.links import LinkRule
 from slidewire.host.participants.permissions import permit_intent, permit_laser
 from slidewire.host.participants.signaling_budget import SendingShare, SignalingBudget
-from slidewire.host.show.controller import Stage
+from slidewire.host.show.controller import ShowController
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerError, PeerEvents
 from slidewire.rtc.guarded import GuardedPeer
 
@@ -52,9 +60,9 @@ class LastClick:
 
 
 class Surroundings(Protocol):
-    """What a guest needs of the agent."""
+    """What a participant needs of the agent."""
 
-    stage: Stage
+    show: ShowController
     engine: Engine
 
     privacy: Privacy
@@ -64,24 +72,24 @@ class Surroundings(Protocol):
     def count(self, what: str, times: int) -> None: ...
     def ice_servers(self) -> list[IceServer]: ...
     def send_signaling(self, member: str, data: bytes) -> None: ...
-    def message_arrived(self, guest: Guest, message: dict[str, Any]) -> None: ...
-    def guest_changed(self, guest: Guest) -> None:
-        """Something an operator sees of this guest is different now."""
+    def message_arrived(self, participant: Participant, message: dict[str, Any]) -> None: ...
+    def participant_changed(self, participant: Participant) -> None:
+        """Something an operator sees of this participant is different now."""
 
-    def guest_clicked(self, guest: Guest, click: LastClick) -> None: ...
-    def guest_failed(self, guest: Guest) -> None:
-        """Serving this guest raised an exception, which is logged: it is to be sent away."""
+    def participant_clicked(self, participant: Participant, click: LastClick) -> None: ...
+    def participant_failed(self, participant: Participant) -> None:
+        """Serving this participant raised an exception, which is logged: it is to be sent away."""
 
-    def guest_floods(self, guest: Guest) -> None: ...
-    def guest_established(self, guest: Guest) -> None: ...
-    def guest_pretended(self, guest: Guest) -> None: ...
+    def participant_floods(self, participant: Participant) -> None: ...
+    def participant_established(self, participant: Participant) -> None: ...
+    def introduction_invalid(self, participant: Participant) -> None: ...
 
 
-class Guest:
+class Participant:
     def __init__(
         self, session: HostSession, rule: LinkRule, around: Surroundings, pool: LinkPool | None = None
     ) -> None:
-        """`pool`: what all guests of this link may ask together."""
+        """`pool`: what all participants of this link may ask together."""
         self.session = session
         session.quotas = SessionQuotas(pool)
         self.link = rule
@@ -121,14 +129,14 @@ class Guest:
         return self.session.wire.session
 
     @property
-    def who(self) -> Introduction:
+    def introduction(self) -> Introduction:
         """What it says of itself; nothing until it is established."""
         return self.session.introduction or Introduction(b"")
 
     # Paths
 
     def reached_by(self, member: str | None) -> None:
-        """The signaling server now reaches this guest as that member, or not at all."""
+        """The signaling server now reaches this participant as that member, or not at all."""
         if member == self.member:
             return
         self.member = member
@@ -139,7 +147,7 @@ class Guest:
             self._path_up(SIGNALING, PathKind.SIGNALING)
 
     def receive(self, data: bytes, path: str) -> bool:
-        """Whether the frame was this guest's."""
+        """Whether the frame was this participant's."""
         now = monotonic()
         opened = False
         with self.contained():
@@ -169,11 +177,11 @@ class Guest:
     def _path_up(self, name: str, kind: PathKind) -> None:
         self.session.path_up(name, kind, monotonic())
         self.drain()
-        self._around.guest_changed(self)
+        self._around.participant_changed(self)
 
     def _path_down(self, name: str) -> None:
         self.session.path_down(name)
-        self._around.guest_changed(self)
+        self._around.participant_changed(self)
 
     # The session's effects
 
@@ -207,14 +215,14 @@ class Guest:
 
     @contextlib.contextmanager
     def contained(self) -> Iterator[None]:
-        """An exception in here ends this guest, and reaches no other."""
+        """An exception in here ends this participant, and reaches no other."""
         try:
             yield
         except Exception:
             if not self._has_failed:
                 self._has_failed = True
                 log.exception("serving presenter %08x failed: it is sent away", self.id)
-                self._around.guest_failed(self)
+                self._around.participant_failed(self)
 
     def settle(self, sequence: int, intent: Intent, outcome: Outcome | None) -> None:
         with self.contained():
@@ -259,30 +267,30 @@ class Guest:
         """After everything was sent: whoever writes clicks down waits for a disk, and no receipt waits for that."""
         settled, self._settled = self._settled, []
         for click in settled:
-            self._around.guest_clicked(self, click)
+            self._around.participant_clicked(self, click)
         if settled:
-            self._around.guest_changed(self)
+            self._around.participant_changed(self)
 
     def _obey(self, effect: Effect) -> None:
         match effect:
             case Transmit(path, data):
                 self._transmit(path, data)
             case Perform(sequence, intent):
-                self._around.stage.submit(
+                self._around.show.submit(
                     *(self.session, sequence, intent),
                     lambda outcome: self.settle(sequence, intent, outcome),
                     self.link.id,
                 )
             case Pointed(points):
-                self._around.stage.point_through(points)
+                self._around.show.point_through(points)
             case MessageArrived(message):
                 self._message_arrived(message)
             case Established():
-                self._around.guest_established(self)
-            case Pretended():
-                self._around.guest_pretended(self)
+                self._around.participant_established(self)
+            case IntroductionInvalid():
+                self._around.introduction_invalid(self)
             case Flooding():
-                self._around.guest_floods(self)
+                self._around.participant_floods(self)
             case PictureArrived():
                 pass  # presenters have no pictures to send
 
@@ -310,12 +318,12 @@ class Guest:
     def _permit(self, intent: Intent) -> Reason:
         if not self.link.role.may_click:
             return Reason.ROLE
-        return self._refusal() or permit_intent(intent, self._around.stage.position, self.link)
+        return self._refusal() or permit_intent(intent, self._around.show.position, self.link)
 
     def _permit_laser(self) -> Reason:
         if not self.link.role.may_point:
             return Reason.ROLE
-        return self._refusal() or permit_laser(self._around.stage.position, self.link)
+        return self._refusal() or permit_laser(self._around.show.position, self.link)
 
     def _refusal(self) -> Reason:
         if not self.link.is_good(time.time()):
@@ -443,7 +451,7 @@ class Guest:
         for generation in waiting[: 1 - PEERS + len(carried[-1:])]:
             self._drop_peer(generation)
 
-    def follow(self, old: Guest) -> None:
+    def follow(self, old: Participant) -> None:
         """This is `old` again, in a new session."""
         self.muted, self.clicks, self.last, self.since = old.muted, old.clicks, old.last, old.since
 

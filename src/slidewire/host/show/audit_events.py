@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from slidewire.control.intents import Status
 
 if TYPE_CHECKING:
-    from slidewire.host.participants.participant import Guest, LastClick
+    from slidewire.host.participants.participant import LastClick, Participant
 
 
 class Audit(Protocol):
@@ -23,27 +23,27 @@ def nobody(event: str, /, **fields: Any) -> None:
     """Where nothing is written down."""
 
 
-def joined(audit: Audit, guest: Guest) -> None:
-    audit("joined" if guest.admitted else "waits_to_be_let_in", **_of(guest), label=guest.link.label)
+def joined(audit: Audit, participant: Participant) -> None:
+    audit("joined" if participant.admitted else "waits_to_be_let_in", **_of(participant), label=participant.link.label)
 
 
-def turned_away(audit: Audit, guest: Guest, why: str) -> None:
-    audit("refused", **_of(guest), what="to join", reason=why)
+def turned_away(audit: Audit, participant: Participant, why: str) -> None:
+    audit("refused", **_of(participant), what="to join", reason=why)
 
 
-def left(audit: Audit, guest: Guest) -> None:
-    if guest.session.established:
-        audit("left", **_of(guest), clicks=guest.clicks)
+def left(audit: Audit, participant: Participant) -> None:
+    if participant.session.established:
+        audit("left", **_of(participant), clicks=participant.clicks)
 
 
-def clicked(audit: Audit, guest: Guest, click: LastClick) -> None:
+def clicked(audit: Audit, participant: Participant, click: LastClick) -> None:
     outcome = click.outcome
     fields: dict[str, Any] = {"what": str(click.intent), "status": outcome.status.word}
     if outcome.reason:
         fields["reason"] = outcome.reason.word
     if outcome.before is not None or outcome.after is not None:
         fields |= {"from": outcome.before, "to": outcome.after}
-    audit("clicked" if outcome.status is Status.PERFORMED else "refused", **_of(guest), **fields)
+    audit("clicked" if outcome.status is Status.PERFORMED else "refused", **_of(participant), **fields)
 
 
 _EVENTS: Final = {
@@ -64,15 +64,15 @@ _SWITCHES: Final = {
 
 
 def command(
-    audit: Audit, by: Guest, guests: Mapping[int, Guest], asked: Mapping[str, Any]
+    audit: Audit, by: Participant, participants: Mapping[int, Participant], asked: Mapping[str, Any]
 ) -> Callable[[Mapping[str, Any]], None]:
     """An operator's, about to be done: whom it is about may be gone afterwards. The rest hears the reply."""
     name = str(asked.get("name"))[:40]
     event = _event(name, asked)
     fields = _of(by)
-    about = guests.get(session) if type(session := asked.get("session")) is int else None
+    about = participants.get(session) if type(session := asked.get("session")) is int else None
     if about is not None:
-        fields |= {"about": about.who.name, "about_session": f"{about.id:08x}"}
+        fields |= {"about": about.introduction.name, "about_session": f"{about.id:08x}"}
 
     def replied(reply: Mapping[str, Any]) -> None:
         if not reply.get("ok"):
@@ -89,9 +89,9 @@ def command(
     return replied
 
 
-def on_air_by_itself(audit: Audit, guest: Guest) -> None:
+def on_air_by_itself(audit: Audit, participant: Participant) -> None:
     """Nobody was, and it turned its camera or microphone on."""
-    audit("put_on_air", **_of(guest))
+    audit("put_on_air", **_of(participant))
 
 
 def media_from_the_start(audit: Audit, event: str) -> None:
@@ -112,10 +112,10 @@ def _event(name: str, asked: Mapping[str, Any]) -> str:
     return _EVENTS.get(name, name)
 
 
-def _of(guest: Guest) -> dict[str, Any]:
+def _of(participant: Participant) -> dict[str, Any]:
     return {
-        "who": guest.who.name,
-        "session": f"{guest.id:08x}",
-        "role": str(guest.link.role),
-        "link": guest.link.id,
+        "who": participant.introduction.name,
+        "session": f"{participant.id:08x}",
+        "role": str(participant.link.role),
+        "link": participant.link.id,
     }

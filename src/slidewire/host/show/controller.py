@@ -41,7 +41,7 @@ class _Asked:
     done: Callable[[Outcome | None], None]
 
 
-class Stage:
+class ShowController:
     """Owns the deck while the agent runs. `changed` is called whenever what presenters should see has changed."""
 
     def __init__(self, deck: Deck, overlay: Overlay | None = None) -> None:

@@ -18,7 +18,7 @@ SECONDS: Final = Rate(0.5, 15.0)
 """Seconds of drawing, for each link."""
 
 
-class DrawingTurns:
+class DrawingQueue:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._budgets: dict[str, Bucket] = {}

@@ -1,7 +1,7 @@
-"""Tells each guest of the show's state: the whole of it once, then what changed (protocol/control.md §7).
+"""Tells each participant of the show's state: the whole of it once, then what changed (protocol/control.md §7).
 
-Nothing is queued. A change marks guests as due; each is told the newest state there is when its turn comes, those who
-may click first. The laser has turns of its own, and deck pages only.
+Nothing is queued. A change marks participants as due; each is told the newest state there is when its turn comes, those
+who may click first. The laser has turns of its own, and deck pages only.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from slidewire.control.intents import Role
 from slidewire.control.state import changes
 from slidewire.host.decks.driver import DeckState, DeckStatus
 from slidewire.host.participants.operators import describe_you
-from slidewire.host.participants.participant import Guest
+from slidewire.host.participants.participant import Participant
 from slidewire.host.participants.permissions import NOT_FOR_RANGES
-from slidewire.host.show.controller import Stage
+from slidewire.host.show.controller import ShowController
 from slidewire.host.show.turns import Turns
 
 STATE_FOLLOWS_AFTER = 0.010
@@ -34,7 +34,8 @@ LASERS = Rate(300, 60)
 LASER_EVERY = 0.035
 """Seconds between two positions of the laser for one page."""
 TOLD_AT_ONCE = 4
-"""Guests told in one turn of the event loop; the next ones after `TOLD_EVERY` seconds. A click waits for no more."""
+"""Participants told in one turn of the event loop; the next ones after `TOLD_EVERY` seconds. A click waits for no
+more."""
 TOLD_EVERY = 0.004
 STATE_BYTES = 8 * 1024
 STATE_BYTES_PER_SECOND = 128 * 1024
@@ -44,15 +45,15 @@ STATE_BYTES_PER_SECOND = 128 * 1024
 class StatePublisher:
     def __init__(
         self,
-        guests: Mapping[int, Guest],
-        stage: Stage,
+        participants: Mapping[int, Participant],
+        show: ShowController,
         *,
         describe_room: Callable[[], dict[str, Any]],
-        describe_media: Callable[[Guest], dict[str, Any]],
+        describe_media: Callable[[Participant], dict[str, Any]],
     ) -> None:
-        """`guests`: those who are here now, by session. `describe_room`: what operators are told besides."""
-        self._guests = guests
-        self._stage = stage
+        """`participants`: those who are here now, by session. `describe_room`: what operators are told besides."""
+        self._participants = participants
+        self._show = show
         self._describe_room, self._describe_media = describe_room, describe_media
         self._started: float | None = None
         self._clicking, self._looking_on = Turns(STATES), Turns(STATES)
@@ -60,7 +61,7 @@ class StatePublisher:
         self._alarm = Alarm(self._tell)
         self._tell_at: float | None = None
         self._tell_from = float("-inf")
-        """No guest is told earlier."""
+        """No participant is told earlier."""
         self._operators: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._described: dict[str, dict[str, Any]] = {}
@@ -75,10 +76,10 @@ class StatePublisher:
     # What happened
 
     def show_changed(self) -> None:
-        """All guests are to be told, after the receipt of the intent that may have changed it."""
-        if self._started is None and self._stage.state.status == "running":
+        """All participants are to be told, after the receipt of the intent that may have changed it."""
+        if self._started is None and self._show.state.status == "running":
             self._started = monotonic()
-        self._announce(lambda guest: True, STATE_FOLLOWS_AFTER)
+        self._announce(lambda participant: True, STATE_FOLLOWS_AFTER)
 
     def room_changed(self) -> None:
         """Something that only operators see."""
@@ -86,20 +87,20 @@ class StatePublisher:
             self._operators = asyncio.get_running_loop().call_later(OPERATORS_SEE_WITHIN, self._tell_operators)
 
     def laser_moved(self) -> None:
-        for guest in self._guests.values():
-            if guest.session.established and is_deck_page(guest) and guest.admitted:
-                self._pointed_at.mark(guest.id)
+        for participant in self._participants.values():
+            if participant.session.established and is_deck_page(participant) and participant.admitted:
+                self._pointed_at.mark(participant.id)
         self._tell_in(0.0)
 
-    def tell_whole(self, guest: Guest) -> None:
+    def tell_whole(self, participant: Participant) -> None:
         """The whole state, as soon as may be."""
-        guest.held = None
-        self._mark(guest)
+        participant.held = None
+        self._mark(participant)
         self._tell_in(0.0)
 
-    def forget(self, guest: Guest) -> None:
+    def forget(self, participant: Participant) -> None:
         for turns in (self._clicking, self._looking_on, self._pointed_at):
-            turns.forget(guest.id)
+            turns.forget(participant.id)
 
     # Turns
 
@@ -107,15 +108,15 @@ class StatePublisher:
         self._operators = None
         self._announce(is_operator)
 
-    def _announce(self, to: Callable[[Guest], bool], after: float = 0.0) -> None:
-        for guest in self._guests.values():
-            if guest.session.established and to(guest):
-                self._mark(guest)
+    def _announce(self, to: Callable[[Participant], bool], after: float = 0.0) -> None:
+        for participant in self._participants.values():
+            if participant.session.established and to(participant):
+                self._mark(participant)
         self._tell_in(after)
 
-    def _mark(self, guest: Guest) -> None:
-        turns = self._clicking if guest.link.role.may_click else self._looking_on
-        turns.mark(guest.id)
+    def _mark(self, participant: Participant) -> None:
+        turns = self._clicking if participant.link.role.may_click else self._looking_on
+        turns.mark(participant.id)
 
     def _tell_in(self, seconds: float) -> None:
         """Tell those who are due in so many seconds, or earlier if that was said before."""
@@ -138,70 +139,70 @@ class StatePublisher:
         ):
             for session in turns.take(now, self._can_be_told, left):
                 left -= 1
-                guest = self._guests[session]
-                before = guest.session.wire.message_bytes_sent
-                with guest.contained():
-                    tell(guest)
-                told = guest.session.wire.message_bytes_sent - before
+                participant = self._participants[session]
+                before = participant.session.wire.message_bytes_sent
+                with participant.contained():
+                    tell(participant)
+                told = participant.session.wire.message_bytes_sent - before
                 if told > STATE_BYTES:
                     turns.delay(session, now + told / STATE_BYTES_PER_SECOND)
             if (moment := turns.get_timer()) is not None:
                 self._tell_in(moment - now)
 
     def _can_be_told(self, session: int) -> bool:
-        return self._guests[session].can_be_told()
+        return self._participants[session].can_be_told()
 
-    def _send_state(self, guest: Guest) -> None:
-        """What changed since the state that the guest was told last, or the whole."""
-        wire, held = guest.session.wire, guest.held
-        state = self._describe(guest)
+    def _send_state(self, participant: Participant) -> None:
+        """What changed since the state that the participant was told last, or the whole."""
+        wire, held = participant.session.wire, participant.held
+        state = self._describe(participant)
         if state == held:
             return
         message: dict[str, Any] = {"type": "state", "version": wire.version % 0xFFFF + 1}
         if held is None or held.keys() != state.keys():
             message |= state
-            if is_deck_page(guest) and guest.admitted:
+            if is_deck_page(participant) and participant.admitted:
                 message["laser"] = self._laser
         else:
             message |= {"since": wire.version, **changes(held, state)}
-        if guest.send_message(message):
+        if participant.send_message(message):
             wire.version = message["version"]
-            guest.held = state
+            participant.held = state
 
-    def _send_laser(self, guest: Guest) -> None:
-        guest.send_message({"type": "laser", "at": self._laser})
+    def _send_laser(self, participant: Participant) -> None:
+        participant.send_message({"type": "laser", "at": self._laser})
 
     # What is told
 
     @property
     def _laser(self) -> dict[str, float] | None:
-        return asdict(self._stage.laser) if self._stage.laser else None
+        return asdict(self._show.laser) if self._show.laser else None
 
-    def _describe(self, guest: Guest) -> dict[str, Any]:
-        """The state as this guest may see it."""
+    def _describe(self, participant: Participant) -> dict[str, Any]:
+        """The state as this participant may see it."""
         state = {
-            "deck": self._describe_deck(guest),
-            "you": describe_you(guest),
-            "media": self._describe_media(guest),
-            "started": self._clock_of(guest, self._started),
+            "deck": self._describe_deck(participant),
+            "you": describe_you(participant),
+            "media": self._describe_media(participant),
+            "started": self._clock_of(participant, self._started),
         }
-        if is_operator(guest) and guest.admitted:
+        if is_operator(participant) and participant.admitted:
             state["room"] = self._once("room", self._describe_room)
         return state
 
-    def _describe_deck(self, guest: Guest) -> dict[str, Any]:
-        deck = self._stage.deck
-        if not guest.admitted:
+    def _describe_deck(self, participant: Participant) -> dict[str, Any]:
+        deck = self._show.deck
+        if not participant.admitted:
             return self._once("no deck", lambda: self._deck(DeckState(DeckStatus.NO_DECK), frozenset(), pictures=False))
-        if guest.link.is_ranged:
+        if participant.link.is_ranged:
             can = deck.can - {verb.word for verb in NOT_FOR_RANGES}
-            return self._once("ranged deck", lambda: self._deck(self._stage.state, can, pictures=deck.pictures))
-        return self._once("deck", lambda: self._deck(self._stage.state, deck.can, pictures=deck.pictures))
+            return self._once("ranged deck", lambda: self._deck(self._show.state, can, pictures=deck.pictures))
+        return self._once("deck", lambda: self._deck(self._show.state, deck.can, pictures=deck.pictures))
 
     def _deck(self, state: DeckState, can: Collection[str], *, pictures: bool) -> dict[str, Any]:
         described = asdict(state)
         described["status"] = str(state.status)
-        return {"driver": self._stage.deck.driver, "can": sorted(can), "pictures": pictures, **described}
+        return {"driver": self._show.deck.driver, "can": sorted(can), "pictures": pictures, **described}
 
     def _once(self, name: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What several are told in one turn is described once."""
@@ -210,14 +211,14 @@ class StatePublisher:
         return self._described[name]
 
     @staticmethod
-    def _clock_of(guest: Guest, moment: float | None) -> int | None:
-        """A moment in the guest's session clock; negative if it was before the session began."""
-        return None if moment is None else round((moment - guest.session.wire.seconds_of(0)) * 1000)
+    def _clock_of(participant: Participant, moment: float | None) -> int | None:
+        """A moment in the participant's session clock; negative if it was before the session began."""
+        return None if moment is None else round((moment - participant.session.wire.seconds_of(0)) * 1000)
 
 
-def is_operator(guest: Guest) -> bool:
-    return guest.link.role is Role.OPERATOR
+def is_operator(participant: Participant) -> bool:
+    return participant.link.role is Role.OPERATOR
 
 
-def is_deck_page(guest: Guest) -> bool:
-    return guest.link.page == "deck"
+def is_deck_page(participant: Participant) -> bool:
+    return participant.link.page == "deck"

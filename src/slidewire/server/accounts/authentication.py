@@ -81,7 +81,7 @@ class Cookies:
 
 
 @dataclass(slots=True)
-class Doorkeeper:
+class Authenticator:
     """`api_token` is the one in the state directory, for programs of the server's own user."""
 
     hub: Hub
@@ -202,7 +202,7 @@ class Doorkeeper:
 
     def failed(self, address: str, name: str | None = None) -> None:
         who, now = address_key(address), monotonic()
-        self.hub.gate.offend(address, "wrong passwords or tokens", now)
+        self.hub.abuse_limiter.penalize(address, "wrong passwords or tokens", now)
         self._failed.take(who, now)
         if name is not None:
             self._failed_names.take((who, name), now)

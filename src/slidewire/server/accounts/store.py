@@ -15,7 +15,7 @@ nobody can tell which of the two is the thief: the whole family ends, with the k
 What ends, ends what hangs on it: a key its descendants; another password, signing out everywhere and the removal of an
 account all its sessions and all its keys. Signing out of one session leaves keys alone: programs have them.
 
-`AccountBook` is the rules, with the time passed in; `Accounts` runs it in one thread, so that no disk and no hash ever
+`AccountStore` is the rules, with the time passed in; `Accounts` runs it in one thread, so that no disk and no hash ever
 holds up a click. Whoever asked may have lost the right to while the request was on its way, so what changes something
 looks once more in its own transaction.
 """
@@ -150,7 +150,7 @@ class Ended:
     keys: int
 
 
-class AccountBook:
+class AccountStore:
     """See the module. `now` is wall clock seconds. Every method is one transaction; tokens come from `secrets`."""
 
     def __init__(self, path: Path) -> None:
@@ -476,7 +476,7 @@ class Accounts:
     """The book in its thread; passwords in another, one at a time: a sign-in costs 64 MiB and a part of a second."""
 
     def __init__(self, path: Path) -> None:
-        self._book = AccountBook(path)
+        self._book = AccountStore(path)
         self._clerk = ThreadPoolExecutor(1, "accounts")
         self._hashing = ThreadPoolExecutor(1, "passwords")
         # Argon2id, version 19: RFC 9106's second recommended choice but for one lane, which leaves a processor to the
@@ -492,7 +492,7 @@ class Accounts:
             await asyncio.to_thread(executor.shutdown, cancel_futures=True)
         self._book.close()
 
-    async def ask(self, question: Callable[[AccountBook], T]) -> T:
+    async def ask(self, question: Callable[[AccountStore], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._clerk, question, self._book)
 
     async def sign_in(self, name: str, password: str) -> Session:

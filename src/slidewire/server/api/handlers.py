@@ -19,9 +19,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from slidewire.aio.clock import wall
 from slidewire.base.rates import Rate
-from slidewire.server import audit_events as happened
+from slidewire.server import audit_events
 from slidewire.server.accounts.api_keys import ApiKey, BeyondParent, Scope, Wanted, network
-from slidewire.server.accounts.authentication import Caller, Cookies, Doorkeeper
+from slidewire.server.accounts.authentication import Authenticator, Caller, Cookies
 from slidewire.server.accounts.passwords import LONGEST, SHORTEST
 from slidewire.server.accounts.store import Accounts, Busy, Denied, OpenSession, Session
 from slidewire.server.api import openapi
@@ -293,20 +293,20 @@ class Api:
 
     def __init__(
         self,
-        doorkeeper: Doorkeeper,
+        authenticator: Authenticator,
         hub: Hub,
         operate: Callable[[Callable[[Hub, float], Any]], Any],
         relays: Relays | None,
-        audit: happened.Audit = happened.nobody,
+        audit: audit_events.Audit = audit_events.nobody,
     ) -> None:
         """`audit` hears who did what."""
         self._audit = audit
-        self._door = doorkeeper
+        self._door = authenticator
         self._hub = hub
         self._operate = operate
         self._relays = relays
         self._table = self._make_table()
-        self._document = msgspec.json.encode(openapi.document(self._table, doorkeeper.cookies.access))
+        self._document = msgspec.json.encode(openapi.document(self._table, authenticator.cookies.access))
 
     def routes(self) -> list[web.RouteDef]:
         return Rest(self._door, self._table, self._refused).routes()
@@ -416,7 +416,7 @@ class Api:
         except Denied as denied:
             self._door.failed(call.address, body.name)
             known = await self._accounts.ask(lambda book: book.password_hash(body.name)) is not None
-            happened.sign_in_failed(self._audit, call, "password", body.name if known else None)
+            audit_events.sign_in_failed(self._audit, call, "password", body.name if known else None)
             raise Refused(_DENIALS[denied.code]) from None
         except Busy:
             raise Refused(BUSY, Retry_After="1") from None
@@ -434,7 +434,7 @@ class Api:
         except Denied as denied:
             if denied.code == INVITATION_UNKNOWN.code:
                 self._door.failed(call.address)
-                happened.sign_in_failed(self._audit, call, "invitation")
+                audit_events.sign_in_failed(self._audit, call, "invitation")
             raise Refused(_DENIALS[denied.code]) from None
         except Busy:
             raise Refused(BUSY, Retry_After="1") from None
@@ -456,7 +456,7 @@ class Api:
                 self._door.failed(call.address)
             if denied.code == TOKEN_REUSED.code:
                 log.warning("A refresh token was used twice: it may have been stolen, so its session has ended.")
-                happened.session_stolen(self._audit, call, denied.account)
+                audit_events.session_stolen(self._audit, call, denied.account)
             raise Refused(_DENIALS[denied.code]) from None
         return self._tokens(session, isinstance(given, UnsetType), 200)
 
@@ -490,7 +490,7 @@ class Api:
             fresh = await self._accounts.ask(lambda book: book.confirm(session.id, stored, wall()))
         except Denied as denied:
             raise Refused(_DENIALS[denied.code]) from None
-        happened.done(self._audit, "password_given", call)
+        audit_events.done(self._audit, "password_given", call)
         return self._tokens(fresh, _came_by_cookie(call), 200)
 
     async def change_password(self, call: Call) -> web.Response:
@@ -504,7 +504,7 @@ class Api:
         except Busy:
             raise Refused(BUSY, Retry_After="1") from None
         log.warning("The account %s has another password; its sessions and keys have ended.", session.account)
-        happened.done(self._audit, "password_set", call)
+        audit_events.done(self._audit, "password_set", call)
         return self._tokens(fresh, _came_by_cookie(call), 200)
 
     async def _check_own_password(self, call: Call, session: OpenSession, password: str) -> str:
@@ -514,7 +514,7 @@ class Api:
             return await self._accounts.check_password(session.account, password)
         except Denied as denied:
             self._door.failed(call.address, session.account)
-            happened.sign_in_failed(self._audit, call, "password", session.account)
+            audit_events.sign_in_failed(self._audit, call, "password", session.account)
             raise Refused(_DENIALS[denied.code]) from None
         except Busy:
             raise Refused(BUSY, Retry_After="1") from None
@@ -531,7 +531,7 @@ class Api:
         own = self._own_session(call)
         if not await self._accounts.ask(lambda book: book.end_session(own.account, path.id)):
             raise Refused(NO_SESSION)
-        happened.done(self._audit, "session_ended", call, about=own.account, reason="its owner ended it")
+        audit_events.done(self._audit, "session_ended", call, about=own.account, reason="its owner ended it")
 
     def _own_session(self, call: Call) -> OpenSession:
         session = call.known.session
@@ -579,12 +579,12 @@ class Api:
         try:
             key, token = await self._accounts.ask(lambda book: book.make_key(body.name, wanted, maker, wall()))
         except (Denied, BeyondParent) as denied:
-            happened.key_refused(self._audit, call, denied.code)
+            audit_events.key_refused(self._audit, call, denied.code)
             if denied.code == TOKEN_INVALID.code:
                 raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer") from None
             raise Refused(_DENIALS[denied.code]) from None
         log.info("API key %s was made by %s.", key.id, caller.name)
-        happened.key_made(self._audit, call, key)
+        audit_events.key_made(self._audit, call, key)
         return MadeKey(_key(key), token)
 
     async def revoke_key(self, call: Call) -> None:
@@ -595,7 +595,7 @@ class Api:
         if not ended:
             raise Refused(NO_KEY)
         log.info("API key %s was revoked by %s.", path.id, call.known.name)
-        happened.done(self._audit, "key_revoked", call, about_key=path.id, keys=ended)
+        audit_events.done(self._audit, "key_revoked", call, about_key=path.id, keys=ended)
 
     # --- who is here --------------------------------------------------------------------------------------------------
 
@@ -616,20 +616,20 @@ class Api:
         log.info("A member was removed by %s.", call.known.name)
         room, member = found[0]
         about = {"room": room, "about": member.id, "about_role": member.role.value, "about_link": member.link}
-        happened.done(self._audit, "member_removed", call, **about, reason=call.body.reason)
+        audit_events.done(self._audit, "member_removed", call, **about, reason=call.body.reason)
 
     async def broadcast(self, call: Call) -> Told:
         told = self._operate(lambda hub, now: hub.broadcast(call.path.room, call.body.text, now))
         if told is None:
             raise Refused(NO_ROOM)
-        happened.done(self._audit, "notice_said", call, room=call.path.room, text=call.body.text, members=told)
+        audit_events.done(self._audit, "notice_said", call, room=call.path.room, text=call.body.text, members=told)
         return Told(told)
 
     async def close(self, call: Call) -> None:
         if not self._operate(lambda hub, now: hub.close_room(call.path.room, now)):
             raise Refused(NO_ROOM)
         log.info("A room was closed by %s.", call.known.name)
-        happened.done(self._audit, "room_closed", call, room=call.path.room)
+        audit_events.done(self._audit, "room_closed", call, room=call.path.room)
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from slidewire.aio.clock import monotonic, wall
 from slidewire.aio.http import error_response
 from slidewire.base.rates import Buckets, Rate, address_key
 from slidewire.server.accounts.api_keys import Scope
-from slidewire.server.accounts.authentication import SAFE_METHODS, Caller, Doorkeeper, address_of
+from slidewire.server.accounts.authentication import SAFE_METHODS, Authenticator, Caller, address_of
 from slidewire.server.accounts.store import CONFIRMED_SECONDS
 
 MAX_BODY: Final = 16 * 1024
@@ -150,7 +150,7 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Rest:
-    doorkeeper: Doorkeeper
+    authenticator: Authenticator
     table: Sequence[Endpoint]
     refused: Callable[[Caller | None, str, Endpoint, Fault], None] = lambda caller, address, row, fault: None
     """Hears of whoever may not do what it asks for; None: of a stranger, or of another site's page."""
@@ -183,7 +183,7 @@ class Rest:
             query=None if row.query is None else _read_text(request.query, row.query, INVALID),
             path=None if row.params is None else _read_text(request.match_info, row.params, NOT_FOUND),
         )
-        if row.body is not None and caller is not None and not await self.doorkeeper.is_still_known(caller):
+        if row.body is not None and caller is not None and not await self.authenticator.is_still_known(caller):
             raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer")
         said = await row.handler(call)
         if isinstance(said, web.Response):
@@ -191,7 +191,7 @@ class Rest:
         return answer(said, row.status)
 
     async def _admit(self, row: Endpoint, request: web.Request, left: dict[str, str]) -> Caller | None:
-        door, address, now = self.doorkeeper, address_of(request), monotonic()
+        door, address, now = self.authenticator, address_of(request), monotonic()
         if door.is_from_elsewhere(request):
             self.refused(None, address, row, CROSS_SITE)
             raise Refused(CROSS_SITE)
@@ -237,7 +237,7 @@ class Rest:
         return caller
 
     def _check_cookie(self, request: web.Request) -> None:
-        if not self.doorkeeper.is_vouched_for(request):
+        if not self.authenticator.is_vouched_for(request):
             raise Refused(CROSS_SITE, "A cookie alone is not enough: the browser did not say which page is asking.")
 
 

@@ -155,7 +155,7 @@ def test_a_window_is_on_the_monitor_that_shows_most_of_it() -> None:
 
 
 def test_the_guide_tells_of_each_program_what_it_obeys_and_whether_it_has_to_be_named() -> None:
-    guide = (Path(__file__).parents[2] / "docs/guides/decks.md").read_text()
+    guide = (Path(__file__).parents[4] / "docs/guides/decks.md").read_text()
     told = {name: row for row in guide.splitlines() if row.startswith("| ") for name in [row[2:].partition(" | ")[0]]}
     for key_map in KEY_MAPS:
         if key_map is not CLICKS:  # which nobody can choose on the command line

@@ -1,4 +1,4 @@
-/* The guest page: who is on air, full-screen, with sound, for OBS, vMix or a screen behind the stage. It has no controls,
+/* The program page: who is on air, full-screen, with sound, for OBS, vMix or a screen behind the stage. It has no controls,
  * and says something only before it has ever worked, or where a browser keeps the sound off. */
 
 import { Connection, type ConnectionEvent } from '../../transport/connection.ts'
@@ -41,7 +41,7 @@ function received(track: MediaStreamTrack): void {
 }
 
 async function look(): Promise<void> {
-  onAir.counted(performance.now(), (await media?.frames('guest')) ?? 0)
+  onAir.counted(performance.now(), (await media?.frames('program')) ?? 0)
   show()
 }
 
@@ -79,8 +79,8 @@ if ('trouble' in entrance) {
   showTrouble({ code: entrance.trouble, message: '', final: true })
 } else {
   if (new URLSearchParams(location.search).get('fit') === 'cover') video.dataset['fit'] = 'cover'
-  const connection = new Connection(entrance.link, identity('guest'), socketUrl(), happened)
-  media = new MediaConnection(['guest', 'guest_sound'], connection, { changed: () => undefined, received: (_, track) => received(track) })
+  const connection = new Connection(entrance.link, identity('program'), socketUrl(), happened)
+  media = new MediaConnection(['program', 'program_sound'], connection, { changed: () => undefined, received: (_, track) => received(track) })
   void connection.start()
   setInterval(() => void look(), LOOK_EVERY)
   document.addEventListener('click', () => void play())

@@ -33,7 +33,7 @@ from PIL import Image, ImageOps
 
 from slidewire.host.decks.driver import DeckError, Picture
 
-DEMO = Path(__file__).parent / "demo" / "demo.pdf"
+DEMO = Path(__file__).parents[1] / "demo" / "demo.pdf"
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 """Whatever its name: Pillow reads others, too, and for some of them it starts Ghostscript."""

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Page
 
 from slidewire.media.frames import Codec, Frame, Line
-from slidewire.testing.network import Weather
+from slidewire.testing.network import NetworkConditions
 from tests.support.capture_page import capture, secure
 from tests.support.media_page import Connected, connected
 from tests.support.timing import Timing
@@ -27,10 +27,10 @@ async def test_what_chromium_sends_under_loss_is_recovered(page: Page, timing: T
     """RED with ULPFEC and RED of Opus, unasked; what is missing then comes by retransmission."""
     await secure(page)
     async with weather() as relay:
-        relay.set(Weather(delay=0.05))
+        relay.set(NetworkConditions(delay=0.05))
         async with connected(page, LINES, before_offer=capture(1280, 720), relay=relay) as both:
             await until(both, lambda camera, _: camera["frames"] > 10)
-            relay.set(Weather(delay=0.05, loss=0.05))
+            relay.set(NetworkConditions(delay=0.05, loss=0.05))
             await until(
                 both,
                 lambda camera, microphone: (
