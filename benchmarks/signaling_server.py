@@ -23,11 +23,12 @@ from pathlib import Path
 import aiohttp
 
 from slidewire.aio.loop import run
+from slidewire.base.base64url import encode_base64url
 from slidewire.signaling import client, messages
 
 HOST_TOKEN, JOIN_TOKEN = os.urandom(16), os.urandom(16)
 ROOMS, TURNS = 16, 400
-DATA = messages.encode_base64url(os.urandom(140))
+DATA = encode_base64url(os.urandom(140))
 """About as long as a sealed intent with its frame."""
 
 SERVER = """

@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.control.handshake import prologue, session_name
 from slidewire.control.intents import Intent, Point, Reason, Status, Verb
 from slidewire.control.introduction import Introduction, device_name
-from slidewire.control.links import commit, derive_join_token, derive_psk, encode_base64url
+from slidewire.control.links import commit, derive_join_token, derive_psk
 from slidewire.control.noise import Initiator, Responder
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import PresenterSession, ReceiptArrived

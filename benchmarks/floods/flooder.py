@@ -18,10 +18,11 @@ from typing import Any, Final
 
 import aiohttp
 
+from slidewire.base.base64url import decode_base64url, encode_base64url
 from slidewire.control.handshake import PresenterHandshake
 from slidewire.control.intents import Intent, Point, Verb
 from slidewire.control.introduction import Introduction
-from slidewire.control.links import Link, decode_base64url, encode_base64url, parse_link
+from slidewire.control.links import Link, parse_link
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.privacy import Privacy

@@ -30,7 +30,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from slidewire.control.links import encode_base64url, parse_link
+from slidewire.base.base64url import encode_base64url
+from slidewire.control.links import parse_link
 from tests.attack.attacker import ADDRESS, EACH
 from tests.support.programs import Program, programs
 

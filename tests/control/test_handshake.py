@@ -5,6 +5,7 @@ import hmac
 import json
 from pathlib import Path
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.control.handshake import (
     Admission,
     HandshakeResponder,
@@ -14,7 +15,6 @@ from slidewire.control.handshake import (
 )
 from slidewire.control.intents import Role
 from slidewire.control.introduction import Introduction
-from slidewire.control.links import encode_base64url
 from slidewire.control.noise import PROTOCOL_NAME, Initiator, Responder
 from slidewire.control.sealed_session import SealedSession
 

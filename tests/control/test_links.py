@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slidewire.control.links import (
-    Link,
-    LinkError,
-    commit,
-    decode_base64url,
-    derive_join_token,
-    derive_psk,
-    encode_base64url,
-    new_link_id,
-    parse_link,
-)
+from slidewire.base.base64url import decode_base64url, encode_base64url
+from slidewire.control.links import Link, LinkError, commit, derive_join_token, derive_psk, new_link_id, parse_link
 
 VECTORS = json.loads((Path(__file__).parents[2] / "protocol/vectors/control.json").read_text())
 SECRET = bytes(range(16))

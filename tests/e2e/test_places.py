@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from playwright.async_api import expect
 
-from slidewire.control.links import encode_base64url, parse_link
+from slidewire.base.base64url import encode_base64url
+from slidewire.control.links import parse_link
 from tests.support.browser import LAPTOP, Visitors, barriers, connected, picture
 from tests.support.decks import numbered_pdf
 from tests.support.programs import LOOPBACK, NO_DISPLAY, Programs

@@ -12,6 +12,7 @@ import json
 import random
 from typing import Any, Final
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.limits import Limits, Places
@@ -41,7 +42,7 @@ class Play:
 
     def message(self) -> dict[str, Any]:
         dice = self.dice
-        token, other = m.encode_base64url(HOST_TOKEN), m.encode_base64url(JOIN_TOKEN)
+        token, other = encode_base64url(HOST_TOKEN), encode_base64url(JOIN_TOKEN)
         members = ["", "m1", *(peer.member for peer in self.peers)]
         names = (LINK, OTHER_LINK)
         links = [

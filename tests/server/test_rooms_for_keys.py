@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.server.accounts.api_keys import Scope
 from slidewire.signaling import messages as m
 from tests.server.operators import Office, office
@@ -20,7 +21,7 @@ async def opens(here: Office, token: str | None, *, room: str | None = None, sec
     said = {
         "type": "open_room",
         "v": m.VERSION,
-        "token": m.encode_base64url(secret),
+        "token": encode_base64url(secret),
         **({"room": room} if room else {}),
     }
     async with here.web.ws_connect("/ws", headers=headers) as socket:
@@ -58,7 +59,7 @@ async def test_who_has_a_token_opens_rooms_and_nobody_else(tmp_path: Path) -> No
 
 
 async def test_a_socket_made_of_requests_is_no_way_around(tmp_path: Path) -> None:
-    said = json.dumps({"type": "open_room", "v": m.VERSION, "token": m.encode_base64url(bytes(16))})
+    said = json.dumps({"type": "open_room", "v": m.VERSION, "token": encode_base64url(bytes(16))})
     async with office(tmp_path, rooms_need_key=True) as here:
         for token, wanted in ((None, "key_needed"), (await here.key("rooms.open"), "room_opened")):
             headers = {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.signaling import client as c
 from slidewire.signaling import messages as m
 from slidewire.signaling.effects import Close, DropRoom, SaveRoom, SaveTombstone, Send
@@ -96,7 +97,7 @@ class TestEntering:
         bench = presenter()
         bench.core.connected(bench.now)
         (said,) = bench.effects()
-        assert said == {"type": "join", "v": 1, "link": LINK, "token": m.encode_base64url(JOIN_TOKEN), "name": "Ada"}
+        assert said == {"type": "join", "v": 1, "link": LINK, "token": encode_base64url(JOIN_TOKEN), "name": "Ada"}
         assert bench.hear(**JOINED) == [c.Joined("K7QM42", "m1", [], [])]
         assert bench.effects() == [{"type": "ping"}], "it shows at once that the resume token arrived"
         assert bench.core.inside and bench.core.member == "m1"
@@ -109,7 +110,7 @@ class TestEntering:
         bench.hear(type="error", code="rate_limited", message="", retry_after=1)
         bench.effects()
         _, hello = bench.come_back()
-        assert hello == {"type": "send", "data": m.encode_base64url(b"hello")}
+        assert hello == {"type": "send", "data": encode_base64url(b"hello")}
         bench.hear(**JOINED)
         assert bench.core.hello is None
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS
@@ -16,8 +17,8 @@ from slidewire.signaling.limits import Limits, Places
 from slidewire.signaling.room_registry import ROOM_SECONDS, TOMBSTONE_SECONDS
 from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, codes, data_of, link
 
-JOIN = {"v": 1, "link": LINK, "token": m.encode_base64url(JOIN_TOKEN)}
-OPEN = {"v": 1, "token": m.encode_base64url(HOST_TOKEN)}
+JOIN = {"v": 1, "link": LINK, "token": encode_base64url(JOIN_TOKEN)}
+OPEN = {"v": 1, "token": encode_base64url(HOST_TOKEN)}
 
 
 class TestRelays:
@@ -192,7 +193,7 @@ class TestLinks:
 
     def test_wrong_token(self, stage: Stage) -> None:
         host = stage.host(link())
-        peer, heard = self.join(stage, token=m.encode_base64url(HOST_TOKEN))
+        peer, heard = self.join(stage, token=encode_base64url(HOST_TOKEN))
         assert codes(heard) == ["link_wrong"] and peer.closed == (4401, "link_wrong")
         assert host.heard() == []
 
@@ -270,7 +271,7 @@ class TestRooms:
     def test_a_code_belongs_to_its_token(self, stage: Stage) -> None:
         stage.host(room="K7QM42")
         thief = stage.connect()
-        heard = thief.say("open_room", v=1, room="K7QM42", token=m.encode_base64url(JOIN_TOKEN))
+        heard = thief.say("open_room", v=1, room="K7QM42", token=encode_base64url(JOIN_TOKEN))
         assert codes(heard) == ["room_taken"] and thief.closed == (4403, "room_taken")
 
     def test_links_outlive_their_host_for_twelve_hours(self, stage: Stage) -> None:
@@ -564,7 +565,7 @@ class TestFloods:
         stage.host(link(), room="K7QM42")
         abuse_limiter, guesses = stage.hub.abuse_limiter, 0
         while not abuse_limiter.blocked_for("198.51.100.9", stage.now):
-            guess = {**OPEN, "room": "K7QM42", "token": m.encode_base64url(bytes(16))}
+            guess = {**OPEN, "room": "K7QM42", "token": encode_base64url(bytes(16))}
             (answer,) = stage.connect("198.51.100.9").say("open_room", **guess)
             assert answer["code"] in ("room_taken", "rate_limited")
             guesses += 1

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import AWAY_SECONDS
@@ -44,7 +45,7 @@ def a_stage(limits: Limits | None = None, *names: str) -> tuple[Stage, Peer]:
 def come(stage: Stage, by: str, address: str) -> tuple[str, Peer]:
     """What is said to a newcomer, and who that is."""
     peer = stage.connect(address)
-    (answer,) = peer.say("join", v=1, link=by, token=m.encode_base64url(JOIN_TOKEN))
+    (answer,) = peer.say("join", v=1, link=by, token=encode_base64url(JOIN_TOKEN))
     return codes([answer])[0], peer
 
 
@@ -169,7 +170,7 @@ class TestProof:
         enter(stage, DECK, ADA, host), enter(stage, DECK, EVE), enter(stage, SPEAKER, EVE)
         stage.pass_time(3)
         again = stage.connect()
-        (opened,) = again.say("open_room", v=1, room="K7QM42", token=m.encode_base64url(bytes(range(16))))
+        (opened,) = again.say("open_room", v=1, room="K7QM42", token=encode_base64url(bytes(range(16))))
         assert opened["proof_within"] == 10
         found = [(entry["link"], entry["proven"], entry["origin"], entry["seconds"]) for entry in opened["members"]]
         assert found == [(DECK, True, 1, 3), (DECK, False, 2, 3), (SPEAKER, False, 2, 3)]

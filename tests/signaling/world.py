@@ -8,7 +8,7 @@ import json
 import random
 from typing import Any
 
-from slidewire.signaling import messages as m
+from slidewire.base.base64url import encode_base64url
 from slidewire.signaling.effects import Close, DropRoom, MemberGone, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.limits import Limits
@@ -23,7 +23,7 @@ WALL = 1_800_000_000.0
 
 
 def link(name: str = LINK, token: bytes = JOIN_TOKEN, **more: Any) -> Said:
-    return {"id": name, "commit": m.encode_base64url(hashlib.sha256(token).digest()), **more}
+    return {"id": name, "commit": encode_base64url(hashlib.sha256(token).digest()), **more}
 
 
 def codes(heard: list[Said]) -> list[str]:
@@ -149,13 +149,13 @@ class Stage:
 
     def host(self, *links: Said, token: bytes = HOST_TOKEN, **fields: Any) -> Peer:
         peer = self.connect()
-        (answer,) = peer.say("open_room", v=1, token=m.encode_base64url(token), links=list(links), **fields)
+        (answer,) = peer.say("open_room", v=1, token=encode_base64url(token), links=list(links), **fields)
         assert answer["type"] == "room_opened", answer
         return peer
 
     def presenter(self, by: str = LINK, token: bytes = JOIN_TOKEN, **fields: Any) -> Peer:
         peer = self.connect()
-        (answer,) = peer.say("join", v=1, link=by, token=m.encode_base64url(token), **fields)
+        (answer,) = peer.say("join", v=1, link=by, token=encode_base64url(token), **fields)
         assert answer["type"] == "joined", answer
         return peer
 

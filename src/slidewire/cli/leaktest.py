@@ -112,7 +112,7 @@ async def _servers_of(link: Link, ca: Path | None) -> AsyncIterator[list[dict[st
     import secrets
 
     from slidewire.aio.websocket_client import SignalingSocket
-    from slidewire.control.links import encode_base64url
+    from slidewire.base.base64url import encode_base64url
     from slidewire.signaling import messages
     from slidewire.signaling.client import Event, Joined, Refused, SignalingClient
     from slidewire.system.trust import client_context

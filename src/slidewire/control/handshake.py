@@ -11,11 +11,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from slidewire.base.base64url import decode_base64url, encode_base64url
 from slidewire.base.rates import Buckets, Rate
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Role
 from slidewire.control.introduction import NONCE_BYTES, Introduction, commitment, read_object
-from slidewire.control.links import decode_base64url, encode_base64url
 from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
 from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.privacy import Privacy, read_privacy

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from slidewire.control.links import encode_base64url
+from slidewire.base.base64url import encode_base64url
 
 NONCE_BYTES = 16
 

@@ -7,7 +7,6 @@ check (it keeps only a hash of it) and a key that only the two ends have.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from slidewire.base.base64url import decode_base64url, encode_base64url
 
 SECRET_BYTES = 16
 LINK_ID = re.compile(r"[a-z2-7]{10}")
@@ -25,20 +26,6 @@ _SALT = b"slidewire/1"
 
 class LinkError(ValueError):
     """A link that cannot be used. The message tells a person what is wrong with it."""
-
-
-def encode_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def decode_base64url(text: str) -> bytes:
-    """Raises ValueError for anything but base64url without padding."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
-        raise ValueError("not base64url")
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error as error:
-        raise ValueError("not base64url") from error
 
 
 def derive_join_token(link_id: str, secret: bytes) -> bytes:

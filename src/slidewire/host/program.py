@@ -22,7 +22,7 @@ from slidewire.aio.clock import wall
 from slidewire.aio.own_clients import AddressInfo
 from slidewire.aio.websocket_client import SignalingSocket
 from slidewire.audit.log import DAYS, AuditError, AuditLog
-from slidewire.control.links import encode_base64url
+from slidewire.base.base64url import encode_base64url
 from slidewire.control.privacy import Privacy
 from slidewire.host.decks.driver import Deck
 from slidewire.host.host import Host

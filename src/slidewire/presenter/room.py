@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slidewire.aio.websocket_client import SignalingSocket
-from slidewire.control.links import Link, encode_base64url
+from slidewire.base.base64url import encode_base64url
+from slidewire.control.links import Link
 from slidewire.presenter.connection import PresenterConnection
 from slidewire.signaling import messages
 from slidewire.signaling.client import Event, IceServers, Joined, Lost, Presence, Received, Resumed, SignalingClient

@@ -11,11 +11,11 @@ runs on a computer among those of its room (`slidewire up`) takes all of them fo
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 from collections.abc import Callable
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.base.rates import address_key
 from slidewire.control.privacy import Kind, kind_of
 
@@ -34,6 +34,6 @@ def make_networks(*, private_members: bool) -> Callable[[str], str]:
         else:
             return ""
         word = hashlib.blake2b(place.encode(), key=key, digest_size=WORD_BYTES).digest()
-        return base64.urlsafe_b64encode(word).decode()
+        return encode_base64url(word)
 
     return network

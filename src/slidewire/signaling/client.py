@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from slidewire.base.base64url import decode_base64url, encode_base64url
 from slidewire.signaling import messages as m
 from slidewire.signaling.messages import Code
 
@@ -268,7 +269,7 @@ class SignalingClient:
         """False: not inside just now, and it was not sent."""
         if not self.inside:
             return False
-        self._transmit(m.SendTo(to=to, data=m.encode_base64url(data)))
+        self._transmit(m.SendTo(to=to, data=encode_base64url(data)))
         return True
 
     def add_links(self, links: Sequence[m.Link]) -> None:
@@ -405,7 +406,7 @@ class SignalingClient:
             first = msgspec.structs.replace(first, room=self.room or first.room, links=links)
         self._transmit(first)
         if self.hello is not None:
-            self._transmit(m.SendTo(data=m.encode_base64url(self.hello)))
+            self._transmit(m.SendTo(data=encode_base64url(self.hello)))
 
     def _enter(self, message: m.RoomOpened | m.Joined | m.Resumed, now: float) -> None:
         self._state = State.INSIDE
@@ -450,7 +451,7 @@ class SignalingClient:
         match message:
             case m.Message():
                 try:
-                    data = m.decode_base64url(message.data)
+                    data = decode_base64url(message.data)
                 except ValueError:
                     return
                 self._events.append(Received(message.sender, data))
@@ -542,15 +543,15 @@ class SignalingClient:
 
 def open_room(token: bytes, *, room: str | None = None, name: str = "", links: Sequence[m.Link] = ()) -> m.OpenRoom:
     """A host's first message. `token` is 16 random bytes that the room's hosts share."""
-    return m.OpenRoom(v=m.VERSION, room=room, token=m.encode_base64url(token), name=name, links=list(links))
+    return m.OpenRoom(v=m.VERSION, room=room, token=encode_base64url(token), name=name, links=list(links))
 
 
 def join(link: str, token: bytes, *, name: str = "") -> m.Join:
     """A presenter's first message. `token` is the join token derived from the link's secret."""
-    return m.Join(v=m.VERSION, link=link, token=m.encode_base64url(token), name=name)
+    return m.Join(v=m.VERSION, link=link, token=encode_base64url(token), name=name)
 
 
 def announce(link: str, commit: bytes, *, expires: float | None = None, place: m.Place | None = None) -> m.Link:
     """A link as a host tells the server of it. `commit` is SHA-256 of the join token; `expires` Unix seconds. Who says
     the `place` says also who is `proven`."""
-    return m.Link(link, m.encode_base64url(commit), expires, place)
+    return m.Link(link, encode_base64url(commit), expires, place)

@@ -19,6 +19,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from slidewire.base.base64url import decode_base64url, encode_base64url
 from slidewire.base.deadlines import Deadlines
 from slidewire.base.rates import Buckets
 from slidewire.signaling import messages as m
@@ -265,7 +266,7 @@ class Hub:
     # --- first messages -----------------------------------------------------------------------------------------------
 
     def _open_room(self, connection: Connection, message: m.OpenRoom, now: float) -> None:
-        token_hash = _sha256(m.decode_base64url(message.token))
+        token_hash = _sha256(decode_base64url(message.token))
         room = self._registry.rooms.get(message.room.upper()) if message.room else None
         if room is None:
             if not connection.may_open_rooms:
@@ -311,7 +312,7 @@ class Hub:
             text = "No host has announced this link. Check that it is whole, and that the host is running."
             raise _Refusal(Code.LINK_UNKNOWN, text)
         link = room.links[message.link]
-        commit = m.encode_base64url(_sha256(m.decode_base64url(message.token)))
+        commit = encode_base64url(_sha256(decode_base64url(message.token)))
         if not hmac.compare_digest(commit, link.commit):
             self._count_failed_proof(connection, now)
             text = "This link was cut off or altered when it was copied. Copy the whole of it."

@@ -7,14 +7,14 @@ at JSON. `data` stays the base64url text it came as: the server has no business 
 
 from __future__ import annotations
 
-import base64
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from slidewire.base.base64url import is_base64url
 
 VERSION: Final = 1
 MAX_MESSAGE: Final = 16_384
@@ -35,7 +35,6 @@ Commit = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 Network = Annotated[str, Meta(max_length=22)]
 """Where a member is, as a word that means something to this server only. Members with the same are at one place."""
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-_DATA_ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*")
 
 
 class Code(StrEnum):
@@ -63,17 +62,6 @@ class Code(StrEnum):
     REPLACED = "replaced"
     RATE_LIMITED = "rate_limited"
     SERVER_CLOSING = "server_closing"
-
-
-def encode_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def decode_base64url(text: str) -> bytes:
-    """Raises ValueError for anything that is not base64url without padding."""
-    if _DATA_ALPHABET.fullmatch(text) is None or len(text) % 4 == 1:
-        raise ValueError("not base64url")
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 class Place(StrEnum):
@@ -426,7 +414,7 @@ def _check_data(message: SendTo) -> SendTo | Wrong:
     size = len(message.data)
     if size * 3 // 4 > MAX_DATA:
         return Wrong(Code.TOO_LARGE, f"`data` is at most {MAX_DATA} bytes once decoded. Send it in parts.", message.ref)
-    if _DATA_ALPHABET.fullmatch(message.data) is None or size % 4 == 1:
+    if not is_base64url(message.data):
         return Wrong(Code.MALFORMED, "`data` is base64url without padding.", message.ref)
     return message
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from slidewire.base.base64url import decode_base64url, encode_base64url
 from slidewire.signaling import messages as m
 from slidewire.signaling.effects import DropRoom, Effect, SaveRoom, SaveTombstone
 from slidewire.signaling.limits import Limits
@@ -183,11 +184,11 @@ class RoomRegistry:
 
     def by_resume_token(self, token: str) -> Member | None:
         """Raises ValueError where it is no token at all."""
-        return self._resumable.get(_key(m.decode_base64url(token)))
+        return self._resumable.get(_key(decode_base64url(token)))
 
     def new_resume_token(self, member: Member, used: str = "") -> str:
         """A fresh token. The one that was just used stays good until the next message: this answer may get lost."""
-        spare = _key(m.decode_base64url(used)) if used else None
+        spare = _key(decode_base64url(used)) if used else None
         for key in (member.resume_key, member.spare_key):
             if key is not None and key != spare:
                 self._resumable.pop(key, None)
@@ -195,7 +196,7 @@ class RoomRegistry:
         member.resume_key = _key(token)
         member.spare_key = spare
         self._resumable[member.resume_key] = member
-        return m.encode_base64url(token)
+        return encode_base64url(token)
 
     def spend_spare_token(self, member: Member) -> None:
         if member.spare_key is not None:

@@ -18,8 +18,9 @@ from typing import IO, Any
 
 import msgspec
 
+from slidewire.base.base64url import encode_base64url
 from slidewire.control.intents import Role
-from slidewire.control.links import SECRET_BYTES, Link, commit, encode_base64url, new_link_id
+from slidewire.control.links import SECRET_BYTES, Link, commit, new_link_id
 
 try:
     import fcntl
