@@ -204,7 +204,7 @@ def test_refusals_say_why() -> None:
     assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [(Status.REFUSED, Reason.ROLE)]
     assert pair.deck.performed == []
     pair = Pair(seed=8)
-    pair.host.permit = lambda intent: Reason.MUTED
+    pair.permit = lambda intent: Reason.MUTED
     pair.tap(NEXT)
     pair.run(1)
     assert [(receipt.status, receipt.reason) for receipt in pair.receipts] == [(Status.REFUSED, Reason.MUTED)]
@@ -213,7 +213,7 @@ def test_refusals_say_why() -> None:
 def test_permission_is_asked_after_what_went_before_was_performed() -> None:
     """Three quick taps near the end of a slide range: what the second may depends on what the first did."""
     pair = Pair(seed=21, performing=0.2)
-    pair.host.permit = lambda intent: Reason.NONE if pair.deck.slide < 3 else Reason.RANGE
+    pair.permit = lambda intent: Reason.NONE if pair.deck.slide < 3 else Reason.RANGE
     sequences = [pair.tap(NEXT) for _ in range(4)]
     pair.run(1.5)
     assert pair.deck.slide == 3
@@ -231,7 +231,7 @@ def test_what_was_muted_while_it_waited_in_the_queue_is_not_performed() -> None:
     pair = Pair(seed=22, performing=0.3)
     first, second = pair.tap(NEXT), pair.tap(NEXT)
     pair.run(0.1)
-    pair.host.permit = lambda intent: Reason.MUTED
+    pair.permit = lambda intent: Reason.MUTED
     pair.run(1)
     assert [sequence for sequence, _, _ in pair.deck.performed] == [first]
     assert [receipt.reason for receipt in pair.receipts if receipt.sequence == second] == [Reason.MUTED]

@@ -39,7 +39,6 @@ from slidewire.control.seal import LAST_COUNTER, WELCOME
 from slidewire.host.host import PRESENTERS_PER_LINK, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.operators import Commands
-from slidewire.host.show.controller import ShowController
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.engine import Channel, IceServer, PeerError, PeerEvents
 from slidewire.signaling.client import Presence
@@ -360,7 +359,7 @@ class Play:
         self.server = Server(self.loop)
         self.engine = Engine(dice)
         privacy = dice.choice(tuple(Privacy))
-        self.agent = Host(room, SERVER, ShowController(self.deck), self.engine, "main", privacy=privacy)
+        self.agent = Host(room, SERVER, self.deck, self.engine, "main", privacy=privacy)
         self.agent.audit = _audit
         self.server.agent = self.agent
         self.agent.signaling = self.server

@@ -20,7 +20,6 @@ from slidewire.control.records import IntentRecord, Part, Record, encode
 from slidewire.host.host import HOSTS_REFUSED, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.participant import Participant
-from slidewire.host.show.controller import ShowController
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
@@ -138,7 +137,7 @@ async def carrier() -> AsyncIterator[Carrier]:
     room.make_link(Role.OPERATOR, "operator", "Operator")
     room.make_link(Role.VIEW, "deck", "Deck")
     carrier = Carrier()
-    agent = Host(room, SERVER, ShowController(MemoryDeck()), AiortcEngine(), "main")
+    agent = Host(room, SERVER, MemoryDeck(), AiortcEngine(), "main")
     carrier.agent = agent
     agent.signaling = carrier
     await agent.start()

@@ -18,8 +18,6 @@ from slidewire.host.host import Host
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.participants import participant as participant_module
 from slidewire.host.participants.links import LinkRule, Room
-from slidewire.host.show import controller as stage_module
-from slidewire.host.show.controller import ShowController
 from slidewire.presenter import connection as connection_module
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
@@ -75,7 +73,7 @@ class DishonestServer:
         return receiver.counts.total()
 
     async def add_host(self, name: str, room: Room, media: MediaOptions | None = None) -> Host:
-        agent = Host(room, SERVER, ShowController(MemoryDeck(10_000)), AiortcEngine(), name, media=media)
+        agent = Host(room, SERVER, MemoryDeck(10_000), AiortcEngine(), name, media=media)
         agent.signaling = _HostPort(self, name)
         await agent.start()
         agent.opened("ROOM22", [], [])
@@ -151,7 +149,7 @@ class SharedClock:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.shift = 0.0
-        for module in (agent_module, participant_module, stage_module, connection_module, loop):
+        for module in (agent_module, participant_module, connection_module, loop):
             patch.setattr(module, "monotonic", self.now)
 
     def now(self) -> float:

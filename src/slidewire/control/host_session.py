@@ -1,17 +1,18 @@
 """The host's end of the control session: every intent performed at most once, in order, and never late.
 
-    INTENT   -> Perform, when all before it are settled; ACK to a copy that comes before it is
-    settle() -> RECEIPT by the path it came by and the best other, twice; again for every further copy
-    LASER    -> Pointed, if it is newer than the last
+    INTENT         -> Perform, when all before it are settled; ACK to a copy that comes before it is
+    settle()       -> RECEIPT by the path it came by and the best other, twice; again for every further copy
+    LASER          -> Pointed, if it is newer than the last
+    settle_laser() -> LASER_RECEIPT by the path it came by
 
-The session decides order, repetition and expiry. Whether this presenter may is asked of `permit`, a small function;
-what the deck does with it is the owner's business, who answers with `settle`.
+The session decides order, repetition and expiry. Whether the presenter may, and what the deck does, is decided by the
+owner, which answers with `settle`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +61,7 @@ class IntroductionInvalid:
 
 @dataclass(frozen=True, slots=True)
 class Perform:
-    """It is this intent's turn. Ask `begin` right before doing it, and answer with `settle`."""
+    """It is this intent's turn. Ask `is_due` right before it is performed, and answer with `settle`."""
 
     sequence: int
     intent: Intent
@@ -68,9 +69,11 @@ class Perform:
 
 @dataclass(frozen=True, slots=True)
 class Pointed:
-    """The laser moved through these points, oldest first; none: it was switched off."""
+    """The laser moved through these points, oldest first; none: it was switched off. Answer with `settle_laser`."""
 
+    sequence: int
     points: tuple[Point, ...]
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,6 @@ class _Settled:
     """When it was last sent by which path."""
 
 
-def permit_by_role(role: Role) -> Callable[[Intent], Reason]:
-    return lambda intent: Reason.NONE if role.may_click else Reason.ROLE
-
-
 class HostSession:
     """One session with one presenter. `now` is in seconds of one monotonic clock, that counts while suspended."""
 
@@ -102,9 +101,8 @@ class HostSession:
         """`nonce` is our own part in the verification words; `committed` is what the presenter's has to open."""
         self.wire = SealedSession(session, keys, epoch=now, message_bytes=PRESENTER_MESSAGE_BYTES)
         self.role = role
-        self.permit: Callable[[Intent], Reason] = permit_by_role(role)
-        """Whether this presenter may, asked right before an intent is performed: NONE, or why not."""
-        self.permit_laser: Callable[[], Reason] = lambda: Reason.NONE if role.may_point else Reason.ROLE
+        self.is_withdrawn = False
+        """The presenter was sent away: nothing of it that still waits anywhere is to be performed."""
         self.quotas = SessionQuotas()
         """What it may still ask. The owner gives it one that shares the pool of the link."""
         self.introduction: Introduction | None = None
@@ -139,20 +137,10 @@ class HostSession:
 
     # What the deck's owner does
 
-    def begin(self, sequence: int, now: float) -> bool:
-        """Whether a `Perform` is to be done now. False: it grew too old in the queue, or this presenter may not, and it
-        was answered so (`answered` says how). Permission is asked this late because it may depend on what the intents
-        before it did."""
+    def is_due(self, sequence: int, now: float) -> bool:
+        """Whether a `Perform` may still be performed. False: it grew too old in the queue."""
         record = self._performing.get(sequence)
-        if record is None:
-            return False
-        if self._is_late(record.deadline, now):
-            self.settle(sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
-            return False
-        if (reason := self.permit(record.intent)) is not Reason.NONE:
-            self.settle(sequence, Outcome(Status.REFUSED, reason=reason), now)
-            return False
-        return True
+        return record is not None and not self._is_late(record.deadline, now)
 
     def answered(self, sequence: int) -> Outcome | None:
         """The outcome an intent was answered with; None if it was not, or the receipt is forgotten."""
@@ -164,19 +152,18 @@ class HostSession:
 
     def settle(self, sequence: int, outcome: Outcome, now: float) -> None:
         """Say what became of an intent."""
-        if self._performing.pop(sequence, None) is not None:
+        if self._performing.pop(sequence, None) is not None and not self.is_withdrawn:
             self._answer(sequence, outcome, now)
             self._advance(now)
 
-    def withdraw(self) -> None:
-        """The presenter was sent away: nothing of it that still waits anywhere is performed."""
-        self.permit = self.permit_nothing
-        self.permit_laser = lambda: Reason.REVOKED
-        self._performing.clear()
+    def settle_laser(self, sequence: int, reason: Reason, path: str) -> None:
+        """Say whether the laser was moved (NONE), or why not."""
+        status = Status.PERFORMED if reason is Reason.NONE else Status.REFUSED
+        if (by := self.wire.paths.get(path)) is not None:
+            self.wire.send(LaserReceipt(sequence, status, reason), [by])
 
-    @staticmethod
-    def permit_nothing(intent: Intent) -> Reason:
-        return Reason.REVOKED
+    def withdraw(self) -> None:
+        self.is_withdrawn = True
 
     def send_message(self, message: dict[str, Any], now: float) -> bool:
         """False: no path carries messages now, and the message is not kept."""
@@ -374,12 +361,7 @@ class HostSession:
         if not self.permits(Request.LASER, now):
             return
         self._laser_sequence = record.sequence
-        reason = self.permit_laser()
-        status = Status.PERFORMED if reason is Reason.NONE else Status.REFUSED
-        if reason is Reason.NONE:
-            self._effects.append(Pointed(record.points))
-        if (by := self.wire.paths.get(path)) is not None:
-            self.wire.send(LaserReceipt(record.sequence, status, reason), [by])
+        self._effects.append(Pointed(record.sequence, record.points, path))
 
     # Time
 

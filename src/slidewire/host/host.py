@@ -1,4 +1,4 @@
-"""The host agent: composes the room, its presenters, the stage and the server into one running host.
+"""The host: composes the room, its participants, the show and the server into one running program.
 
 A tap's way through here: signaling or a data channel → `Participant.receive` → control session → `ShowController` →
 deck driver, and the outcome back the same way.
@@ -22,6 +22,7 @@ from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
+from slidewire.host.decks.driver import Deck
 from slidewire.host.media.router import Media, MediaOptions
 from slidewire.host.participants.admission import Refusal, enter, is_let_in, let_in, send_away
 from slidewire.host.participants.links import LinkRule, Room
@@ -30,7 +31,7 @@ from slidewire.host.participants.operators import CommandError, Commands, descri
 from slidewire.host.participants.participant import LastClick, Participant
 from slidewire.host.participants.signaling_budget import SignalingBudget
 from slidewire.host.show import audit_events
-from slidewire.host.show.controller import ShowController
+from slidewire.host.show.controller import Overlay, ShowController
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.host.show.pictures import Pictures
 from slidewire.host.show.state_publisher import StatePublisher
@@ -68,10 +69,11 @@ class Host:
         self,
         room: Room,
         server: str,
-        show: ShowController,
+        deck: Deck,
         engine: Engine,
         name: str,
         *,
+        overlay: Overlay | None = None,
         privacy: Privacy = Privacy.BALANCED,
         own_hosts: Collection[str] = (),
         ice_hosts: Sequence[str] = (),
@@ -85,7 +87,7 @@ class Host:
         self.network = ""
         """Where we are, in the server's word for it: who says the same is there, too."""
         self.server = server
-        self.show = show
+        self.show = ShowController(deck, overlay, changed=self._show_changed, laser_moved=self._laser_moved)
         self.engine = engine
         self.name = name
         self.signaling: Signaling | None = None
@@ -103,7 +105,7 @@ class Host:
         self._responder = HandshakeResponder(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
         self._counts_told = 0
-        self._pictures = Pictures(show, self.media.sees_live)
+        self._pictures = Pictures(self.show, self.media.sees_live)
         self._commands = Commands(
             {
                 "mute": self._mute,
@@ -125,7 +127,7 @@ class Host:
         self._hosts_refused: set[str] = set()
         self._hosts: list[dict[str, Any]] = []
         self._publisher = StatePublisher(
-            self.participants, show, describe_room=self._describe_room, describe_media=self.media.describe
+            self.participants, self.show, describe_room=self._describe_room, describe_media=self.media.describe
         )
         self.members.changed = self._publisher.room_changed
         self._housekeeper: asyncio.Task[None] | None = None
@@ -134,8 +136,6 @@ class Host:
         self._seen: tuple[object, ...] = ()
         """What operators see and nothing tells of, when it was last looked at."""
         self._closing = Tasks()
-        show.changed = self._publisher.show_changed
-        show.laser_moved = self._publisher.laser_moved
 
     async def start(self) -> None:
         """Open the deck. Raises `DeckError`, `SharingError` or `RecordingError`."""
@@ -498,6 +498,14 @@ class Host:
         if participant is None:
             raise CommandError("presenter_unknown", "This presenter is not here any more.")
         return participant
+
+    # From the show
+
+    def _show_changed(self) -> None:
+        self._publisher.show_changed()
+
+    def _laser_moved(self) -> None:
+        self._publisher.laser_moved()
 
     # Comings and goings
 

@@ -30,7 +30,7 @@ from slidewire.host.media.recorder import RecordingError
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.media.screen_sharing import SharingError
 from slidewire.host.participants.links import Room, RoomStore
-from slidewire.host.show.controller import Overlay, ShowController
+from slidewire.host.show.controller import Overlay
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
 from slidewire.signaling.client import (
@@ -145,9 +145,10 @@ class HostProgram:
         self._agent = Host(
             self._room,
             server,
-            ShowController(deck, overlay),
+            deck,
             engine,
             socket.gethostname(),
+            overlay=overlay,
             privacy=privacy,
             own_hosts={urlsplit(url).hostname or "" for url in (server, connect_to or server)},
             ice_hosts=ice_hosts,

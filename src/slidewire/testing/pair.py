@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from slidewire.control import host_session as host
 from slidewire.control import presenter_session as presenter
@@ -58,6 +58,20 @@ class FakeDeck:
         return Outcome(Status.PERFORMED, before, self.slide)
 
 
+def refuse(session: HostSession, sequence: int, reason: Reason, now: float) -> Outcome | None:
+    """How an intent whose turn at the deck has come is answered without it; `reason`: why it is not permitted, or NONE.
+    None: the deck performs it."""
+    if not session.is_due(sequence, now):
+        return Outcome(Status.EXPIRED, reason=Reason.LATE)
+    if session.is_withdrawn:
+        return Outcome(Status.REFUSED, reason=Reason.REVOKED)
+    return Outcome(Status.REFUSED, reason=reason) if reason is not Reason.NONE else None
+
+
+def permit_by_role(role: Role) -> Reason:
+    return Reason.NONE if role.may_click else Reason.ROLE
+
+
 class Pair:
     """A presenter session and a host session after a real handshake, and the paths between them."""
 
@@ -76,6 +90,8 @@ class Pair:
         self.performing = performing
         """Seconds the deck is busy with one intent, and takes no other."""
         self.deck = FakeDeck()
+        self.permit: Callable[[Intent], Reason] = lambda intent: permit_by_role(role)
+        """Whether this presenter may, asked right before an intent is performed: NONE, or why not."""
         self.receipts: list[ReceiptArrived] = []
         self.submitted: dict[int, float] = {}
         self.effects: list[presenter.Effect | host.Effect] = []
@@ -152,9 +168,12 @@ class Pair:
         self.host.handle_timer(self.now)
         while self._queue and self._queue[0][0] <= self.now:
             _, sequence, intent = self._queue.pop(0)
-            if self.host.begin(sequence, self.now):
-                self.host.settle(sequence, self.deck.perform(sequence, intent, self.now), self.now)
+            self.host.settle(sequence, self._perform(sequence, intent), self.now)
         self._drain()
+
+    def _perform(self, sequence: int, intent: Intent) -> Outcome:
+        refused = refuse(self.host, sequence, self.permit(intent), self.now)
+        return self.deck.perform(sequence, intent, self.now) if refused is None else refused
 
     def _drain(self) -> None:
         progress = True
@@ -186,7 +205,10 @@ class Pair:
                 turn = max(self.now, self._deck_free)
                 self._deck_free = turn + self.performing
                 self._queue.append((turn, sequence, intent))
-            case host.Pointed(points):
-                self.deck.pointed.extend(points)
+            case host.Pointed(sequence, points, path):
+                may_point = self.host.role.may_point
+                if may_point:
+                    self.deck.pointed.extend(points)
+                self.host.settle_laser(sequence, Reason.NONE if may_point else Reason.ROLE, path)
             case _:
                 self.effects.append(effect)

@@ -26,7 +26,7 @@ from slidewire.control import host_session as host_side
 from slidewire.control import presenter_session as presenter_side
 from slidewire.control.handshake import Admission, Admitted, HandshakeResponder, PresenterHandshake, session_name
 from slidewire.control.host_session import HostSession
-from slidewire.control.intents import Intent, Role, Verb
+from slidewire.control.intents import Intent, Reason, Role, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
@@ -38,7 +38,7 @@ from slidewire.host.show.fair_queue import FairQueue
 from slidewire.testing.hostile import HostileSpeech
 from slidewire.testing.ledger import Ledger
 from slidewire.testing.network import NetworkConditions, SimulatedPath
-from slidewire.testing.pair import LINK_ID, PSK, FakeDeck
+from slidewire.testing.pair import LINK_ID, PSK, FakeDeck, permit_by_role, refuse
 
 SIGNALING = "signaling"
 SILENT_AFTER = 3.0
@@ -193,6 +193,8 @@ class Host(Machine):
                 case host_side.Perform(sequence, intent):
                     self._queue.put(self.links[id_], id_, (session, sequence, intent))
                     self._perform_next()
+                case host_side.Pointed(sequence, _, path):
+                    session.settle_laser(sequence, Reason.NONE if session.role.may_point else Reason.ROLE, path)
                 case host_side.Established(introduction):
                     self._forget_replaced(introduction.replaces)
                 case MessageArrived(message):
@@ -242,7 +244,8 @@ class Host(Machine):
         while self._queue and not self._is_busy and self.world.now >= self.asleep_until:
             session, sequence, intent = self._queue.pop()
             id_ = session.wire.session
-            if not session.begin(sequence, self.now):
+            if (refused := refuse(session, sequence, permit_by_role(session.role), self.now)) is not None:
+                session.settle(sequence, refused, self.now)
                 if id_ in self.sessions:
                     self.world.soon(self.drain_if_known, id_)
                 continue

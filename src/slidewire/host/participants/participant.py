@@ -1,7 +1,7 @@
 """One presenter as the host knows it: a control session, and the paths it is reached by.
 
 The session decides; this file carries. It moves bytes between the session and its paths (the signaling socket, and one
-peer connection per generation of offers), hands intents to the stage, and keeps the session's one timer.
+peer connection per generation of offers), hands intents to the show controller, and keeps the session's one timer.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ from slidewire.control.paths import Path, PathKind
 from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.quotas import LinkPool, Request, SessionQuotas
 from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit
+from slidewire.host.decks.driver import DeckState
 from slidewire.host.participants.links import LinkRule
 from slidewire.host.participants.permissions import permit_intent, permit_laser
 from slidewire.host.participants.signaling_budget import SendingShare, SignalingBudget
-from slidewire.host.show.controller import ShowController
+from slidewire.host.show.controller import IntentRequest, ShowController
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerError, PeerEvents
 from slidewire.rtc.guarded import GuardedPeer
 
@@ -121,8 +122,6 @@ class Participant:
         self._working = Tasks()
         self._ending = Tasks()
         self._closed = self._is_draining = self._has_failed = False
-        session.permit = self._permit
-        session.permit_laser = self._permit_laser
 
     @property
     def id(self) -> int:
@@ -224,12 +223,9 @@ class Participant:
                 log.exception("serving presenter %08x failed: it is sent away", self.id)
                 self._around.participant_failed(self)
 
-    def settle(self, sequence: int, intent: Intent, outcome: Outcome | None) -> None:
+    def _settle(self, sequence: int, intent: Intent, outcome: Outcome) -> None:
         with self.contained():
-            if outcome is None:
-                outcome = self.session.answered(sequence) or Outcome(Status.REFUSED, reason=Reason.REVOKED)
-            else:
-                self.session.settle(sequence, outcome, monotonic())
+            self.session.settle(sequence, outcome, monotonic())
             self.clicks += outcome.status is Status.PERFORMED
             self.last = LastClick(intent, outcome)
             self.clicked_at = monotonic()
@@ -277,12 +273,20 @@ class Participant:
                 self._transmit(path, data)
             case Perform(sequence, intent):
                 self._around.show.submit(
-                    *(self.session, sequence, intent),
-                    lambda outcome: self.settle(sequence, intent, outcome),
-                    self.link.id,
+                    IntentRequest(
+                        intent,
+                        is_due=lambda: self.session.is_due(sequence, monotonic()),
+                        permit=lambda position: self._permit(intent, position),
+                        done=lambda outcome: self._settle(sequence, intent, outcome),
+                        link=self.link.id,
+                        session=self.id,
+                    )
                 )
-            case Pointed(points):
-                self._around.show.point_through(points)
+            case Pointed(sequence, points, path):
+                reason = self._permit_laser()
+                if reason is Reason.NONE:
+                    self._around.show.point_through(points)
+                self.session.settle_laser(sequence, reason, path)
             case MessageArrived(message):
                 self._message_arrived(message)
             case Established():
@@ -315,17 +319,18 @@ class Participant:
 
     # Permission
 
-    def _permit(self, intent: Intent) -> Reason:
-        if not self.link.role.may_click:
-            return Reason.ROLE
-        return self._refusal() or permit_intent(intent, self._around.show.position, self.link)
+    def _permit(self, intent: Intent, position: DeckState) -> Reason:
+        return self._refusal(self.link.role.may_click) or permit_intent(intent, position, self.link)
 
     def _permit_laser(self) -> Reason:
-        if not self.link.role.may_point:
-            return Reason.ROLE
-        return self._refusal() or permit_laser(self._around.show.position, self.link)
+        return self._refusal(self.link.role.may_point) or permit_laser(self._around.show.position, self.link)
 
-    def _refusal(self) -> Reason:
+    def _refusal(self, may: bool) -> Reason:
+        """`may`: whether the role of its link is for that."""
+        if self.session.is_withdrawn:
+            return Reason.REVOKED
+        if not may:
+            return Reason.ROLE
         if not self.link.is_good(time.time()):
             return Reason.REVOKED
         if not self.admitted:

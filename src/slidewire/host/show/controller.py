@@ -1,8 +1,9 @@
-"""The stage: one deck, one intent at a time, and the laser.
+"""The show controller: one deck, one intent at a time, and the laser.
 
-The intents of all presenters stand in one fair queue: two clicks at once are two clicks, and a thousand intents of one
-link delay those of another by one. Right before an intent is done, its session is asked whether it is still due and
-allowed: what grew old in the queue is not performed.
+Clicks come as `IntentRequest`, the same from a sealed session, OSC, the REST interface or the host's own keyboard. They
+stand in one fair queue: two clicks at once are two clicks, and a thousand intents of one link delay those of another by
+one. Right before an intent is performed, its request is asked whether it is still due and permitted: what grew old in
+the queue is not performed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from slidewire.aio.clock import monotonic
-from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status
 from slidewire.host.decks.driver import Deck, DeckState
 from slidewire.host.show.fair_queue import FairQueue
@@ -34,24 +33,39 @@ class Overlay(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    session: HostSession
-    sequence: int
+class IntentRequest:
+    """One intent that somebody asks for, and how to answer it."""
+
     intent: Intent
-    done: Callable[[Outcome | None], None]
+    is_due: Callable[[], bool]
+    """Asked right before it is performed. False: it grew too old, and expires."""
+    permit: Callable[[DeckState], Reason]
+    """Asked right before it is performed, since it may depend on what the intents before it did: NONE, or why not."""
+    done: Callable[[Outcome], None]
+    link: str = ""
+    session: int = 0
+    """Links take turns in the queue, and so do the sessions of one link."""
 
 
 class ShowController:
-    """Owns the deck while the agent runs. `changed` is called whenever what presenters should see has changed."""
+    """Owns the deck while the host runs."""
 
-    def __init__(self, deck: Deck, overlay: Overlay | None = None) -> None:
+    def __init__(
+        self,
+        deck: Deck,
+        overlay: Overlay | None = None,
+        *,
+        changed: Callable[[], None] = lambda: None,
+        laser_moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`changed`: presenters are to be told something else of the show; `laser_moved`: of its pointer."""
         self.deck = deck
         self.laser: Point | None = None
-        self.changed: Callable[[], None] = lambda: None
-        self.laser_moved: Callable[[], None] = lambda: None
+        self._changed = changed
+        self._laser_moved = laser_moved
         self._overlay = overlay
-        self._queue: FairQueue[_Asked] = FairQueue()
-        self._is_asked = asyncio.Event()
+        self._queue: FairQueue[IntentRequest] = FairQueue()
+        self._is_requested = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._fade: asyncio.TimerHandle | None = None
         self._answered_slide: int | None = None
@@ -60,7 +74,7 @@ class ShowController:
 
     def _deck_changed(self) -> None:
         self._answered_slide = None
-        self.changed()
+        self._changed()
 
     @property
     def state(self) -> DeckState:
@@ -77,7 +91,7 @@ class ShowController:
     async def open(self) -> None:
         """Raises `DeckError`."""
         await self.deck.open()
-        self._worker = asyncio.create_task(self._perform_in_turn(), name="stage")
+        self._worker = asyncio.create_task(self._perform_in_turn(), name="show controller")
 
     async def close(self) -> None:
         if self._worker is not None:
@@ -87,18 +101,10 @@ class ShowController:
             self._overlay.close()
         await self.deck.close()
 
-    def submit(
-        self,
-        session: HostSession,
-        sequence: int,
-        intent: Intent,
-        done: Callable[[Outcome | None], None],
-        link: str = "",
-    ) -> None:
-        """Queue an intent whose turn has come in its session. `done` hears the outcome, or None if it expired in the
-        queue or may not be performed (its session has then answered so). `link`: by which the session came."""
-        self._queue.put(link, session.wire.session, _Asked(session, sequence, intent, done))
-        self._is_asked.set()
+    def submit(self, request: IntentRequest) -> None:
+        """Queue an intent. Its `done` is called once, when it was performed or is not to be."""
+        self._queue.put(request.link, request.session, request)
+        self._is_requested.set()
 
     def point_through(self, points: Sequence[Point]) -> None:
         """Move the laser along these points, oldest first; none switches it off."""
@@ -118,27 +124,30 @@ class ShowController:
                 self._overlay.hide()
             else:
                 self._overlay.show(at)
-        self.laser_moved()
+        self._laser_moved()
 
     async def _perform_in_turn(self) -> None:
         while True:
-            await self._is_asked.wait()
-            asked = self._queue.pop()
+            await self._is_requested.wait()
+            request = self._queue.pop()
             if not self._queue:
-                self._is_asked.clear()
+                self._is_requested.clear()
             try:
-                await self._perform_asked(asked)
+                request.done(await self._answer(request))
             except Exception:
                 # What one participant asked must not end the show for the others.
-                log.exception("answering %s failed", asked.intent)
+                log.exception("answering %s failed", request.intent)
             await asyncio.sleep(0)  # a quick deck and a long queue keep nothing else waiting
 
-    async def _perform_asked(self, asked: _Asked) -> None:
-        is_due = asked.session.begin(asked.sequence, monotonic())
-        outcome = await self._perform(asked.intent) if is_due else None
-        if outcome is not None and outcome.after != self.state.slide:
+    async def _answer(self, request: IntentRequest) -> Outcome:
+        if not request.is_due():
+            return Outcome(Status.EXPIRED, reason=Reason.LATE)
+        if (reason := request.permit(self.position)) is not Reason.NONE:
+            return Outcome(Status.REFUSED, reason=reason)
+        outcome = await self._perform(request.intent)
+        if outcome.after != self.state.slide:
             self._answered_slide = outcome.after
-        asked.done(outcome)
+        return outcome
 
     async def _perform(self, intent: Intent) -> Outcome:
         if intent.verb.word not in self.deck.can:
