@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from slidewire.stun import attributes as a
-from slidewire.stun.message import Builder, Class, long_term_key, userhash
+from slidewire.stun.message import Builder, Class, long_term_key, parse, userhash
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.authentication import ALGORITHMS, COOKIE
+from slidewire.turn.authentication import ALGORITHMS, COOKIE, Identity
 from tests.turn.world import PEER, REALM, Answer, Client, Stage
 
 SHA256, MD5 = ALGORITHMS
@@ -143,3 +143,13 @@ def test_signed_indications_are_as_good_as_others() -> None:
     send = Builder(Method.SEND, Class.INDICATION, bytes(12)).add(t.XOR_PEER_ADDRESS, PEER).add(t.DATA, b"x")
     client.send(send.sign(bytes(16)).encode())
     assert client.heard() == [] and stage.sent_away() == [(b"x", PEER)]
+
+
+@pytest.mark.parametrize("fingerprint", [False, True])
+@pytest.mark.parametrize("sha256", [False, True])
+def test_who_is_known_signs_answers_to_their_end(sha256: bool, fingerprint: bool) -> None:
+    answer = Builder(Method.REFRESH, Class.ERROR, bytes(12)).add(a.ERROR_CODE, a.Error(437, ""))
+    signed = parse(Identity("ada", bytes(16), sha256).sign(answer, fingerprint=fingerprint))
+    assert signed is not None
+    assert (signed.integrity_sha256_holds if sha256 else signed.integrity_holds)(bytes(16))
+    assert signed.fingerprint_holds() is (True if fingerprint else None)

@@ -82,8 +82,10 @@ class Identity(NamedTuple):
     sha256: bool = False
     """The algorithm was negotiated: answers are signed with SHA-256 then, and only then (§9.2.4)."""
 
-    def sign(self, answer: Builder) -> Builder:
-        return answer.sign_sha256(self.key) if self.sha256 else answer.sign(self.key)
+    def sign(self, answer: Builder, *, fingerprint: bool = False) -> bytes:
+        """The answer, with all that belongs at its end."""
+        signed = answer.sign_sha256(self.key) if self.sha256 else answer.sign(self.key)
+        return (signed.fingerprint() if fingerprint else signed).encode()
 
 
 class Authenticator:

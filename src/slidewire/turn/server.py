@@ -89,7 +89,7 @@ class _Asked(NamedTuple):
         return Builder(self.method, Class.SUCCESS, self.transaction)
 
     def seal(self, answer: Builder) -> bytes:
-        return _finished(self.who.sign(answer), self.fingerprint)
+        return self.who.sign(answer, fingerprint=self.fingerprint)
 
 
 @dataclass(slots=True, eq=False)

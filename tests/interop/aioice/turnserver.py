@@ -103,11 +103,9 @@ class Core(server.TurnServer):
             return
         (code, reason), self.refuse_once = self.refuse_once, None
         answer = Builder(message.method, Class.ERROR, message.transaction).add(ERROR_CODE, Error(code, reason))
-        if code in (401, 438):
-            self._authenticator.challenge(answer, client, self._wall())
-        else:
-            who.sign(answer)
-        self._send(client, answer.encode())
+        challenged = code in (401, 438)
+        challenge = self._authenticator.challenge
+        self._send(client, challenge(answer, client, self._wall()).encode() if challenged else who.sign(answer))
 
 
 @dataclass
