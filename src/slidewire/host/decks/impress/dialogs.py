@@ -3,7 +3,8 @@
 Most questions never come up: `uno_helper` answers them before they become a window. Some of LibreOffice's own parts ask
 all the same (whether links shall be updated, what is to be done about a damaged file). Nobody at a phone can see that,
 everybody in the hall can, and the show waits behind it. So its dialogs are closed as somebody would close them who does
-not want to answer, and the person at the host is told.
+not want to answer, and the person at the host is told. A dialog takes no notice of that before it listens, which may
+be a moment after it is on the screen: as long as it is there it is closed again.
 
 The editor's window may also come up after the show's, and in front of it, where the deck takes long to load. Then the
 show is brought back.
@@ -17,12 +18,15 @@ import asyncio
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import xcffib
 from xcffib import xproto
 
 from slidewire.host.desktop.x11.connection import XServer, translated
+
+AGAIN: Final = 1.0
+"""Seconds after which a dialog that is still there is closed again."""
 
 
 class DialogCloser:
@@ -33,15 +37,17 @@ class DialogCloser:
         self,
         profile: Path,
         loop: asyncio.AbstractEventLoop,
-        close: Callable[[str], bool],
+        close: Callable[[str, bool], bool],
         is_starting: Callable[[], bool],
     ) -> None:
-        """`close` is asked with the title of each whether to close it, `is_starting` whether the show has just begun.
-        Raises `DesktopError`."""
+        """`close` is asked whether to close a dialog, with its title and whether that was tried before, `is_starting`
+        whether the show has just begun. Raises `DesktopError`."""
         self._word = f"-env:UserInstallation={profile.as_uri()}".encode()
         self._wants_closed = close
         self._is_starting = is_starting
-        self._asked: set[int] = set()
+        self._loop = loop
+        self._closed_at: dict[int, float] = {}
+        self._again: asyncio.TimerHandle | None = None
         self._server = XServer()
         self._dialog = self._server.atom("_NET_WM_WINDOW_TYPE_DIALOG")
         self._server.core.ChangeWindowAttributes(
@@ -54,6 +60,8 @@ class DialogCloser:
         self._server.connection.flush()
 
     def close(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
         self._server.close()
 
     def _happened(self, event: Any) -> None:
@@ -104,7 +112,8 @@ class DialogCloser:
 
     def _look_at(self, window: int) -> None:
         server = self._server
-        if window in self._asked:
+        before = self._closed_at.get(window)
+        if before is not None and self._loop.time() < before + AGAIN:
             return
         kind, parent = server.ask(window, "_NET_WM_WINDOW_TYPE"), server.ask(window, "WM_TRANSIENT_FOR")
         pid, name = server.ask(window, "_NET_WM_PID"), server.ask(window, "_NET_WM_NAME")
@@ -120,9 +129,12 @@ class DialogCloser:
             title = server.text(name)
         except xcffib.Error:
             return  # it is gone
-        if not self._wants_closed(title):
+        if not self._wants_closed(title, before is not None):
             return
-        self._asked.add(window)
+        self._closed_at[window] = self._loop.time()
+        if self._again is not None:
+            self._again.cancel()
+        self._again = self._loop.call_later(AGAIN, self.look)
         delete = [server.atom("WM_DELETE_WINDOW"), xproto.Time.CurrentTime, 0, 0, 0]
         self._send(window, window, "WM_PROTOCOLS", delete)
 

@@ -284,17 +284,19 @@ class ImpressDeck:
     def _is_starting(self) -> bool:
         return asyncio.get_running_loop().time() < self._started_until
 
-    def _wants_closed(self, title: str) -> bool:
-        """Whether a dialog is in the way. What somebody does in LibreOffice after the show is not."""
+    def _wants_closed(self, title: str, again: bool) -> bool:
+        """Whether a dialog is in the way. What somebody does in LibreOffice after the show is not. `again`: it is one
+        that did not let itself be closed."""
         if not self._opening and self._state.status is not DeckStatus.RUNNING:
             return False
         self._questions += 1
         if self._questions == MAX_QUESTIONS and self._helper is not None:
             log.warning("LibreOffice asks one question after the other: it is ended")
             self._helper.kill()
-        log.warning(
-            "LibreOffice asked something on the screen%s: it was answered with no", f" ({title})" if title else ""
-        )
+        if not again:
+            log.warning(
+                "LibreOffice asked something on the screen%s: it was answered with no", f" ({title})" if title else ""
+            )
         return True
 
     async def perform(self, intent: Intent) -> Outcome:
