@@ -61,7 +61,7 @@ async def test_a_link_is_made_listed_used_and_revoked(slidewire: Programs) -> No
     ]
     listed = {row["id"]: row for row in (await link(slidewire, "list")).events}
     assert listed[row["id"]]["in_use"]
-    assert [row["label"] for row in listed.values()] == ["Presenter", "Operator", "Deck", "Participant", "Ada"]
+    assert [row["label"] for row in listed.values()] == ["Presenter", "Operator", "Deck", "Program", "Ada"]
 
     revoked = await link(slidewire, "revoke", "Ada", "--operator", ready["operator_link"])
     assert revoked.events == [{"event": "revoked", "id": row["id"], "label": "Ada"}]
