@@ -527,7 +527,7 @@ class Hub:
             return None
         due = member.away_since + AWAY_SECONDS
         if now < due:
-            return None  # it went away again later, which armed a deadline of its own
+            return due  # it came back and went away again
         self._remove(member, now)
         return None
 

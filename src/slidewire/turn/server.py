@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
+from slidewire.base.deadlines import Deadlines
 from slidewire.base.rates import Bucket, Sieve
 from slidewire.stun.address import IPV4, IPV6, Address, pack_host
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
@@ -70,7 +71,6 @@ from slidewire.turn.requests import (
     understand_send,
 )
 from slidewire.turn.streams import BUSY, NotTurn, Stream, Streams, channel_data, is_channel_data, split_channel_data
-from slidewire.turn.timers import Timers
 
 _LARGEST_FRAME: Final = 4 + 0xFFFF + 1 + 16
 """ChannelData with its padding, or a STUN message with its header."""
@@ -174,7 +174,7 @@ class TurnServer:
         self._listeners: set[Address] = set()
         self._tickets = itertools.count(1)
         self._effects: deque[Effect] = deque()
-        self._timers = Timers()
+        self._deadlines = Deadlines()
 
     # --- what the shell calls -----------------------------------------------------------------------------------------
 
@@ -182,10 +182,10 @@ class TurnServer:
         return self._effects.popleft() if self._effects else None
 
     def get_timer(self) -> float | None:
-        return self._timers.next()
+        return self._deadlines.next()
 
     def handle_timer(self, now: float) -> None:
-        self._timers.run(now)
+        self._deadlines.run(now)
 
     def listens_on(self, address: Address) -> None:
         """One of the server's own addresses: nothing that claims to come from it is answered, and it is no peer."""
@@ -208,7 +208,7 @@ class TurnServer:
         if stream is None:
             self._count("streams refused")
             return False
-        self._timers.arm(stream.deadline, self._check_stream, stream)
+        self._deadlines.arm(stream.deadline, self._check_stream, stream)
         return True
 
     def receive_stream(self, client: FiveTuple, data: bytes, now: float) -> None:
@@ -337,7 +337,7 @@ class TurnServer:
         finally:
             stream.is_read = False
         self._streams.heard(stream, frames, self._is_busy(client), now)
-        self._timers.arm(stream.deadline, self._check_stream, stream)
+        self._deadlines.arm(stream.deadline, self._check_stream, stream)
 
     def _postpone(self, pending: _Pending, data: bytes) -> None:
         if data[8:20] == pending.transaction:
@@ -529,7 +529,7 @@ class TurnServer:
         ticket, request = next(self._tickets), pending.request
         self._pending[ticket] = pending
         if request.token is not None:
-            self._timers.cancel(request.token)
+            self._deadlines.cancel(self._check_reservation, request.token)
             relay = self._reservations.pop(request.token).relay
             pending.opened[relay.announced.family] = relay
             pending.waiting.clear()
@@ -598,7 +598,7 @@ class TurnServer:
         if len(self._table.relays.hosts) != self._hosts_guarded:
             self._guard()
         look = min(allocation.expires, now + self.limits.permission_lifetime)
-        self._timers.arm(look, self._check_allocation, allocation)
+        self._deadlines.arm(look, self._check_allocation, allocation)
         self._count("allocations made")
         self._report("allocated", asked.client, asked.who.username, lifetime=lifetime, relays=len(pending.opened))
         self._send(asked.client, allocation.answer)
@@ -607,7 +607,7 @@ class TurnServer:
         """§7.2: keep the next higher port for whoever shows the token."""
         token = self._entropy(8)
         self._reservations[token] = _Reservation(relay, asked.client, asked.who.username)
-        self._timers.arm(now + self.limits.reservation_lifetime, self._check_reservation, token)
+        self._deadlines.arm(now + self.limits.reservation_lifetime, self._check_reservation, token)
         return token
 
     def _refresh(self, asked: _Asked, request: Refresh, allocation: Allocation, now: float) -> None:
@@ -621,7 +621,7 @@ class TurnServer:
         self._send(asked.client, answer)
         if lifetime:
             allocation.expires = now + lifetime
-            self._timers.arm(allocation.expires, self._check_allocation, allocation)
+            self._deadlines.arm(allocation.expires, self._check_allocation, allocation)
         elif family is not None and len(allocation.relays) > 1:
             relay = self._table.remove_family(allocation, family)
             self._route(allocation)
@@ -630,8 +630,8 @@ class TurnServer:
             self._delete(allocation, "deleted by the client")
             # A client whose answer was lost asks again, and hears the same instead of 437.
             self._deleted[asked.client] = asked.transaction, answer
-            self._timers.cancel(asked.client)
-            self._timers.arm(now + self.limits.retransmissions, self._forget_deleted, asked.client)
+            self._deadlines.cancel(self._forget_deleted, asked.client)
+            self._deadlines.arm(now + self.limits.retransmissions, self._forget_deleted, asked.client)
 
     def _create_permission(self, asked: _Asked, request: CreatePermission, allocation: Allocation, now: float) -> None:
         """§10.2: all of them, or none."""
@@ -790,7 +790,7 @@ class TurnServer:
     # --- ends ---------------------------------------------------------------------------------------------------------
 
     def _delete(self, allocation: Allocation, why: str) -> None:
-        self._timers.cancel(allocation)
+        self._deadlines.cancel(self._check_allocation, allocation)
         relays = self._table.remove(allocation)
         if (stream := self._streams.get(allocation.client)) is not None:
             self._streams.has_nothing(stream)
@@ -816,7 +816,7 @@ class TurnServer:
         self._effects.append(CloseStream(stream.client))
 
     def _forget_stream(self, stream: Stream) -> None:
-        self._timers.cancel(stream)
+        self._deadlines.cancel(self._check_stream, stream)
         self._streams.forget(stream)
         if (allocation := self._table.of_client(stream.client)) is not None:
             self._delete(allocation, "connection closed")
