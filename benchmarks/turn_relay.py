@@ -40,8 +40,8 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.quantiles import quantile
+from slidewire.base.addresses import Address
 from slidewire.stun import attributes as a
-from slidewire.stun.address import Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method

@@ -15,7 +15,8 @@ from typing import Any, cast
 import pytest
 
 from slidewire.aio import accept
-from slidewire.aio.accept import _AT_ONCE, Acceptor, SocketAddress
+from slidewire.aio.accept import _AT_ONCE, Acceptor
+from slidewire.base.addresses import SocketAddress
 
 EVE, ADA = "127.0.0.66", "127.0.0.67"
 

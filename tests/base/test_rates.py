@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slidewire.base.rates import Blocks, Bucket, Buckets, Rate, Sieve, address_key
+from slidewire.base.rates import Blocks, Bucket, Buckets, Rate, Sieve
 
 
 @given(
@@ -106,9 +106,3 @@ class TestBlocks:
         for number in range(1000):
             blocks.penalize(str(number), 0.0, "x")
         assert len(blocks) == 100
-
-
-def test_whom_an_address_counts_as() -> None:
-    assert address_key("192.0.2.7") == address_key("::ffff:192.0.2.7") == "192.0.2.7"
-    assert address_key("2001:db8:0:1::5") == address_key("2001:db8:0:1:ffff::9%eth0") == "2001:db8:0:1::/64"
-    assert address_key("?") == "?"

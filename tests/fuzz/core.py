@@ -18,14 +18,14 @@ import random
 from collections import Counter
 from typing import Any, Final
 
+from slidewire.base.addresses import IPV4, IPV6, Address, SocketAddress
 from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import FiveTuple, SendToClient, SendToPeer, SocketAddress, Transport
-from slidewire.turn.limits import Limits, prefix_of
+from slidewire.turn.effects import FiveTuple, SendToClient, SendToPeer, Transport
+from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy, networks
 from slidewire.turn.streams import NotTurn, Stream
 from tests.fuzz import mutation
@@ -271,7 +271,7 @@ class Play:
                 assert len(heard) <= 1
                 most = _CHALLENGE + 8 * (data[-8:-4] == b"\x80\x28\x00\x04")  # FINGERPRINT is answered in kind
                 assert all(len(answer) <= most for answer in heard) or self.sha256
-                self.answers_to_strangers[prefix_of(actor.name.client[0])] += len(heard)
+                self.answers_to_strangers[actor.name.customer] += len(heard)
                 self.answers_to_ports[actor.name.client] += len(heard)
 
     # --- everything else ----------------------------------------------------------------------------------------------
@@ -329,8 +329,8 @@ class Play:
         each, few, many = self.limits.answers_each, self.limits.answers, self.limits.answers_known
         for port, answers in self.answers_to_ports.items():
             assert answers <= each.burst + each.per_second * elapsed + 1, port
-        for prefix, answers in self.answers_to_strangers.items():
-            assert answers <= few.burst + many.burst + (few.per_second + many.per_second) * elapsed + 1, prefix
+        for customer, answers in self.answers_to_strangers.items():
+            assert answers <= few.burst + many.burst + (few.per_second + many.per_second) * elapsed + 1, customer
         assert len(server.counters) < 60
 
     def hear(self, name: FiveTuple, data: bytes) -> None:

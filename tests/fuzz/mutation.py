@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
+from slidewire.base.addresses import IPV4, IPV6, Address
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, HEADER_BYTES, Builder, Class
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method

@@ -10,9 +10,9 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
+from slidewire.base.addresses import IPV4, IPV6, Address
 from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method

@@ -25,8 +25,8 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
+from slidewire.base.addresses import IPV4, Address
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV4, Address
 from slidewire.stun.message import BINDING, Builder, Class, Message, long_term_key, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from slidewire.base.addresses import Address
 from slidewire.diagnostics.turn_check import ClientSocket, TurnCheck, connect, read_uri
 from slidewire.relay.export import Export, export
-from slidewire.stun.address import Address
 from slidewire.turn.credentials import Credential, mint
 from slidewire.turn.policy import networks
 from tests.server.certificates import make_certificate

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from slidewire.base.addresses import Address
 from slidewire.diagnostics.turn_check import ClientSocket, connect, read_uri
-from slidewire.stun.address import Address
 from slidewire.turn.credentials import mint
 from tests.fuzz import mutation
 from tests.fuzz.codec import SEEDS

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from slidewire.aio.udp import segments
+from slidewire.base.addresses import Address
 from slidewire.base.rates import Rate
 from slidewire.relay import compiled, datapath
 from slidewire.relay.compiled import CompiledPath
-from slidewire.stun.address import Address
 from slidewire.stun.attributes import Attribute
 from slidewire.stun.message import parse
 from slidewire.turn import attributes as t

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from slidewire.base.addresses import Address
 from slidewire.relay.metrics import exposition
-from slidewire.stun.address import Address
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.effects import Report, Transport

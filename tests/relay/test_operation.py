@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
+from slidewire.base.addresses import Address
 from slidewire.diagnostics.turn_check import CheckError, ClientSocket, TurnCheck, connect, read_uri
 from slidewire.relay.event_log import LINES, TurnLog
 from slidewire.relay.metrics import Metric
 from slidewire.relay.metrics_listener import MetricsListener
-from slidewire.stun.address import Address
 from slidewire.system.errors import SetupError
 from slidewire.turn.credentials import Credential, mint
 from slidewire.turn.effects import FiveTuple, Report, Transport

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from slidewire.base.addresses import Address
 from slidewire.relay.program import TurnReady, TurnService, TurnSettings, load_secrets
 from slidewire.stun import attributes as a
-from slidewire.stun.address import Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
 from slidewire.system.errors import SetupError
 from slidewire.turn import attributes as t

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from slidewire.base.addresses import Address
 from slidewire.diagnostics.turn_check import ClientSocket, TurnCheck, read_uri
 from slidewire.relay.listeners import close_all, listen_on
 from slidewire.relay.metrics import Metric, added
 from slidewire.relay.program import TurnSettings
 from slidewire.relay.workers import TurnWorkers
-from slidewire.stun.address import Address
 from slidewire.system.errors import SetupError
 from slidewire.turn.limits import Limits
 from tests.relay.test_operation import SECONDS, allocated, client, fetch, login, start

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from slidewire.base.addresses import Address
 from slidewire.relay.program import TurnReady, TurnService, TurnSettings
 from slidewire.server.app import Ready, Server
 from slidewire.server.relay_fleet import Fleet, read_uri
 from slidewire.server.relays import OwnRelay, host_and_port
 from slidewire.signaling import client as signaling
-from slidewire.stun.address import Address
 from slidewire.system.errors import SetupError
 from slidewire.system.trust import client_context
 from slidewire.turn.credentials import password_of

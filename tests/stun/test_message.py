@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slidewire.base.addresses import Address
 from slidewire.stun import attributes as a
-from slidewire.stun.address import Address
 from slidewire.stun.message import (
     HEADER_BYTES,
     MAX_ATTRIBUTES,

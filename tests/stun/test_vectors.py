@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from slidewire.base.addresses import Address
 from slidewire.stun import attributes as a
-from slidewire.stun.address import Address
 from slidewire.stun.message import BINDING, Builder, Class, Message, long_term_key, parse, userhash
 
 ICE_PASSWORD = b"VOkJxbRl1RmTxUk/WvJxBt"

@@ -11,15 +11,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from slidewire.aio.accept import SocketAddress
 from slidewire.aio.stream import StreamListener
 from slidewire.aio.udp import UdpSocket, bind_udp
+from slidewire.base.addresses import IPV4, IPV6, Address, SocketAddress
 from slidewire.relay.compiled import LIBRARY, CompiledPath
 from slidewire.relay.datapath import DataPath
 from slidewire.relay.plain import PlainPath
 from slidewire.relay.shell import RelayHost, RelayShell
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.allocation import Allocation

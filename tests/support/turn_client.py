@@ -8,8 +8,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+from slidewire.base.addresses import Address
 from slidewire.stun import attributes as a
-from slidewire.stun.address import Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from slidewire.base.addresses import IPV6, Address
 from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV6, Address
 from slidewire.stun.message import BINDING, HEADER_BYTES, Builder, Class, parse
 from slidewire.turn import attributes as t
 from slidewire.turn import policy

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slidewire.base.addresses import IPV4, IPV6, Address
 from slidewire.base.rates import Rate
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import BINDING, Builder, Class, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method

@@ -6,8 +6,8 @@ import dataclasses
 import random
 from typing import Any
 
+from slidewire.base.addresses import IPV4, IPV6, Address
 from slidewire.stun import attributes as a
-from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from slidewire.aio.descriptors import remedy
 from slidewire.aio.tasks import Tasks
+from slidewire.base.addresses import SocketAddress
 
 log = logging.getLogger(__name__)
 
-SocketAddress = tuple[Any, ...]
 Begin = Callable[[socket.socket, SocketAddress], Coroutine[Any, Any, None] | None]
 """What to do with a connection; None: it is not wanted."""
 

@@ -16,8 +16,8 @@ import socket
 from collections.abc import Callable
 from typing import Final, cast
 
-from slidewire.aio.accept import SocketAddress
 from slidewire.aio.stream import StreamConnection, StreamOwner
+from slidewire.base.addresses import SocketAddress
 
 STUN: Final = (0, 1)
 READ_BYTES: Final = 1024

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 
-from slidewire.aio.accept import SocketAddress
+from slidewire.base.addresses import Address, SocketAddress
 
 OWN = "this host"
 """What counts as the address of such a connection: it has its own share of everything."""
@@ -19,7 +19,7 @@ AddressInfo = tuple[int, int, int, str, SocketAddress]
 
 class OwnClients:
     def __init__(self) -> None:
-        self._ports: set[tuple[str, int]] = set()
+        self._ports: set[Address] = set()
 
     def make_socket(self, info: AddressInfo) -> socket.socket:
         """A socket for one connection to the own server at that address."""
@@ -38,5 +38,5 @@ class OwnClients:
         self._ports.discard(_port(remote))
 
 
-def _port(address: SocketAddress) -> tuple[str, int]:
-    return str(address[0]), int(address[1])
+def _port(address: SocketAddress) -> Address:
+    return Address(address[0], address[1])

@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from slidewire.base.rates import plain_address
+from slidewire.base.address_prefixes import plain_address
+from slidewire.base.addresses import parse_host_port
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -25,7 +26,6 @@ HOPS: Final = 32
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _OTHERS: Final = frozenset({"host", "connection", "content-length", "content-type", "transfer-encoding", "upgrade"})
 _PARAMETER: Final = re.compile(r'\s*([A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*')
-_NODE: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
 
 
 class TrustedProxies:
@@ -97,8 +97,8 @@ def _listed(value: str) -> Iterator[str]:
 
 def _address(said: str) -> str | None:
     """`192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1` or `[2001:db8::1]:8080`."""
-    node = _NODE.fullmatch(said)
-    host = said if node is None else node["v6"] or node["v4"]
+    node = parse_host_port(said)
+    host = said if node is None else node.host
     if "%" in host:
         return None  # a zone is somebody else's interface
     try:

@@ -20,7 +20,8 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol, cast
 
-from slidewire.aio.accept import Acceptor, SocketAddress, reset
+from slidewire.aio.accept import Acceptor, reset
+from slidewire.base.addresses import SocketAddress
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+from slidewire.base.addresses import SocketAddress
+
 _LISTENER_BYTES: Final = 4 << 20
 _NONBLOCK: Final = getattr(socket, "SOCK_NONBLOCK", 0)
 """Where a socket can be born so, that is one system call less."""
@@ -20,8 +22,6 @@ _UDP_SEGMENT: Final = 103
 _REFUSALS: Final = frozenset({errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 SEGMENTS: Final = 64
 SEGMENTED_BYTES: Final = 65_000
-
-SocketAddress = tuple[Any, ...]
 
 
 class UdpSocket:

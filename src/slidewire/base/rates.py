@@ -12,7 +12,6 @@ Whoever makes others remember something can make them remember too much. So ever
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from array import array
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
@@ -226,29 +225,3 @@ class Blocks(Generic[K]):
         for key, record in list(self._records.items()):
             if record.full_at <= now and record.until + record.level * self._forgiven <= now:
                 del self._records[key]
-
-
-def plain_address(address: str) -> str:
-    """Without the name of an interface, and IPv4 as such."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(parsed)
-
-
-def address_key(address: str) -> str:
-    """Whom an address counts as: itself for IPv4, its /64 for IPv6 (one customer has at least that)."""
-    plain = plain_address(address)
-    return str(ipaddress.IPv6Network((plain, 64), strict=False)) if ":" in plain and _is_ipv6(plain) else plain
-
-
-def _is_ipv6(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).version == 6
-    except ValueError:
-        return False

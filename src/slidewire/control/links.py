@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from slidewire.base.addresses import bracketed
 from slidewire.base.base64url import decode_base64url, encode_base64url
 
 SECRET_BYTES = 16
@@ -107,5 +108,4 @@ def parse_link(url: str) -> Link:
         secret = b""
     if len(secret) < SECRET_BYTES:
         raise LinkError("The link's secret (after #) is cut off or altered. Copy the whole link again.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Link(f"{parts.scheme}://{host}{f':{port}' if port else ''}", page, link_id, secret)
+    return Link(f"{parts.scheme}://{bracketed(parts.hostname)}{f':{port}' if port else ''}", page, link_id, secret)

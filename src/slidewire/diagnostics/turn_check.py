@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from slidewire.aio.clock import monotonic, wall
-from slidewire.stun.address import IPV4, IPV6, Address
+from slidewire.base.addresses import IPV4, IPV6, Address
 from slidewire.stun.uri import Uri, parse_uri
 from slidewire.turn.client import Answered, Data, Retry, TurnClient
 from slidewire.turn.policy import Network

@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from slidewire.aio.udp import SocketAddress, UdpSocket, segments
+from slidewire.aio.udp import UdpSocket, segments
+from slidewire.base.addresses import SocketAddress
 from slidewire.base.rates import Rate
 from slidewire.relay.datapath import BUDGET, Clients, NoSuchPath, Owner
 from slidewire.turn.allocation import Allocation, Channel, Meter, Ports

@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from slidewire.aio.udp import SocketAddress, UdpSocket
+from slidewire.aio.udp import UdpSocket
+from slidewire.base.addresses import SocketAddress
 from slidewire.base.rates import Rate
 from slidewire.turn.allocation import Allocation, Meter
 from slidewire.turn.server import TurnServer

@@ -15,7 +15,8 @@ import struct
 from functools import partial
 from typing import Final
 
-from slidewire.aio.udp import SEGMENTED_BYTES, SocketAddress, UdpSocket, segments
+from slidewire.aio.udp import SEGMENTED_BYTES, UdpSocket, segments
+from slidewire.base.addresses import SocketAddress
 from slidewire.base.rates import Rate
 from slidewire.relay.datapath import Clients, Owner
 from slidewire.turn.allocation import Allocation, Meter, PlainMeter

@@ -19,12 +19,12 @@ from typing import Any, Final
 from slidewire.aio import clock
 from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.stream import StreamListener
+from slidewire.base.addresses import IPV4, IPV6, pack_host
 from slidewire.relay import datapath
 from slidewire.relay.credential_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path, unnoticed
 from slidewire.relay.listeners import Listening, listen_on, usable
 from slidewire.relay.metrics import Metric, numbers
 from slidewire.relay.shell import FIRST_PORT, LAST_PORT, RelayHost, RelayShell
-from slidewire.stun.address import IPV4, IPV6, pack_host
 from slidewire.system.addresses import Names, interface_addresses, names_with
 from slidewire.system.certificates import LocalCertificates, WatchedContext
 from slidewire.system.directories import state_directory

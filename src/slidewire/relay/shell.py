@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from slidewire.aio.accept import SocketAddress
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.stream import StreamConnection
 from slidewire.aio.udp import UdpSocket, bind_udp
+from slidewire.base.addresses import IPV4, Address, SocketAddress
 from slidewire.relay.datapath import DataPath
 from slidewire.relay.plain import PlainPath
-from slidewire.stun.address import IPV4, Address
 from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,

@@ -26,6 +26,7 @@ from slidewire.aio.http import Pages, add_security_headers, below, one_shape_of_
 from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.aio.websocket_server import HubSockets
+from slidewire.base.addresses import bracketed
 from slidewire.relay.credential_secrets import SECRET_FILE
 from slidewire.relay.program import TurnReady, TurnSettings
 from slidewire.server import audit_events
@@ -362,7 +363,7 @@ class Server:
         scheme = "http" if settings.http else "https"
         host = "127.0.0.1" if settings.is_any and settings.listen != "::" else settings.listen
         host = "::1" if host == "::" else host
-        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        return f"{scheme}://{bracketed(host)}:{port}"
 
     async def _watch(self) -> None:
         """Take up renewed certificate files, and renew our own when the machine moves to another network."""

@@ -25,12 +25,10 @@ from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
 from slidewire.aio.http import Handler, error_response
+from slidewire.base.addresses import parse_host_port
 
 log = logging.getLogger(__name__)
 
-_AUTHORITY: Final = re.compile(
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,254})(?::(?P<port>[0-9]{0,5}))?", re.ASCII
-)
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*)")
 _SAME_NAME_TWICE: Final = re.compile(r"-[0-9]{1,3}$")
 """What mDNS responders put behind a name that somebody else in the network has already (RFC 6762 §9)."""
@@ -55,18 +53,15 @@ class Authority:
 
 
 def parse_authority(text: str) -> Authority | None:
-    match = _AUTHORITY.fullmatch(text)
-    if match is None or int(match["port"] or 0) > 65_535:
+    found = parse_host_port(text)
+    if found is None:
         return None
-    host = match["host"].lower()
     try:
-        ipaddress.ip_address(host.strip("[]"))
+        ipaddress.ip_address(found.host)
     except ValueError:
-        if host.startswith("["):
-            return None
+        name = found.host.lower().removesuffix(".")
     else:
         return Authority(text.lower(), None)
-    name = host.removesuffix(".")
     if not name or any(not 0 < len(label) <= 63 for label in name.split(".")):
         return None
     return Authority(text.lower(), name)

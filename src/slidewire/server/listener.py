@@ -20,13 +20,14 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestHandler
 
-from slidewire.aio.accept import Acceptor, SocketAddress, reset
+from slidewire.aio.accept import Acceptor, reset
 from slidewire.aio.clock import monotonic
 from slidewire.aio.first_byte import SharedPort, Visitor
 from slidewire.aio.http import SECURITY_HEADERS, Handler, error_response
 from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.aio.proxies import USUAL_HEADERS, TrustedProxies
 from slidewire.aio.stream import StreamOwner
+from slidewire.base.addresses import SocketAddress
 from slidewire.base.rates import Block
 from slidewire.signaling.abuse_limiter import AbuseLimiter
 

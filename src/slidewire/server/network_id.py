@@ -15,8 +15,8 @@ import hashlib
 import os
 from collections.abc import Callable
 
+from slidewire.base.address_prefixes import subnet_of
 from slidewire.base.base64url import encode_base64url
-from slidewire.base.rates import address_key
 from slidewire.control.privacy import Kind, kind_of
 
 WORD_BYTES = 12
@@ -28,7 +28,7 @@ def make_networks(*, private_members: bool) -> Callable[[str], str]:
 
     def network(address: str) -> str:
         if kind_of(address) is Kind.PUBLIC:
-            place = address_key(address)
+            place = subnet_of(address)
         elif private_members:
             place = "here"
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
+from slidewire.base.addresses import bracketed
 from slidewire.server.config import ServerSettings
 from slidewire.system.addresses import Names, interface_addresses, names_with
 from slidewire.system.errors import SetupError
@@ -26,14 +27,12 @@ def public_url(settings: ServerSettings, port: int) -> str:
         reachable = [address for address in interface_addresses() if address.version == 4]
         host = str(reachable[0]) if reachable else "localhost"
     default = 80 if settings.http else 443
-    bracketed = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{bracketed}" + ("" if port == default else f":{port}")
+    return f"{scheme}://{bracketed(host)}" + ("" if port == default else f":{port}")
 
 
 def public_host(settings: ServerSettings) -> str:
     """As it stands in URLs."""
-    host = urlsplit(public_url(settings, settings.port)).hostname or "localhost"
-    return f"[{host}]" if ":" in host else host
+    return bracketed(urlsplit(public_url(settings, settings.port)).hostname or "localhost")
 
 
 def listen_addresses(settings: ServerSettings) -> tuple[str, ...]:

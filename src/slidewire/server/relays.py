@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from slidewire.aio import clock
 from slidewire.aio.stream import StreamOwner
+from slidewire.base.addresses import bracketed, parse_host_port
 from slidewire.relay.program import TurnReady, TurnService, TurnSettings
 from slidewire.signaling.hub import Hub
 from slidewire.turn.credentials import DEFAULT_TTL, Credential
@@ -24,7 +25,7 @@ from slidewire.turn.server import TurnServer
 
 SETTLE_SECONDS: Final = 0.05
 """A room that ends is many members that go: what they allocated is looked through once."""
-_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?")
+_NAME: Final = re.compile(r"[0-9A-Fa-f:.]+|[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 
 
 class Relays(Protocol):
@@ -154,7 +155,7 @@ class OwnRelay:
 
 def host_and_port(text: str) -> tuple[str, int | None] | None:
     """Of a `Host` header. None for what is not one: it goes into what members are told."""
-    found = _HOST.fullmatch(text)
-    if found is None or (found["port"] and not 0 < int(found["port"]) < 65536):
+    found = parse_host_port(text)
+    if found is None or _NAME.fullmatch(found.host) is None:
         return None
-    return found["host"], int(found["port"]) if found["port"] else None
+    return bracketed(found.host), found.port

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from slidewire.base.rates import Block, Blocks, Buckets, Sieve, address_key
+from slidewire.base.address_prefixes import customer_of
+from slidewire.base.rates import Block, Blocks, Buckets, Sieve
 from slidewire.signaling.limits import Limits
 
 FLOOD: Final = float("inf")
@@ -54,7 +55,7 @@ class AbuseLimiter:
 
     def accept_connection(self, address: str, now: float) -> bool:
         """Whether this connection may stay. One that may is counted until it has `left`."""
-        key = address_key(address)
+        key = customer_of(address)
         if self._blocks.refuses(key, now):
             self.counts["blocked"] += 1
         elif not self._knocks.take(key.encode(), now):
@@ -67,7 +68,7 @@ class AbuseLimiter:
         """Count one more connection, or one more request of a proxy's client, as here until it has `left`. False: this
         address has its share. Beside what one may have in any case, that is half as much as is still free for all: so
         the more somebody takes, the less he gets, and something is left for whoever comes next."""
-        key = address_key(address)
+        key = customer_of(address)
         has = self._held.get(key, 0)
         if has >= self._limits.held_per_address:
             self.penalize(address, "too many connections at once", now)
@@ -81,10 +82,10 @@ class AbuseLimiter:
 
     def turn_in(self, address: str, now: float) -> float:
         """Seconds that a connection which may stay should wait before TLS is begun with it."""
-        return self._handshakes.queue(address_key(address).encode(), now)
+        return self._handshakes.queue(customer_of(address).encode(), now)
 
     def left(self, address: str) -> None:
-        key = address_key(address)
+        key = customer_of(address)
         self.held -= 1
         self._held[key] -= 1
         if not self._held[key]:
@@ -93,19 +94,19 @@ class AbuseLimiter:
     def queue(self, address: str, now: float, work: float) -> float:
         """Seconds that somebody at this address should wait before so much more (in messages) is done for it. Everybody
         there waits in the same queue: who has many connections gets no more done than who has one."""
-        return self._work.queue(address_key(address).encode(), now, work)
+        return self._work.queue(customer_of(address).encode(), now, work)
 
     def tolerates(self, address: str, now: float) -> bool:
         """One more message of this address was dropped: whether that is still borne, or a flood."""
-        return self._dropped.take(address_key(address), now) == 0
+        return self._dropped.take(customer_of(address), now) == 0
 
     def tolerates_late(self, address: str, now: float, messages: int) -> bool:
         """So many messages had to wait in the queue: whether that is still borne, or a flood."""
-        return self._late.take(address_key(address), now, messages) == 0
+        return self._late.take(customer_of(address), now, messages) == 0
 
     def ask(self, address: str, now: float) -> float:
         """Before a request is looked at: 0, or the seconds it should wait."""
-        key = address_key(address)
+        key = customer_of(address)
         if self._blocks.refuses(key, now):
             self.counts["blocked"] += 1
             return self._blocks.left(key, now)
@@ -115,21 +116,21 @@ class AbuseLimiter:
         return wait
 
     def requests_left(self, address: str, now: float) -> int:
-        return self._requests.left(address_key(address), now)
+        return self._requests.left(customer_of(address), now)
 
     def penalize(self, address: str, why: str, now: float, weight: float = 1.0) -> None:
         """Something of this address was refused. `why` is a short phrase that holds nothing of what it sent."""
         self.counts[why] += 1
         if address == self._never_blocked:
             return
-        block = self._blocks.penalize(address_key(address), now, why, weight)
+        block = self._blocks.penalize(customer_of(address), now, why, weight)
         if block is not None:
             self.counts["blocks"] += 1
             self._told(block)
 
     def blocked_for(self, address: str, now: float) -> float:
         """Seconds; 0 if it is not blocked."""
-        return self._blocks.left(address_key(address), now)
+        return self._blocks.left(customer_of(address), now)
 
     def blocks(self, now: float) -> list[Block[str]]:
         """Who is blocked now, the one who is refused most first."""

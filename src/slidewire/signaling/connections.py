@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from slidewire.base.address_prefixes import customer_of, plain_address
 from slidewire.base.deadlines import Deadlines
-from slidewire.base.rates import Buckets, address_key, plain_address
+from slidewire.base.rates import Buckets
 from slidewire.signaling import messages as m
 from slidewire.signaling.abuse_limiter import FLOOD, AbuseLimiter
 from slidewire.signaling.delivery import Delivery
@@ -79,7 +80,7 @@ class Connections:
 
     def admit(self, address: str, now: float) -> float:
         """0 if this address may have one more, else the seconds it should wait."""
-        wait = self._new.take(address_key(address), now)
+        wait = self._new.take(customer_of(address), now)
         if wait > 0:
             self._counts["sockets over the rate"] += 1
             self._abuse_limiter.penalize(address, "too many sockets", now)
@@ -87,20 +88,20 @@ class Connections:
 
     def left(self, address: str, now: float) -> int:
         """How many more it may open at once."""
-        return self._new.left(address_key(address), now)
+        return self._new.left(customer_of(address), now)
 
     def open(
         self, id_: ConnectionId, address: str, now: float, reached_by: str, may_open_rooms: bool, payer: str
     ) -> None:
         self._open[id_] = connection = Connection(
             id_,
-            address_key(payer),
+            customer_of(payer),
             plain_address(address),
             plain_address(payer),
             reached_by,
             opened=now,
             heard=now,
-            quotas=ConnectionQuotas(self._limits, address_key(payer)),
+            quotas=ConnectionQuotas(self._limits, customer_of(payer)),
             may_open_rooms=may_open_rooms,
         )
         self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check, connection)

@@ -24,7 +24,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Everything the server bounds. The defaults are those of protocol/signaling.md. An address counts by its /64 if
+    """Everything the server bounds. The defaults are those of protocol/signaling.md. An address counts by its /56 if
     it is one of IPv6."""
 
     messages: Rate = Rate(50, 200)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from slidewire.stun.address import IPV4, IPV6, Address, pack_host, unpack_host
+from slidewire.base.addresses import IPV4, IPV6, Address, pack_host, unpack_host
 
 T = TypeVar("T")
 

@@ -11,17 +11,17 @@ transport as well, because a client can send its Binding requests over TCP (RFC 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final, Literal, cast
+
+from slidewire.base.addresses import bracketed, parse_host_port
 
 PORT: Final = 3478
 TLS_PORT: Final = 5349
 
 _URI: Final = re.compile(
-    r"(?P<scheme>stuns?|turns?):(?:\[(?P<literal>[0-9A-F:.]{2,45})\]|(?P<name>[\w.-]{1,255}))"
-    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?:\?transport=(?P<transport>udp|tcp))?",
+    r"(?P<scheme>stuns?|turns?):(?P<authority>[^?]*[^?:])(?:\?transport=(?P<transport>udp|tcp))?",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -57,8 +57,7 @@ class Uri:
     @property
     def stun(self) -> str | None:
         """The same server as a STUN server, where it is one on plain UDP."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"stun:{host}:{self.port}" if self.carrier == "UDP" else None
+        return f"stun:{bracketed(self.host)}:{self.port}" if self.carrier == "UDP" else None
 
 
 def parse_uri(text: str) -> Uri | None:
@@ -66,20 +65,15 @@ def parse_uri(text: str) -> Uri | None:
     found = _URI.fullmatch(text)
     if found is None:
         return None
-    named = int(found["port"]) if found["port"] else None
-    if named is not None and named > 65_535:
+    place = parse_host_port(found["authority"])
+    if place is None:
         return None
-    if found["literal"] is not None:
-        try:
-            ipaddress.IPv6Address(found["literal"])
-        except ValueError:
-            return None
     scheme = found["scheme"].lower()
     transport = (found["transport"] or ("tcp" if scheme.endswith("s") else "udp")).lower()
     return Uri(
         text,
         cast(Literal["stun", "stuns", "turn", "turns"], scheme),
-        found["literal"] or found["name"],
-        named,
+        place.host,
+        place.port,
         cast(Literal["udp", "tcp"], transport),
     )

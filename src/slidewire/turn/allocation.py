@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from slidewire.base.addresses import Address, SocketAddress
 from slidewire.base.rates import Rate
-from slidewire.stun.address import Address
 from slidewire.turn.authentication import Identity
-from slidewire.turn.effects import FiveTuple, Handle, Opened, SocketAddress
+from slidewire.turn.effects import FiveTuple, Handle, Opened
 
 NO_CHANNEL: Final = 0
 """There is a permission but no channel: a Data indication carries it."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from slidewire.base.addresses import SocketAddress
 from slidewire.turn.allocation import Allocation, MakePorts, Relays
 from slidewire.turn.credentials import user_of
-from slidewire.turn.effects import FiveTuple, Handle, Opened, SocketAddress, Transport
-from slidewire.turn.limits import Limits, prefix_of
+from slidewire.turn.effects import FiveTuple, Handle, Opened, Transport
+from slidewire.turn.limits import Limits
 
 _EVERYONE = b"everyone"
 
@@ -72,9 +73,9 @@ class AllocationTable:
             held[holder] = held.get(holder, 0) + 1
         return True
 
-    def has(self, prefix: bytes) -> bool:
-        """Whether somebody there has an allocation, or is about to get one."""
-        return prefix in self._held
+    def has(self, customer: bytes) -> bool:
+        """Whether this customer has an allocation, or is about to get one."""
+        return customer in self._held
 
     def release(self, client: FiveTuple, username: str) -> None:
         for holder, _ in self._holders(client, username):
@@ -87,5 +88,5 @@ class AllocationTable:
         return (
             (_EVERYONE, limits.allocations),
             (user_of(username), limits.allocations_per_user),
-            (prefix_of(client.client[0]), limits.allocations_per_address),
+            (client.customer, limits.allocations_per_address),
         )

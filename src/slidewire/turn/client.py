@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from slidewire.stun.address import Address
+from slidewire.base.addresses import Address
 from slidewire.stun.attributes import (
     ERROR_CODE,
     NONCE,

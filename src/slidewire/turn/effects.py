@@ -5,13 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from slidewire.stun.address import Address
+from slidewire.base.address_prefixes import customer_of
+from slidewire.base.addresses import Address, SocketAddress
 
 if TYPE_CHECKING:
     from slidewire.turn.allocation import Allocation
-
-SocketAddress = tuple[Any, ...]
-"""An address as the operating system gives it: (host, port), and for IPv6 two more numbers, which we never read."""
 
 Handle = Any
 """The shell's name for a socket it opened for us: hashable, and never looked into."""
@@ -42,6 +40,11 @@ class FiveTuple(NamedTuple):
     def address(self) -> Address:
         """The client's, as it is answered (server-reflexive)."""
         return Address(self.client[0], self.client[1])
+
+    @property
+    def customer(self) -> bytes:
+        """Who the client counts as in every limit of addresses."""
+        return customer_of(self.client[0]).encode()
 
 
 class Opened(NamedTuple):

@@ -6,13 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slidewire.base.rates import Rate
-from slidewire.stun.address import pack_host
 from slidewire.turn.attributes import LAST_CHANNEL_RFC5766
-
-
-def prefix_of(host: str) -> bytes:
-    """Whom an address counts as: itself for IPv4, its /56 for IPv6 (what one customer gets)."""
-    return pack_host(host)[:7]
 
 
 @dataclass(frozen=True, slots=True)

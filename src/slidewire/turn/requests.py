@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from slidewire.base.addresses import IPV4, IPV6, Address
 from slidewire.stun import attributes as stun
-from slidewire.stun.address import IPV4, IPV6, Address
 from slidewire.stun.attributes import ErrorCode
 from slidewire.stun.message import BINDING, Message
 from slidewire.turn import attributes as turn

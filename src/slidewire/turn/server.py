@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
+from slidewire.base.addresses import IPV4, IPV6, Address, SocketAddress, pack_host
 from slidewire.base.deadlines import Deadlines
 from slidewire.base.rates import Bucket, Sieve
-from slidewire.stun.address import IPV4, IPV6, Address, pack_host
 from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
 from slidewire.stun.message import BINDING, Builder, Class, Message, packed, parse
 from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, MakePorts, PlainMeter, make_ports
@@ -54,10 +54,9 @@ from slidewire.turn.effects import (
     Route,
     SendToClient,
     SendToPeer,
-    SocketAddress,
     Transport,
 )
-from slidewire.turn.limits import Limits, prefix_of
+from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy, tunnelled
 from slidewire.turn.requests import (
     METHODS,
@@ -445,7 +444,7 @@ class TurnServer:
 
     def _reject(self, message: Message, client: FiveTuple, code: ErrorCode, fresh: bool, now: float) -> None:
         self._count(f"rejected {int(code)}")
-        if fresh and not self._failures.take(prefix_of(client.client[0]), now):
+        if fresh and not self._failures.take(client.customer, now):
             self._count("answers withheld")
             return
         if fresh and code == ErrorCode.UNAUTHENTICATED:
@@ -464,14 +463,14 @@ class TurnServer:
         """
         if client.transport.is_stream:
             return True
-        prefix = prefix_of(client.client[0])
+        customer = client.customer
         if self._answers_each.take(pack_host(client.client[0]) + client.client[1].to_bytes(2, "big"), now):
             if self._is_busy(client):
                 return True
-            if self._table.has(prefix) or self._streams.has(prefix):
-                if self._answers_known.take(prefix, now):
+            if self._table.has(customer) or self._streams.has(customer):
+                if self._answers_known.take(customer, now):
                     return True
-            elif self._answers.take(prefix, now) and not self._answers_total.take(now):
+            elif self._answers.take(customer, now) and not self._answers_total.take(now):
                 return True
         self._count("answers withheld")
         return False

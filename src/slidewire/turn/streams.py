@@ -17,7 +17,7 @@ from typing import Final
 from slidewire.stun.attributes import MAGIC_COOKIE
 from slidewire.stun.message import HEADER_BYTES
 from slidewire.turn.effects import FiveTuple
-from slidewire.turn.limits import Limits, prefix_of
+from slidewire.turn.limits import Limits
 
 _HEAD: Final = struct.Struct("!HH")
 _COOKIE: Final = MAGIC_COOKIE.to_bytes(4, "big")
@@ -78,7 +78,7 @@ class Stream:
     """One stream client, from its first byte."""
 
     client: FiveTuple
-    prefix: bytes
+    customer: bytes
     deadline: float
     """When to close it, unless something better happens."""
     since: float = 0.0
@@ -112,14 +112,14 @@ class Streams:
     def get(self, client: FiveTuple) -> Stream | None:
         return self._streams.get(client)
 
-    def has(self, prefix: bytes) -> bool:
-        """Whether a stranger from there is connected: somebody is there, then."""
-        return prefix in self._by_address
+    def has(self, customer: bytes) -> bool:
+        """Whether a stranger of this customer is connected: the address is not forged, then."""
+        return customer in self._by_address
 
     def in_the_way(self, client: FiveTuple, now: float) -> Stream | None:
         """Whom to close before there is a place for this client. None if there is one, or if there is none to be had:
         whoever has just come is given the time for a handshake."""
-        of_address = self._by_address.get(prefix_of(client.client[0]), {})
+        of_address = self._by_address.get(client.customer, {})
         if len(of_address) >= self._limits.streams_per_address:
             strangers = of_address
         elif len(self._streams) >= self._limits.streams:
@@ -131,26 +131,26 @@ class Streams:
 
     def open(self, client: FiveTuple, now: float) -> Stream | None:
         """None if there are too many."""
-        prefix, limits = prefix_of(client.client[0]), self._limits
-        of_address = self._by_address.get(prefix, {})
+        customer, limits = client.customer, self._limits
+        of_address = self._by_address.get(customer, {})
         if len(self._streams) >= limits.streams or len(of_address) >= limits.streams_per_address:
             return None
-        stream = self._streams[client] = Stream(client, prefix, now + limits.first_message, now)
+        stream = self._streams[client] = Stream(client, customer, now + limits.first_message, now)
         self.has_nothing(stream)
         return stream
 
     def has_nothing(self, stream: Stream) -> None:
         """It is a stranger, for the first time or again."""
-        self._strangers[stream.client] = self._by_address.setdefault(stream.prefix, {})[stream.client] = stream
+        self._strangers[stream.client] = self._by_address.setdefault(stream.customer, {})[stream.client] = stream
 
     def has_allocation(self, stream: Stream) -> None:
         """It takes no stranger's place any more."""
         if self._strangers.pop(stream.client, None) is None:
             return
-        of_address = self._by_address[stream.prefix]
+        of_address = self._by_address[stream.customer]
         del of_address[stream.client]
         if not of_address:
-            del self._by_address[stream.prefix]
+            del self._by_address[stream.customer]
 
     def may_say_more(self, stream: Stream, now: float) -> bool:
         """A stranger has little to say: each message costs us as much as a datagram, of which there may be no more."""

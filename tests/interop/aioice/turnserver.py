@@ -27,15 +27,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from slidewire.aio.stream import StreamListener
+from slidewire.base.addresses import IPV4, SocketAddress
 from slidewire.relay import datapath
 from slidewire.relay.shell import RelayHost, RelayShell
-from slidewire.stun.address import IPV4
 from slidewire.stun.attributes import ERROR_CODE, Error
 from slidewire.stun.message import Builder, Class, Message, packed
 from slidewire.turn import server
 from slidewire.turn.authentication import Identity
 from slidewire.turn.credentials import Credentials
-from slidewire.turn.effects import FiveTuple, SocketAddress
+from slidewire.turn.effects import FiveTuple
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy, networks
 

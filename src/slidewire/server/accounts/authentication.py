@@ -18,7 +18,8 @@ from typing import Final
 from aiohttp import web
 
 from slidewire.aio.clock import monotonic, wall
-from slidewire.base.rates import Buckets, Rate, address_key, plain_address
+from slidewire.base.address_prefixes import customer_of, plain_address
+from slidewire.base.rates import Buckets, Rate
 from slidewire.server.accounts.api_keys import ALL_SCOPES, ApiKey, Scope
 from slidewire.server.accounts.store import CONFIRMED_SECONDS, Accounts, OpenSession, Session
 from slidewire.signaling.hub import Hub
@@ -194,14 +195,14 @@ class Authenticator:
 
     def failures_wait(self, address: str, name: str | None = None) -> float:
         """Seconds until this address may try again (and this name from it); 0 if it may."""
-        who, now = address_key(address), monotonic()
+        who, now = customer_of(address), monotonic()
         wait = self._failed.peek(who, now)
         if name is not None:
             wait = max(wait, self._failed_names.peek((who, name), now), self._failed_everywhere.peek(name, now))
         return wait
 
     def failed(self, address: str, name: str | None = None) -> None:
-        who, now = address_key(address), monotonic()
+        who, now = customer_of(address), monotonic()
         self.hub.abuse_limiter.penalize(address, "wrong passwords or tokens", now)
         self._failed.take(who, now)
         if name is not None:

@@ -20,7 +20,8 @@ from msgspec import Meta, Struct
 
 from slidewire.aio.clock import monotonic, wall
 from slidewire.aio.http import error_response
-from slidewire.base.rates import Buckets, Rate, address_key
+from slidewire.base.address_prefixes import customer_of
+from slidewire.base.rates import Buckets, Rate
 from slidewire.server.accounts.api_keys import Scope
 from slidewire.server.accounts.authentication import SAFE_METHODS, Authenticator, Caller, address_of
 from slidewire.server.accounts.store import CONFIRMED_SECONDS
@@ -204,7 +205,7 @@ class Rest:
             wait, remaining = door.charge(caller.key)
         else:
             rate = row.rate or ORDINARY
-            buckets, who = self._asked.setdefault(rate, Buckets(rate)), address_key(address)
+            buckets, who = self._asked.setdefault(rate, Buckets(rate)), customer_of(address)
             wait, remaining = buckets.take(who, now), buckets.left(who, now)
         left["X-RateLimit-Remaining"] = str(remaining)
         if wait > 0:
