@@ -113,7 +113,7 @@ class Seen:
 
 
 async def ours(name: str, display: str, seconds: float) -> dict[str, float]:
-    from slidewire.host.media.screen.capture import open_screen
+    from slidewire.host.desktop.adapters import open_screen
     from slidewire.host.media.screen.share import ScreenShare
     from slidewire.media.frames import Codec
 
@@ -232,7 +232,7 @@ async def tick(late: list[float]) -> None:
 
 
 def now_on(display: str) -> Image.Image:
-    from slidewire.host.media.screen.capture import open_screen
+    from slidewire.host.desktop.adapters import open_screen
 
     capture = open_screen("screen", display)
     picture = capture.grab()

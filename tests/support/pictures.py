@@ -11,7 +11,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
-from slidewire.host.media.screen.capture import Picture
+from slidewire.host.desktop.screen_source import Picture
 from slidewire.media.frames import Codec, Frame
 
 WORDS = ("alpha", "rate", "loss", "clicks", "room", "screen", "frames", "of", "the", "and")

@@ -153,8 +153,8 @@ def _overlay_for(deck: Deck) -> Overlay | None:
 
     if not isinstance(deck, KeysDeck):
         return None
-    from slidewire.host.desktop.adapters import DesktopError
-    from slidewire.host.desktop.overlay import open_overlay
+    from slidewire.host.desktop.adapters import open_overlay
+    from slidewire.host.desktop.errors import DesktopError
 
     try:
         return open_overlay(asyncio.get_running_loop(), deck.area)

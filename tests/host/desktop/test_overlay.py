@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from slidewire.control.intents import Point
-from slidewire.host.desktop.adapters import DesktopError
+from slidewire.host.desktop.adapters import open_overlay
+from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.geometry import Rectangle
-from slidewire.host.desktop.overlay import SILENCE, Overlay, open_overlay
+from slidewire.host.desktop.overlay import SILENCE, Overlay
 from tests.support.xserver import TestWindow, XClient, until, x_server
 
 pytestmark = pytest.mark.desktop

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,9 +26,6 @@ class Window:
 
 class Focus(Protocol):
     """The windows of one desktop."""
-
-    changed: Callable[[], None]
-    """Called on the event loop when `windows()` may answer otherwise than before."""
 
     def front(self) -> Window | None:
         """The window that a key typed now would go to; looked up anew each time."""

@@ -43,15 +43,15 @@ OpenScreen = Callable[[str], Awaitable[Screen]]
 
 async def open_screen(choice: str) -> Screen:
     """`screen`, a monitor's number, or a part of a window's title. Raises `SharingError`."""
-    from slidewire.host.media.screen.capture import ScreenError
-    from slidewire.host.media.screen.capture import open_screen as open_capture
+    from slidewire.host.desktop.adapters import open_screen as open_source
+    from slidewire.host.desktop.errors import ScreenError
     from slidewire.host.media.screen.share import ScreenShare
 
     try:
-        capture = await asyncio.to_thread(open_capture, choice)
+        source = await asyncio.to_thread(open_source, choice)
     except ScreenError as error:
         raise SharingError(f"The screen is not shared: {error}.") from None
-    screen = ScreenShare(capture)
+    screen = ScreenShare(source)
     screen.start()
     return screen
 

@@ -14,7 +14,7 @@ from slidewire.control.intents import Intent, Outcome, Reason, Status, Verb
 from slidewire.host.decks.driver import DeckError, DeckStatus
 from slidewire.host.decks.keys.driver import KeysDeck
 from slidewire.host.decks.keys.keymaps import IMPRESS, Target
-from slidewire.host.desktop.adapters import DesktopError
+from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.x11.keyboard import XKeyboard
 from tests.support.xserver import TestWindow, XClient, until, x_client, x_server
 

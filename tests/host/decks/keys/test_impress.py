@@ -13,7 +13,7 @@ import pytest
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
 from slidewire.host.decks.driver import DeckStatus
 from slidewire.host.decks.keys.driver import KeysDeck
-from slidewire.host.desktop.overlay import open_overlay
+from slidewire.host.desktop.adapters import open_overlay
 from tests.support.decks import colour, numbered_odp
 from tests.support.xserver import TestWindow, XClient, x_client, x_server
 

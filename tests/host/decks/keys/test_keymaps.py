@@ -17,10 +17,10 @@ from slidewire.host.decks.keys.keymaps import (
     KeyMap,
     Target,
 )
-from slidewire.host.desktop import pynput_keyboard
 from slidewire.host.desktop.focus import Window
 from slidewire.host.desktop.geometry import Rectangle, monitor_of, picture_in, pixel
 from slidewire.host.desktop.keyboard import CHARACTERS, DIGITS, Button, Key
+from slidewire.host.desktop.pynput import keyboard as pynput_keyboard
 from slidewire.host.desktop.x11 import keyboard as x11
 
 SCREEN = Rectangle(0, 0, 1920, 1080)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from slidewire.host.desktop.errors import ScreenError
+from slidewire.host.desktop.screen_source import Picture
 from slidewire.host.media.screen import share as share_module
-from slidewire.host.media.screen.capture import Picture, ScreenError
 from slidewire.host.media.screen.changes import KEY_INTERVAL, REPEATS, STILL_THERE
 from slidewire.host.media.screen.encoder import Encoder
 from slidewire.host.media.screen.share import ScreenShare

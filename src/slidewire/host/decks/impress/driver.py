@@ -272,7 +272,7 @@ class ImpressDeck:
         if sys.platform != "linux" or self._profile is None:
             return
         from slidewire.host.decks.impress.dialogs import DialogCloser
-        from slidewire.host.desktop.adapters import DesktopError
+        from slidewire.host.desktop.errors import DesktopError
 
         try:
             self._dialogs = DialogCloser(

@@ -22,7 +22,8 @@ from collections.abc import Callable
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
 from slidewire.host.decks.driver import DeckError, DeckState, DeckStatus, Picture
 from slidewire.host.decks.keys.keymaps import GENERIC, KEY_MAPS, Sighting, Step, Target
-from slidewire.host.desktop.adapters import Desktop, DesktopError, open_desktop
+from slidewire.host.desktop.adapters import Desktop, open_desktop
+from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.geometry import Rectangle
 from slidewire.host.desktop.keyboard import Button, Key
 
@@ -62,8 +63,7 @@ class KeysDeck:
     async def open(self) -> None:
         check(self._target)
         try:
-            self._desktop = open_desktop(asyncio.get_running_loop(), self._display)
-            self._desktop.focus.changed = self._refresh_soon
+            self._desktop = open_desktop(asyncio.get_running_loop(), self._refresh_soon, self._display)
             self._look(self._desktop)
         except DesktopError as error:
             await self.close()

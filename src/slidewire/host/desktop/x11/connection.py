@@ -15,7 +15,7 @@ import xcffib
 import xcffib.randr
 from xcffib import xproto
 
-from slidewire.host.desktop.adapters import DesktopError
+from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.geometry import Rectangle
 
 

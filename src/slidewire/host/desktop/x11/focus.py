@@ -29,8 +29,9 @@ OWN_CLASS = "slidewire"
 class XFocus:
     """The windows of one display."""
 
-    def __init__(self, server: XServer) -> None:
-        self.changed: Callable[[], None] = lambda: None
+    def __init__(self, server: XServer, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called on the event loop when `windows()` may answer otherwise than before."""
+        self._changed = changed
         self._server = server
         self._known: dict[int, Window] = {}
         self._watched: set[int] = set()
@@ -46,21 +47,21 @@ class XFocus:
     def _on_event(self, event: Any) -> None:
         match event:
             case None:
-                self.changed()
+                self._changed()
             case xproto.PropertyNotifyEvent(window=self._server.root):
                 if event.atom in self._list_atoms:
-                    self.changed()
+                    self._changed()
             case xproto.PropertyNotifyEvent():
                 if event.atom in self._shown_atoms and self._forget(event.window):
-                    self.changed()
+                    self._changed()
             case xproto.ConfigureNotifyEvent():
                 self._forget(event.window)
             case xproto.DestroyNotifyEvent():
                 self._watched.discard(event.window)
                 if self._forget(event.window):
-                    self.changed()
+                    self._changed()
             case xproto.MapNotifyEvent() | xproto.UnmapNotifyEvent():
-                self.changed()
+                self._changed()
 
     def _forget(self, window: int) -> bool:
         """Look at it anew next time; says whether it was known."""

@@ -10,7 +10,7 @@ from typing import Any
 import xcffib.xtest
 from xcffib import xproto
 
-from slidewire.host.desktop.adapters import DesktopError
+from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.keyboard import CHARACTERS, Button, Key
 from slidewire.host.desktop.x11.connection import XServer, translated
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from av import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from slidewire.host.media.screen.capture import Picture
+from slidewire.host.desktop.screen_source import Picture
 from slidewire.host.media.screen.tiers import fit
 
 LARGEST = (1920, 1080)

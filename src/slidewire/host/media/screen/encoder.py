@@ -14,7 +14,7 @@ from av import CodecContext, FFmpegError, VideoFrame
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from slidewire.host.media.screen.capture import ScreenError
+from slidewire.host.desktop.errors import ScreenError
 from slidewire.host.media.screen.changes import SLOWEST
 from slidewire.media.frames import Codec, Frame
 

@@ -1,4 +1,4 @@
-"""The screen share: one capture, one encoder for each codec and tier in use, any number of viewers.
+"""The screen share: one source, one encoder for each codec and tier in use, any number of viewers.
 
 While nobody watches, nothing is looked at. Everything is decided on the event loop; one thread looks, converts and
 encodes, one thing at a time, so that there is always only the newest picture and nothing to fall behind with. Encoding
@@ -22,8 +22,9 @@ from typing import TypeVar
 from av import VideoFrame
 
 from slidewire.aio.clock import monotonic
+from slidewire.host.desktop.errors import ScreenError
+from slidewire.host.desktop.screen_source import Picture, ScreenSource
 from slidewire.host.media.screen.canvas import Canvas
-from slidewire.host.media.screen.capture import Capture, Picture, ScreenError
 from slidewire.host.media.screen.changes import FASTEST, Cadence, Pace, changed_rows, share_of
 from slidewire.host.media.screen.encoder import CLOCK_RATE, Encoder
 from slidewire.host.media.screen.tiers import TIERS, Ladder, Tier
@@ -108,16 +109,16 @@ class Numbers:
 
 
 class ScreenShare:
-    """Shares what a capture sees, from `start` to `stop`. The capture is closed with it."""
+    """Shares what a source sees, from `start` to `stop`. The source is closed with it."""
 
-    def __init__(self, capture: Capture, *, fastest: float = FASTEST, tiers: Sequence[Tier] = TIERS) -> None:
+    def __init__(self, source: ScreenSource, *, fastest: float = FASTEST, tiers: Sequence[Tier] = TIERS) -> None:
         self.tiers = tiers
         self.problem: str | None = None
         """Why nothing new is seen, for a person; None while all is well."""
         self.changed: Callable[[], None] = lambda: None
         """Called when `problem` has changed."""
         self.numbers = Numbers()
-        self._capture = capture
+        self._source = source
         self._pace = Pace(fastest)
         self._fastest = fastest
         self._viewers: list[Viewer] = []
@@ -146,8 +147,8 @@ class ScreenShare:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        # The thread may be in the middle of a look, which cannot be stopped: it closes the capture when that is over.
-        self._worker.submit(self._capture.close)
+        # The thread may be in the middle of a look, which cannot be stopped: it closes the source when that is over.
+        self._worker.submit(self._source.close)
         self._worker.shutdown(wait=False)
 
     def watch(self, sink: Sink, codec: Codec, rate: float) -> Viewer:
@@ -245,7 +246,7 @@ class ScreenShare:
 
     def _see(self, before: Picture | None, canvas: Canvas | None) -> _Look:
         """In the thread: take a picture and put what changed onto the canvas."""
-        picture = self._capture.grab()
+        picture = self._source.grab()
         size = picture.width, picture.height
         if canvas is None or canvas.captured != size:
             before = None

@@ -13,7 +13,10 @@ import xcffib.randr
 from PIL import Image
 from xcffib import xproto
 
-from slidewire.host.media.screen.capture import MonitorCapture, Picture, ScreenError, list_screens, open_screen
+from slidewire.host.desktop.adapters import list_screens, open_screen
+from slidewire.host.desktop.errors import ScreenError
+from slidewire.host.desktop.mss.monitors import MonitorSource
+from slidewire.host.desktop.screen_source import Picture
 from slidewire.host.media.screen.share import ScreenShare
 from slidewire.media.frames import Codec, Frame
 from tests.support.pictures import Decoder, as_image, likeness, slide
@@ -117,7 +120,7 @@ def test_a_monitor_has_its_own_picture_and_may_come_and_go(display: str, client:
     paint(client, Image.new("RGB", (640, 720), "blue"), 640)
     with pytest.raises(ScreenError, match=r"monitor 2 is not there .*only monitor 1.*plug it in"):
         open_screen("2", display)
-    capture = MonitorCapture(2, display)
+    capture = MonitorSource(2, display)
     with monitors(client, (0, 0, 640, 720), (640, 0, 600, 400)):
         assert [(it.choice, it.width, it.height) for it in list_screens(display)][:3] == [
             ("screen", 1280, 720),

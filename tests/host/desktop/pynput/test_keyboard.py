@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from slidewire.host.desktop.keyboard import CHARACTERS, Button, Key
-from slidewire.host.desktop.pynput_keyboard import PynputKeyboard
+from slidewire.host.desktop.pynput.keyboard import PynputKeyboard
 from tests.support.xserver import TestWindow, x_client, x_server
 
 pytestmark = pytest.mark.desktop

@@ -20,11 +20,11 @@ import xcffib.shm
 from xcffib import xproto
 
 from slidewire.aio.clock import monotonic
-from slidewire.host.desktop.adapters import DesktopError
+from slidewire.host.desktop.errors import DesktopError, ScreenError
 from slidewire.host.desktop.focus import Window
+from slidewire.host.desktop.screen_source import Picture, Screen
 from slidewire.host.desktop.x11.connection import XServer
 from slidewire.host.desktop.x11.focus import XFocus
-from slidewire.host.media.screen.capture import Picture, Screen, ScreenError
 
 BYTES = 4
 ALL_PLANES = 0xFFFFFFFF
@@ -35,10 +35,12 @@ IPC_PRIVATE, IPC_RMID = 0, 0
 def translated() -> Iterator[None]:
     try:
         yield
-    except (DesktopError, xcffib.XcffibException) as error:
-        raise ScreenError(
-            str(error) if isinstance(error, DesktopError) else "the window's X session ended: start this in the new one"
-        ) from error
+    except ScreenError:
+        raise
+    except DesktopError as error:
+        raise ScreenError(str(error)) from error
+    except xcffib.XcffibException as error:
+        raise ScreenError("the window's X session ended: start this in the new one") from error
 
 
 def list_windows(display: str | None = None) -> list[Screen]:
@@ -52,7 +54,7 @@ def list_windows(display: str | None = None) -> list[Screen]:
     return [Screen(it.title, it.title, it.area.width, it.area.height) for it in windows if it.title]
 
 
-class WindowCapture:
+class WindowSource:
     """The topmost window whose title has that part, whatever its capitals; the same one as long as it lives."""
 
     def __init__(self, title: str, display: str | None = None) -> None:

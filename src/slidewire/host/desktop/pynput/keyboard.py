@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from slidewire.host.desktop.adapters import DesktopError
+from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.keyboard import CHARACTERS, Button, Key
 
 NAMES: dict[Key, str] = {
