@@ -31,6 +31,7 @@ from slidewire.control.records import (
     Pong,
     Receipt,
     Record,
+    Unsupported,
     WindowBase,
     encode,
 )
@@ -82,15 +83,13 @@ RECORDS: list[tuple[dict[str, Any], Record]] = [
     ),
     ({"type": "introduction", "bytes": ADA.encode().hex()}, IntroductionRecord(ADA.encode())),
     ({"type": "met", "bytes": bytes(range(16, 32)).hex()}, IntroductionAck(bytes(range(16, 32)))),
+    ({"type": "unsupported", "bytes": "1463"}, Unsupported(bytes([20, 99]))),
 ]
 
 MALFORMED = {
     "empty header": "01",
     "length past the end": "0100080000",
     "body too short": "01000200",
-    "unknown verb": "03000b000000010000000063" + "0000",
-    "goto without a slide": "03000b0000000100000000050000",
-    "unknown status": "04000a000000010900010002" + "00",
     "too many laser points": "080009" + "0000000100000000" + "ff",
     "good record, then garbage": "05000400000001" + "ff",
 }
@@ -103,6 +102,25 @@ SKIPPED = {
     "a reason of a later version": (
         "04000a0000000102" + "00000000" + "c8",
         [{"type": "receipt", "sequence": 1, "status": "refused", "from": None, "to": None, "reason": "none"}],
+    ),
+    "a status of a later version": (
+        "04000a000000010900010002" + "00",
+        [{"type": "receipt", "sequence": 1, "status": "unknown", "from": 1, "to": 2, "reason": "none"}],
+    ),
+    "a verb of a later version": (
+        "03000b000000010000000063" + "0000" + "05000400000001",
+        [
+            {"type": "intent", "sequence": 1, "deadline": 0, "verb": 99, "argument": 0},
+            {"type": "ack", "sequence": 1},
+        ],
+    ),
+    "an argument of a later version": (
+        "03000b000000010000000001" + "0003",
+        [{"type": "intent", "sequence": 1, "deadline": 0, "verb": "next", "argument": 3}],
+    ),
+    "goto without a slide": (
+        "03000b0000000100000000050000",
+        [{"type": "intent", "sequence": 1, "deadline": 0, "verb": "goto", "argument": 0}],
     ),
 }
 

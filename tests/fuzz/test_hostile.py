@@ -51,17 +51,17 @@ def _anybody_may_have_the_speaker_removed(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "sentence"),
+    ("break_it", "sentence", "first"),
     [
-        (_one_queue_for_all, "receipts:"),
-        (_a_message_that_raises, "UnicodeEncodeError"),
-        (_pictures_that_are_not_ended, "these still run"),
-        (_anybody_may_have_the_speaker_removed, "the speaker was sent away"),
+        (_one_queue_for_all, "receipts:", SEED),
+        (_a_message_that_raises, "UnicodeEncodeError", SEED),
+        (_pictures_that_are_not_ended, "these still run", 110),
+        (_anybody_may_have_the_speaker_removed, "the speaker was sent away", SEED),
     ],
 )
 def test_a_host_without_a_bound_is_found_out(
-    break_it: Callable[[pytest.MonkeyPatch], None], sentence: str, monkeypatch: pytest.MonkeyPatch
+    break_it: Callable[[pytest.MonkeyPatch], None], sentence: str, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_it(monkeypatch)
     with pytest.raises(AssertionError, match=sentence):
-        collections.deque(map(hostile.run, range(SEED, SEED + 40)), maxlen=0)
+        collections.deque(map(hostile.run, range(first, first + 40)), maxlen=0)

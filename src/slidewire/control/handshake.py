@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from slidewire.base.base64url import decode_base64url, encode_base64url
 from slidewire.base.rates import Buckets, Rate
 from slidewire.control.host_session import HostSession
-from slidewire.control.intents import Role
+from slidewire.control.intents import Role, read_role
 from slidewire.control.introduction import NONCE_BYTES, Introduction, commitment, read_object
 from slidewire.control.noise import HandshakeError, Initiator, Responder, TransportKeys
 from slidewire.control.presenter_session import PresenterSession
@@ -108,7 +108,7 @@ class PresenterHandshake:
             read = Welcome(
                 int(welcome["session"]),
                 int(welcome["clock"]),
-                Role(welcome["role"]),
+                read_role(welcome["role"]),
                 committed,
                 read_privacy(welcome.get("privacy"), absent=Privacy.BALANCED),
                 tuple(host for host in welcome.get("ice_hosts", ()) if isinstance(host, str)),

@@ -33,6 +33,9 @@ from slidewire.control.records import (
     Part,
     Receipt,
     Record,
+    UnknownIntent,
+    UnknownRecord,
+    Unsupported,
     WindowBase,
 )
 from slidewire.control.sas import verification_words
@@ -112,7 +115,7 @@ class HostSession:
         self._pretended = False
         self._expected = 1
         self._floor = 1
-        self._waiting: dict[int, IntentRecord] = {}
+        self._waiting: dict[int, IntentRecord | UnknownIntent] = {}
         self._came_by: dict[int, str] = {}
         self._performing: dict[int, IntentRecord] = {}
         self._settled: OrderedDict[int, _Settled] = OrderedDict()
@@ -197,12 +200,15 @@ class HostSession:
         # read before (our answer to it may have been lost), and the highest floor.
         if by is not None and any(isinstance(record, IntroductionRecord) for record in records):
             self.wire.send(IntroductionAck(self._nonce), [by])
+        unknown = bytes({record.type: None for record in records if isinstance(record, UnknownRecord)})
+        if by is not None and unknown:
+            self.wire.send(Unsupported(unknown), [by])
         self._raise_window_base(
             max((record.sequence for record in records if isinstance(record, WindowBase)), default=0), now
         )
         for record in records:
             match record:
-                case IntentRecord():
+                case IntentRecord() | UnknownIntent():
                     self._receive_intent(record, path, now)
                 case Laser():
                     self._receive_laser(record, path, now)
@@ -273,7 +279,7 @@ class HostSession:
 
     # Intents
 
-    def _receive_intent(self, record: IntentRecord, path: str, now: float) -> None:
+    def _receive_intent(self, record: IntentRecord | UnknownIntent, path: str, now: float) -> None:
         sequence = record.sequence
         by = [known] if (known := self.wire.paths.get(path)) is not None else []
         if (settled := self._settled.get(sequence)) is not None:
@@ -312,11 +318,13 @@ class HostSession:
                 return  # a gap: its intent is still on the way, or expired with those behind it
             self._expected += 1
 
-    def _turn_comes(self, record: IntentRecord, now: float) -> None:
+    def _turn_comes(self, record: IntentRecord | UnknownIntent, now: float) -> None:
         if self._is_late(record.deadline, now):
             self._answer(record.sequence, Outcome(Status.EXPIRED, reason=Reason.LATE), now)
         elif not self.permits(Request.INTENT, now):
             self._answer(record.sequence, Outcome(Status.REFUSED, reason=Reason.RATE), now)
+        elif isinstance(record, UnknownIntent):
+            self._answer(record.sequence, Outcome(Status.REFUSED, reason=Reason.UNSUPPORTED), now)
         else:
             self._performing[record.sequence] = record
             self._effects.append(Perform(record.sequence, record.intent))
@@ -368,6 +376,6 @@ class HostSession:
     def _is_late(self, deadline: int, now: float) -> bool:
         return serial_difference(self.wire.clock(now), deadline) > 0
 
-    def _deadline_in_seconds(self, record: IntentRecord) -> float:
+    def _deadline_in_seconds(self, record: IntentRecord | UnknownIntent) -> float:
         # One millisecond past it: at the deadline itself an intent is not late yet.
         return self.wire.seconds_of(record.deadline + 1)

@@ -28,7 +28,8 @@ class Verb(enum.IntEnum):
 
 
 class Status(enum.IntEnum):
-    """What became of an intent. `UNKNOWN` is never on the wire: it is the presenter's word for silence."""
+    """What became of an intent. `UNKNOWN` is never sent: the presenter uses it where no receipt came, or one with a
+    status of a later version."""
 
     UNKNOWN = 0
     PERFORMED = 1
@@ -36,6 +37,10 @@ class Status(enum.IntEnum):
     DUPLICATE = 3
     EXPIRED = 4
     FAILED = 5
+
+    @classmethod
+    def _missing_(cls, value: object) -> Status:
+        return cls.UNKNOWN  # a status of a later version
 
     @property
     def word(self) -> str:
@@ -87,6 +92,11 @@ class Role(enum.StrEnum):
     @property
     def may_point(self) -> bool:
         return self is not Role.VIEW
+
+
+def read_role(word: object) -> Role:
+    """The role that the host gives us. A role of a later version is taken for the one that may do the least."""
+    return next((role for role in Role if role == word), Role.VIEW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
     type (1) | length (2) | body
 
-`decode` meets any bytes with one of two fates: the records, or None for a malformed frame. Types from a later version
-are skipped, and fields a later version added to the end of a body are ignored.
+`decode` gives the records of a frame, or None for a malformed frame. What only a later version has costs nothing beside
+it: a record of an unknown type is an `UnknownRecord`, an intent that this version does not have an `UnknownIntent`, an
+unknown status `UNKNOWN`, an unknown reason `NONE`. Fields that were added to the end of a body are ignored.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ class IntentRecord(NamedTuple):
     sequence: int
     deadline: int
     intent: Intent
+
+
+class UnknownIntent(NamedTuple):
+    """An intent of a later version: this one does not have the verb, or not with this argument."""
+
+    sequence: int
+    deadline: int
+    verb: int
+    argument: int
 
 
 class Receipt(NamedTuple):
@@ -81,10 +91,24 @@ class IntroductionAck(NamedTuple):
     nonce: bytes
 
 
+class Unsupported(NamedTuple):
+    """The host answers records of these types with it: it does not know them, and read everything beside them."""
+
+    types: bytes
+    """One byte each."""
+
+
+class UnknownRecord(NamedTuple):
+    """A record of a later version."""
+
+    type: int
+
+
 Record = (
     Ping
     | Pong
     | IntentRecord
+    | UnknownIntent
     | Receipt
     | Ack
     | WindowBase
@@ -93,6 +117,8 @@ Record = (
     | Part
     | IntroductionRecord
     | IntroductionAck
+    | Unsupported
+    | UnknownRecord
 )
 
 MAX_POINTS = 16
@@ -117,8 +143,10 @@ def _body(record: Record) -> tuple[int, bytes]:
             return 1, _U32.pack(stamp)
         case Pong(stamp, clock, version):
             return 2, _PONG.pack(stamp, clock, version)
-        case IntentRecord(sequence, deadline, intent):
-            return 3, _INTENT.pack(sequence, deadline, intent.verb, intent.argument)
+        case IntentRecord(sequence, deadline, Intent(verb, argument)) | UnknownIntent(
+            sequence, deadline, verb, argument
+        ):
+            return 3, _INTENT.pack(sequence, deadline, verb, argument)
         case Receipt(sequence, status, before, after, reason):
             return 4, _RECEIPT.pack(sequence, status, before or 0, after or 0, reason)
         case Ack(sequence):
@@ -136,6 +164,10 @@ def _body(record: Record) -> tuple[int, bytes]:
             return 11, data
         case IntroductionAck(nonce):
             return 12, nonce
+        case Unsupported(types):
+            return 13, types
+        case UnknownRecord(type_):
+            return type_, b""
 
 
 def encode(records: Iterable[Record]) -> bytes:
@@ -149,7 +181,10 @@ def encode(records: Iterable[Record]) -> bytes:
 
 def _read_intent(body: bytes) -> Record:
     sequence, deadline, verb, argument = _INTENT.unpack_from(body)
-    return IntentRecord(sequence, deadline, Intent(Verb(verb), argument))
+    try:
+        return IntentRecord(sequence, deadline, Intent(Verb(verb), argument))
+    except ValueError:
+        return UnknownIntent(sequence, deadline, verb, argument)
 
 
 def _read_receipt(body: bytes) -> Record:
@@ -188,6 +223,7 @@ _READERS: dict[int, Callable[[bytes], Record]] = {
     10: _read_part,
     11: IntroductionRecord,
     12: lambda body: IntroductionAck(body[:NONCE_BYTES]),
+    13: Unsupported,
 }
 
 
@@ -204,8 +240,7 @@ def decode(plaintext: bytes) -> list[Record] | None:
                 return None
             offset += length
             reader = _READERS.get(kind)
-            if reader is not None:
-                records.append(reader(body))
-    except (struct.error, ValueError):  # ValueError: a verb, status or number that does not exist
+            records.append(UnknownRecord(kind) if reader is None else reader(body))
+    except (struct.error, ValueError):  # ValueError: more laser points than a frame may carry
         return None
     return records

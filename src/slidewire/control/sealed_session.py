@@ -30,13 +30,19 @@ from slidewire.control.records import (
     Pong,
     Receipt,
     Record,
+    UnknownIntent,
+    UnknownRecord,
+    Unsupported,
     WindowBase,
     decode,
     encode,
 )
 from slidewire.control.seal import Opener, Rejection, Sealer
 
-_ORDER: tuple[type, ...] = (IntroductionAck, Pong, Ping, Ack, Receipt, LaserReceipt, WindowBase, IntentRecord, Laser)
+_ORDER: tuple[type, ...] = (
+    *(IntroductionAck, Unsupported, Pong, Ping, Ack, Receipt, LaserReceipt),
+    *(WindowBase, IntentRecord, UnknownIntent, Laser, UnknownRecord),
+)
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 

@@ -13,7 +13,7 @@ class MemoryDeck:
     """`count` slides in memory. `performed` remembers every intent, `delay` makes it slow, `broken` makes it fail."""
 
     driver = "memory"
-    can = frozenset(verb.word for verb in Verb if verb is not Verb.WHITE) | {"laser"}
+    can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "laser"})
     pictures = True
 
     def __init__(self, count: int = 250) -> None:
@@ -55,8 +55,10 @@ class MemoryDeck:
                 return Outcome(Status.REFUSED, before, before, Reason.RANGE)
             case Verb.GOTO:
                 self.slide = intent.argument
-            case _:
+            case Verb.FIRST | Verb.LAST | Verb.START | Verb.STOP | Verb.BLACK:
                 pass
+            case _:
+                return Outcome(Status.REFUSED, before, before, Reason.UNSUPPORTED)
         self.performed.append(intent)
         self.changed()
         return Outcome(Status.PERFORMED, before, self.slide)

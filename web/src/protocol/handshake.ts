@@ -64,10 +64,10 @@ export class Handshake {
     try {
       const { payload, keys } = await this.initiator.finish(data.slice(1))
       const { clock, commit, role, session: id, privacy, ice_hosts } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
-      if (!ROLES.includes(role)) return null // of a later version
       const { nonce } = this
       const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said), asked)
-      return { session, role, hash: keys.handshakeHash, name: toBase64Url(keys.exported.subarray(0, 16)), nonce, commit, privacy, ice_hosts }
+      // A role of a later version is taken for the one that may do the least.
+      return { session, role: ROLES.includes(role) ? role : 'view', hash: keys.handshakeHash, name: toBase64Url(keys.exported.subarray(0, 16)), nonce, commit, privacy, ice_hosts }
     } catch {
       return null
     }

@@ -1,4 +1,5 @@
-/* The records inside a frame (control.md §4), both ways. Decoding is total: any bytes give records or `null`. */
+/* The records inside a frame (control.md §4), both ways. Decoding is total: any bytes give records or `null`. What only a
+ * later version has costs nothing beside it. */
 
 import { type Bytes, concat, view } from './bytes.ts'
 
@@ -12,7 +13,7 @@ export interface Intent {
 }
 
 export const STATUSES = ['unknown', 'performed', 'refused', 'duplicate', 'expired', 'failed'] as const
-/** `unknown` is never on the wire: it is the presenter's word for silence. */
+/** `unknown` is never sent: the presenter uses it where no receipt came, or one with a status of a later version. */
 export type Status = (typeof STATUSES)[number]
 
 // prettier-ignore
@@ -29,13 +30,14 @@ export interface Point {
 export type Record =
   | { type: 'ping'; stamp: number }
   | { type: 'pong'; stamp: number; clock: number; version: number }
-  | { type: 'intent'; sequence: number; deadline: number; verb: Verb; argument: number }
+  /** A verb of a later version is a number. */
+  | { type: 'intent'; sequence: number; deadline: number; verb: Verb | number; argument: number }
   | { type: 'receipt'; sequence: number; status: Status; from: number | null; to: number | null; reason: Reason }
   | { type: 'ack' | 'floor'; sequence: number }
   | { type: 'laser'; sequence: number; deadline: number; points: Point[] }
   | { type: 'laser_receipt'; sequence: number; status: Status; reason: Reason }
   | { type: 'part'; stream: number; id: number; index: number; count: number; bytes: Uint8Array }
-  | { type: 'introduction' | 'met'; bytes: Uint8Array }
+  | { type: 'introduction' | 'met' | 'unsupported'; bytes: Uint8Array }
 
 /** Each record's number is its place here, from 1; its fields follow in order, each with its width in bytes. */
 const LAYOUT = [
@@ -51,6 +53,7 @@ const LAYOUT = [
   'part stream:1 id:2 index:2 count:2',
   'introduction',
   'met',
+  'unsupported',
 ].map((line) => {
   const [type = '', ...fields] = line.split(' ')
   return { type, fields: fields.map((field) => ({ name: field.slice(0, -2), width: Number(field.slice(-1)) })) }
@@ -98,11 +101,9 @@ function decodeBody({ type, fields }: (typeof LAYOUT)[number], body: Uint8Array)
     let value = 0
     for (const end = at + width; at < end; at++) value = value * 256 + data.getUint8(at)
     const words = WORDS[name]
-    // A reason of a later version: what happened is known, only not why.
-    record[name] = words ? (words[value] ?? (name === 'reason' ? 'none' : undefined)) : value === 0 && SLIDES.has(name) ? null : value
-    if (record[name] === undefined) return null
+    // Of a later version: a status is `unknown`, a reason `none`, a verb its number.
+    record[name] = words ? (words[value] ?? words[0] ?? value) : value === 0 && SLIDES.has(name) ? null : value
   }
-  if (type === 'intent' && (record['verb'] === 'goto') !== ((record['argument'] as number) > 0)) return null
   if (type === 'part' || fields.length === 0) record['bytes'] = body.subarray(at)
   if (type === 'laser') {
     const count = body[at++]

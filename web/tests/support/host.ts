@@ -79,7 +79,7 @@ export class HostTwin {
     if (intent.verb === 'next') this.slide++
     if (intent.verb === 'previous') this.slide--
     if (intent.verb === 'goto') this.slide = intent.argument
-    this.performed.push(intent.verb)
+    this.performed.push(`${intent.verb}`)
     return { ...answer, to: this.slide, status: 'performed', reason: 'none' }
   }
 }

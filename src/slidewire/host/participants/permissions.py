@@ -56,5 +56,7 @@ def _destination(intent: Intent, state: DeckState, slide: int) -> int | None:
             return state.count
         case Verb.GOTO:
             return intent.argument
-        case _:
+        case Verb.BLACK | Verb.WHITE:
             return slide
+        case _:
+            return None

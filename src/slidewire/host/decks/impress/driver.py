@@ -166,7 +166,7 @@ class ImpressDeck:
     """A presentation in LibreOffice Impress: a file, which is opened, or whatever is open there already."""
 
     driver = "impress"
-    can = frozenset({*(verb.word for verb in Verb), "laser"})
+    can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "white", "laser"})
     pictures = True
 
     def __init__(

@@ -43,7 +43,7 @@ class WebDeck:
     """The `Deck` of a PDF or a folder of pictures; of the demo deck if no path is given."""
 
     driver = "web"
-    can = frozenset({verb.word for verb in Verb} | {"laser"})
+    can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "white", "laser"})
     pictures = True
 
     def __init__(self, path: Path | None = None) -> None:
@@ -117,6 +117,8 @@ class WebDeck:
         """Do it, or leave everything as it was and say why."""
         if self._slides is None:
             return Reason.NO_DECK
+        if intent.verb.word not in self.can:
+            return Reason.UNSUPPORTED
         if not self._running and intent.verb is not Verb.START:
             return Reason.NO_SHOW
         match intent.verb:

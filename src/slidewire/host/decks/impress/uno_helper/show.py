@@ -124,8 +124,10 @@ class Show:
             reason = self._next(blank)
         elif verb == "previous":
             reason = self._previous(blank)
+        elif verb in ("first", "last", "goto"):
+            reason = self._go({"first": 1, "last": self.count}.get(verb, slide))
         else:
-            reason = self._go(verb, slide)
+            reason = "unsupported"
         if reason:
             return outcome("refused", before, before, reason)
         seen = self.wait_for(lambda: self._effects != mark)
@@ -162,11 +164,10 @@ class Show:
             self.controller.gotoPreviousEffect()
         return None
 
-    def _go(self, verb: str, slide: int) -> str | None:
-        index = {"first": 0, "last": self.count - 1}.get(verb, slide - 1)
-        if not 0 <= index < self.count:
+    def _go(self, slide: int) -> str | None:
+        if not 1 <= slide <= self.count:
             return "range"
-        self.controller.gotoSlideIndex(index)
+        self.controller.gotoSlideIndex(slide - 1)
         return None
 
     def _darken(self, colour: str, before: int) -> dict[str, Any]:
