@@ -4,7 +4,6 @@ server runs or not, and never sees a password: an invitation is a link, and the 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,9 +38,9 @@ def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: b
     from slidewire.aio.clock import wall
     from slidewire.server.accounts.store import Denied
 
-    with _opened(state_dir) as book:
+    with _opened(state_dir) as store:
         try:
-            token = book.invite(name, wall())
+            token = store.invite(name, wall())
         except Denied:
             _fail(f"There is no account {name}. Without a name, the link makes a new one.")
     _write_down(state_dir, "invited", **({} if name is None else {"about": name}))
@@ -57,8 +56,8 @@ def invite(name: str | None, url: str | None, state_dir: Path | None, as_json: b
 @_json
 def list_accounts(state_dir: Path | None, as_json: bool) -> None:
     """The accounts there are."""
-    with _opened(state_dir) as book:
-        for name in book.names():
+    with _opened(state_dir) as store:
+        for name in store.names():
             if as_json:
                 say_json({"account": name})
             else:
@@ -73,8 +72,8 @@ def sign_out(name: str, state_dir: Path | None) -> None:
 
     Its password stays as it is: where somebody else may know that, use invite NAME.
     """
-    with _opened(state_dir) as book:
-        ended = book.sign_out(name)
+    with _opened(state_dir) as store:
+        ended = store.sign_out(name)
         if ended is None:
             _fail(f"There is no account {name}. slidewire account list shows those there are.")
     _write_down(state_dir, "account_signed_out", about=name)
@@ -89,8 +88,8 @@ def remove(name: str, state_dir: Path | None) -> None:
 
     That is its sessions and its API keys.
     """
-    with _opened(state_dir) as book:
-        if not book.remove(name):
+    with _opened(state_dir) as store:
+        if not store.remove(name):
             _fail(f"There is no account {name}. slidewire account list shows those there are.")
     _write_down(state_dir, "account_removed", about=name)
 
@@ -111,16 +110,18 @@ def _write_down(state_dir: Path | None, event: str, **fields: str) -> None:
 @contextlib.contextmanager
 def _opened(state_dir: Path | None) -> Iterator[AccountStore]:
     from slidewire.server.accounts.store import AccountStore
+    from slidewire.server.store.database import StoreError
+    from slidewire.server.store.files import ACCOUNTS_FILE, ROOMS_FILE, open_accounts
     from slidewire.system.directories import state_directory
 
-    path = (state_dir or state_directory()) / "rooms.sqlite3"
-    if not path.is_file():
-        _fail(f"No server has kept anything in {path.parent}. Give its --state-dir.")
+    folder = state_dir or state_directory()
+    if not any((folder / name).is_file() for name in (ACCOUNTS_FILE, ROOMS_FILE)):
+        _fail(f"No server has kept anything in {folder}. Give its --state-dir.")
     try:
-        with contextlib.closing(AccountStore(path)) as book:
-            yield book
-    except sqlite3.Error as error:
-        _fail(f"{path} cannot be used: {error}.")
+        with contextlib.closing(AccountStore(open_accounts(folder))) as store:
+            yield store
+    except StoreError as error:
+        _fail(str(error))
 
 
 def _fail(text: str) -> NoReturn:

@@ -10,7 +10,6 @@ import asyncio
 import datetime as dt
 import logging
 import os
-import sqlite3
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +31,8 @@ from slidewire.relay.program import TurnReady, TurnSettings
 from slidewire.server import audit_events
 from slidewire.server import browser_tickets as tickets
 from slidewire.server.accounts.authentication import Authenticator, Cookies
-from slidewire.server.accounts.store import Accounts
+from slidewire.server.accounts.service import Accounts
+from slidewire.server.accounts.store import AccountStore
 from slidewire.server.api.handlers import TOKEN_FILE, Api, load_token
 from slidewire.server.audit_events import AuditWriter
 from slidewire.server.config import ServerSettings
@@ -44,7 +44,8 @@ from slidewire.server.network_id import make_networks
 from slidewire.server.public_url import listen_addresses, names_of, public_host, public_url
 from slidewire.server.relay_fleet import Fleet
 from slidewire.server.relays import OwnRelay, ice_servers
-from slidewire.server.store.rooms import RoomStore
+from slidewire.server.store.files import open_accounts, open_rooms
+from slidewire.server.store.room_writer import RoomWriter
 from slidewire.server.trust_pages import TrustPages, welcome, words_for_people
 from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.hub import Hub
@@ -83,7 +84,7 @@ class Server:
         self._settings = settings
         self._certificates: LocalCertificates | None = None
         self._context: WatchedContext | None = None
-        self._store: RoomStore | None = None
+        self._room_writer: RoomWriter | None = None
         self._diary: AuditWriter | None = None
         self._accounts: Accounts | None = None
         self._sockets: HubSockets | None = None
@@ -131,9 +132,9 @@ class Server:
         if self._accounts is not None:
             await self._accounts.close()
             self._accounts = None
-        if self._store is not None:
-            await self._store.close()
-            self._store = None
+        if self._room_writer is not None:
+            await self._room_writer.close()
+            self._room_writer = None
         if self._diary is not None:
             await asyncio.to_thread(self._diary.close)
             self._diary = None
@@ -143,13 +144,16 @@ class Server:
         _have_addresses(settings)
         self._make_state_dir()
         self._prepare_tls()
-        self._store = self._open_store()
+        if settings.accounts:
+            self._accounts = Accounts(AccountStore(open_accounts(settings.state_dir)))
+        room_repository = open_rooms(settings.state_dir)
+        self._room_writer = RoomWriter(room_repository)
         if settings.audit_days:
             folder = settings.state_dir / audit_events.FOLDER
             self._diary = AuditWriter(folder, clock.wall, days=settings.audit_days, addresses=settings.audit_addresses)
             self._diary("server_started", version=__version__)
         audit = self._diary or audit_events.nobody
-        rooms, tombstones = self._store.load(clock.wall())
+        rooms, tombstones = room_repository.load(clock.wall())
         relays = self._make_relays(audit)
         self.hub = Hub(
             entropy=os.urandom,
@@ -167,7 +171,7 @@ class Server:
         authenticator = self._make_authenticator(self.hub, origins)
         self._sockets = HubSockets(
             self.hub,
-            save=self._store.save,
+            save=self._room_writer.save,
             member_gone=member_gone,
             origins=origins,
             may_open_rooms=authenticator.may_open_rooms if settings.rooms_need_key else None,
@@ -219,10 +223,10 @@ class Server:
         """The link that makes the first account, until there is one: there is no default password to know."""
         if self._accounts is None:
             return None
-        names = await self._accounts.ask(lambda book: book.names())
+        names = await self._accounts.ask(lambda store: store.names())
         if names:
             return None
-        token = await self._accounts.ask(lambda book: book.invite(None, clock.wall()))
+        token = await self._accounts.ask(lambda store: store.invite(None, clock.wall()))
         audit("invited", who="the server")
         return f"{url}/account#{token}"
 
@@ -272,19 +276,6 @@ class Server:
         self._certificates = LocalCertificates(settings.state_dir)
         self._certificates.ensure(names_of(settings), _now())
         self._context = WatchedContext(self._certificates.certificate_path, self._certificates.key_path)
-
-    def _open_store(self) -> RoomStore:
-        path = self._settings.state_dir / "rooms.sqlite3"
-        try:
-            store = RoomStore(path)
-            if self._settings.accounts:
-                self._accounts = Accounts(path)
-            return store
-        except sqlite3.Error as error:
-            raise SetupError(
-                f"{path} cannot be used ({error}). Make its folder writable, and see that its disk has room; if "
-                "neither helps, delete the file."
-            ) from None
 
     def _host_names(self) -> HostNames:
         settings = self._settings

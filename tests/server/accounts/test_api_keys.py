@@ -28,6 +28,7 @@ from slidewire.server.accounts.api_keys import (
     network,
 )
 from slidewire.server.accounts.store import AccountStore, Denied
+from slidewire.server.store.sql_accounts import SqlAccounts
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -141,7 +142,7 @@ class Trees(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.book = AccountStore(self.folder / "rooms.sqlite3")
+        self.book = AccountStore(SqlAccounts(self.folder / "accounts.sqlite3"))
         self.now = NOW
         self.password = 0
         self.tokens: dict[str, str] = {}

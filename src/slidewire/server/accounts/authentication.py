@@ -21,7 +21,8 @@ from slidewire.aio.clock import monotonic, wall
 from slidewire.base.address_prefixes import customer_of, plain_address
 from slidewire.base.rates import Buckets, Rate
 from slidewire.server.accounts.api_keys import ALL_SCOPES, ApiKey, Scope
-from slidewire.server.accounts.store import CONFIRMED_SECONDS, Accounts, OpenSession, Session
+from slidewire.server.accounts.service import Accounts
+from slidewire.server.accounts.store import CONFIRMED_SECONDS, OpenSession, Session
 from slidewire.signaling.hub import Hub
 
 FAILED: Final = Rate(10 / 60, 20)
@@ -147,13 +148,13 @@ class Authenticator:
     async def _operator(self, token: str) -> Caller | None:
         if self.accounts is None:
             return None
-        found = await self.accounts.ask(lambda book: book.session_of(token, wall()))
+        found = await self.accounts.ask(lambda store: store.session_of(token, wall()))
         return None if found is None else Caller(found.account, ALL_SCOPES, session=found, expires=found.expires)
 
     async def _program(self, token: str) -> Caller | None:
         if self.accounts is None:
             return None
-        key = await self.accounts.ask(lambda book: book.key_of(token, wall()))
+        key = await self.accounts.ask(lambda store: store.key_of(token, wall()))
         return None if key is None else Caller(f"key/{key.id}", key.bounds.scopes, key=key, expires=key.bounds.expires)
 
     async def is_still_known(self, caller: Caller) -> bool:
@@ -161,9 +162,9 @@ class Authenticator:
         if self.accounts is None:
             return True
         if (session := caller.session) is not None:
-            return await self.accounts.ask(lambda book: book.is_open(session.id, wall()))
+            return await self.accounts.ask(lambda store: store.is_open(session.id, wall()))
         if (key := caller.key) is not None:
-            return await self.accounts.ask(lambda book: book.is_key(key.id, wall()))
+            return await self.accounts.ask(lambda store: store.is_key(key.id, wall()))
         return True
 
     def charge(self, key: ApiKey) -> tuple[float, int]:

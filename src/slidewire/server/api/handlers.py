@@ -23,7 +23,8 @@ from slidewire.server import audit_events
 from slidewire.server.accounts.api_keys import ApiKey, BeyondParent, Scope, Wanted, network
 from slidewire.server.accounts.authentication import Authenticator, Caller, Cookies
 from slidewire.server.accounts.passwords import LONGEST, SHORTEST
-from slidewire.server.accounts.store import Accounts, Busy, Denied, OpenSession, Session
+from slidewire.server.accounts.service import Accounts, Busy
+from slidewire.server.accounts.store import Denied, OpenSession, Session
 from slidewire.server.api import openapi
 from slidewire.server.api.routes import (
     CROSS_SITE,
@@ -415,7 +416,7 @@ class Api:
             session = await self._accounts.sign_in(body.name, body.password)
         except Denied as denied:
             self._door.failed(call.address, body.name)
-            known = await self._accounts.ask(lambda book: book.password_hash(body.name)) is not None
+            known = await self._accounts.ask(lambda store: store.password_hash(body.name)) is not None
             audit_events.sign_in_failed(self._audit, call, "password", body.name if known else None)
             raise Refused(_DENIALS[denied.code]) from None
         except Busy:
@@ -428,9 +429,9 @@ class Api:
         self._check_failures(call)
         try:
             # Before any work is spent on the password.
-            account = await self._accounts.ask(lambda book: book.invited(body.invitation, wall()))
+            account = await self._accounts.ask(lambda store: store.invited(body.invitation, wall()))
             hashed = await self._accounts.hash_new(body.password, body.name)
-            session = await self._accounts.ask(lambda book: book.accept(body.invitation, body.name, hashed, wall()))
+            session = await self._accounts.ask(lambda store: store.accept(body.invitation, body.name, hashed, wall()))
         except Denied as denied:
             if denied.code == INVITATION_UNKNOWN.code:
                 self._door.failed(call.address)
@@ -450,7 +451,7 @@ class Api:
         try:
             if token is None:
                 raise Denied(TOKEN_INVALID.code)
-            session = await self._accounts.ask(lambda book: book.refresh(token, wall()))
+            session = await self._accounts.ask(lambda store: store.refresh(token, wall()))
         except Denied as denied:
             if token is not None:
                 self._door.failed(call.address)
@@ -471,7 +472,7 @@ class Api:
         else:
             token = body.token
         if token is not None:
-            whose = await self._accounts.ask(lambda book: book.revoke(token, everywhere=body.everywhere))
+            whose = await self._accounts.ask(lambda store: store.revoke(token, everywhere=body.everywhere))
             if whose is None:
                 self._door.failed(call.address)
             else:
@@ -487,7 +488,7 @@ class Api:
         session = self._own_session(call)
         stored = await self._check_own_password(call, session, call.body.password)
         try:
-            fresh = await self._accounts.ask(lambda book: book.confirm(session.id, stored, wall()))
+            fresh = await self._accounts.ask(lambda store: store.confirm(session.id, stored, wall()))
         except Denied as denied:
             raise Refused(_DENIALS[denied.code]) from None
         audit_events.done(self._audit, "password_given", call)
@@ -498,7 +499,7 @@ class Api:
         stored = await self._check_own_password(call, session, call.body.password)
         try:
             hashed = await self._accounts.hash_new(call.body.new_password, session.account)
-            fresh = await self._accounts.ask(lambda book: book.change_password(session.id, stored, hashed, wall()))
+            fresh = await self._accounts.ask(lambda store: store.change_password(session.id, stored, hashed, wall()))
         except Denied as denied:
             raise Refused(_DENIALS[denied.code]) from None
         except Busy:
@@ -521,7 +522,7 @@ class Api:
 
     async def list_sessions(self, call: Call) -> Sessions:
         own = self._own_session(call)
-        found = await self._accounts.ask(lambda book: book.sessions(own.account, wall()))
+        found = await self._accounts.ask(lambda store: store.sessions(own.account, wall()))
         return Sessions(
             [SessionNow(one.id, int(one.created), int(one.seen), int(one.ends), one.id == own.id) for one in found]
         )
@@ -529,7 +530,7 @@ class Api:
     async def end_session(self, call: Call) -> None:
         path: SessionPath = call.path
         own = self._own_session(call)
-        if not await self._accounts.ask(lambda book: book.end_session(own.account, path.id)):
+        if not await self._accounts.ask(lambda store: store.end_session(own.account, path.id)):
             raise Refused(NO_SESSION)
         audit_events.done(self._audit, "session_ended", call, about=own.account, reason="its owner ended it")
 
@@ -564,7 +565,7 @@ class Api:
     async def list_keys(self, call: Call) -> Keys:
         own = call.known.key
         of = None if own is None else own.id
-        return Keys([_key(key) for key in await self._accounts.ask(lambda book: book.keys(wall(), of))])
+        return Keys([_key(key) for key in await self._accounts.ask(lambda store: store.keys(wall(), of))])
 
     async def make_key(self, call: Call) -> MadeKey:
         body: NewKey = call.body
@@ -577,7 +578,7 @@ class Api:
         )
         maker = caller.key or self._own_session(call)
         try:
-            key, token = await self._accounts.ask(lambda book: book.make_key(body.name, wanted, maker, wall()))
+            key, token = await self._accounts.ask(lambda store: store.make_key(body.name, wanted, maker, wall()))
         except (Denied, BeyondParent) as denied:
             audit_events.key_refused(self._audit, call, denied.code)
             if denied.code == TOKEN_INVALID.code:
@@ -591,7 +592,7 @@ class Api:
         path: KeyPath = call.path
         own = call.known.key
         of = None if own is None else own.id
-        ended = await self._accounts.ask(lambda book: book.revoke_key(path.id, of))
+        ended = await self._accounts.ask(lambda store: store.revoke_key(path.id, of))
         if not ended:
             raise Refused(NO_KEY)
         log.info("API key %s was revoked by %s.", path.id, call.known.name)
