@@ -83,7 +83,7 @@ async def test_what_looks_like_stun_from_a_stranger_uses_up_nothing_of_it_either
         asked += 1
         return True
 
-    meter(connection, permits)
+    meter(connection, permits, clock=lambda: 0.0)
     for _ in range(10_000):
         protocol.datagram_received(bytes(20), STRANGER)  # no STUN message: the library would hand it on
     assert asked == 0

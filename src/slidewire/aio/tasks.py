@@ -1,4 +1,4 @@
-"""Work that runs beside its owner and ends with it. A failure is logged where it happened, never swallowed."""
+"""Tasks that run beside their owner and end with it. A failure is logged where it happened, never swallowed."""
 
 from __future__ import annotations
 
@@ -16,19 +16,30 @@ class Tasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, None], name: str | None = None) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
-    async def finish(self) -> None:
-        """Wait until all of them are done."""
+    async def finish(self, within: float | None = None) -> None:
+        """Wait until all of them are done, or for so many seconds."""
         while self._tasks:
-            await asyncio.wait(self._tasks)
+            _, late = await asyncio.wait(self._tasks, timeout=within)
+            if late:
+                return
 
-    async def cancel(self) -> None:
+    def request_cancel(self) -> None:
+        """Cancel all of them without waiting: one of them may be the caller."""
         for task in self._tasks:
             task.cancel()
+
+    async def cancel(self) -> None:
+        """Cancel all of them, and wait until they are done."""
+        self.request_cancel()
         await self.finish()
 
     def _finished(self, task: asyncio.Task[None]) -> None:

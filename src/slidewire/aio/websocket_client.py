@@ -17,6 +17,7 @@ from yarl import URL
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.own_clients import AddressInfo
+from slidewire.aio.tasks import Tasks
 from slidewire.signaling.client import Connect, Event, HangUp, SignalingClient, Transmit
 
 CONNECT_SECONDS: Final = 5.0
@@ -27,9 +28,11 @@ WATCH_SECONDS: Final = 1.0
 SLEPT_SECONDS: Final = 3.0
 """When nothing ran here for this long, the computer slept, and its sockets may be dead."""
 MAX_FRAME: Final = 1024 * 1024
+"""`room_opened` and `resumed` list some hundred members."""
+LEAVES_WITHIN: Final = 2.0
+"""Seconds that are given to telling the server that we leave."""
 TURN_MESSAGES: Final = 32
 """So many messages in a row before whatever else this program does gets its turn."""
-"""`room_opened` and `resumed` list some hundred members."""
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ class SignalingSocket:
         self._ssl: ssl.SSLContext | bool = tls or True
         self._session: aiohttp.ClientSession | None = None
         self._connection: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._alarm = Alarm(self._ring)
         self._watch = Alarm(self._look)
@@ -103,11 +106,8 @@ class SignalingSocket:
         self.flush()
         self._alarm.set(None)
         self._watch.set(None)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2.0)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.finish(within=LEAVES_WITHIN)
+        await self._tasks.cancel()
         if self._session is not None:
             await self._session.close()
 
@@ -159,9 +159,7 @@ class SignalingSocket:
             match effect:
                 case Connect():
                     self._outbox = asyncio.Queue()
-                    self._connection = asyncio.create_task(self._run(self._outbox), name="signaling socket")
-                    self._tasks.add(self._connection)
-                    self._connection.add_done_callback(self._tasks.discard)
+                    self._connection = self._tasks.start(self._run(self._outbox), "signaling socket")
                 case Transmit(data):
                     self._outbox.put_nowait(data)
                 case HangUp():

@@ -34,6 +34,7 @@ from typing import Any, Final
 
 from slidewire.aio import clock
 from slidewire.aio.loop import run
+from slidewire.aio.tasks import Tasks
 from slidewire.relay.listeners import Listening, close_all, listen_on, usable
 from slidewire.relay.metrics import Metric, added
 from slidewire.relay.program import Share, TurnReady, TurnService, TurnSettings, relay_hosts
@@ -73,7 +74,7 @@ class TurnWorkers:
         self._listening: list[Listening] = []
         self._live: dict[str, Any] = {}
         self._workers: list[_Worker] = []
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers = Tasks()
         self._numbers: list[list[Metric]] = []
         """What each worker said last."""
         self._gone: list[Metric] = []
@@ -93,7 +94,7 @@ class TurnWorkers:
 
     async def stop(self) -> None:
         """Safe to call twice."""
-        await self._keep_no_more()
+        await self._keepers.cancel()
         for worker in self._workers:
             worker.order("stop")
         await asyncio.gather(*(worker.end() for worker in self._workers))
@@ -103,7 +104,7 @@ class TurnWorkers:
 
     async def drain(self, seconds: float) -> None:
         """Give nobody anything new, and wait until everybody has left, or that long."""
-        await self._keep_no_more()
+        await self._keepers.cancel()
         for worker in self._workers:
             worker.order("drain")
         with contextlib.suppress(TimeoutError):
@@ -146,7 +147,8 @@ class TurnWorkers:
         self._numbers = [[] for _ in range(self._count)]
         self._workers = [self._begin(number) for number in range(self._count)]
         answers = [await worker.ready() for worker in self._workers]
-        self._keepers = [asyncio.create_task(self._keep(number)) for number in range(self._count)]
+        for number in range(self._count):
+            self._keepers.start(self._keep(number))
         udp, tcp, tls = self._listening[0].ports
         return TurnReady(udp, tcp, tls, settings.realm, answers[0]["data_path"], service.ca)
 
@@ -177,12 +179,6 @@ class TurnWorkers:
                 log.warning("A relay process does not start: %s", error)
                 continue
             self._say({"event": "worker_replaced", "pid": worker.pid, "by": successor.pid, "code": code})
-
-    async def _keep_no_more(self) -> None:
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        self._keepers.clear()
 
     def _bury(self, number: int) -> None:
         """No port of its relays is live any more; what it counted stays counted."""

@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +39,7 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcicetransport import candidate_from_aioice
 from aiortc.sdp import candidate_to_sdp
 
+from slidewire.aio.tasks import Tasks
 from slidewire.control.privacy import Privacy
 from slidewire.rtc.aiortc_sctp import send_at_once
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
@@ -164,7 +165,7 @@ class AiortcPeer:
         self._finished = False
         self._described = asyncio.Event()
         """The other end's description is here: candidates mean something."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._channels = {
             Channel.CONTROL: self._create_channel(Channel.CONTROL, ordered=False, max_retransmits=0),
             Channel.BULK: self._create_channel(Channel.BULK, ordered=True, max_retransmits=None),
@@ -189,7 +190,7 @@ class AiortcPeer:
         return self._description()
 
     def add_candidate(self, candidate: dict[str, Any] | None) -> None:
-        self._start(self._add_candidate(candidate))
+        self._tasks.start(self._add_candidate(candidate))
 
     def send(self, channel: Channel, data: bytes) -> bool:
         to = self._channels[channel]
@@ -221,8 +222,7 @@ class AiortcPeer:
 
     async def close(self) -> None:
         self._finished = True
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.request_cancel()
         await self._gathering.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSES_WITHIN):
@@ -273,7 +273,7 @@ class AiortcPeer:
             self._events.candidate(None)
             return
         if len(self._ice.local_candidates) == 1:
-            self._start(self._connect())
+            self._tasks.start(self._connect())
         text = f"candidate:{candidate_to_sdp(candidate_from_aioice(candidate))}"
         self._events.candidate({"candidate": text, "sdpMid": "0", "sdpMLineIndex": 0})
 
@@ -298,8 +298,3 @@ class AiortcPeer:
     @property
     def _sctp(self) -> Any:
         return self._connection.sctp
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

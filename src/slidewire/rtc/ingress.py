@@ -29,6 +29,7 @@ the candidate that they come from (RFC 8445 §7.3.1.3). They fill half of the ba
 class _Meter:
     permits: Callable[[], bool]
     backlog: int
+    clock: Callable[[], float]
     unknown: Bucket = field(default_factory=lambda: Bucket(UNKNOWN_SOURCES))
 
 
@@ -37,9 +38,14 @@ _datagram_received = StunProtocol.datagram_received
 _recvfrom = Connection.recvfrom
 
 
-def meter(connection: Connection, permits: Callable[[], bool], backlog: int = BACKLOG) -> None:
+def meter(
+    connection: Connection,
+    permits: Callable[[], bool],
+    backlog: int = BACKLOG,
+    clock: Callable[[], float] = monotonic,
+) -> None:
     """Ask `permits` for each datagram from the other end; False: it is dropped."""
-    _meters[connection] = _Meter(permits, backlog)
+    _meters[connection] = _Meter(permits, backlog, clock)
 
 
 def _received(self: StunProtocol, data: bytes | str, addr: tuple[Any, ...]) -> None:
@@ -58,7 +64,7 @@ def _may_pass(metered: _Meter, connection: Connection, data: bytes | str, source
         return metered.permits()
     # From elsewhere comes STUN only (RFC 7983 §7: first byte 0 to 3), as soon as it is settled where the other end is.
     first = data[0] if data and isinstance(data, bytes) else 0
-    return (pair is None or first <= 3) and metered.unknown.take(monotonic()) == 0
+    return (pair is None or first <= 3) and metered.unknown.take(metered.clock()) == 0
 
 
 async def _receive_in_turn(self: Connection) -> tuple[bytes, int]:

@@ -11,8 +11,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from aioice import Candidate as LibraryCandidate
 from aioice.stun import TransactionError
@@ -23,6 +22,7 @@ from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 from aiortc.rtcicetransport import RTCIceParameters, candidate_from_aioice
 from aiortc.sdp import candidate_to_sdp
 
+from slidewire.aio.tasks import Tasks
 from slidewire.control.privacy import Privacy
 from slidewire.media.offer_answer import Credentials
 from slidewire.rtc.aiortc_engine import CLOSES_WITHIN, END_AFTER, library_candidate
@@ -74,7 +74,7 @@ class MediaTransport:
         self._dtls = _Dtls(self._ice, received)
         self._opened, self._closed, self._candidate = opened, closed, candidate
         self._finished = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._gathering = Gathering(self._gatherer._connection, ice_servers, self._found, privacy, tls=tls)
         meter(self._gatherer._connection, permits, BACKLOG)
 
@@ -93,11 +93,11 @@ class MediaTransport:
     def start(self, remote: Credentials, *, handshakes: bool, is_lite: bool) -> None:
         """`handshakes`: we begin the DTLS handshake, they wait for it."""
         self._dtls._set_role("client" if handshakes else "server")
-        self._start(self._connect(remote, is_lite))
+        self._tasks.start(self._connect(remote, is_lite))
 
     def add_candidate(self, candidate: str | None) -> None:
         """As `candidate:…`; None: there are no more. Bad ones are ignored."""
-        self._start(self._add_candidate(candidate))
+        self._tasks.start(self._add_candidate(candidate))
 
     async def send(self, packet: bytes) -> bool:
         """False: it is gone, for there is no connection."""
@@ -109,8 +109,7 @@ class MediaTransport:
 
     async def close(self) -> None:
         self._finished = True
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.request_cancel()
         await self._gathering.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSES_WITHIN):
@@ -157,11 +156,6 @@ class MediaTransport:
     def _found(self, candidate: LibraryCandidate | None) -> None:
         if not self._finished:
             self._candidate(None if candidate is None else _text(candidate))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _text(candidate: LibraryCandidate) -> str:

@@ -177,7 +177,7 @@ def test_receipts_are_what_the_state_says_and_changed_is_called_exactly_when_it_
             calls += 1
 
         deck.changed = count
-        await asyncio.gather(*deck._background)  # the titles come by themselves and would be counted too
+        await deck._background.finish()  # the titles come by themselves and would be counted too
         for intent in asked:
             before, told = deck.state(), calls
             outcome = await deck.perform(intent)

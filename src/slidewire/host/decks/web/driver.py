@@ -16,10 +16,11 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from slidewire.aio.tasks import Tasks
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
 from slidewire.host.decks.driver import DeckState, DeckStatus, Picture
 from slidewire.host.decks.web.slides import Slides, open_slides
@@ -59,22 +60,20 @@ class WebDeck:
         self._drawn: OrderedDict[_Key, asyncio.Future[Picture | None]] = OrderedDict()
         self._widths: OrderedDict[int, None] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slides", initializer=_give_way)
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = Tasks()
         self._drawing_ahead = False
 
     async def open(self) -> None:
         """The show is running on slide 1 at once. Raises `DeckError`."""
         self._slides = await asyncio.get_running_loop().run_in_executor(self._thread, open_slides, self._path)
         self._running = True
-        self._in_background(self._read_titles(self._slides))
+        self._background.start(self._read_titles(self._slides))
         self.changed()
 
     async def close(self) -> None:
         slides, self._slides = self._slides, None
         self._running, self._blank, self.laser = False, None, None
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._background.cancel()
         self._drawn.clear()
         if slides is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, slides.close)
@@ -177,7 +176,7 @@ class WebDeck:
     def _draw_ahead(self) -> None:
         if self._slides is not None and not self._drawing_ahead:
             self._drawing_ahead = True
-            self._in_background(self._draw_around(self._slides))
+            self._background.start(self._draw_around(self._slides))
 
     async def _draw_around(self, slides: Slides) -> None:
         """One picture at a time, looking anew each time at what is wanted: a presenter may be racing on."""
@@ -202,8 +201,3 @@ class WebDeck:
             self._titles[slide] = title
             if self.state() != earlier:
                 self.changed()
-
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
