@@ -46,6 +46,14 @@ class Play:
         self.slots = memoryview((ctypes.c_char * size).from_address(self.library.path_slots(self.path))).cast("B")
         self.ups = memoryview((ctypes.c_char * (_BATCH * _UP.size)).from_address(self.library.path_ups(self.path)))
         self.ends = [bound(host) for host in HOSTS for _ in range(4)]
+        self.silent = [bound(host) for host in HOSTS for _ in range(4)]
+        """Clients that never send. Their ports are theirs, so that nothing goes to another program's."""
+        self.names = {end: end.getsockname() for end in (*self.ends, *self.silent)}
+        self.sources = {self.names[end] for end in self.ends}
+        self.said: set[bytes] = set()
+        """Everything that was sent. What was sent in one round may arrive in the next: a busy system delivers later."""
+        self.parts: set[bytes] = set()
+        """The same, and what a relay makes of it."""
         self.listeners: dict[int, tuple[socket.socket, int]] = {}
         self.relays: dict[int, tuple[socket.socket, int]] = {}
         self.rows: dict[int, tuple[int, int]] = {}
@@ -77,10 +85,8 @@ class Play:
     def open(self) -> None:
         if self.listeners and len(self.rows) < 400:
             fileno, (made, endpoint) = self.dice.choice(list(self.listeners.items()))
-            same = [end for end in self.ends if end.family == made.family]
-            client = self.dice.choice(same).getsockname()
-            if self.dice.random() < 0.1:
-                client = (client[0], self.dice.randrange(1, 65_536), *client[2:])
+            clients = self.silent if self.dice.random() < 0.1 else self.ends
+            client = self.names[self.dice.choice([end for end in clients if end.family == made.family])]
             meter = self.library.meter_new(*self.dice.choice([(0, 0, 0, 0), (5, 5, 0, 0), (0, 0, 1e5, 1e5)]))
             row = self.library.path_open(self.path, endpoint, *_name(client), meter)
             assert row
@@ -93,7 +99,7 @@ class Play:
             for number in range(self.dice.choice([0, 3, 6, 6])):
                 made, endpoint = self.dice.choice(list(self.relays.values()))
                 same = [end for end in self.ends if end.family == made.family]
-                name, length = _name(self.dice.choice(same).getsockname())
+                name, length = _name(self.names[self.dice.choice(same)])
                 if self.dice.random() < 0.05:
                     name, length = self.dice.randbytes(28), self.dice.choice([0, 16, 28, 65_535])
                 until = time.monotonic() + self.dice.choice([-1, 0.05, 1000, float("inf")])
@@ -122,7 +128,7 @@ class Play:
                 self.close(self.dice.choice(list(self.rows)))
             case 9:
                 end = self.dice.choice(self.ends)
-                self.live[end.getsockname()[1]] = self.dice.choice([0, 1])
+                self.live[self.names[end][1]] = self.dice.choice([0, 1])
             case _:
                 self.route()
 
@@ -135,8 +141,7 @@ class Play:
             data[:4] = (0x4000 + self.dice.randrange(6)).to_bytes(2, "big") + (length & 0xFFFF).to_bytes(2, "big")
         return bytes(data)
 
-    def talk(self) -> set[bytes]:
-        said = set()
+    def talk(self) -> None:
         for _ in range(self.dice.randrange(1, 100)):
             end = self.dice.choice(self.ends)
             held = [each for each, _ in (*self.listeners.values(), *self.relays.values()) if each.family == end.family]
@@ -148,27 +153,26 @@ class Play:
                         end.sendto(data, target)
                     except OSError:
                         break
-                said.add(data)
-        return said
+                self.said.add(data)
+                self.parts |= {data, data[4 : 4 + int.from_bytes(data[2:4], "big")]}
 
-    def listen(self, said: set[bytes]) -> None:
+    def listen(self) -> None:
         before = self.library.meter_packets(self.total)
         while count := self.library.path_run(self.path, 512):
             for at in range(0, count * _UP.size, _UP.size):
                 fileno, start, size, _, _, name = _UP.unpack_from(self.ups, at)
                 assert fileno in self.listeners or fileno in self.relays
-                assert bytes(self.slots[start : start + size]) in said
-                assert _source(name) in [end.getsockname() for end in self.ends]
+                assert bytes(self.slots[start : start + size]) in self.said
+                assert _source(name) in self.sources
                 self.up += 1
         self.through += self.library.meter_packets(self.total) - before
-        parts = said | {data[4 : 4 + int.from_bytes(data[2:4], "big")] for data in said}
-        for end in self.ends:
+        for end in self.names:
             while True:
                 try:
                     data = end.recv(70_000)
                 except OSError:
                     break
-                assert data in parts or data[4:] in parts, data[:40]
+                assert data in self.parts or data[4:] in self.parts, data[:40]
 
     def finish(self) -> None:
         for row in list(self.rows):
@@ -178,7 +182,7 @@ class Play:
             for made, endpoint in held.values():
                 self.library.path_unwatch(self.path, endpoint)
                 made.close()
-        for end in self.ends:
+        for end in self.names:
             end.close()
         self.library.path_free(self.path)
         self.library.meter_free(self.total)
@@ -197,7 +201,8 @@ def main() -> None:
         for _ in range(60):
             for _ in range(play.dice.randrange(20)):
                 play.step()
-            play.listen(play.talk())
+            play.talk()
+            play.listen()
         play.finish()
         seed, up, through = seed + 1, up + play.up, through + play.through
     sys.stdout.write(f"{seed - options.seed} plays: {up} datagrams went up, {through} were forwarded\n")

@@ -17,7 +17,10 @@ from tools import compiled as build
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.timeout(180)
+PATIENCE = 600
+"""Seconds for what takes ten on an idle machine: it has to end, and no more is said here about when."""
+
+pytestmark = pytest.mark.timeout(PATIENCE + 30)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def run(environment: dict[str, str], *arguments: str) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
