@@ -179,7 +179,7 @@ def test_who_writes_does_not_wait_for_who_reads_and_is_told_what_was_left_out() 
         for number in range(3000):  # of a hundred bytes: four times what a pipe holds
             behind.write(f"{number:099d}\n")
         behind.finish(0)
-        behind.write("not taken: it is full\n")
+        behind.write(f"{3000:099d}\n")
         first = read_all(reading, "left out").splitlines()
         behind.finish(60)
         behind.write("the last\n")
@@ -187,8 +187,9 @@ def test_who_writes_does_not_wait_for_who_reads_and_is_told_what_was_left_out() 
     finally:
         os.close(reading)
     lines = [*first, *rest]
-    written = [line for line in lines if line.isdigit()]
-    assert written == [f"{number:099d}" for number in range(len(written))]
+    # Which are left out depends on when the thread has its turn.
+    written = [int(line) for line in lines if line.isdigit()]
+    assert written == sorted(set(written)) and written[:8] == list(range(8))
     counts = [int(line.split()[0]) for line in lines if "left out" in line]
     assert len(written) + sum(counts) == 3001 and lines[-1] == "the last"
 
