@@ -1,5 +1,6 @@
 """What holds for every test, whoever runs it and from wherever."""
 
+import os
 import signal
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.timing import Timing
 settings.register_profile("everyday", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, derandomize=False, print_blob=True)
 settings.load_profile("everyday")
+
+os.environ["SLIDEWIRE_CONFIG"] = os.devnull  # what the user of this computer has set is no part of a test
 
 _left_out = pytest.StashKey[int]()
 

@@ -20,6 +20,7 @@ from slidewire.cli.leaktest import leaktest
 from slidewire.cli.link import link
 from slidewire.cli.linked_media import consider_links
 from slidewire.cli.output import complain, keep_addresses_out_of_the_log, log_to_stderr
+from slidewire.cli.settings import add_settings
 from slidewire.cli.turn import credentials, turn
 
 FILE = click.Path(path_type=Path)
@@ -383,6 +384,8 @@ def _host(deck: Path | None, options: dict[str, Any]) -> Any:
         options["record"],
     )
 
+
+add_settings(main)
 
 if __name__ == "__main__":
     hide_secrets()
