@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Page, Response, expect
 
-from tests.support import decks
+from tests.support import decks, hostile_pdf
 from tests.support.browser import (
     LAPTOP,
     SCREEN,
@@ -81,6 +82,31 @@ async def test_the_audience_sees_what_the_speaker_does(slidewire: Programs, visi
     await says(page, "Slide shown again")
     await expect(screen.get_by_test_id("blank")).to_be_hidden()
     await shows(screen, 2)
+
+
+async def test_a_slide_that_cannot_be_drawn_is_shown_as_such_and_never_as_the_one_before(
+    slidewire: Programs, visitors: Visitors, tmp_path: Path
+) -> None:
+    deck = tmp_path / "talk.pdf"
+    deck.write_bytes(hostile_pdf.pdf([hostile_pdf.PLAIN] * 3, missing=[2]))
+    host = await slidewire.start("up", str(deck), "--listen", "127.0.0.1", "--port", "0", environment=NO_DISPLAY)
+    ready = await host.ready()
+    screen, operator = await visitors.open(ready["deck_link"], SCREEN), await visitors.open(ready["operator_link"])
+    page = await connected(await visitors.open(ready["presenter_link"]))
+
+    async def is_blue() -> bool:
+        return (await canvas(screen)).getpixel((30, 30)) == (0, 0, 255)
+
+    await until(is_blue, "slide 1 is on the screen")
+    await tap(page, "next")
+    await says(page, "1 → 2")
+    await expect(screen.get_by_text("Slide 2 cannot be drawn")).to_be_visible()
+    assert (await picture(screen)).getpixel((30, 30)) == (0, 0, 0)
+    await expect(page.get_by_text("This slide cannot be drawn")).to_be_visible()
+    await expect(operator.get_by_text("This slide cannot be drawn")).to_be_visible()
+    await tap(page, "next")
+    await until(is_blue, "slide 3 is on the screen")
+    await expect(screen.get_by_text("cannot be drawn")).to_have_count(0)
 
 
 async def test_the_laser_is_seen_and_fades(slidewire: Programs, visitors: Visitors, timing: Timing) -> None:

@@ -16,6 +16,8 @@ export interface Deck {
   notes?: string | null
   slide_title?: string | null
   next_title?: string | null
+  /** False: the host cannot make a picture of this slide. */
+  drawable?: boolean
 }
 
 export interface You {

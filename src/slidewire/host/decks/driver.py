@@ -49,6 +49,8 @@ class DeckState:
     notes: str | None = None
     slide_title: str | None = None
     next_title: str | None = None
+    drawable: bool = True
+    """False: no picture can be made of this slide. A page shows it as such, never as the slide before."""
 
 
 @dataclass(frozen=True, slots=True)

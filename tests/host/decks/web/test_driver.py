@@ -4,7 +4,6 @@ import asyncio
 import io
 import os
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,9 +15,11 @@ from PIL import Image
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
 from slidewire.host.decks.driver import Deck, DeckError, DeckState, DeckStatus, Picture
+from slidewire.host.decks.web import deck_file
 from slidewire.host.decks.web import slides as slides_module
+from slidewire.host.decks.web.deck_file import read_deck
 from slidewire.host.decks.web.driver import KEPT_PICTURES, WebDeck
-from slidewire.host.decks.web.slides import first_line, natural, open_slides, read_notes
+from slidewire.host.decks.web.slides import Slides, first_line, natural, open_slides, read_notes
 from tests.support.decks import colour, numbered_pdf, title
 
 SLIDES = 5
@@ -37,6 +38,12 @@ async def deck(pdf: Path) -> AsyncIterator[WebDeck]:
     await deck.open()
     yield deck
     await deck.close()
+
+
+def opened(path: Path) -> Slides:
+    """As the drawing process opens it."""
+    file = read_deck(path)
+    return open_slides(file.path, file.pdf)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -164,12 +171,16 @@ intents = st.one_of(
 )
 
 
-@given(asked=st.lists(intents, max_size=40))
-def test_receipts_are_what_the_state_says_and_changed_is_called_exactly_when_it_changes(asked: list[Intent]) -> None:
-    async def play() -> None:
+def test_receipts_are_what_the_state_says_and_changed_is_called_exactly_when_it_changes() -> None:
+    async def open_deck() -> WebDeck:
         deck = WebDeck(numbered_pdf(SLIDES))
         await deck.open()
         await until(lambda: deck.state().slide_title is not None and deck.state().next_title is not None)
+        await deck._background.finish()  # the titles come by themselves and would be counted too
+        return deck
+
+    async def play(deck: WebDeck, asked: list[Intent]) -> None:
+        await do(deck, "start", "first")
         calls = 0
 
         def count() -> None:
@@ -177,7 +188,6 @@ def test_receipts_are_what_the_state_says_and_changed_is_called_exactly_when_it_
             calls += 1
 
         deck.changed = count
-        await deck._background.finish()  # the titles come by themselves and would be counted too
         for intent in asked:
             before, told = deck.state(), calls
             outcome = await deck.perform(intent)
@@ -187,9 +197,16 @@ def test_receipts_are_what_the_state_says_and_changed_is_called_exactly_when_it_
             assert outcome.status is Status.PERFORMED or before == after
             assert (outcome.reason is Reason.NONE) == (outcome.status is Status.PERFORMED)
             assert after.slide is None or 1 <= after.slide <= SLIDES
-        await deck.close()
 
-    asyncio.run(play())
+    with asyncio.Runner() as runner:
+        deck = runner.run(open_deck())  # one process for all plays
+
+        @given(asked=st.lists(intents, max_size=40))
+        def check(asked: list[Intent]) -> None:
+            runner.run(play(deck, asked))
+
+        check()
+        runner.run(deck.close())
 
 
 async def test_the_laser_is_kept_for_the_pages(deck: WebDeck) -> None:
@@ -269,17 +286,18 @@ class Drawings:
     """Stands before a deck's drawing: counts it, and holds it up while `go` is clear."""
 
     def __init__(self, deck: WebDeck) -> None:
-        assert deck._slides is not None
+        assert deck._process is not None
         self.made: list[tuple[int, int]] = []
-        self.go = threading.Event()
+        self.go = asyncio.Event()
         self.go.set()
-        self._draw = deck._slides.draw
-        deck._slides.draw = self.draw  # type: ignore[method-assign]
+        self._draw = deck._process.draw
+        deck._process.draw = self.draw  # type: ignore[method-assign]
 
-    def draw(self, slide: int, width: int) -> Picture | None:
-        assert self.go.wait(20)
+    async def draw(self, slide: int, width: int) -> Picture | None:
+        async with asyncio.timeout(20):
+            await self.go.wait()
         self.made.append((slide, width))
-        return self._draw(slide, width)
+        return await self._draw(slide, width)
 
 
 async def test_a_drawing_under_way_blocks_neither_the_loop_nor_a_click(deck: WebDeck) -> None:
@@ -337,7 +355,7 @@ async def test_closing_while_pictures_are_drawn_leaves_nobody_waiting(pdf: Path)
     await asyncio.sleep(0)
     await deck.close()
     async with asyncio.timeout(20):
-        assert all(await asyncio.gather(*waiting))
+        await asyncio.gather(*waiting)
 
 
 async def test_two_decks_draw_at_once(pdf: Path) -> None:
@@ -467,17 +485,17 @@ async def test_a_file_that_may_not_be_read(pdf: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Path, "open", refuse)  # the tests may run as root, who may read everything
     with pytest.raises(DeckError, match="may not read"):
-        open_slides(pdf)
+        opened(pdf)
 
 
 async def test_a_pdf_by_its_content_whatever_it_is_called(pdf: Path) -> None:
-    slides = open_slides(pdf.rename(pdf.with_name("talk")))
+    slides = opened(pdf.rename(pdf.with_name("talk")))
     assert slides.count == SLIDES
     slides.close()
 
 
 async def test_without_a_path_it_is_the_demo_deck(pdf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slides_module, "DEMO", pdf)
+    monkeypatch.setattr(deck_file, "DEMO", pdf)
     deck = WebDeck()
     await deck.open()
     assert deck.state().count == SLIDES
@@ -504,7 +522,7 @@ def test_nothing_outside_of_the_folder_is_shown_or_read(tmp_path: Path) -> None:
     (folder / "notes.md").symlink_to(outside / "notes.md")
     (folder / "4.png").mkdir()
     os.mkfifo(folder / "5.png")
-    slides = open_slides(folder)
+    slides = opened(folder)
     assert slides.count == 2 and slides.notes == {}
     (tmp_path / "talk.notes.md").symlink_to(outside / "notes.md")
     assert read_notes(tmp_path / "talk.notes.md") == {1: "secret"}, "a link within the folder is as good as the file"
@@ -516,19 +534,19 @@ def test_the_name_of_a_picture_does_not_choose_the_program_that_reads_it(tmp_pat
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
     )
     with pytest.raises(DeckError, match=r"1\.png: is no picture"):
-        open_slides(tmp_path)
+        opened(tmp_path)
     picture(tmp_path / "1.png", "BMP")
     with pytest.raises(DeckError, match=r"1\.png: is no picture"):
-        open_slides(tmp_path)
+        opened(tmp_path)
 
 
 def test_a_picture_that_is_small_only_while_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slides_module, "MAX_PIXELS", 10_000)
     picture(tmp_path / "1.png", width=100, height=101)
     with pytest.raises(DeckError, match="too many pixels"):
-        open_slides(tmp_path)
+        opened(tmp_path)
     picture(tmp_path / "1.png", width=100, height=100)
-    slides = open_slides(tmp_path)
+    slides = opened(tmp_path)
     assert slides.draw(1, 50) is not None
     picture(tmp_path / "1.png", width=100, height=101)
     assert slides.draw(1, 50) is None
@@ -537,16 +555,16 @@ def test_a_picture_that_is_small_only_while_it_is_packed(tmp_path: Path, monkeyp
 def test_a_page_with_such_a_picture_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "talk.pdf"
     Image.new("L", (100, 101), 255).save(path, "PDF")
-    assert open_slides(path).draw(1, 320) is not None
+    assert opened(path).draw(1, 320) is not None
     monkeypatch.setattr(slides_module, "MAX_PIXELS", 10_000)
-    assert open_slides(path).draw(1, 320) is None
+    assert opened(path).draw(1, 320) is None
 
 
 @pytest.mark.parametrize("box", ["0 0 1 14400", "0 0 14400 1", "0 0 1e9 1e9", "0 0 0 0", "0 0 -5 5", "0 0 1e38 1e38"])
 def test_a_page_of_any_size_is_a_picture_of_a_bounded_one_or_none(tmp_path: Path, box: str) -> None:
     path = tmp_path / "talk.pdf"
     path.write_bytes(pdf_page(f"/MediaBox [{box}]"))
-    drawn = open_slides(path).draw(1, 3840)
+    drawn = opened(path).draw(1, 3840)
     assert drawn is None or max(size(drawn)) <= 4096
 
 
@@ -562,7 +580,7 @@ def test_a_pdf_does_nothing_by_itself(tmp_path: Path) -> None:
         )
         path = tmp_path / "talk.pdf"
         path.write_bytes(pdf_page(f"/MediaBox [0 0 96 54] /AA <</O {action}>>", f"/OpenAction {action}"))
-        slides = open_slides(path)
+        slides = opened(path)
         assert slides.draw(1, 320) is not None and slides.title(1) is None
         with pytest.raises(TimeoutError):
             server.accept()

@@ -11,6 +11,8 @@ import { readState, type State } from '../../ui/state.ts'
 
 /** A short break is nobody's business in the audience. */
 const SAY_AFTER = 2500
+/** For so long the slide before stays on the screen while a picture is on its way: no flash of black between two. */
+const KEEP_BEFORE = 1500
 const BROKEN: { [standing in Standing]?: string } = {
   connecting: 'Connecting…',
   reconnecting: 'Reconnecting…',
@@ -25,6 +27,8 @@ const dot = find('dot')
 const blank = find('blank')
 const notice = find('connection')
 
+/** Which slide is waited for, and since when. */
+let waiting: { slide: number; since: number } | null = null
 let connection: Connection | null = null
 let state: State | null = null
 let brokenSince: number | null = Date.now()
@@ -52,11 +56,14 @@ function render(): void {
   if (!state) return
   const { deck, laser } = state
   const shown = deck.status === 'running' && deck.slide !== null
-  // A picture that is not here yet leaves the one before on the screen: no flash of black between two slides.
-  draw(canvas, shown ? pictures.get(deck.slide) : undefined, !shown)
+  const current = shown ? pictures.get(deck.slide) : undefined
+  if (!shown || current || deck.slide === null) waiting = null
+  else if (waiting?.slide !== deck.slide) waiting = { slide: deck.slide, since: Date.now() }
+  const words = wordsInstead(state)
+  draw(canvas, current, words !== '')
   canvas.setAttribute('aria-label', deck.slide === null ? 'No slide' : `Slide ${deck.slide}: ${deck.slide_title ?? ''}`)
   document.title = deck.title || 'Slidewire deck'
-  setText(find('placeholder'), shown ? '' : deck.status === 'no_show' ? 'The show is not running' : 'No slides are open')
+  setText(find('placeholder'), words)
   blank.hidden = !deck.blank
   blank.dataset['blank'] = deck.blank ?? ''
   dot.hidden = !laser || Boolean(deck.blank)
@@ -66,6 +73,16 @@ function render(): void {
     dot.style.left = `${picture.left + laser.x * picture.width}px`
     dot.style.top = `${picture.top + laser.y * picture.height}px`
   }
+}
+
+/** What stands in the place of a picture; nothing where there is one, or will be in a moment. */
+function wordsInstead({ deck }: State): string {
+  if (deck.status !== 'running' || deck.slide === null) {
+    return deck.status === 'no_show' ? 'The show is not running' : deck.status === 'no_deck' ? 'No slides are open' : ''
+  }
+  if (!waiting) return ''
+  if (deck.drawable === false) return `Slide ${deck.slide} cannot be drawn`
+  return Date.now() - waiting.since < KEEP_BEFORE ? '' : `Slide ${deck.slide} is on its way`
 }
 
 /** What the audience sees from now on. */
@@ -139,5 +156,6 @@ if ('trouble' in entrance) {
   setInterval(() => {
     sayWhatIsBroken()
     wantPictures()
-  }, 1000)
+    render()
+  }, 500)
 }

@@ -140,7 +140,7 @@ function show(state: State, room: Room | null): void {
   latest = [state, room]
   setText(find('slide'), deck.slide === null ? '–' : `${deck.slide} / ${deck.count ?? '?'}`)
   setText(find('deck-title'), [deck.title, deck.slide_title].filter(Boolean).join(' · '))
-  setText(find('deck-status'), deck.blank ? `The screen is ${deck.blank}` : DECK[deck.status])
+  setText(find('deck-status'), deck.blank ? `The screen is ${deck.blank}` : deck.drawable === false ? 'This slide cannot be drawn' : DECK[deck.status])
   if (!room) return
   setText(find('room'), room.code)
   list(

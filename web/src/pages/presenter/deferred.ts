@@ -173,9 +173,11 @@ export class Rest {
     const running = deck.status === 'running'
     const current = has ? this.#pictures.get(slide) : undefined
     // Until the new picture is here the old one would be a lie about what the audience sees: dim it.
-    draw(place.picture, current, !has || slide === null)
+    const undrawable = deck.drawable === false && !current
+    draw(place.picture, current, !has || slide === null || undrawable)
     place.pad.classList.toggle('waiting', has && running && !current)
-    setText(place.noPicture, current || !known ? '' : has && running ? '' : deck.slide_title ?? deck.title ?? '')
+    const words = undrawable ? 'This slide cannot be drawn' : has && running ? '' : deck.slide_title ?? deck.title ?? ''
+    setText(place.noPicture, current || !known ? '' : words)
     const following = slide === null || (count !== null && slide >= count) ? null : slide + 1
     draw(place.nextPicture, has ? this.#pictures.get(following) : undefined, true)
     setText(place.nextTitle, following === null ? (slide === null ? '' : 'Last slide') : deck.next_title ? `Next: ${deck.next_title}` : 'Next')

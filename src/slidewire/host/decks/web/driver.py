@@ -1,99 +1,112 @@
 """The built-in web deck: the host itself holds the position, and browser pages follow it.
 
 Nothing is driven here, so every outcome is exact: what a presenter asks for has happened when `perform` returns, or it
-is refused with its reason. Pages that show the deck hear of it through `changed`, and fetch their pictures from
+is refused with its reason. Pages that show the deck are told of it through `changed`, and fetch their pictures from
 `picture`.
 
-Drawing is slow and PDFium takes one caller at a time, so all of it is done by one thread of the deck's own. The slide
-that is shown and its neighbours are drawn ahead in every size that somebody recently asked for; hence the next slide
-is there before it is wanted.
+Drawing is slow, and what draws may fail, so a process of the deck's own does all of it (`process.py`). The slide that
+is shown and its neighbours are drawn ahead in every size that was recently asked for; hence the next slide is there
+before it is wanted. A slide that takes too much is drawn once more in a smaller size; after that it is told as one that
+cannot be drawn, and not tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from slidewire.aio.tasks import Tasks
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
 from slidewire.host.decks.driver import DeckState, DeckStatus, Picture
-from slidewire.host.decks.web.slides import Slides, open_slides
+from slidewire.host.decks.web.deck_file import DeckFile, read_deck
+from slidewire.host.decks.web.messages import Opened
+from slidewire.host.decks.web.process import LIMITS, Exceeded, Gone, Limits, SlideProcess
+
+log = logging.getLogger(__name__)
 
 WIDTHS = (160, 320, 480, 640, 960, 1280, 1920, 2560, 3840)
 """A wish is rounded up to one of these, so that a few cached sizes serve every screen."""
+SECOND_TRY = 1280
+"""The width in which a slide is drawn that takes too much in a larger one."""
 KEPT_PICTURES = 48
 KEPT_WIDTHS = 3
+MAX_TITLES = 2000
+MAX_FAILED_TITLES = 3
+"""After so many slides whose text takes too much to read, no more titles are read."""
 
 _Key = tuple[int, int]
 """Slide and width."""
-
-
-def _give_way() -> None:
-    """Clicks come first: this thread has the processor when nothing else wants it."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
 
 
 class WebDeck:
     """The `Deck` of a PDF or a folder of pictures; of the demo deck if no path is given."""
 
     driver = "web"
-    can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "white", "laser"})
+    can = frozenset({verb.word for verb in Verb} | {"laser"})
     pictures = True
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, limits: Limits = LIMITS) -> None:
         self.changed: Callable[[], None] = lambda: None
         self.laser: Point | None = None
         """Where the pages are to show the laser. The agent passes it on to them."""
         self._path = path
-        self._slides: Slides | None = None
+        self._limits = limits
+        self._file: DeckFile | None = None
+        self._process: SlideProcess | None = None
+        self._slides: Opened | None = None
         self._running = False
         self._slide = 1
         self._blank: str | None = None
         self._titles: dict[int, str | None] = {}
         self._drawn: OrderedDict[_Key, asyncio.Future[Picture | None]] = OrderedDict()
+        self._failed: dict[int, int] = {}
+        """For each slide that could not be drawn, the smallest width in which it was tried."""
         self._widths: OrderedDict[int, None] = OrderedDict()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slides", initializer=_give_way)
         self._background = Tasks()
         self._drawing_ahead = False
 
     async def open(self) -> None:
         """The show is running on slide 1 at once. Raises `DeckError`."""
-        self._slides = await asyncio.get_running_loop().run_in_executor(self._thread, open_slides, self._path)
+        self._file = await asyncio.to_thread(read_deck, self._path)
+        self._process = SlideProcess(self._file, self._limits)
+        self._slides = await self._process.open()
+        if not self._slides.network:
+            log.info("the program that draws the deck runs beside the network here")
+        if not self._slides.files:
+            log.info("the program that draws the deck may read this user's files here")
         self._running = True
-        self._background.start(self._read_titles(self._slides))
+        self._background.start(self._read_titles(self._process, self._slides.count))
         self.changed()
 
     async def close(self) -> None:
-        slides, self._slides = self._slides, None
-        self._running, self._blank, self.laser = False, None, None
+        was_open = self._slides is not None
+        self._slides, self._running, self._blank, self.laser = None, False, None, None
+        if self._process is not None:
+            await self._process.close()
         await self._background.cancel()
+        await asyncio.gather(*self._drawn.values())
         self._drawn.clear()
-        if slides is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, slides.close)
+        if was_open:
             self.changed()
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def state(self) -> DeckState:
-        if self._slides is None:
+        if self._slides is None or self._file is None:
             return DeckState(DeckStatus.NO_DECK)
         if not self._running:
-            return DeckState(DeckStatus.NO_SHOW, title=self._slides.name, count=self._slides.count)
+            return DeckState(DeckStatus.NO_SHOW, title=self._file.name, count=self._slides.count)
         return DeckState(
             DeckStatus.RUNNING,
-            title=self._slides.name,
+            title=self._file.name,
             slide=self._slide,
             count=self._slides.count,
             blank=self._blank,
             notes=self._slides.notes.get(self._slide),
             slide_title=self._titles.get(self._slide),
             next_title=self._titles.get(self._slide + 1),
+            drawable=self._narrower(self._slide, WIDTHS[-1]) is not None,
         )
 
     def point(self, at: Point | None) -> bool:
@@ -116,8 +129,6 @@ class WebDeck:
         """Do it, or leave everything as it was and say why."""
         if self._slides is None:
             return Reason.NO_DECK
-        if intent.verb.word not in self.can:
-            return Reason.UNSUPPORTED
         if not self._running and intent.verb is not Verb.START:
             return Reason.NO_SHOW
         match intent.verb:
@@ -151,52 +162,99 @@ class WebDeck:
     # Pictures
 
     async def picture(self, slide: int, width: int) -> Picture | None:
-        if self._slides is None or not 1 <= slide <= self._slides.count:
-            return None
         size = next((step for step in WIDTHS if step >= width), WIDTHS[-1])
         self._widths[size] = None
         self._widths.move_to_end(size)
         while len(self._widths) > KEPT_WIDTHS:
             self._widths.popitem(last=False)
-        # Shielded, because the same drawing may be awaited by others.
-        drawn = await asyncio.shield(self._draw(self._slides, slide, size))
+        drawn = None
+        while drawn is None and self._has(slide) and (size_now := self._narrower(slide, size)) is not None:
+            # Shielded, because the same drawing may be awaited by others.
+            drawn = await asyncio.shield(self._draw(slide, size_now))
+            if drawn is None and slide not in self._failed:
+                return None
         self._draw_ahead()
         return drawn
 
-    def _draw(self, slides: Slides, slide: int, width: int) -> asyncio.Future[Picture | None]:
+    def _has(self, slide: int) -> bool:
+        return self._slides is not None and 1 <= slide <= self._slides.count
+
+    def _narrower(self, slide: int, width: int) -> int | None:
+        """The width in which this slide is drawn if it is wanted in that one; None: it cannot be drawn."""
+        failed = self._failed.get(slide)
+        if failed is None:
+            return width
+        return min(width, SECOND_TRY) if failed > SECOND_TRY else None
+
+    def _draw(self, slide: int, width: int) -> asyncio.Future[Picture | None]:
         key = (slide, width)
         if key not in self._drawn:
-            loop = asyncio.get_running_loop()
-            self._drawn[key] = loop.run_in_executor(self._thread, slides.draw, slide, width)
+            self._drawn[key] = asyncio.ensure_future(self._draw_now(slide, width))
         self._drawn.move_to_end(key)
         while len(self._drawn) > KEPT_PICTURES:
             self._drawn.popitem(last=False)
         return self._drawn[key]
 
+    async def _draw_now(self, slide: int, width: int) -> Picture | None:
+        assert self._process is not None
+        try:
+            drawn = await self._process.draw(slide, width)
+            problem, failed = "is damaged", 0
+        except Exceeded as exceeded:
+            drawn, problem, failed = None, str(exceeded), width
+        except Gone:
+            self._drawn.pop((slide, width), None)
+            return None
+        if drawn is None:
+            self._cannot_draw(slide, failed, problem)
+        return drawn
+
+    def _cannot_draw(self, slide: int, width: int, problem: str) -> None:
+        earlier = self.state()
+        self._failed[slide] = min(width, self._failed.get(slide, width))
+        if self._narrower(slide, width) is None:
+            log.warning("slide %d cannot be drawn: it %s", slide, problem)
+        else:
+            log.warning("slide %d cannot be drawn %d pixels wide: it %s", slide, width, problem)
+        if self.state() != earlier:
+            self.changed()
+
     def _draw_ahead(self) -> None:
         if self._slides is not None and not self._drawing_ahead:
             self._drawing_ahead = True
-            self._background.start(self._draw_around(self._slides))
+            self._background.start(self._draw_around())
 
-    async def _draw_around(self, slides: Slides) -> None:
+    async def _draw_around(self) -> None:
         """One picture at a time, looking anew each time at what is wanted: a presenter may be racing on."""
         try:
-            while missing := next((key for key in self._wanted(slides) if key not in self._drawn), None):
-                await asyncio.shield(self._draw(slides, *missing))
+            while missing := next((key for key in self._wanted() if key not in self._drawn), None):
+                if await asyncio.shield(self._draw(*missing)) is None and missing[0] not in self._failed:
+                    return
         finally:
             self._drawing_ahead = False
 
-    def _wanted(self, slides: Slides) -> Iterator[_Key]:
+    def _wanted(self) -> Iterator[_Key]:
         for slide in (self._slide, self._slide + 1, self._slide - 1):
-            if 1 <= slide <= slides.count:
-                yield from ((slide, width) for width in reversed(self._widths))
+            if self._has(slide):
+                sizes = (self._narrower(slide, width) for width in reversed(self._widths))
+                yield from ((slide, size) for size in sizes if size is not None)
 
     # Titles
 
-    async def _read_titles(self, slides: Slides) -> None:
-        """One slide after another, so that a picture somebody waits for never waits for more than one title."""
-        for slide in range(1, slides.count + 1):
-            title = await asyncio.get_running_loop().run_in_executor(self._thread, slides.title, slide)
+    async def _read_titles(self, process: SlideProcess, count: int) -> None:
+        """One slide after another, so that a picture that is waited for never waits for more than one title."""
+        failed = 0
+        for slide in range(1, min(count, MAX_TITLES) + 1):
+            try:
+                title = await process.title(slide)
+            except Exceeded as exceeded:
+                log.info("the text of slide %d is not read: it %s", slide, exceeded)
+                failed += 1
+                if failed == MAX_FAILED_TITLES:
+                    return
+                continue
+            except Gone:
+                return
             earlier = self.state()
             self._titles[slide] = title
             if self.state() != earlier:

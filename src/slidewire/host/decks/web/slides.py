@@ -1,12 +1,11 @@
-"""Where the web deck's slides come from: a PDF, or a folder of pictures. Everything here blocks.
+"""The slides of a PDF or of a folder of pictures. Everything here blocks: it runs in a process of its own, `worker.py`.
 
 `open_slides` says what is wrong in words a speaker can act on. After that nothing raises: a slide that cannot be drawn
 is None. Slides may come from anybody, so nothing outside of their file or folder is read, no file makes another program
 start, and what would be a very large picture in memory is not drawn. PDFium fetches nothing, and was built without
 JavaScript.
 
-A PDF is held in memory, so the show outlives the memory stick it was opened from. Speaker notes are read from a text
-file beside the slides, in the form pdfpc made common:
+Speaker notes are read from a text file beside the slides, in the form pdfpc made common:
 
     ### 1
     Welcome everybody.
@@ -21,7 +20,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,28 +30,23 @@ import pypdfium2.raw as pdfium
 from PIL import Image, ImageOps
 
 from slidewire.host.decks.driver import DeckError, Picture
+from slidewire.host.decks.web.deck_file import unreadable
 
-DEMO = Path(__file__).parents[1] / "demo" / "demo.pdf"
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 """Whatever its name: Pillow reads others, too, and for some of them it starts Ghostscript."""
 MAX_PIXELS = 64_000_000
 """Of one picture, once it is read: a quarter of a gigabyte of memory."""
-MAX_PDF = 2**30
 MAX_NOTES = 4 * 2**20
 MAX_HEIGHT = 4096
 TITLE_LENGTH = 120
 JPEG_QUALITY = 85
 FEW_COLOURS = 256
 
-_pdfium = threading.Lock()
-"""PDFium keeps state of its own for the whole process: one caller at a time, whichever document it is about."""
-
 
 class Slides(Protocol):
     """Slides are counted from 1."""
 
-    name: str
     count: int
     notes: dict[int, str]
 
@@ -66,44 +59,25 @@ class Slides(Protocol):
     def close(self) -> None: ...
 
 
-def open_slides(path: Path | None) -> Slides:
-    """The slides in this file or folder; the demo deck if none is named. Raises `DeckError`."""
-    path = path or DEMO
+def open_slides(path: Path, pdf: bytes | None) -> Slides:
+    """The slides of this PDF, or the pictures of this folder where there is none. Raises `DeckError`."""
     try:
-        if path.is_dir():
-            return PictureSlides(path)
-        with path.open("rb") as file:
-            head = file.read(1024)
-            if path.suffix.lower() != ".pdf" and b"%PDF-" not in head:
-                raise DeckError(
-                    f"{path}: the web deck shows PDF files and folders of pictures. "
-                    "Export the slides as a PDF, or show them with their own program and let Slidewire drive that."
-                )
-            content = head + file.read(MAX_PDF)
-            if len(content) > MAX_PDF:
-                raise DeckError(f"{path}: this PDF is larger than a gigabyte. Export it with smaller pictures.")
-            return PdfSlides(path, content)
-    except FileNotFoundError:
-        raise DeckError(f"{path}: there is no such file or folder. Check the name and where you are.") from None
-    except PermissionError:
-        raise DeckError(f"{path}: this user may not read it. Change its permissions, or copy it elsewhere.") from None
+        return PictureSlides(path) if pdf is None else PdfSlides(path, pdf)
     except OSError as error:
-        raise DeckError(f"{path}: cannot be read ({error.strerror}). Copy it to this computer's own disk.") from None
+        raise DeckError(unreadable(path, error)) from None
 
 
 class PdfSlides:
     def __init__(self, path: Path, content: bytes) -> None:
-        self.name = path.stem
-        self.notes = read_notes(path.with_suffix(".notes.md"))
-        with _pdfium:
-            try:
-                self._document = pypdfium2.PdfDocument(content)
-                self.count = len(self._document)
-            except pypdfium2.PdfiumError as error:
-                raise DeckError(f"{path}: {_advice(content, error.err_code)}") from None
-            if not self.count:
-                self._document.close()
-                raise DeckError(f"{path}: this PDF has no pages. Export the slides again.")
+        self.notes = read_notes(notes_path(path))
+        try:
+            self._document = pypdfium2.PdfDocument(content)
+            self.count = len(self._document)
+        except pypdfium2.PdfiumError as error:
+            raise DeckError(f"{path}: {_advice(content, error.err_code)}") from None
+        if not self.count:
+            self._document.close()
+            raise DeckError(f"{path}: this PDF has no pages. Export the slides again.")
 
     def title(self, slide: int) -> str | None:
         try:
@@ -133,18 +107,16 @@ class PdfSlides:
         return encode(image)
 
     def close(self) -> None:
-        with _pdfium:
-            self._document.close()
+        self._document.close()
 
     @contextmanager
     def _page(self, slide: int) -> Iterator[Any]:
-        """The page, with PDFium to ourselves. Raises `PdfiumError` if it is damaged."""
-        with _pdfium:
-            page = self._document[slide - 1]
-            try:
-                yield page
-            finally:
-                page.close()
+        """Raises `PdfiumError` if it is damaged."""
+        page = self._document[slide - 1]
+        try:
+            yield page
+        finally:
+            page.close()
 
 
 def _is_small(page: Any) -> bool:
@@ -158,7 +130,6 @@ def _is_small(page: Any) -> bool:
 
 class PictureSlides:
     def __init__(self, folder: Path) -> None:
-        self.name = folder.resolve().name
         self.notes = read_notes(folder / "notes.md")
         self._files = sorted(
             (
@@ -191,7 +162,8 @@ class PictureSlides:
                 if _is_large(file):
                     return None
                 file.draft("RGB", (width, width))  # a JPEG is decoded no larger than needed
-                image = ImageOps.exif_transpose(file).convert("RGBA")
+                ImageOps.exif_transpose(file, in_place=True)
+                image = file.convert("RGBA")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             return None  # it was replaced or taken away during the show, or its later bytes are damaged
         image.thumbnail((width, MAX_HEIGHT))
@@ -240,6 +212,10 @@ def first_line(text: str) -> str | None:
 def natural(name: str) -> tuple[tuple[str, int], ...]:
     """A sort key by which slide9 comes before slide10."""
     return tuple((text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", name.casefold()))
+
+
+def notes_path(pdf: Path) -> Path:
+    return pdf.with_suffix(".notes.md")
 
 
 def read_notes(path: Path) -> dict[int, str]:
