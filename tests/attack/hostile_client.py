@@ -20,9 +20,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from slidewire.aio.clock import monotonic
 from slidewire.aio.own_clients import AddressInfo
 from slidewire.control.intents import Verb
 from slidewire.control.links import Link, parse_link
+from slidewire.control.sealed_session import Transmit
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.presenter.room import socket_for, tell
 from slidewire.rtc.aiortc_engine import AiortcEngine
@@ -63,7 +65,7 @@ class HostileClient:
         patience = time.monotonic() + 5
         stays_until = min(until, time.monotonic() + dice.choice((3.0, 20.0)))
         while time.monotonic() < stays_until and not self.is_over:
-            session = self.connection._session
+            session = self.connection.core.session
             if session is None or session.wire.introduction is not None:
                 if time.monotonic() > patience:
                     break
@@ -73,7 +75,8 @@ class HostileClient:
                 frames = self.speech.parts() if dice.random() < 0.03 else [self.speech.plaintext()]
                 for frame in frames:
                     path = dice.choice([known.name for known in session.wire.paths._paths.values()] or ["signaling"])
-                    self.connection._transmit(path, session.wire._sealer.seal(frame))
+                    self.connection.core._obey(Transmit(path, session.wire._sealer.seal(frame)), monotonic())
+                    self.connection._drain()
                     self.fates[f"frames {path.partition('/')[0]}"] += 1
                 await asyncio.sleep(0)
             await asyncio.sleep(dice.choice((0.0, 0.01, 0.1, 0.5)))

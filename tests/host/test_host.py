@@ -247,7 +247,7 @@ async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: C
         return send(message)
 
     participant.send_message = noting  # type: ignore[method-assign]
-    session = presenter.connection._session
+    session = presenter.connection.core.session
     assert session is not None
     for _ in range(2):
         for message in ({"type": "offer", "sdp": "o"}, {"type": "candidate", "candidate": {"candidate": CANDIDATE}}):
@@ -265,7 +265,7 @@ async def test_who_offers_without_end_is_not_read_without_end(carrier: Carrier) 
     agent_of(carrier).engine = engine
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
     await presenter.until(lambda: bool(presenter.states))
-    session = presenter.connection._session
+    session = presenter.connection.core.session
     assert session is not None
     for generation in range(1, 101):
         session.send_message({"type": "offer", "sdp": "o", "generation": generation}, monotonic())
@@ -306,7 +306,7 @@ async def test_the_stricter_end_decides_and_one_network_is_what_the_server_says(
     agent = agent_of(carrier)
     agent.engine, agent.privacy, agent.network = ours, room, places[0]
     presenter = Presenter(carrier, agent.room.first("p"), "m1", engine=theirs)
-    presenter.connection._privacy_wanted = wanted
+    presenter.connection.core.privacy_wanted = wanted
     presenter.connection.joined([{"member": "h1", "name": "host"}], [], places[1])
     await presenter.until(lambda: bool(theirs.peers) and hasattr(theirs.peers[-1], "described"))
     policy = max(room, wanted, key=list(Privacy).index)
@@ -351,7 +351,7 @@ async def test_a_message_by_way_of_the_server_is_answered_the_same_way(carrier: 
     (participant,) = agent_of(carrier).participants.values()
     messages = participant.session.wire.paths.messages
     await presenter.until(lambda: (path := messages(monotonic())) is not None and path.name.startswith("bulk"))
-    session = presenter.connection._session
+    session = presenter.connection.core.session
     assert session is not None
     for name in ("bulk/1", "direct/1"):
         session.path_down(name)
@@ -437,7 +437,7 @@ async def test_a_receipt_leaves_before_the_log_hears_of_the_click(carrier: Carri
 
     carrier.send = sending  # type: ignore[method-assign]
     agent_of(carrier).audit = lambda event, /, **fields: heard.append((len(heard) + 1, max(left, default=0)))
-    session = presenter.connection._session
+    session = presenter.connection.core.session
     assert session is not None
     for _ in range(2):  # at once, so that the second is handed over while the first is settled
         session.submit(NEXT, monotonic())
@@ -457,7 +457,7 @@ async def test_a_restarted_host_is_knocked_at_again_and_replays_nothing(carrier:
 
 
 async def command(presenter: Presenter, **fields: Any) -> None:
-    session = presenter.connection._session
+    session = presenter.connection.core.session
     assert session is not None
     session.send_message({"type": "command", "id": next(COMMAND_IDS), **fields}, monotonic())
     presenter.connection._drain()
@@ -624,9 +624,10 @@ class Hostile(Presenter):
     """A presenter that seals whatever it likes."""
 
     def say(self, *records: Record) -> None:
-        session = self.connection._session
+        session = self.connection.core.session
         assert session is not None and session.wire.introduction is None
-        self.connection._transmit("signaling", session.wire._sealer.seal(encode(records)))
+        assert self.connection.signaling is not None
+        self.connection.signaling.send("h1", session.wire._sealer.seal(encode(records)))
 
 
 async def hostile(carrier: Carrier, page: str, member: str = "evil") -> Hostile:

@@ -84,8 +84,8 @@ async def a_speaker(server: DishonestServer, member: str = "m1", direct: bool = 
 
 
 def session_of(speaker: Speaker) -> int:
-    assert speaker.connection._session is not None
-    return speaker.connection._session.wire.session
+    assert speaker.connection.core.session is not None
+    return speaker.connection.core.session.wire.session
 
 
 # Altering
@@ -532,7 +532,7 @@ async def test_a_commitment_that_does_not_open_sends_its_owner_away(server: Dish
     assert session is not None
     told: list[str] = []
     away.connection._events.closed = lambda code, reason: told.append(code)
-    away.connection._session, away.connection._host = session, "h1"
+    away.connection.core.session, away.connection.core.target = session, "h1"
     session.wire.introduction = IntroductionRecord(Introduction(bytes(16), "Ada", "phone").encode())
     session.path_up("signaling", PathKind.SIGNALING, monotonic())
     away.connection.submit(NEXT)

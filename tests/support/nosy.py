@@ -66,7 +66,7 @@ def main() -> None:
 
     def on_every_network(self: PresenterConnection, *arguments: Any) -> None:
         joined(self, *arguments)
-        self._network = self._network or "A" * 16
+        self.core.network = self.core.network or "A" * 16
 
     setattr(PresenterConnection, "joined", on_every_network)  # noqa: B010
     from slidewire.cli.main import main as command

@@ -29,12 +29,29 @@ MUCH = 0.2
 """The share of unanswered PINGs that a path loses much at: 11 % each way."""
 
 
+class Channel(StrEnum):
+    """The data channels of a peer connection. Both ends negotiate them by number (RFC 8832 §1: without DCEP)."""
+
+    CONTROL = "control"
+    BULK = "bulk"
+
+    @property
+    def id(self) -> int:
+        return 0 if self is Channel.CONTROL else 1
+
+
 class PathKind(StrEnum):
     SIGNALING = "signaling"
     RELAYED = "relayed"
     DIRECT = "direct"
     BULK = "bulk"
     """The reliable data channel: messages only."""
+
+    @staticmethod
+    def of(channel: Channel, is_relayed: bool) -> PathKind:
+        if channel is Channel.BULK:
+            return PathKind.BULK
+        return PathKind.RELAYED if is_relayed else PathKind.DIRECT
 
     @property
     def carries_control(self) -> bool:

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Protocol
 
+from slidewire.control.paths import Channel
 from slidewire.control.privacy import Privacy
 
-
-class Channel(StrEnum):
-    CONTROL = "control"
-    BULK = "bulk"
-
-    @property
-    def id(self) -> int:
-        return 0 if self is Channel.CONTROL else 1
+__all__ = ["Channel", "Engine", "IceServer", "Peer", "PeerError", "PeerEvents", "read_ice_servers"]
 
 
 @dataclass(frozen=True, slots=True)

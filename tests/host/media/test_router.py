@@ -164,7 +164,7 @@ class Visitor:
         return found
 
     async def say(self, kind: str, **fields: Any) -> None:
-        session = self.speaker.connection._session
+        session = self.speaker.connection.core.session
         assert session is not None
         session.send_message({"type": kind, **fields}, monotonic())
         self.speaker.connection._drain()
@@ -537,12 +537,18 @@ async def test_who_was_sent_away_gets_nothing_in_the_moment_its_connections_last
     assert show.peers == [] and not agent.room.ended
 
 
+def shake_hands_again(visitor: Visitor) -> None:
+    connection = visitor.speaker.connection
+    connection.core._shake_hands(monotonic(), is_doubt=False)
+    connection._drain()
+
+
 async def test_who_comes_back_in_a_new_session_is_still_on_air(show: Show) -> None:
     ada, boss = await show.presenter(), await show.operator()
     a = await ada.connect(PRESENTER, camera=True)
     await ada.until(lambda: ada.media["on_air"])
     old = ada.participant.id
-    ada.speaker.connection._knock()
+    shake_hands_again(ada)
     await ada.until(lambda: ada.participant.id != old and ada.media["on_air"])
     again = await ada.connect(PRESENTER, camera=True)
     await ada.until(lambda: a.closed)
@@ -559,7 +565,7 @@ async def test_who_comes_back_as_another_device_that_nobody_let_in_has_no_media(
     await ada.until(lambda: ada.media["on_air"])
     old = ada.participant.id
     ada.speaker.connection._device = "another"
-    ada.speaker.connection._knock()
+    shake_hands_again(ada)
     await ada.until(lambda: ada.participant.id != old)
     assert not ada.participant.admitted
     await boss.until(lambda: a.closed and not any(p["on_air"] for p in boss.state["room"]["presenters"]))

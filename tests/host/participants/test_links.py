@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from slidewire.control.generations import OFFER_AGAIN
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.host.decks.driver import Build, DeckState, DeckStatus
 from slidewire.host.participants.admission import ADMITTED_KEPT, Refusal, enter, is_let_in, let_in, send_away
@@ -378,7 +379,8 @@ async def test_who_is_not_let_in_learns_no_address_and_gets_a_direct_path_afterw
     participant = Presenter(carrier, room.make_link(Role.CLICK, by_hand=True), "m1", device="phone")
     await participant.until(lambda: bool(participant.states))
     (known,) = [known for known in agent_of(carrier).participants.values() if known.member == "m1"]
-    await participant.until(lambda: participant.connection._offers > 1)  # its first offer was left unanswered
+    generations = participant.connection.core.generations
+    await participant.until(lambda: generations._offer_wait > OFFER_AGAIN)  # its first offer was left unanswered
     assert not known._peers and participant.paths == ["signaling"]
     await operator.connection.command("admit", session=known.id)
     await participant.until(lambda: participant.paths[-1:] == ["direct"])

@@ -21,7 +21,7 @@ IDS = itertools.count(1)
 
 
 async def command(speaker: Speaker, **fields: Any) -> None:
-    session = speaker.connection._session
+    session = speaker.connection.core.session
     assert session is not None
     session.send_message({"type": "command", "id": next(IDS), **fields}, monotonic())
     speaker.connection._drain()
@@ -119,7 +119,7 @@ async def test_half_a_character_in_what_somebody_says_stops_nobody(log: AuditLog
     eve, boss = server.add_presenter("m1", click, direct=False), server.add_presenter("m2", run, direct=False)
     await eve.ready()
     await boss.ready()
-    session = eve.connection._session
+    session = eve.connection.core.session
     assert session is not None
     for said in (
         {"type": "picture", "id": "\ud800"},

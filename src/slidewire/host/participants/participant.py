@@ -10,13 +10,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
+from slidewire.control.answering import Answering, CreateAnswer, OfferRefused, PathsChanged, SendMessage
+from slidewire.control.generations import AddCandidate, ClosePeer
 from slidewire.control.host_session import (
     Effect,
     Established,
@@ -29,7 +31,7 @@ from slidewire.control.host_session import (
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import Path, PathKind
-from slidewire.control.privacy import Privacy, read_privacy, stricter
+from slidewire.control.privacy import Privacy, read_privacy
 from slidewire.control.quotas import LinkPool, Request, SessionQuotas
 from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit
 from slidewire.host.decks.driver import DeckState
@@ -43,8 +45,6 @@ from slidewire.rtc.guarded import GuardedPeer
 SIGNALING = "signaling"
 log = logging.getLogger(__name__)
 
-PEERS = 3
-"""Peer connections at once: the one in use, and those that are coming up."""
 LOOK_AGAIN = 0.1
 """Seconds to wait for room on a channel before asking whether it is still the way for messages."""
 MOST_GENERATIONS = 1 << 31
@@ -112,9 +112,7 @@ class Participant:
         self._around = around
         self._share = SendingShare(rule.id, rule.role.may_click)
         self._peers: dict[int, GuardedPeer] = {}
-        self._generation = 0
-        self._answered: list[dict[str, Any]] = []
-        """What was said to the newest offer: an answer, and candidates."""
+        self._answering = Answering(session)
         self._heard_by = SIGNALING
         self._settled: list[LastClick] = []
         """Clicks whose receipts are on their way out; then the others hear of them."""
@@ -341,7 +339,7 @@ class Participant:
 
     def _message_arrived(self, message: dict[str, Any]) -> None:
         if self._heard_by == SIGNALING:
-            self._silence_channels()
+            self._answering.receive_by_signaling()
         generation, now = message.get("generation"), monotonic()
         if type(generation) is not int or not 0 <= generation < MOST_GENERATIONS:  # to Python, true is a number
             generation = None
@@ -350,124 +348,83 @@ class Participant:
                 pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
             case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
                 wanted = read_privacy(message.get("privacy"), absent=Privacy.OPEN)
-                self._receive_offer(generation, message["sdp"], wanted, message.get("network"))
+                self._answering.receive_offer(
+                    *(generation, message["sdp"], wanted, message.get("network")),
+                    *(self._around.privacy, self._around.network, now),
+                )
             case "candidate" if isinstance(generation, int):
-                candidate = message.get("candidate")
-                if not self.session.permits(Request.CANDIDATE, now):
-                    return
-                if (peer := self._peers.get(generation)) is not None and isinstance(candidate, dict | None):
-                    peer.add_candidate(candidate)
+                self._answering.receive_candidate(generation, message.get("candidate"), now)
             case "offer" | "candidate":
                 self.send_error("malformed", "An offer needs a generation and an SDP.")
             case _:
                 self._around.message_arrived(self, message)
+        self._drain_answering()
 
-    def _receive_offer(self, generation: int, sdp: str, wanted: Privacy, network: object) -> None:
-        """Not a step of this waits, so that the candidates which come right behind the offer find their peer. The
-        stricter end's privacy holds. Who names our network is on it: it cannot be guessed."""
-        if generation <= self._generation:
-            # Repeated, because the answer to it may have got lost; or overtaken by a newer one.
-            if generation == self._generation and self.session.permits(Request.REPEATED_OFFER, monotonic()):
-                for message in self._answered:
-                    self.send_message(message)
-            return
-        if not self.session.permits(Request.OFFER, monotonic()):
-            return
-        self._generation, self._answered = generation, []
-        self._drop_oldest_peers()
-        peer: GuardedPeer | None = None
-        opened: list[str] = []
+    def _create_answer(self, wanted: CreateAnswer) -> None:
+        """Not a step of this waits, so that the candidates which come right behind the offer find their peer."""
+        number, answering = wanted.generation, self._answering
 
-        def channel_opened(channel: Channel) -> None:
-            assert peer is not None
-            control = PathKind.RELAYED if peer.is_relayed else PathKind.DIRECT
-            kind = control if channel is Channel.CONTROL else PathKind.BULK
-            opened.append(f"{kind.value}/{generation}")
-            self._path_up(opened[-1], kind)
-            if channel is Channel.CONTROL:
-                self._drop_peers(before=generation)
-
-        def received(channel: Channel, data: bytes) -> None:
-            is_bulk = channel is Channel.BULK
-            name = next((name for name in opened if name.startswith(PathKind.BULK.value) == is_bulk), "")
-            self.receive(data, name)
-
-        def closed() -> None:
-            for name in opened:
-                self._path_down(name)
-            self._drop_peer(generation)
-
-        def candidate_found(candidate: dict[str, Any] | None) -> None:
-            self._say({"type": "candidate", "generation": generation, "candidate": candidate})
+        def report(happened: Callable[[], None]) -> None:
+            happened()
+            self._drain_answering()
 
         peer = GuardedPeer(
             self._around.engine,
             self._around.ice_servers(),
             PeerEvents(
-                opened=channel_opened,
-                received=received,
-                closed=closed,
+                opened=lambda channel: report(
+                    lambda: answering.channel_opened(number, channel, peer.is_relayed, monotonic())
+                ),
+                received=lambda channel, data: self._receive_peer(number, channel, data),
+                closed=lambda: report(lambda: answering.peer_failed(number)),
                 permits=lambda: self.permits(Request.DATAGRAM),
-                candidate=candidate_found,
+                candidate=lambda candidate: report(lambda: answering.candidate_found(number, candidate)),
             ),
-            stricter(wanted, self._around.privacy),
+            wanted.privacy,
             lambda times: self._around.count("candidate_refused", times),
         )
-        peer.is_near = self._around.network != "" and network == self._around.network
-        self._peers[generation] = peer
-        self._working.start(self._answer(peer, generation, sdp))
+        peer.is_near = wanted.is_near
+        self._peers[number] = peer
+        self._working.start(self._answer(peer, wanted))
 
-    async def _answer(self, peer: GuardedPeer, generation: int, sdp: str) -> None:
+    def _receive_peer(self, generation: int, channel: Channel, data: bytes) -> None:
+        self.receive(data, self._answering.path_name(generation, channel))
+
+    async def _answer(self, peer: GuardedPeer, wanted: CreateAnswer) -> None:
         with self.contained():
             try:
-                answer = await peer.answer(sdp)
+                answer = await peer.answer(wanted.sdp)
             except PeerError as error:
-                self._drop_peer(generation)
-                self.send_error("offer_unusable", str(error))
-                return
-            here = {"network": self._around.network} if peer.is_near else {}
-            self._say({"type": "answer", "generation": generation, "sdp": answer, **here})
+                self._answering.offer_unusable(wanted.generation, str(error))
+            else:
+                self._answering.answer_created(wanted.generation, answer)
+            self._drain_answering()
 
-    def _say(self, message: dict[str, Any]) -> None:
-        if message["generation"] == self._generation:
-            self._answered.append(message)
-        self.send_message(message)
-
-    def _silence_channels(self) -> None:
-        """A presenter says by way of the server what it could say directly: to it the channels are dead. Whatever comes
-        by one of them brings it back."""
-        for generation in self._peers:
-            bulk = self.session.wire.paths.get(f"{PathKind.BULK.value}/{generation}")
-            if bulk is not None:
-                bulk.is_silent = True
-
-    def _drop_peers(self, before: int) -> None:
-        for generation in [known for known in self._peers if known < before]:
-            self._drop_peer(generation)
-
-    def _drop_oldest_peers(self) -> None:
-        """Whoever offers without end gets no more than a few connections at once. The one that carried is not given up
-        for others that may never open."""
-        paths = self.session.wire.paths
-        carried = [
-            g for g in self._peers if any(paths.get(f"{kind}/{g}") for kind in (PathKind.DIRECT, PathKind.RELAYED))
-        ]
-        waiting = sorted(self._peers.keys() - carried[-1:])
-        for generation in waiting[: 1 - PEERS + len(carried[-1:])]:
-            self._drop_peer(generation)
+    def _drain_answering(self) -> None:
+        while (effect := self._answering.next_effect()) is not None:
+            match effect:
+                case CreateAnswer():
+                    self._create_answer(effect)
+                case AddCandidate(generation, candidate):
+                    if (peer := self._peers.get(generation)) is not None:
+                        peer.add_candidate(candidate)
+                case ClosePeer(generation):
+                    self._close_peer(generation)
+                case SendMessage(message):
+                    self.send_message(message)
+                case OfferRefused(reason):
+                    self.send_error("offer_unusable", reason)
+                case PathsChanged():
+                    self.drain()
+                    self._around.participant_changed(self)
 
     def follow(self, old: Participant) -> None:
         """This is `old` again, in a new session."""
         self.muted, self.clicks, self.last, self.since = old.muted, old.clicks, old.last, old.since
 
-    def _drop_peer(self, generation: int) -> None:
-        peer = self._peers.pop(generation, None)
-        if peer is None:
-            return
-        for kind in (PathKind.DIRECT, PathKind.RELAYED, PathKind.BULK):
-            if self.session.wire.paths.get(f"{kind.value}/{generation}") is not None:
-                self._path_down(f"{kind.value}/{generation}")
-        self._ending.start(peer.close())
+    def _close_peer(self, generation: int) -> None:
+        if (peer := self._peers.pop(generation, None)) is not None:
+            self._ending.start(peer.close())
 
     async def wait_for_room(self) -> str | None:
         """Wait until a picture's next part may be sent; the path for it, or None when there is none."""
@@ -497,5 +454,5 @@ class Participant:
         self._tell_settled()
         await self._working.cancel()
         for generation in list(self._peers):
-            self._drop_peer(generation)
+            self._close_peer(generation)
         await self._ending.finish()
