@@ -28,6 +28,7 @@ from slidewire.audit.log import (
     write_json,
 )
 from slidewire.cli.main import main
+from tests.support.other_process import other_process
 
 DAY = 86_400.0
 NOON = 1_800_000_000.0
@@ -428,3 +429,23 @@ class TestExport:
         assert bad.exit_code == 1 and "line 2: not as it was written" in bad.output
         nothing = run(main, ["audit", "verify", "--state-dir", str(tmp_path / "none")])
         assert nothing.exit_code == 1 and "there is no log" in nothing.output
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from slidewire.audit.log import AuditLog
+log = AuditLog(Path(sys.argv[1]), lambda: 0.0)
+print(log.folder, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_chain_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
+    with other_process(WRITE, tmp_path):
+        log = AuditLog(tmp_path, lambda: 0.0)
+        assert log.folder == tmp_path / "1"
+        log.close()
+    log = AuditLog(tmp_path, lambda: 0.0)
+    assert log.folder == tmp_path / "0"
+    log.close()

@@ -6,6 +6,7 @@ import datetime as dt
 import ipaddress
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from slidewire.server.config import ServerSettings
 from slidewire.server.public_url import names_of, public_url
 from slidewire.system import certificates
-from slidewire.system.addresses import Names
+from slidewire.system.addresses import Names, names_with
 from slidewire.system.certificates import LocalCertificates
 from slidewire.system.errors import SetupError
+from tests.support.other_process import other_process
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -190,3 +192,33 @@ def test_a_url_that_is_none(url: str) -> None:
 def test_a_loopback_server_names_no_other_address() -> None:
     found = names_of(settings(listen="127.0.0.1"))
     assert all(address.is_loopback for address in found.addresses)
+
+
+MAKE_AUTHORITY = """
+import datetime as dt, sys
+from pathlib import Path
+from slidewire.system.addresses import names_with
+from slidewire.system.certificates import LocalCertificates
+from slidewire.system.file_locks import locked
+folder = Path(sys.argv[1])
+with locked(folder / ".lock"):
+    print("locked", flush=True)
+    sys.stdin.readline()
+    LocalCertificates(folder)._ensure(names_with((), only_loopback=True), dt.datetime.now(dt.UTC))
+"""
+
+
+def test_two_processes_that_start_together_make_one_authority(tmp_path: Path) -> None:
+    local, wanted = LocalCertificates(tmp_path), names_with((), only_loopback=True)
+    with other_process(MAKE_AUTHORITY, tmp_path) as other:
+        ensuring = threading.Thread(target=local.ensure, args=(wanted, dt.datetime.now(dt.UTC)))
+        ensuring.start()
+        ensuring.join(0.2)
+        assert ensuring.is_alive() and not local.authority_path.exists()
+        assert other.stdin is not None
+        other.stdin.write("go on\n")
+        other.stdin.flush()
+        assert other.wait(30) == 0
+        made = local.authority_path.read_bytes()
+        ensuring.join(30)
+    assert local.authority_path.read_bytes() == made == local.authority.pem

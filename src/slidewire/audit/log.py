@@ -34,13 +34,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
+from filelock import BaseFileLock
+
 from slidewire.base.rates import Bucket, Rate
 from slidewire.base.text import printable
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from slidewire.system.file_locks import try_lock
 
 START: Final = "0" * 64
 """What the first line of all goes on from."""
@@ -95,7 +93,7 @@ class AuditLog:
         """By kind: as many as there are in `kind_of`."""
         self._left_out: Counter[str] = Counter()
         self._last = 0.0
-        self._lock: IO[bytes] | None = None
+        self._lock: BaseFileLock | None = None
         try:
             self.folder = self._take(folder)
             self._recover()
@@ -133,7 +131,7 @@ class AuditLog:
             with contextlib.suppress(OSError):
                 file.close()
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def _append(self, now: float, event: str, fields: dict[str, Any]) -> None:
@@ -163,15 +161,9 @@ class AuditLog:
         for number in range(1000):
             chain = folder / str(number)
             chain.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = (chain / "lock").open("wb")
-            if fcntl is not None:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    lock.close()
-                    continue
-            self._lock = lock
-            return chain
+            self._lock = try_lock(chain / "lock")
+            if self._lock is not None:
+                return chain
         raise AuditError(f"A thousand programs are writing to {folder} already.")
 
     def _recover(self) -> None:

@@ -12,7 +12,6 @@ IPv6 addresses, the name of a container) comes and goes; where the authority may
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
 import ipaddress
@@ -20,7 +19,6 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +32,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from slidewire.system.addresses import Names
 from slidewire.system.directories import AUTHORITY_FILE
 from slidewire.system.errors import SetupError
+from slidewire.system.file_locks import locked
 
 AUTHORITY_DAYS: Final = 3650
 SERVER_DAYS: Final = 397
@@ -90,7 +89,9 @@ class LocalCertificates:
     def ensure(self, names: Names, now: dt.datetime) -> bool:
         """Have a certificate for these names. True if a new one was made."""
         try:
-            with _locked(self._state_dir):
+            self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # One process at a time: two servers that start together must not each make an authority.
+            with locked(self._state_dir / ".lock"):
                 return self._ensure(names, now)
         except OSError as error:
             raise SetupError(
@@ -358,23 +359,6 @@ def _write(path: Path, data: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time: two servers that start together must not each make an authority."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # Windows: a rare race is left
-        yield
-        return
-    descriptor = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -19,6 +19,7 @@ from slidewire.host.participants.permissions import permit_intent, permit_laser
 from slidewire.testing.deck import MemoryDeck
 from tests.host import test_host as test_agent
 from tests.host.test_host import Carrier, Presenter, agent_of, deck_of
+from tests.support.other_process import other_process
 
 carrier = test_agent.carrier
 
@@ -264,10 +265,10 @@ def test_which_device_holds_it_outlives_the_host(tmp_path: Path) -> None:
     rule = room.make_link(Role.CLICK, label="Ada", first=2, one_device=True, by_hand=True, not_before=5.0)
     room.change(replace(rule, device="phone", admitted=("phone",)))
     assert room.lock is not None
-    room.lock.close()
+    room.lock.release()
     again = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert again.lock is not None
-    again.lock.close()
+    again.lock.release()
     assert again.links[rule.id] == replace(rule, device="phone", admitted=("phone",))
 
 
@@ -279,10 +280,10 @@ def test_a_room_that_is_opened_again_has_a_link_to_each_page(tmp_path: Path) -> 
     del room.links[lacking.id]
     room.save()
     assert room.lock is not None
-    room.lock.close()
+    room.lock.release()
     again = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert again.lock is not None
-    again.lock.close()
+    again.lock.release()
     assert again.first("operator") == kept and again.first("p").id != revoked.id
     assert (again.first("program").role, again.first("program").page) == (Role.VIEW, "program")
 
@@ -297,10 +298,10 @@ def test_a_full_disk_stops_no_show_and_keeps_no_link_alive(tmp_path: Path, caplo
     assert room.links[made.id].revoked and "not kept" in caplog.text
     in_the_way.rmdir()
     room.save()
-    room.lock.close()
+    room.lock.release()
     again = RoomStore(tmp_path).open("https://clicker.example", "deck")
     assert again.lock is not None and again.links[made.id].revoked
-    again.lock.close()
+    again.lock.release()
 
 
 def test_links_made_and_revoked_without_end_take_no_room(tmp_path: Path) -> None:
@@ -312,7 +313,7 @@ def test_links_made_and_revoked_without_end_take_no_room(tmp_path: Path) -> None
         room.change(replace(made, revoked=True))
     assert len(room.links) == first + REVOKED_KEPT + 1 and made.id in room.links
     assert all(not rule.revoked for rule in list(room.links.values())[:first])
-    room.lock.close()
+    room.lock.release()
 
 
 def test_a_show_does_not_begin_where_nothing_can_be_kept(tmp_path: Path) -> None:
@@ -471,3 +472,26 @@ async def test_an_operator_does_not_send_itself_away(carrier: Carrier, name: str
     assert (reply["ok"], reply["error"]["code"]) == (False, "not_yourself")
     assert not agent_of(carrier).participants[sessions["m0"]].muted and operator.closed == []
     assert (await other.connection.command(name, session=sessions["m0"]))["ok"], "another operator can"
+
+
+OPEN_ROOM = """
+import sys
+from pathlib import Path
+from slidewire.host.participants.links import RoomStore
+room = RoomStore(Path(sys.argv[1])).open("https://clicker.example", "deck")
+print(room.lock is not None, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_room_that_another_process_has_is_not_opened_a_second_time(tmp_path: Path) -> None:
+    store = RoomStore(tmp_path)
+    with other_process(OPEN_ROOM, tmp_path):
+        other = store.open("https://clicker.example", "deck")
+        assert other.lock is not None and len(list(tmp_path.glob("*.json"))) == 2
+        other.ended = True
+        other.save()
+    again = store.open("https://clicker.example", "deck")
+    assert again.lock is not None and again.token != other.token and len(list(tmp_path.glob("*.json"))) == 2
+    again.lock.release()
+    other.lock.release()

@@ -14,18 +14,15 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
+from filelock import BaseFileLock
 
 from slidewire.base.base64url import encode_base64url
 from slidewire.control.intents import Role
 from slidewire.control.links import SECRET_BYTES, Link, commit, new_link_id
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from slidewire.system.file_locks import is_locked, try_lock
 
 log = logging.getLogger(__name__)
 
@@ -116,10 +113,21 @@ class Room:
     ended: bool = False
     links: dict[str, LinkRule] = field(default_factory=dict)
     path: Path | None = None
-    lock: IO[bytes] | None = None
-    """Held open while this process has the room."""
+    lock: BaseFileLock | None = None
+    """Held while this process has the room."""
     begun: bool = False
     """It was kept once, and the show goes on even if it cannot be kept again."""
+
+    @property
+    def lock_path(self) -> Path:
+        """The file beside the room's that is locked while a process has the room."""
+        assert self.path is not None, "a room that is not kept has no lock"
+        return self.path.with_suffix(".lock")
+
+    def acquire(self) -> bool:
+        """Have the room for this process. False: another process has it."""
+        self.lock = try_lock(self.lock_path)
+        return self.lock is not None
 
     def make_link(self, role: Role, page: str = "p", label: str = "", **rules: Any) -> LinkRule:
         """`rules` are further fields of `LinkRule`."""
@@ -165,28 +173,6 @@ class Room:
             log.error("the room's links are not kept for the next start: %s. Make space on the disk.", error.strerror)
 
 
-def _try_lock(path: Path | None) -> IO[bytes] | None:
-    """Take the room for this process. None: another process has it. Where there is no flock, nobody is kept out."""
-    if path is None:
-        return None
-    file = path.with_suffix(".lock").open("wb")
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            return None
-    return file
-
-
-def _is_open(path: Path | None) -> bool:
-    """Whether a process has the room. Where there is no flock nobody can tell: perhaps."""
-    if fcntl is not None and (lock := _try_lock(path)) is not None:
-        lock.close()
-        return False
-    return True
-
-
 def _complete(room: Room) -> Room:
     """With a link to each page: one may have been revoked, or be of a kind that an earlier version did not have."""
     for role, page, label in FIRST_LINKS:
@@ -224,23 +210,25 @@ class RoomStore:
         """The room `code`, or the one that a host for this server and deck left without ending it, or a new one."""
         for room in self._rooms():
             if code is not None and room.code == code and room.server == server:
-                room.lock = _try_lock(room.path)  # without it: another host of ours has it too, as main and backup do
+                room.acquire()  # or another host of ours has it too, as main and backup do
                 return _complete(room)
             is_recent = time.time() - room.created < self.REOPEN_WITHIN
             is_ours = not room.ended and is_recent and (room.server, room.deck) == (server, deck)
-            if code is None and is_ours and (lock := _try_lock(room.path)) is not None:
-                room.lock = lock
+            if code is None and is_ours and room.acquire():
                 return _complete(room)
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         token = secrets.token_bytes(16)
         path = self._directory / f"{secrets.token_hex(6)}.json"
-        room = Room(token, server, deck, code, created=time.time(), path=path, lock=_try_lock(path))
+        room = Room(token, server, deck, code, created=time.time(), path=path)
+        room.acquire()
         return _complete(room)
 
     def way_in(self) -> Link | None:
         """An operator link of the room made last, of those that a process here has open now."""
         now = time.time()
-        rooms = [room for room in self._rooms() if not room.ended and room.code is not None and _is_open(room.path)]
+        rooms = [
+            room for room in self._rooms() if not room.ended and room.code is not None and is_locked(room.lock_path)
+        ]
         for room in sorted(rooms, key=lambda room: room.created, reverse=True):
             for rule in room.good_links(now):
                 if rule.role is Role.OPERATOR and rule.page == "operator" and not rule.by_hand:

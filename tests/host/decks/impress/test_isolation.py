@@ -22,6 +22,7 @@ from slidewire.host.decks.impress.isolation import (
     settings,
 )
 from slidewire.host.decks.impress.uno_helper import confine
+from tests.support.other_process import other_process
 
 CONFINE = Path(confine.__file__)
 SYSTEM = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", str(Path(sys.prefix)), str(Path(sys.base_prefix))]
@@ -172,3 +173,20 @@ def test_a_libreoffice_that_is_not_known_is_started_as_it_is(tmp_path: Path) -> 
     assert known["program"] == str(tmp_path / "oosplash") and str(tmp_path / "in.png") in known["read"]
     assert str(tmp_path) not in known["read"] and str(Path.home()) not in known["read"]
     assert "/usr/bin" not in known["execute"] and "/usr" not in known["execute"]
+
+
+HOLD_PROFILE = """
+import sys
+from pathlib import Path
+from slidewire.host.decks.impress.isolation import own_profile
+with own_profile(Path(sys.argv[1])) as profile:
+    print(profile, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_profile_that_another_process_uses_is_left_to_it(tmp_path: Path) -> None:
+    with other_process(HOLD_PROFILE, tmp_path), own_profile(tmp_path) as profile:
+        assert profile == tmp_path / "libreoffice-profile-2"
+    with own_profile(tmp_path) as profile:
+        assert profile == tmp_path / "libreoffice-profile"

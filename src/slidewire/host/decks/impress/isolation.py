@@ -15,16 +15,12 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 from slidewire.host.decks.driver import DeckError
 from slidewire.host.decks.impress.uno_helper.office import office_running
+from slidewire.system.file_locks import try_lock
 
 PROFILES = 16
 """One for each LibreOffice of ours that runs at the same time."""
@@ -117,28 +113,20 @@ def own_profile(state: Path) -> Iterator[Path]:
         profile = state / ("libreoffice-profile" if number == 1 else f"libreoffice-profile-{number}")
         try:
             profile.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = (profile / "lock").open("wb")
+            lock = try_lock(profile / "lock")
         except OSError as error:
             raise DeckError(
                 f"LibreOffice's profile cannot be kept in {profile} ({error.strerror}). Make it writable and see that "
                 "its disk has room, or give another place with --state-dir."
             ) from None
+        if lock is None:
+            continue
         with lock:
             # One that was left behind when its host was killed still runs, and is confined to its own deck.
-            if _lock(lock) and not office_running(str(profile)):
+            if not office_running(str(profile)):
                 yield profile
                 return
     raise DeckError(f"{PROFILES} of Slidewire's LibreOffices run already. End some of them, and try again.")
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Where there is no flock, nobody is kept out."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True
 
 
 def make_profile(profile: Path, links: bool) -> None:
