@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import re
+from pathlib import Path
 
 from slidewire.base.addresses import Address
-from slidewire.relay.metrics import exposition
+from slidewire.relay.metrics import exposition, parse, relay_metrics, total
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.effects import Report, Transport
 from tests.stun import test_vectors as vectors
+from tests.support.metrics import values
 from tests.turn.world import PEER, SECRET, Stage
 
-_LINE = re.compile(r'([a-z_:][a-z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\})? (-?[0-9.e+]+)')
+FILES = Path(__file__).parent / "files"
+"""What a version before prometheus-client served of `busy()`: of one, and of the sums of two, the first draining."""
 
 
-def numbers(text: str) -> dict[str, float]:
-    """Read it as strictly as the format is written down: a HELP and a TYPE before each name, one value a line."""
-    found: dict[str, float] = {}
-    announced = ""
-    assert text.endswith("\n")
-    for line in text.splitlines():
-        if line.startswith("# HELP "):
-            announced = line.split(" ", 3)[2]
-            continue
-        if line.startswith("# TYPE "):
-            assert line.split(" ")[2] == announced and line.split(" ")[3] in ("counter", "gauge")
-            continue
-        match = _LINE.fullmatch(line)
-        assert match is not None, line
-        name, labels, value = match.groups()
-        assert name == announced and f"{name}{labels or ''}" not in found
-        found[f"{name}{labels or ''}"] = float(value)
-    return found
+def served(stage: Stage, *, users: bool = False) -> str:
+    return exposition(relay_metrics(stage.server, users=users)).decode()
 
 
-def test_what_happened_is_counted() -> None:
+def busy() -> Stage:
     stage = Stage()
     client = stage.allocated(port=1)
     stage.allocated(port=2, transport=Transport.TCP)
@@ -50,7 +36,11 @@ def test_what_happened_is_counted() -> None:
     client.send(vectors.CHROMIUM_BINDING)
     client.send(b"\xff garbage")
     stage.allocated(port=3).refresh(0)
-    said = numbers(exposition(stage.server))
+    return stage
+
+
+def test_what_was_counted_is_served() -> None:
+    said = values(served(busy()))
     assert said['turn_total_allocations{type="UDP"}'] == said['turn_total_allocations{type="TCP"}'] == 1
     assert said["turn_allocations_made_total"] == 3
     assert said['turn_allocations_ended_total{reason="deleted by the client"}'] == 1
@@ -65,15 +55,37 @@ def test_what_happened_is_counted() -> None:
     assert said["turn_draining"] == 0
 
 
+def with_odd_user() -> Stage:
+    stage = busy()
+    odd = stage.client(port=4)
+    odd.use('a"b\\c\nd')
+    odd.allocate()
+    return stage
+
+
+def test_names_and_values_are_those_of_earlier_versions() -> None:
+    before = values((FILES / "metrics.txt").read_text(encoding="utf-8"))
+    assert values(served(with_odd_user(), users=True)) == before
+
+
+def test_sums_are_those_of_earlier_versions_also_over_a_pipe() -> None:
+    stages = [with_odd_user(), with_odd_user()]
+    stages[0].server.draining = True
+    each = [relay_metrics(stage.server, users=True) for stage in stages]
+    before = values((FILES / "metrics-of-two.txt").read_text(encoding="utf-8"))
+    for servers in (each, [parse(exposition(one).decode()) for one in each]):
+        assert values(exposition(total(servers)).decode()) == before
+
+
 def test_nobody_is_named_unless_asked_for() -> None:
     stage = Stage()
     odd = stage.client(port=1)
     odd.use('a"b\\c\nd')
     odd.allocate()
     stage.allocated(port=2)
-    plain = exposition(stage.server)
+    plain = served(stage)
     assert "ada" not in plain and "192.0.2" not in plain and "user=" not in plain
-    said = numbers(exposition(stage.server, users=True))
+    said = values(served(stage, users=True))
     assert said['turn_user_allocations{user="ada"}'] == 1
     assert said['turn_user_allocations{user="a\\"b\\\\c\\nd"}'] == 1
 
@@ -121,7 +133,7 @@ class TestDraining:
         stage.server.draining = True
         for transport in Transport:
             assert stage.client(port=2, transport=transport).allocate().code == 508
-        assert "turn_draining 1" in exposition(stage.server)
+        assert values(served(stage))["turn_draining"] == 1
         assert old.refresh().code == 0 and old.permit(PEER).code == 0
         old.say(PEER, b"x")
         assert stage.sent_away() == [(b"x", PEER)]

@@ -16,12 +16,13 @@ import pytest
 from slidewire.base.addresses import Address
 from slidewire.diagnostics.turn_check import ClientSocket, TurnCheck, read_uri
 from slidewire.relay.listeners import close_all, listen_on
-from slidewire.relay.metrics import Metric, added
+from slidewire.relay.metrics import Metric, counter, gauge, total
 from slidewire.relay.program import TurnSettings
 from slidewire.relay.workers import TurnWorkers
 from slidewire.system.errors import SetupError
 from slidewire.turn.limits import Limits
 from tests.relay.test_operation import SECONDS, allocated, client, fetch, login, start
+from tests.support.metrics import values
 from tests.support.programs import programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the option is for Linux")
@@ -89,9 +90,9 @@ class TestWorkers:
             await relay_between(second[1], first[1], 0x4000, b"and back")
             stranger = first[0].line.client.permit(Address("203.0.113.9", 4000))
             assert await first[0].ask(stranger) == 403, "and nobody else is met"
-            text = await fetched(ready["metrics"])
-            assert f'turn_total_allocations{{type="UDP"}} {count}\n' in text and "turn_workers 2\n" in text
-            assert f"turn_allocations_made_total {count}\n" in text and "turn_draining 0\n" in text
+            said = values(await fetched(ready["metrics"]))
+            assert said['turn_total_allocations{type="UDP"}'] == count and said["turn_workers"] == 2
+            assert said["turn_allocations_made_total"] == count and said["turn_draining"] == 0
 
             turn.process.send_signal(signal.SIGTERM)
             await turn.wait_for(event="draining", allocations=count)
@@ -133,10 +134,10 @@ class TestWorkers:
             again = Client(lost.line, await allocated(lost.line))
             assert again.relayed.port < MIDDLE, "at the one that came in place of its own"
             await relay_between(again, stays, 0x4002, b"again")
-            text = await fetched(ready["metrics"])
+            counted = values(await fetched(ready["metrics"]))
             made = len(first) + len(second) + 1
-            assert f"turn_allocations_made_total {made}\n" in text, "what the dead one counted still counts"
-            assert f'turn_total_allocations{{type="UDP"}} {len(second) + 1}\n' in text
+            assert counted["turn_allocations_made_total"] == made, "what the dead one counted still counts"
+            assert counted['turn_total_allocations{type="UDP"}'] == len(second) + 1
             assert await turn.stop() == 0
             await gone([said["by"], other])
             for each in (*first, *second):
@@ -187,13 +188,15 @@ class TestParts:
         assert whole.shared_by(1) == whole and Limits(streams=1).shared_by(3).streams == 1
 
     def test_numbers_are_added_by_their_labels(self) -> None:
-        def of(*samples: tuple[dict[str, str], float], name: str = "refused") -> list[Metric]:
-            return [Metric(name, "counter", "Refused.", samples)]
+        def of(**refused: float) -> list[Metric]:
+            return [counter("refused_total", "Refused.", refused, "code")]
 
-        (metric,) = added([of(({"code": "437"}, 2), ({"code": "486"}, 1)), of(({"code": "437"}, 3)), []])
-        assert metric.samples == [({"code": "437"}, 5), ({"code": "486"}, 1)]
-        (draining,) = added([of(({}, 1.0), name="turn_draining"), of(({}, 1.0), name="turn_draining")])
-        assert draining.samples == [({}, 1.0)]
+        (metric,) = total([of(c437=2, c486=1), of(c437=3), []])
+        assert [(sample.name, sample.labels, sample.value) for sample in metric.samples] == [
+            ("refused_total", {"code": "c437"}, 5), ("refused_total", {"code": "c486"}, 1),
+        ]  # fmt: skip
+        (draining,) = total([[gauge("turn_draining", "Draining.", 1.0)]] * 2)
+        assert [sample.value for sample in draining.samples] == [1.0]
 
     def test_each_has_sockets_of_the_same_ports(self) -> None:
         made = listen_on(("127.0.0.1",), 0, 0, processes=3)

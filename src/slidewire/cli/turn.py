@@ -105,7 +105,7 @@ def turn(as_json: bool, verbose: int, **options: Any) -> None:
         else:
             service = TurnWorkers(settings, options["workers"], partial(_prepare_worker, verbose), say)
         ready = await service.start()
-        metrics = MetricsListener(partial(service.numbers, users=options["metrics_users"]))
+        metrics = MetricsListener(partial(service.metrics, users=options["metrics_users"]))
         try:
             ports = {"udp": ready.udp, "tcp": ready.tcp, "tls": ready.tls}
             if options["metrics"] is not None:

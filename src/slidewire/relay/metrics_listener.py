@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, on a port of their own that only this machine reaches."""
+"""Metrics for Prometheus, on a port of their own that only this machine reaches."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Final
 
 from aiohttp import web
 
-from slidewire.relay.metrics import CONTENT_TYPE, Metric, write
+from slidewire.relay.metrics import CONTENT_TYPE, Metric, exposition
 from slidewire.system.errors import SetupError
 
 LOOPBACK: Final = "127.0.0.1"
 
 
-def answer(text: str) -> web.Response:
-    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+def answer(metrics: Iterable[Metric]) -> web.Response:
+    return web.Response(body=exposition(metrics), headers={"Content-Type": CONTENT_TYPE})
 
 
 class MetricsListener:
-    """GET /metrics on loopback. What it tells is nobody's business outside, so there is no way to listen elsewhere."""
+    """GET /metrics on loopback. The metrics are for this machine alone, so it cannot listen on another address."""
 
-    def __init__(self, numbers: Callable[[], Awaitable[Iterable[Metric]]]) -> None:
-        self._numbers = numbers
+    def __init__(self, collect: Callable[[], Awaitable[Iterable[Metric]]]) -> None:
+        self._collect = collect
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int) -> int:
         """The port it listens on. Raises SetupError."""
         app = web.Application()
-        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/metrics", self._get)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, port)
@@ -45,5 +45,5 @@ class MetricsListener:
             await self._runner.cleanup()
             self._runner = None
 
-    async def _metrics(self, request: web.Request) -> web.Response:
-        return answer(write(await self._numbers()))
+    async def _get(self, request: web.Request) -> web.Response:
+        return answer(await self._collect())

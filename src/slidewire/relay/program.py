@@ -23,7 +23,7 @@ from slidewire.base.addresses import IPV4, IPV6, pack_host
 from slidewire.relay import datapath
 from slidewire.relay.credential_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path, unnoticed
 from slidewire.relay.listeners import Listening, listen_on, usable
-from slidewire.relay.metrics import Metric, numbers
+from slidewire.relay.metrics import Metric, relay_metrics
 from slidewire.relay.shell import FIRST_PORT, LAST_PORT, RelayHost, RelayShell
 from slidewire.system.addresses import Names, interface_addresses, names_with
 from slidewire.system.certificates import LocalCertificates, WatchedContext
@@ -184,9 +184,9 @@ class TurnService:
         assert self.core is not None, "start() comes first"
         return len(self.core.allocations)
 
-    async def numbers(self, *, users: bool = False) -> list[Metric]:
+    async def metrics(self, *, users: bool = False) -> list[Metric]:
         assert self.core is not None, "start() comes first"
-        return numbers(self.core, users=users)
+        return relay_metrics(self.core, users=users)
 
     async def drain(self, seconds: float) -> None:
         """Give nobody anything new, and wait until everybody has left, or that long."""

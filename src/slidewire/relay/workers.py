@@ -26,7 +26,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -36,7 +36,7 @@ from slidewire.aio import clock
 from slidewire.aio.loop import run
 from slidewire.aio.tasks import Tasks
 from slidewire.relay.listeners import Listening, close_all, listen_on, usable
-from slidewire.relay.metrics import Metric, added
+from slidewire.relay.metrics import Metric, exposition, gauge, parse, total
 from slidewire.relay.program import Share, TurnReady, TurnService, TurnSettings, relay_hosts
 from slidewire.relay.shell import FIRST_PORT, LAST_PORT
 from slidewire.system.errors import SetupError
@@ -75,10 +75,10 @@ class TurnWorkers:
         self._live: dict[str, Any] = {}
         self._workers: list[_Worker] = []
         self._keepers = Tasks()
-        self._numbers: list[list[Metric]] = []
-        """What each worker said last."""
+        self._metrics: list[list[Metric]] = []
+        """What each worker counted when it was asked last."""
         self._gone: list[Metric] = []
-        """What those counted that are no more."""
+        """What was counted by workers that have ended."""
 
     @property
     def pids(self) -> list[int]:
@@ -120,16 +120,15 @@ class TurnWorkers:
         answers = await asyncio.gather(*(worker.ask("count") for worker in self._workers))
         return sum(answer["count"] for answer in answers if answer is not None)
 
-    async def numbers(self, *, users: bool = False) -> list[Metric]:
-        await asyncio.gather(*(self._ask_numbers(number, users) for number in range(len(self._workers))))
+    async def metrics(self, *, users: bool = False) -> list[Metric]:
+        await asyncio.gather(*(self._ask_metrics(number, users) for number in range(len(self._workers))))
         living = sum(not worker.gone.is_set() for worker in self._workers)
-        workers = Metric("turn_workers", "gauge", "Processes that relay.", [({}, living)])
-        return [*added([*self._numbers, self._gone]), workers]
+        return [*total([*self._metrics, self._gone]), gauge("turn_workers", "Processes that relay.", living)]
 
-    async def _ask_numbers(self, number: int, users: bool) -> None:
-        answer = await self._workers[number].ask("users" if users else "numbers")
+    async def _ask_metrics(self, number: int, users: bool) -> None:
+        answer = await self._workers[number].ask("users" if users else "metrics")
         if answer is not None:
-            self._numbers[number] = [Metric(*each) for each in answer["numbers"]]
+            self._metrics[number] = parse(answer["metrics"])
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class TurnWorkers:
         )
         self._live = {host.announced: _processes.RawArray(ctypes.c_char, _PORTS) for host in self._hosts.values()}
         self._nonce_key = os.urandom(32)
-        self._numbers = [[] for _ in range(self._count)]
+        self._metrics = [[] for _ in range(self._count)]
         self._workers = [self._begin(number) for number in range(self._count)]
         answers = [await worker.ready() for worker in self._workers]
         for number in range(self._count):
@@ -167,7 +166,7 @@ class TurnWorkers:
             worker, since = self._workers[number], clock.monotonic()
             await worker.gone.wait()
             code = await worker.end()
-            self._bury(number)
+            self._retire(number)
             log.warning("A relay process ended (%s). Its clients begin anew, at another.", code)
             rest = 0.0 if clock.monotonic() - since > _SETTLED_SECONDS else min(max(1.0, 2 * rest), _LONGEST_REST)
             if rest > 1.0:
@@ -180,14 +179,14 @@ class TurnWorkers:
                 continue
             self._say({"event": "worker_replaced", "pid": worker.pid, "by": successor.pid, "code": code})
 
-    def _bury(self, number: int) -> None:
+    def _retire(self, number: int) -> None:
         """No port of its relays is live any more; what it counted stays counted."""
         first, last = self._ports_of(number)
         for ports in self._live.values():
             ports[first : last + 1] = bytes(last + 1 - first)
-        counted = [metric for metric in self._numbers[number] if metric.kind == "counter"]
-        self._gone = added([self._gone, counted])
-        self._numbers[number] = []
+        counted = [metric for metric in self._metrics[number] if metric.type != "gauge"]
+        self._gone = total([self._gone, counted])
+        self._metrics[number] = []
 
 
 class _Worker:
@@ -330,13 +329,9 @@ async def _serve(settings: TurnSettings, share: Share, pipe: Connection) -> None
                     draining = asyncio.create_task(drain())
                 case "count":
                     answer(count=await service.count())
-                case "numbers" | "users":
-                    answer(numbers=_plain(await service.numbers(users=order == "users")))
+                case "metrics" | "users":
+                    answer(metrics=exposition(await service.metrics(users=order == "users")).decode())
     finally:
         if draining is not None:
             draining.cancel()
         await service.stop()
-
-
-def _plain(metrics: Iterable[Metric]) -> list[tuple[Any, ...]]:
-    return [(metric.name, metric.kind, metric.help, list(metric.samples)) for metric in metrics]

@@ -39,7 +39,7 @@ from slidewire.server.config import ServerSettings
 from slidewire.server.host_names import HostNames, answer_only_to, parse_authority
 from slidewire.server.leak_test import LeakTest
 from slidewire.server.listener import Listener, guard, http_of, tell_block
-from slidewire.server.metrics_endpoint import Numbers
+from slidewire.server.metrics_endpoint import MetricsEndpoint
 from slidewire.server.network_id import make_networks
 from slidewire.server.public_url import listen_addresses, names_of, public_host, public_url
 from slidewire.server.relay_fleet import Fleet
@@ -182,8 +182,8 @@ class Server:
         app = self._make_app(self._sockets)
         app.add_routes(Api(authenticator, self.hub, self._sockets.operate, relays, audit).routes())
         token = load_token(settings.state_dir / TOKEN_FILE)
-        numbers = Numbers(self.abuse_limiter, self.hub, self._sockets, self._turn_core, token)
-        app.router.add_get("/metrics", numbers.get)
+        metrics = MetricsEndpoint(self.abuse_limiter, self.hub, self._sockets, self._turn_core, token)
+        app.router.add_get("/metrics", metrics.get)
         options: dict[str, Any] = {
             "access_log": None,
             "keepalive_timeout": settings.keepalive_seconds,

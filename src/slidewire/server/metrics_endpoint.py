@@ -1,8 +1,8 @@
 """`GET /metrics`: what this server has counted, and its relay, for Prometheus.
 
-It takes the API token of the state directory, as `Authorization: Bearer TOKEN`; to anybody else there is no such page.
-That the request comes from this machine is no proof of anything: behind a proxy they all do. The one address that is
-ever a label is that of somebody who is blocked for what it did.
+It takes the API token of the state directory, as `Authorization: Bearer TOKEN`; without it there is no such page. That
+a request comes from this machine proves nothing: behind a proxy all of them do. The only address that is ever a label
+is one that is blocked.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from aiohttp import web
+from prometheus_client.core import GaugeMetricFamily
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.websocket_server import HubSockets
-from slidewire.relay.metrics import Metric, exposition, write
+from slidewire.relay.metrics import Metric, counter, gauge, relay_metrics
 from slidewire.relay.metrics_listener import answer
 from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.hub import Hub
@@ -25,7 +26,7 @@ MOST_NAMED: Final = 32
 """Blocked addresses that are named; the rest is counted."""
 
 
-class Numbers:
+class MetricsEndpoint:
     def __init__(
         self,
         abuse_limiter: AbuseLimiter,
@@ -43,47 +44,48 @@ class Numbers:
             if shown:
                 self._abuse_limiter.penalize(request.remote or "?", "wrong passwords or tokens", monotonic())
             raise web.HTTPNotFound(text="There is no such page here.")
-        text = write(self._metrics(monotonic()))
         core = self._turn()
-        return answer(text if core is None else text + exposition(core))
+        relay = () if core is None else relay_metrics(core)
+        return answer(
+            (*server_metrics(self._abuse_limiter, self._hub, self._sockets.waiting_bytes, monotonic()), *relay)
+        )
 
-    def _metrics(self, now: float) -> Iterable[Metric]:
-        abuse_limiter, hub = self._abuse_limiter, self._hub
-        blocks = abuse_limiter.blocks(now)
 
-        def gauge(name: str, help_: str, value: float) -> Metric:
-            return Metric(f"slidewire_{name}", "gauge", help_, [({}, value)])
-
-        def counter(name: str, help_: str, value: float) -> Metric:
-            return Metric(f"slidewire_{name}_total", "counter", help_, [({}, value)])
-
-        yield gauge("connections", "Connections to the web's port that are not TURN's.", abuse_limiter.held)
-        yield gauge("sockets", "Signaling sockets, WebSockets and those made of requests.", hub.connection_count)
-        yield gauge("rooms", "Rooms, with and without a host.", hub.room_count)
-        yield gauge("members", "Members, those who are away for a moment among them.", hub.member_count)
-        yield gauge("kept_bytes", "What is kept for members who are away.", hub.kept_bytes)
-        yield gauge("waiting_bytes", "What waits to be written to sockets.", self._sockets.waiting_bytes)
-        yield gauge("remembered_addresses", "Addresses that anything is remembered of.", abuse_limiter.remembered)
-        yield gauge("blocked_addresses", "Addresses that are blocked now.", len(blocks))
-        yield Metric(
-            "slidewire_block_seconds", "gauge", "How long they still are.",
-            [({"address": block.key, "why": block.why}, round(block.seconds, 1)) for block in blocks[:MOST_NAMED]],
-        )  # fmt: skip
-        yield Metric(
-            "slidewire_block_refused", "gauge", "What was refused of them since they are.",
-            [({"address": block.key}, block.refused) for block in blocks[:MOST_NAMED]],
-        )  # fmt: skip
-        yield counter("messages", "Messages heard.", hub.counts["messages"])
-        yield counter("messages_sent_on", "Messages carried from one member to another.", hub.counts["sent on"])
-        yield counter("messages_dropped", "Messages over a rate.", hub.counts["messages dropped"])
-        yield counter("failed_proofs", "Tokens that were not the link's or the room's.", hub.counts["failed proofs"])
-        refused = [(key.removeprefix("refused: "), n) for key, n in sorted(hub.counts.items()) if "refused: " in key]
-        yield Metric(
-            "slidewire_refused_total", "counter", "Messages answered with an error, by code.",
-            [({"code": code}, count) for code, count in refused],
-        )  # fmt: skip
-        yield Metric(
-            "slidewire_turned_away_total", "counter", "Connections and requests refused at the gate, by reason.",
-            [({"reason": why}, count) for why, count in sorted(abuse_limiter.counts.items()) if why != "blocks"],
-        )  # fmt: skip
-        yield counter("blocks", "Blocks made.", abuse_limiter.counts["blocks"])
+def server_metrics(abuse_limiter: AbuseLimiter, hub: Hub, waiting_bytes: int, now: float) -> Iterable[Metric]:
+    blocks = abuse_limiter.blocks(now)
+    named = blocks[:MOST_NAMED]
+    yield gauge("slidewire_connections", "Connections to the web's port that are not TURN's.", abuse_limiter.held)
+    yield gauge("slidewire_sockets", "Signaling sockets: WebSockets and those made of requests.", hub.connection_count)
+    yield gauge("slidewire_rooms", "Rooms, with and without a host.", hub.room_count)
+    yield gauge("slidewire_members", "Members, present or away for a moment.", hub.member_count)
+    yield gauge("slidewire_kept_bytes", "What is kept for members who are away.", hub.kept_bytes)
+    yield gauge("slidewire_waiting_bytes", "What waits to be written to sockets.", waiting_bytes)
+    yield gauge(
+        "slidewire_remembered_addresses", "Addresses of which something is remembered.", abuse_limiter.remembered
+    )
+    yield gauge("slidewire_blocked_addresses", "Addresses that are blocked now.", len(blocks))
+    seconds = GaugeMetricFamily(
+        "slidewire_block_seconds", "How much longer each is blocked.", labels=["address", "why"]
+    )
+    for block in named:
+        seconds.add_metric([block.key, block.why], round(block.seconds, 1))
+    yield seconds
+    yield gauge(
+        "slidewire_block_refused", "What was refused to each since it was blocked.",
+        {block.key: block.refused for block in named}, "address",
+    )  # fmt: skip
+    for name, help_, key in (
+        ("messages", "Messages received.", "messages"),
+        ("messages_sent_on", "Messages carried from one member to another.", "sent on"),
+        ("messages_dropped", "Messages over a rate.", "messages dropped"),
+        ("failed_proofs", "Tokens that were not the link's or the room's.", "failed proofs"),
+    ):
+        yield counter(f"slidewire_{name}_total", help_, hub.counts[key])
+    refused = {key.removeprefix("refused: "): n for key, n in sorted(hub.counts.items()) if "refused: " in key}
+    yield counter("slidewire_refused_total", "Messages answered with an error, by code.", refused, "code")
+    turned_away = {why: count for why, count in sorted(abuse_limiter.counts.items()) if why != "blocks"}
+    yield counter(
+        "slidewire_turned_away_total", "Connections and requests refused before they were looked at, by reason.",
+        turned_away, "reason",
+    )  # fmt: skip
+    yield counter("slidewire_blocks_total", "Blocks made.", abuse_limiter.counts["blocks"])
