@@ -126,6 +126,46 @@ async def test_a_stopped_host_ends_its_links(slidewire: Programs, deck: str) -> 
     assert "Traceback" not in late.errors and len(late.errors.strip().splitlines()) == 1
 
 
+async def test_a_host_that_leaves_while_another_is_there_does_not_end_the_show(slidewire: Programs, deck: str) -> None:
+    up = await slidewire.start("up", deck, *LOOPBACK, environment=NO_DISPLAY)
+    ready = await up.ready()
+    second = await slidewire.start(
+        "host", deck, "--server", ready["https"], "--room", ready["room"], environment=NO_DISPLAY
+    )
+    assert (await second.ready())["presenter_link"] == ready["presenter_link"]
+    presenter = await slidewire.start("present", ready["presenter_link"])
+    await presenter.say("next")
+    await presenter.receipts(1)
+    assert await second.stop() == 0
+    await presenter.say("next")
+    assert (await presenter.receipts(2))[1]["to"] == 3
+    assert up.process.returncode is None
+    assert await up.stop() == 0
+    assert (await presenter.wait_for(event="closed"))["code"] == "room_ended"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_host_that_the_system_stops_comes_back_with_the_same_links(
+    slidewire: Programs, deck: str, number: signal.Signals
+) -> None:
+    server = await slidewire.start("serve", *LOOPBACK)
+    address = (await server.ready())["https"]
+    first = await slidewire.start("host", deck, "--server", address, environment=NO_DISPLAY)
+    ready = await first.ready()
+    presenter = await slidewire.start("present", ready["presenter_link"])
+    await presenter.wait_for(event="connected", path="direct")
+    first.process.send_signal(number)
+    assert await first.process.wait() == 0
+    mark = len(presenter.events)
+    second = await slidewire.start("host", deck, "--server", address, environment=NO_DISPLAY)
+    assert (await second.ready())["presenter_link"] == ready["presenter_link"]
+    await presenter.wait_for(event="connected", path="direct", after=mark, seconds=40)
+    await presenter.say("next")
+    assert (await presenter.receipts(1))[0]["status"] == "performed"
+    assert await second.stop() == 0
+    assert (await presenter.wait_for(event="closed"))["code"] == "room_ended"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

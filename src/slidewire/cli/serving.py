@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import webbrowser
 from collections.abc import Callable
@@ -176,11 +177,17 @@ async def _run_host(program: HostProgram, stop: asyncio.Future[Any], say: Any) -
     await program.warm_up()
     settle_memory()
     await asyncio.wait({stop, program.over}, return_when=asyncio.FIRST_COMPLETED)
-    failed = program.over.done() and program.over.exception() is not None
-    # Stopped on purpose: the show is over, and its links with it. A crash leaves them, to be taken up again.
-    await program.stop(end_room=not failed)
+    await program.stop(end_room=_ends_show(program, stop))
     if program.over.done():
         program.over.result()
+
+
+def _ends_show(program: HostProgram, stop: asyncio.Future[signal.Signals]) -> bool:
+    """Whether the room's links end with this host. They do not when it failed, when its terminal was closed or the
+    system stops it (it may be started again), or while another host of the room is there."""
+    if program.over.done():
+        return program.over.exception() is None
+    return stop.result() is signal.SIGINT and not program.has_other_hosts
 
 
 def _server_fields(ready: Ready) -> dict[str, Any]:

@@ -149,7 +149,6 @@ class Host:
             self._housekeeper.cancel()
         self._publisher.close()
         for participant in self.participants.values():
-            participant.say_goodbye("host_closed", "The host was closed.")
             self._pictures.forget(participant)
         # All at once: one whose other end is gone takes seconds.
         await asyncio.gather(*(participant.close() for participant in list(self.participants.values())))

@@ -208,8 +208,14 @@ class HostProgram:
         links = url("p"), url("operator"), url("deck"), url("program")
         return HostReady(self._room.code or "", *links, self._agent.show.deck.driver)
 
+    @property
+    def has_other_hosts(self) -> bool:
+        """Whether another host of the room is there, or was until a moment ago."""
+        return any(not host["this"] for host in self._hosts.values())
+
     async def stop(self, end_room: bool = False) -> None:
-        """Let go of deck and server. `end_room`: the show is over, and its links with it."""
+        """Let go of deck and server. `end_room`: the show is over, and its links with it. Otherwise participants wait
+        for a host to come back."""
         if end_room and self._opened.done() and not self._opened.exception():
             self._agent.end_room()
         await self._agent.close()

@@ -20,7 +20,7 @@ const BROKEN: { [standing in Standing]?: string } = {
 }
 
 /** The show is over, and that is nothing to tell an audience in words about links. */
-const ENDS = new Set(['room_ended', 'host_closed'])
+const END = 'room_ended'
 
 const canvas = find<HTMLCanvasElement>('picture')
 const dot = find('dot')
@@ -127,7 +127,7 @@ function happened(event: ConnectionEvent): void {
       render()
       break
     case 'trouble':
-      if (event.final && state && ENDS.has(event.code)) end()
+      if (event.final && state && event.code === END) end()
       else if (event.final || !state) showTrouble(event)
       break
     default: // a deck page asks for nothing that is answered with a receipt
