@@ -16,6 +16,8 @@ from slidewire.control.handshake import prologue, session_name
 from slidewire.control.intents import Intent, Point, Reason, Status, Verb
 from slidewire.control.introduction import Introduction, device_name
 from slidewire.control.links import commit, derive_join_token, derive_psk
+from slidewire.control.messages import Offer
+from slidewire.control.messages import encode as encode_message
 from slidewire.control.noise import Initiator, Responder
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
@@ -154,8 +156,8 @@ class _Transcript:
         self.note(now, do="point", points=[[p.x, p.y] for p in points])
         return self._session.point(points, now)
 
-    def send_message(self, message: dict[str, Any], now: float) -> bool:
-        self.note(now, do="message", message=message)
+    def send_message(self, message: Offer, now: float) -> bool:
+        self.note(now, do="message", message=json.loads(encode_message(message)))
         return self._session.send_message(message, now)
 
     def receive_frame(self, data: bytes, path: str, now: float) -> None:
@@ -200,7 +202,7 @@ def session_vector() -> dict[str, Any]:
         pair.tap(Intent(Verb.NEXT))
     pair.run(0.5)
     pair.presenter.point([Point(0.25, 0.5), Point(1 / 3, 2 / 3)], pair.now)
-    pair.presenter.send_message({"type": "offer", "generation": 1, "sdp": "v=0\r\n" * 2000}, pair.now)
+    pair.presenter.send_message(Offer(1, "v=0\r\n" * 2000), pair.now)
     pair.run(1.0)
     pair.set_conditions("direct", NetworkConditions(loss=1))
     pair.path_down("signaling")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UNSET
+
 from slidewire.control.answering import (
     PEERS,
     Answering,
@@ -14,13 +16,16 @@ from slidewire.control.answering import (
     SendMessage,
 )
 from slidewire.control.generations import AddCandidate, ClosePeer
+from slidewire.control.messages import Answer, Candidate, IceCandidate, Malformed, Offer
 from slidewire.control.paths import Channel, PathKind
 from slidewire.control.privacy import Privacy
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.testing.network import CALM, NetworkConditions, SimulatedPath
 from slidewire.testing.pair import Pair
+from tests.support.messages import from_presenter
 
-CANDIDATE = {"candidate": "candidate:1 1 udp 1 198.51.100.7 50000 typ host"}
+CANDIDATE = IceCandidate("candidate:1 1 udp 1 198.51.100.7 50000 typ host")
+INIT = {"candidate": CANDIDATE.candidate}
 
 
 class HostEnd:
@@ -34,9 +39,9 @@ class HostEnd:
 
     def offer(self, number: int, sdp: str = "offer", wait: float = 2.0, **more: Any) -> list[Effect]:
         self.pair.run(wait)
-        wanted, theirs = more.get("wanted", Privacy.OPEN), more.get("theirs")
         own = more.get("privacy", Privacy.BALANCED), more.get("network", "")
-        self.answering.receive_offer(number, sdp, wanted, theirs, *own, self.pair.now)
+        message = Offer(number, sdp, more.get("wanted", UNSET), more.get("theirs", UNSET))
+        self.answering.receive_offer(message, *own, self.pair.now)
         return self.drain()
 
     def opened(self, number: int) -> list[Effect]:
@@ -47,11 +52,11 @@ class HostEnd:
 
 
 def answer(number: int, **more: str) -> SendMessage:
-    return SendMessage({"type": "answer", "generation": number, "sdp": "answer", **more})
+    return SendMessage(Answer(number, "answer", **more))
 
 
 def candidate(number: int) -> SendMessage:
-    return SendMessage({"type": "candidate", "generation": number, "candidate": CANDIDATE})
+    return SendMessage(Candidate(number, CANDIDATE))
 
 
 def test_an_offer_is_answered_by_a_peer_of_its_generation() -> None:
@@ -96,8 +101,11 @@ def test_a_candidate_goes_to_the_generation_it_names() -> None:
     end = HostEnd()
     end.offer(1)
     end.offer(2)
-    for number, value in ((2, CANDIDATE), (1, None), (3, CANDIDATE), (0, None), (1, "text"), (1, [])):
-        end.answering.receive_candidate(number, value, end.pair.now)
+    for number, value in ((2, INIT), (1, None), (3, INIT), (0, None), (1, "text"), (1, [])):
+        message = from_presenter(type="candidate", generation=number, candidate=value)
+        assert isinstance(message, Candidate if isinstance(value, dict | None) else Malformed)
+        if isinstance(message, Candidate):
+            end.answering.receive_candidate(message, end.pair.now)
     assert end.drain() == [AddCandidate(2, CANDIDATE), AddCandidate(1, None)]
 
 

@@ -32,11 +32,13 @@ from slidewire.control.handshake import Admission, HandshakeResponder, Presenter
 from slidewire.control.host_session import Established, HostSession, Perform
 from slidewire.control.intents import Intent, Outcome, Role, Status, Verb
 from slidewire.control.introduction import Introduction
+from slidewire.control.messages import GetState
 from slidewire.control.paths import Channel, PathKind
 from slidewire.control.presenter_session import ReceiptArrived
 from slidewire.control.seal import HELLO, SEALED, WELCOME, no_session, peek_session
 from slidewire.control.sealed_session import MessageArrived, Transmit
 from slidewire.testing.pair import LINK_ID, PSK
+from tests.support.messages import as_json, say
 
 NEXT = Intent(Verb.NEXT)
 
@@ -79,7 +81,7 @@ class FakeHost:
                 case Perform(sequence, _) if session.is_due(sequence, now):
                     session.settle(sequence, Outcome(Status.PERFORMED, 1, 2), now)
                 case MessageArrived(message):
-                    self.told.append(message)
+                    self.told.append(as_json(message))
                 case Established(introduction):
                     self.replaced.append(introduction.replaces)
                 case _:
@@ -88,7 +90,7 @@ class FakeHost:
 
     def say(self, message: dict[str, Any], now: float) -> list[bytes]:
         session = list(self.sessions.values())[-1]
-        session.send_message(message, now)
+        say(session, now, **message)
         return self.drain(session, now)
 
 
@@ -369,7 +371,7 @@ def test_a_gap_in_the_state_is_asked_for_once_a_second() -> None:
     device = joined()
     device.say("h1", {"type": "state", "version": 1, "deck": {"slide": 1}})
     device.say("h1", {"type": "state", "version": 2, "since": 1, "deck": {"slide": 2}})
-    assert [told.state["deck"] for told in device.told(StateChanged)] == [{"slide": 1}, {"slide": 2}]
+    assert [told.state.deck.slide for told in device.told(StateChanged)] == [1, 2]
     host = device.hosts["h1"]
     host.told.clear()
     for version in (4, 5, 6):
@@ -460,7 +462,7 @@ def test_what_the_host_ends_is_over() -> None:
 def test_without_a_session_nothing_is_taken() -> None:
     connection = Connection("server", random.Random(1).random)
     assert connection.submit(NEXT, 1.0) is None and connection.point([], 1.0) is None
-    assert not connection.send_message({"type": "get_state"}, 1.0)
+    assert not connection.send_message(GetState(), 1.0)
     assert connection.next_effect() is None
     connection.handle_timer(2.0)
     assert connection.get_timer() == pytest.approx(2.5)

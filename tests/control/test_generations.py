@@ -18,13 +18,16 @@ from slidewire.control.generations import (
     Rules,
 )
 from slidewire.control.intents import Intent, Verb
+from slidewire.control.messages import IceCandidate
 from slidewire.control.paths import LIVE_FOR, Channel, PathKind
 from slidewire.control.privacy import Privacy
 from slidewire.control.sealed_session import MessageArrived
 from slidewire.testing.network import CALM
 from slidewire.testing.pair import Pair
+from tests.support.messages import as_json, from_host
 
-CANDIDATE = {"candidate": "candidate:1 1 udp 1 198.51.100.7 50000 typ host"}
+CANDIDATE = IceCandidate("candidate:1 1 udp 1 198.51.100.7 50000 typ host")
+INIT = {"candidate": CANDIDATE.candidate}
 
 
 class Device:
@@ -62,7 +65,7 @@ class Device:
     def said(self) -> list[dict[str, Any]]:
         """What the host was told since the last call."""
         self.pair.run(0.05)
-        told = [effect.message for effect in self.pair.effects if isinstance(effect, MessageArrived)]
+        told = [as_json(effect.message) for effect in self.pair.effects if isinstance(effect, MessageArrived)]
         self.pair.effects.clear()
         return told
 
@@ -74,7 +77,8 @@ class Device:
         return number
 
     def answer(self, number: object, **more: object) -> list[PeerEffect]:
-        self.generations.receive_message({"type": "answer", "generation": number, "sdp": "answer", **more}, self.now)
+        message = from_host(type="answer", generation=number, sdp="answer", **more)
+        self.generations.receive_message(message, self.now)
         return self.drain()
 
     def opened(self, number: int) -> list[PeerEffect]:
@@ -95,7 +99,7 @@ def offer(number: int, **more: object) -> dict[str, Any]:
     return {"type": "offer", "generation": number, "sdp": f"offer {number}", **more}
 
 
-def candidate(number: int, value: object = CANDIDATE) -> dict[str, Any]:
+def candidate(number: int | None, value: object = INIT) -> dict[str, Any]:
     return {"type": "candidate", "generation": number, "candidate": value}
 
 
@@ -140,9 +144,9 @@ def test_a_candidate_is_for_the_generation_it_names() -> None:
     device = Device()
     first, second = device.offer(), device.offer()
     for number in (second, first, 3, None):
-        device.generations.receive_message(candidate(number), device.now)  # type: ignore[arg-type]
-    device.generations.receive_message(candidate(first, None), device.now)
-    device.generations.receive_message(candidate(first, "text"), device.now)
+        device.generations.receive_message(from_host(**candidate(number)), device.now)
+    device.generations.receive_message(from_host(**candidate(first, None)), device.now)
+    device.generations.receive_message(from_host(**candidate(first, "text")), device.now)
     wanted = [AddCandidate(second, CANDIDATE), AddCandidate(first, CANDIDATE), AddCandidate(first, None)]
     assert device.drain() == wanted
 
@@ -219,9 +223,9 @@ def test_generations_that_fail_at_once_come_less_and_less_often() -> None:
 
 def test_a_reoffer_is_followed_at_once() -> None:
     device = Device()
-    assert device.generations.receive_message({"type": "reoffer"}, device.now)
+    assert device.generations.receive_message(from_host(type="reoffer"), device.now)
     assert [type(effect) for effect in device.drain()] == [CreateOffer]
-    assert not device.generations.receive_message({"type": "state"}, device.now)
+    assert not device.generations.receive_message(from_host(type="state", version=1), device.now)
 
 
 def test_who_wakes_replaces_what_does_not_answer_and_keeps_what_does() -> None:

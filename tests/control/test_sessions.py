@@ -20,6 +20,7 @@ from slidewire.control.handshake import (
 from slidewire.control.host_session import Established, IntroductionInvalid
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction, commitment, read_introduction
+from slidewire.control.messages import GetState, Offer
 from slidewire.control.noise import Initiator
 from slidewire.control.parts import Assembler
 from slidewire.control.paths import Path, PathKind
@@ -298,7 +299,7 @@ def test_messages_of_any_size_arrive_whole_by_the_reliable_path() -> None:
             "bulk": NetworkConditions(),
         },
     )
-    sent = {"type": "offer", "sdp": "ü" * 30_000}
+    sent = Offer(1, "ü" * 30_000)
     assert pair.presenter.send_message(sent, pair.now)
     pair._drain()
     pair.run(0.2)
@@ -430,7 +431,7 @@ def test_nothing_is_obeyed_or_answered_before_the_introduction() -> None:
     pair.presenter.wire.introduction = None
     pair.path_up("signaling", NetworkConditions())
     pair.tap(NEXT)
-    pair.presenter.send_message({"type": "get_state"}, pair.now)
+    pair.presenter.send_message(GetState(), pair.now)
     pair.run(0.5)
     assert pair.deck.performed == [] and not pair.host.established
     assert pair.host.wire.counts["not_introduced"] == pair.datagrams > 3, "and not a PONG came back"
@@ -666,7 +667,7 @@ def test_in_the_dark_bulk_is_not_filled_whose_window_the_taps_need() -> None:
     assert said.count("bulk") <= 2 and said.count("direct") >= 5, "PINGs"
     pair.run(2)
     said.clear()
-    pair.presenter.send_message({"type": "offer"}, pair.now)
+    pair.presenter.send_message(Offer(1, ""), pair.now)
     pair._drain()
     assert said == ["signaling"], "and nothing that it would keep"
 

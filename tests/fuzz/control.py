@@ -12,12 +12,16 @@ import random
 import struct
 from typing import Final
 
+from msgspec import Struct
+
 from slidewire.aio.proxies import TrustedProxies
 from slidewire.audit.log import read_line
 from slidewire.control.handshake import Admission, HandshakeResponder, PresenterHandshake, hello_link
 from slidewire.control.intents import Role
 from slidewire.control.introduction import Introduction, read_introduction, read_object
 from slidewire.control.links import LinkError, parse_link
+from slidewire.control.messages import Error
+from slidewire.control.messages import encode as encode_message
 from slidewire.control.noise import HandshakeError
 from slidewire.control.records import decode, encode
 from slidewire.control.seal import peek_session
@@ -93,10 +97,8 @@ def run(seed: int) -> int:
         pair.run(0.0)
         for effect in pair.effects:
             if isinstance(effect, MessageArrived):
-                receiver.send_message(
-                    {"type": "error", "message": effect.message["type"], "id": effect.message.get("id")}, pair.now
-                )
-                assert isinstance(effect.message, dict)
+                assert isinstance(effect.message, Struct)
+                receiver.wire.send_encoded(encode_message(Error("x", repr(effect.message)[:1000])), pair.now)
         pair.effects.clear()
         pair.run(dice.choice((0.0, 0.01, 0.2)))
         inputs += 2

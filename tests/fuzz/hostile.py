@@ -37,8 +37,8 @@ from slidewire.control.privacy import Privacy
 from slidewire.control.records import IntroductionRecord, encode
 from slidewire.control.seal import LAST_COUNTER, WELCOME
 from slidewire.host.host import PRESENTERS_PER_LINK, UNPROVEN_PARTICIPANTS, Host
+from slidewire.host.participants.commands import Commands
 from slidewire.host.participants.links import LinkRule, Room
-from slidewire.host.participants.operators import Commands
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.engine import Channel, IceServer, PeerError, PeerEvents
 from slidewire.signaling.client import Presence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from slidewire.control.messages import Received, UnknownMessage
 from slidewire.host.host import Host
 from slidewire.host.participants.participant import Participant
 from slidewire.host.show.fair_queue import FairQueue
@@ -29,9 +29,10 @@ def _one_queue_for_all(patch: pytest.MonkeyPatch) -> None:
 def _a_message_that_raises(patch: pytest.MonkeyPatch) -> None:
     receive = Host.message_arrived
 
-    def message_arrived(self: Host, participant: Participant, message: dict[str, Any]) -> None:
+    def message_arrived(self: Host, participant: Participant, message: Received) -> None:
         receive(self, participant, message)
-        message["type"].encode()  # half a character cannot be
+        if isinstance(message, UnknownMessage):
+            raise UnicodeEncodeError("utf-8", message.type, 0, 1, "of the test")
 
     patch.setattr(Host, "message_arrived", message_arrived)
 

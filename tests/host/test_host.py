@@ -5,6 +5,7 @@ import itertools
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from slidewire.aio.clock import monotonic
 from slidewire.control.handshake import PresenterHandshake
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
+from slidewire.control.messages import FromHost, GetState, Offer, StateMessage
 from slidewire.control.presenter_session import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import IntentRecord, Part, Record, encode
+from slidewire.control.state import OriginEntry
 from slidewire.host.host import HOSTS_REFUSED, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.participant import Participant
@@ -26,9 +29,13 @@ from slidewire.rtc.engine import Channel, Engine, IceServer, PeerEvents
 from slidewire.signaling.client import Presence
 from slidewire.signaling.messages import MemberEntry
 from slidewire.testing.deck import MemoryDeck
+from tests.support.messages import as_json, say, state_json
+from tests.support.messages import command as told
 
 NEXT = Intent(Verb.NEXT)
 COMMAND_IDS = itertools.count(1)
+
+
 SERVER = "https://clicker.example"
 OWN = "clicker.example"
 CANDIDATE = "candidate:1 1 udp 1 198.51.100.7 50000 typ host"
@@ -109,7 +116,7 @@ class Presenter:
                 path_changed=self.paths.append,
                 receipt=self.receipts.append,
                 laser=self.lasers.append,
-                state=self.states.append,
+                state=lambda state: self.states.append(state_json(state)),
                 closed=lambda code, reason: self.closed.append(code),
             ),
             device,
@@ -241,9 +248,9 @@ async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: C
     said: list[dict[str, Any]] = []
     send = participant.send_message
 
-    def noting(message: dict[str, Any]) -> bool:
-        if message["type"] != "state":
-            said.append(message)
+    def noting(message: FromHost) -> bool:
+        if not isinstance(message, StateMessage):
+            said.append(as_json(message))
         return send(message)
 
     participant.send_message = noting  # type: ignore[method-assign]
@@ -251,7 +258,7 @@ async def test_an_offer_said_again_is_answered_again_by_the_same_peer(carrier: C
     assert session is not None
     for _ in range(2):
         for message in ({"type": "offer", "sdp": "o"}, {"type": "candidate", "candidate": {"candidate": CANDIDATE}}):
-            session.send_message({**message, "generation": 1}, monotonic())
+            say(session, **message, generation=1)
         presenter.connection._drain()
         answered = len(said) + 1
         await presenter.until(lambda answered=answered: len(said) >= answered)  # type: ignore[misc]
@@ -268,7 +275,7 @@ async def test_who_offers_without_end_is_not_read_without_end(carrier: Carrier) 
     session = presenter.connection.core.session
     assert session is not None
     for generation in range(1, 101):
-        session.send_message({"type": "offer", "sdp": "o", "generation": generation}, monotonic())
+        session.send_message(Offer(generation, "o"), monotonic())
     presenter.connection._drain()
     await presenter.until(lambda: agent_of(carrier).counts["offers_too_fast"] + len(engine.peers) >= 100)
     burst = QUOTAS[Request.OFFER].cap.burst
@@ -355,7 +362,7 @@ async def test_a_message_by_way_of_the_server_is_answered_the_same_way(carrier: 
     assert session is not None
     for name in ("bulk/1", "direct/1"):
         session.path_down(name)
-    session.send_message({"type": "get_state"}, monotonic())
+    session.send_message(GetState(), monotonic())
     told = len(presenter.states)
     presenter.connection._drain()
     # A state that was on its way by the channel may come first.
@@ -459,7 +466,7 @@ async def test_a_restarted_host_is_knocked_at_again_and_replays_nothing(carrier:
 async def command(presenter: Presenter, **fields: Any) -> None:
     session = presenter.connection.core.session
     assert session is not None
-    session.send_message({"type": "command", "id": next(COMMAND_IDS), **fields}, monotonic())
+    say(session, type="command", id=next(COMMAND_IDS), **fields)
     presenter.connection._drain()
 
 
@@ -565,8 +572,8 @@ async def test_an_operator_sees_who_holds_the_places_and_sends_them_away(carrier
 async def test_where_people_are_together_is_nobody_s_business_where_a_show_is_private(carrier: Carrier) -> None:
     agent = agent_of(carrier)
     holds(carrier, agent.room.first("deck"), "m1", "m2")
-    assert agent.members.describe(Privacy.BALANCED)[0]["origins"] == [{"origin": 1, "count": 2}]
-    assert agent.members.describe(Privacy.PRIVATE)[0]["origins"] == []
+    assert agent.members.describe(Privacy.BALANCED)[0].origins == [OriginEntry(1, 2)]
+    assert agent.members.describe(Privacy.PRIVATE)[0].origins == []
 
 
 async def test_an_operator_mutes_removes_makes_and_revokes(carrier: Carrier) -> None:
@@ -701,8 +708,9 @@ async def test_a_command_that_fails_is_answered_and_the_operator_stays(
 ) -> None:
     operator = Presenter(carrier, agent_of(carrier).room.first("operator"), "boss", direct=False)
     await operator.until(lambda: bool(operator.states))
-    agent_of(carrier)._commands._actions["mute"] = _fail
-    reply = await operator.connection.command("mute", session=1)
+    rows = agent_of(carrier)._commands.rows
+    rows["mute"] = replace(rows["mute"], handler=_fail)
+    reply = await told(operator.connection, "mute", session=1)
     assert not reply["ok"] and reply["error"]["code"] == "failed"
     assert "Traceback" in caplog.text and not operator.closed
 
@@ -712,8 +720,8 @@ def note_messages(participant: Participant) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = []
     send = participant.send_message
 
-    def noting(message: dict[str, Any]) -> bool:
-        said.append(message)
+    def noting(message: FromHost) -> bool:
+        said.append(as_json(message))
         return send(message)
 
     participant.send_message = noting  # type: ignore[method-assign]
@@ -742,7 +750,7 @@ async def test_a_state_that_was_lost_is_asked_for_and_told_whole(carrier: Carrie
     send = participant.send_message
     participant.send_message = lambda message: True  # type: ignore[method-assign]
     await speaker.tap()
-    await speaker.until(lambda: participant.held is not None and participant.held["deck"]["slide"] == 2)
+    await speaker.until(lambda: participant.held is not None and participant.held.deck.slide == 2)
     participant.send_message = send  # type: ignore[method-assign]
     await speaker.tap()
     await speaker.until(lambda: speaker.states[-1]["deck"]["slide"] == 3)

@@ -25,12 +25,14 @@ from slidewire.control.handshake import (
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Reason, Role, Status, Verb
 from slidewire.control.introduction import Introduction
+from slidewire.control.messages import GetState
 from slidewire.control.noise import HandshakeError, Initiator, Responder
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.records import IntroductionRecord
 from slidewire.control.seal import HELLO, NO_SESSION, SEALED, WELCOME, Opener, Rejection, no_session
 from slidewire.control.sealed_session import Transmit
+from slidewire.control.state import HostEntry
 from slidewire.host import host as agent_module
 from slidewire.host.host import FORGET_PARTICIPANT_AFTER, GIVES_WAY_AFTER, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
@@ -584,7 +586,7 @@ async def test_who_says_nothing_of_itself_is_not_obeyed(server: DishonestServer)
     assert session is not None
     session.wire.introduction = None
     session.submit(NEXT, monotonic())
-    session.send_message({"type": "get_state"}, monotonic())
+    session.send_message(GetState(), monotonic())
     frames = pinging(session)
     for frame in frames:
         assert server.insert(Carried("h1", "m1", True, frame)) == 1
@@ -692,7 +694,7 @@ async def test_lies_about_members_cost_a_path_and_nothing_else(server: Dishonest
     server.policy = lambda message: []
     agent.member_gone("m1", for_good=True)
     agent.members_are({"m8", "m9"})
-    agent.hosts_are([{"member": "h1", "name": "<b>host</b>", "away": True}])
+    agent.hosts_are([HostEntry("h1", "<b>host</b>", away=True)])
     speaker.connection.joined(
         [{"member": "m1", "name": "it is you"}], [{"urls": 5}, {"urls": ["turn:x"], "username": 1}]
     )

@@ -22,6 +22,7 @@ from slidewire.presenter import connection as connection_module
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.testing.deck import MemoryDeck
+from tests.support.messages import state_json
 
 SERVER = "https://clicker.example"
 
@@ -120,7 +121,7 @@ class Speaker:
             path_changed=self.paths.append,
             receipt=self.receipts.append,
             laser=lambda answer: None,
-            state=self.states.append,
+            state=lambda state: self.states.append(state_json(state)),
             closed=lambda code, reason: None,
         )
         self.connection = PresenterConnection(rule.link(SERVER), engine, "Ada", events)

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from slidewire.cli.output import complain, log_to_stderr, print_qr, say, say_json
+from slidewire.control.messages import FreeLink, MakeLink, RevokeLink, SendAway
+from slidewire.control.state import LinkEntry, PlacesEntry
 
 if TYPE_CHECKING:
     from slidewire.presenter.operator import Operator
@@ -121,28 +124,29 @@ def make(
     """Make a link, and show it with its QR code."""
     if until is not None and lasts is not None:
         raise click.UsageError("Give --until or --for, not both.")
-    wanted: dict[str, Any] = {"role": role, "label": label, "one_device": one_device, "by_hand": by_hand}
-    wanted["first"], wanted["last"] = slides or (None, None)
+    first, last = slides or (None, None)
     now = datetime.now().astimezone()
     # Sent as seconds from now: the host's clock may differ from this one.
     opens_in = None if opens is None else max(0.0, (opens - now).total_seconds())
-    wanted["opens_in"] = opens_in or None
+    expires_in = None
     if lasts is not None:
-        wanted["expires_in"] = (opens_in or 0.0) + lasts
+        expires_in = (opens_in or 0.0) + lasts
     elif until is not None:
-        wanted["expires_in"] = (until - now).total_seconds()
-        if wanted["expires_in"] <= (opens_in or 0.0):
+        expires_in = (until - now).total_seconds()
+        if expires_in <= (opens_in or 0.0):
             raise click.BadParameter("it has to be later than --from, and than now", param_hint="--until")
 
+    wanted = MakeLink(role, label, opens_in or None, expires_in, first, last, one_device, by_hand)
+
     async def work(operator: Operator) -> None:
-        made = (await operator.command("make_link", **wanted))["link"]
-        room = await operator.room_with(lambda room: any(row["id"] == made for row in room["links"]))
-        (row,) = [row for row in room["links"] if row["id"] == made]
+        made = (await operator.command(wanted)).link
+        room = await operator.room_with(lambda room: any(row.id == made for row in room.links))
+        (row,) = [row for row in room.links if row.id == made]
         if common["as_json"]:
-            say_json({"event": "link", **row})
+            say_json({"event": "link", **msgspec.to_builtins(row)})
             return
-        print_qr(row["url"])
-        say(f"  {row['url']}", f"  {describe(row)}")
+        print_qr(row.url)
+        say(f"  {row.url}", f"  {describe(row)}")
 
     _as_operator(work, **common)
 
@@ -153,11 +157,11 @@ def list_(**common: Any) -> None:
     """List the show's links and their rules."""
 
     async def work(operator: Operator) -> None:
-        for row in (await operator.room_with())["links"]:
+        for row in (await operator.room_with()).links:
             if common["as_json"]:
-                say_json({"event": "link", **row})
+                say_json({"event": "link", **msgspec.to_builtins(row)})
             else:
-                say(f"{row['id']}  {row['label'] or '–'}: {describe(row)}", f"            {row['url']}")
+                say(f"{row.id}  {row.label or '–'}: {describe(row)}", f"            {row.url}")
 
     _as_operator(work, **common)
 
@@ -170,7 +174,7 @@ def revoke(which: str, **common: Any) -> None:
 
     Whoever did is disconnected at once. LINK is its id, its label or its whole address.
     """
-    _change(which, "revoke_link", "revoked", common)
+    _change(which, RevokeLink, "revoked", common)
 
 
 @link.command()
@@ -181,7 +185,7 @@ def free(which: str, **common: Any) -> None:
 
     It is for one device: for the next that opens it. LINK is its id, its label or its whole address.
     """
-    _change(which, "free_link", "freed", common)
+    _change(which, FreeLink, "freed", common)
 
 
 @link.command()
@@ -194,12 +198,12 @@ def places(**common: Any) -> None:
 
     async def work(operator: Operator) -> None:
         room = await operator.room_with()
-        labels = {row["id"]: row["label"] for row in room["links"]}
-        for row in room.get("places", ()):
+        labels = {row.id: row.label for row in room.links}
+        for row in room.places:
             if common["as_json"]:
-                say_json({"event": "places", "label": labels.get(row["link"], ""), **row})
+                say_json({"event": "places", "label": labels.get(row.link, ""), **msgspec.to_builtins(row)})
             else:
-                print(f"{row['link']}  {labels.get(row['link']) or '–'}: {describe_places(row)}")
+                print(f"{row.link}  {labels.get(row.link) or '–'}: {describe_places(row)}")
 
     _as_operator(work, **common)
 
@@ -215,70 +219,70 @@ def send_away(which: str, origin: int | None, **common: Any) -> None:
     """
 
     async def work(operator: Operator) -> None:
-        row = find(which, (await operator.room_with())["links"])
-        count = (await operator.command("send_away", link=row["id"], origin=origin))["count"]
+        row = find(which, (await operator.room_with()).links)
+        count = (await operator.command(SendAway(row.id, origin))).count
         if common["as_json"]:
-            say_json({"event": "sent_away", "id": row["id"], "label": row["label"], "count": count})
+            say_json({"event": "sent_away", "id": row.id, "label": row.label, "count": count})
         else:
-            print(f"{count} who came by {row['id']} ({row['label'] or 'no label'}) were sent away.")
+            print(f"{count} who came by {row.id} ({row.label or 'no label'}) were sent away.")
 
     _as_operator(work, **common)
 
 
-def describe_places(row: dict[str, Any]) -> str:
+def describe_places(row: PlacesEntry) -> str:
     """Who came by one link, in words."""
-    parts = [f"{row['count']} here since {datetime.fromtimestamp(row['since']).astimezone():%H:%M}"]
-    if row["count"] > row["proven"]:
-        parts.append(f"{row['count'] - row['proven']} not proven")
-    if row["away"]:
-        parts.append(f"{row['away']} away")
-    parts += [f"{each['count']} at address {each['origin']}" for each in row["origins"]]
+    parts = [f"{row.count} here since {datetime.fromtimestamp(row.since).astimezone():%H:%M}"]
+    if row.count > row.proven:
+        parts.append(f"{row.count - row.proven} not proven")
+    if row.away:
+        parts.append(f"{row.away} away")
+    parts += [f"{each.count} at address {each.origin}" for each in row.origins]
     return " · ".join(parts)
 
 
-def _change(which: str, command: str, done: str, common: dict[str, Any]) -> None:
+def _change(which: str, command: type[RevokeLink | FreeLink], done: str, common: dict[str, Any]) -> None:
     async def work(operator: Operator) -> None:
-        row = find(which, (await operator.room_with())["links"])
-        await operator.command(command, link=row["id"])
+        row = find(which, (await operator.room_with()).links)
+        await operator.command(command(row.id))
         if common["as_json"]:
-            say_json({"event": done, "id": row["id"], "label": row["label"]})
+            say_json({"event": done, "id": row.id, "label": row.label})
         else:
-            say(f"{row['id']} ({row['label'] or 'no label'}) is {done}.")
+            say(f"{row.id} ({row.label or 'no label'}) is {done}.")
 
     _as_operator(work, **common)
 
 
-def find(which: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def find(which: str, rows: list[LinkEntry]) -> LinkEntry:
     """The link of that id, address or label. Raises `PresentError`."""
     from slidewire.presenter.terminal import PresentError
 
-    found = [row for row in rows if which in (row["id"], row["url"])]
-    found = found or [row for row in rows if row["label"] == which and not _is_over(row)]
+    found = [row for row in rows if which in (row.id, row.url)]
+    found = found or [row for row in rows if row.label == which and not _is_over(row)]
     if len(found) != 1:
         what = "There is no such link" if not found else f"There are {len(found)} links of that label"
         raise PresentError("link_unknown", f"{what}. `slidewire link list` shows them with their ids.")
     return found[0]
 
 
-def describe(row: dict[str, Any]) -> str:
+def describe(row: LinkEntry) -> str:
     """A link's rules in words."""
-    rules = [ROLES.get(row["role"], row["role"])]
-    if row["first"] or row["last"]:
-        rules.append(f"slides {row['first'] or 1}–{row['last'] or 'end'}")
+    rules = [ROLES.get(row.role, row.role)]
+    if row.first or row.last:
+        rules.append(f"slides {row.first or 1}–{row.last or 'end'}")
     for field, word in (("not_before", "from"), ("expires", "until")):
-        if row[field]:
-            rules.append(f"{word} {datetime.fromtimestamp(row[field]).astimezone():%Y-%m-%d %H:%M}")
-    if row["one_device"]:
-        rules.append("one device" + (", which has it" if row["in_use"] else ""))
-    if row["by_hand"]:
+        if moment := getattr(row, field):
+            rules.append(f"{word} {datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M}")
+    if row.one_device:
+        rules.append("one device" + (", which has it" if row.in_use else ""))
+    if row.by_hand:
         rules.append("let in by hand")
     if _is_over(row):
-        rules.append("WITHDRAWN" if row["revoked"] else "EXPIRED")
+        rules.append("WITHDRAWN" if row.revoked else "EXPIRED")
     return " · ".join(rules)
 
 
-def _is_over(row: dict[str, Any]) -> bool:
-    return bool(row["revoked"] or row.get("expired"))
+def _is_over(row: LinkEntry) -> bool:
+    return bool(row.revoked or row.expired)
 
 
 def _as_operator(

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+from msgspec import UNSET
 
 from slidewire.control.generations import AddCandidate, ClosePeer
 from slidewire.control.host_session import HostSession
+from slidewire.control.messages import Answer, Candidate, IceCandidate, Offer
 from slidewire.control.paths import Channel, PathKind
-from slidewire.control.privacy import Privacy, stricter
+from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.quotas import Request
 
 PEERS: Final = 3
@@ -38,7 +41,7 @@ class CreateAnswer:
 class SendMessage:
     """To the presenter, by the session."""
 
-    message: dict[str, Any]
+    message: Answer | Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +73,16 @@ class Answering:
         self._session = session
         self._known: dict[int, _Generation] = {}
         self._newest = 0
-        self._said: list[dict[str, Any]] = []
+        self._said: list[Answer | Candidate] = []
         """What was said to the newest offer: an answer, and candidates."""
         self._effects: deque[Effect] = deque()
 
     # Receiving
 
-    def receive_offer(
-        self, number: int, sdp: str, wanted: Privacy, theirs: object, privacy: Privacy, network: str, now: float
-    ) -> None:
-        """`wanted` and `theirs` are the privacy and the network that the offer names, `privacy` and `network` the
-        host's own. The stricter of the two holds. A presenter that names our network is on it: it cannot be guessed."""
+    def receive_offer(self, offer: Offer, privacy: Privacy, network: str, now: float) -> None:
+        """`privacy` and `network` are the host's own. Of what it and the offer ask for, the stricter holds. A presenter
+        that names our network is on it: it cannot be guessed."""
+        number = offer.generation
         if number <= self._newest:
             # Repeated, because the answer to it may have been lost; or overtaken by a newer one.
             if number == self._newest and self._session.permits(Request.REPEATED_OFFER, now):
@@ -90,16 +92,17 @@ class Answering:
             return
         self._newest, self._said = number, []
         self._make_room()
-        is_near = network != "" and theirs == network
+        is_near = network != "" and offer.network == network
+        wanted = read_privacy(offer.privacy, absent=Privacy.OPEN)
         self._known[number] = _Generation(number, network if is_near else "")
-        self._effects.append(CreateAnswer(number, sdp, stricter(wanted, privacy), is_near))
+        self._effects.append(CreateAnswer(number, offer.sdp, stricter(wanted, privacy), is_near))
 
-    def receive_candidate(self, number: int, candidate: object, now: float) -> None:
+    def receive_candidate(self, message: Candidate, now: float) -> None:
         """A candidate is for the generation it names and no other."""
         if not self._session.permits(Request.CANDIDATE, now):
             return
-        if number in self._known and isinstance(candidate, dict | None):
-            self._effects.append(AddCandidate(number, candidate))
+        if message.generation in self._known:
+            self._effects.append(AddCandidate(message.generation, message.candidate))
 
     def receive_by_signaling(self) -> None:
         """A presenter says through the server what it could say directly: to it the channels are dead. Whatever comes
@@ -113,13 +116,12 @@ class Answering:
 
     def answer_created(self, number: int, sdp: str) -> None:
         if (known := self._known.get(number)) is not None:
-            here = {"network": known.network} if known.network else {}
-            self._say({"type": "answer", "generation": number, "sdp": sdp, **here})
+            self._say(Answer(number, sdp, known.network or UNSET))
 
-    def candidate_found(self, number: int, candidate: dict[str, Any] | None) -> None:
+    def candidate_found(self, number: int, candidate: IceCandidate | None) -> None:
         """A candidate of this end; None: that was all."""
         if number in self._known:
-            self._say({"type": "candidate", "generation": number, "candidate": candidate})
+            self._say(Candidate(number, candidate))
 
     def offer_unusable(self, number: int, reason: str) -> None:
         self.peer_failed(number)
@@ -158,8 +160,8 @@ class Answering:
 
     # Inside
 
-    def _say(self, message: dict[str, Any]) -> None:
-        if message["generation"] == self._newest:
+    def _say(self, message: Answer | Candidate) -> None:
+        if message.generation == self._newest:
             self._said.append(message)
         self._effects.append(SendMessage(message))
 

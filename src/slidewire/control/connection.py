@@ -19,6 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec.structs import replace
+
+from slidewire.control import messages
 from slidewire.control.generations import (
     AcceptAnswer,
     AddCandidate,
@@ -43,7 +46,7 @@ from slidewire.control.presenter_session import Effect as SessionEffect
 from slidewire.control.privacy import Privacy, permit_servers, stricter
 from slidewire.control.seal import NO_SESSION, SEALED, WELCOME, peek_session
 from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit
-from slidewire.control.state import apply
+from slidewire.control.state import State, apply, read_state
 
 SIGNALING: Final = PathKind.SIGNALING.value
 """The name of the path through the server."""
@@ -111,7 +114,7 @@ class SessionBegan:
 class StateChanged:
     """The host's state, whole."""
 
-    state: dict[str, Any]
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,8 @@ class Connection:
         self._next_hello = float("-inf")
         self._reading: ReadWelcome | None = None
         self._unread: deque[tuple[bytes, str]] = deque()
-        self._state: dict[str, Any] | None = None
+        self._state: messages.StateMessage | None = None
+        """The host's, as it was told last: always whole."""
         self._asked_for_state = float("-inf")
         self._was_live = True
         self._reported: PathKind | None = None
@@ -250,7 +254,7 @@ class Connection:
         self._now = now
         return None if self.session is None else self.session.point(points, now)
 
-    def send_message(self, message: dict[str, Any], now: float) -> bool:
+    def send_message(self, message: messages.FromPresenter, now: float) -> bool:
         """False: there is no way to send it now, and it is not kept."""
         self._now = now
         return self.session is not None and self.session.send_message(message, now)
@@ -358,7 +362,7 @@ class Connection:
         self._happens(now)
         self.generations.offer_created(generation, sdp, now)
 
-    def candidate_found(self, generation: int, candidate: dict[str, Any] | None, now: float) -> None:
+    def candidate_found(self, generation: int, candidate: messages.IceCandidate | None, now: float) -> None:
         self._happens(now)
         self.generations.candidate_found(generation, candidate, now)
 
@@ -586,7 +590,7 @@ class Connection:
                 channel = Channel.BULK if kind == PathKind.BULK else Channel.CONTROL
                 self._effects.append(SendByPeer(int(generation), channel, data))
             case StateVersion(version):
-                if version != (self._state or {"version": 0}).get("version"):  # 0: nothing was told yet
+                if version != (0 if self._state is None else self._state.version):  # 0: nothing was told yet
                     self._ask_for_state(now)
             case PathSilent(path):
                 self._path_silent(path, now)
@@ -595,30 +599,34 @@ class Connection:
             case ReceiptArrived() | LaserAnswered() | PictureArrived():
                 self._effects.append(effect)
 
-    def _receive_message(self, effect: MessageArrived, message: dict[str, Any], now: float) -> None:
+    def _receive_message(self, effect: MessageArrived, message: messages.Received, now: float) -> None:
         if self.generations.receive_message(message, now):
             return
-        match message["type"]:
-            case "state":
-                if (state := apply(self._state, message)) is None:
-                    self._ask_for_state(now)
-                else:
-                    self._state = state
-                    self._effects.append(StateChanged(state))
-            case "laser" if self._state is not None:
-                self._state = {**self._state, "laser": message.get("at")}
-                self._effects.append(StateChanged(self._state))
-            case "closed":
+        match message:
+            case messages.StateMessage():
+                self._receive_state(message, now)
+            case messages.LaserMoved(at) if self._state is not None:
+                self._receive_state(replace(self._state, laser=at), now)
+            case messages.Closed(code, reason):
                 self._is_over = True  # another handshake would only be answered the same
                 self.generations.close()
-                self._effects.append(ConnectionClosed(str(message.get("code")), str(message.get("reason"))))
+                self._effects.append(ConnectionClosed(code, reason))
             case _:
                 self._effects.append(effect)
+
+    def _receive_state(self, message: messages.StateMessage, now: float) -> None:
+        held = apply(self._state, message)
+        state = None if held is None else read_state(held)
+        if state is None:
+            self._ask_for_state(now)
+        else:
+            self._state = held
+            self._effects.append(StateChanged(state))
 
     def _ask_for_state(self, now: float) -> None:
         if self.session is not None and now - self._asked_for_state > ASK_AGAIN:
             self._asked_for_state = now
-            self.session.send_message({"type": "get_state"}, now)
+            self.session.send_message(messages.GetState(), now)
 
     # Paths that die
 

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import UNSET
+
+from slidewire.control.messages import Answer, Candidate, IceCandidate, Offer, Received, Reoffer
 from slidewire.control.paths import LIVE_FOR, SILENCE, UNKNOWN_ROUND_TRIP, Channel, Path, PathKind
 from slidewire.control.presenter_session import PresenterSession
 from slidewire.control.privacy import Privacy
@@ -67,7 +70,7 @@ class AddCandidate:
     """Give the peer a candidate of the other end; None: there are no more."""
 
     generation: int
-    candidate: dict[str, Any] | None
+    candidate: IceCandidate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,8 @@ class Generation:
 
     number: int
     rules: Rules
-    offer: dict[str, Any] | None = None
-    candidates: list[dict[str, Any]] = field(default_factory=list)
+    offer: Offer | None = None
+    candidates: list[Candidate] = field(default_factory=list)
     """Messages. They are kept, as the offer is: an offer is repeated with its candidates."""
     is_answered: bool = False
     names: dict[Channel, str] = field(default_factory=dict)
@@ -129,50 +132,46 @@ class Generations:
 
     # Receiving
 
-    def receive_message(self, message: dict[str, Any], now: float) -> bool:
+    def receive_message(self, message: Received, now: float) -> bool:
         """Whether the message was for a peer connection."""
-        match message["type"]:
-            case "answer":
-                if isinstance(sdp := message.get("sdp"), str):
-                    self._receive_answer(message.get("generation"), sdp, message.get("network"))
-            case "candidate":
-                known, candidate = self._get(message.get("generation")), message.get("candidate")
-                if known is not None and isinstance(candidate, dict | None):
-                    self._effects.append(AddCandidate(known.number, candidate))
-            case "reoffer":
+        match message:
+            case Answer():
+                self._receive_answer(message)
+            case Candidate(generation, candidate):
+                if self._get(generation) is not None:
+                    self._effects.append(AddCandidate(generation, candidate))
+            case Reoffer():
                 self.build(now)
             case _:
                 return False
         return True
 
-    def _receive_answer(self, number: object, sdp: str, network: object) -> None:
+    def _receive_answer(self, answer: Answer) -> None:
         """An answer is for the generation it names and no other: the newest one may have been offered since."""
-        known = self._get(number)
+        known = self._get(answer.generation)
         if known is None or known.offer is None or known.is_answered:
             return
         known.is_answered = True
         own = known.rules.network
-        self._effects.append(AcceptAnswer(known.number, sdp, own != "" and network == own))
+        self._effects.append(AcceptAnswer(known.number, answer.sdp, own != "" and answer.network == own))
 
     # What the shell reports
 
     def offer_created(self, number: int, sdp: str, now: float) -> None:
         if (known := self._get(number)) is None:
             return
-        known.offer = {"type": "offer", "generation": number, "sdp": sdp}
-        if known.rules.wanted is not Privacy.OPEN:
-            known.offer["privacy"] = str(known.rules.wanted)
-        if known.rules.network:
-            known.offer["network"] = known.rules.network
+        wanted = known.rules.wanted
+        privacy = UNSET if wanted is Privacy.OPEN else str(wanted)
+        known.offer = Offer(number, sdp, privacy, known.rules.network or UNSET)
         self._say(known.offer, now)
         for candidate in known.candidates:
             self._say(candidate, now)
 
-    def candidate_found(self, number: int, candidate: dict[str, Any] | None, now: float) -> None:
+    def candidate_found(self, number: int, candidate: IceCandidate | None, now: float) -> None:
         """A candidate of this end; None: that was all."""
         if (known := self._get(number)) is None:
             return
-        message = {"type": "candidate", "generation": number, "candidate": candidate}
+        message = Candidate(number, candidate)
         known.candidates.append(message)
         if known.offer is not None:
             self._say(message, now)
@@ -289,7 +288,7 @@ class Generations:
 
     # Inside
 
-    def _get(self, number: object) -> Generation | None:
+    def _get(self, number: int) -> Generation | None:
         return next((known for known in self._known if known.number == number), None)
 
     def _patience(self, newest: Generation) -> float:
@@ -304,10 +303,11 @@ class Generations:
         if newest is None or newest.offer is None or newest.is_answered:
             return
         self._offer_wait, self._next_offer = wait, now + wait
-        for message in (newest.offer, *newest.candidates):
-            self._say(message, now)
+        self._say(newest.offer, now)
+        for candidate in newest.candidates:
+            self._say(candidate, now)
 
-    def _say(self, message: dict[str, Any], now: float) -> None:
+    def _say(self, message: Offer | Candidate, now: float) -> None:
         if self.session is not None:
             self.session.send_message(message, now)
 

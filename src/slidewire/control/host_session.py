@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from slidewire.control import messages
 from slidewire.control.host_clock import serial_difference
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Status
 from slidewire.control.introduction import Introduction, read_introduction
@@ -102,7 +102,7 @@ class HostSession:
         self, session: int, keys: TransportKeys, role: Role, now: float, nonce: bytes, committed: bytes
     ) -> None:
         """`nonce` is our own part in the verification words; `committed` is what the presenter's has to open."""
-        self.wire = SealedSession(session, keys, epoch=now, message_bytes=PRESENTER_MESSAGE_BYTES)
+        self.wire = SealedSession(session, keys, now, PRESENTER_MESSAGE_BYTES, messages.read_from_presenter)
         self.role = role
         self.is_withdrawn = False
         """The presenter was sent away: nothing of it that still waits anywhere is to be performed."""
@@ -168,7 +168,7 @@ class HostSession:
     def withdraw(self) -> None:
         self.is_withdrawn = True
 
-    def send_message(self, message: dict[str, Any], now: float) -> bool:
+    def send_message(self, message: messages.FromHost, now: float) -> bool:
         """False: no path carries messages now, and the message is not kept."""
         return self.wire.send_message(message, now)
 

@@ -14,9 +14,9 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from slidewire.base.rates import Bucket, Rate
+from slidewire.control import messages
 from slidewire.control.host_clock import HostClock
 from slidewire.control.intents import Intent, Point, Reason, Status
 from slidewire.control.introduction import Introduction, commitment
@@ -225,7 +225,7 @@ class PresenterSession:
         self.wire.send(Laser(self._laser_sequence, deadline, tuple(points)), self.wire.paths.control(now))
         return self._laser_sequence
 
-    def send_message(self, message: dict[str, Any], now: float) -> bool:
+    def send_message(self, message: messages.FromPresenter, now: float) -> bool:
         """False: no path carries messages now, and the message is not kept."""
         return self.wire.send_message(message, now)
 

@@ -29,6 +29,8 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from slidewire.sdp.candidate import MDNS, Candidate
 from slidewire.sdp.description import Description, read_description, write_description
 from slidewire.stun.uri import parse_uri
@@ -55,7 +57,7 @@ def stricter(one: Privacy, other: Privacy) -> Privacy:
 
 def read_privacy(word: object, absent: Privacy) -> Privacy:
     """What the other end asks for. What a later version may say is taken for the strictest."""
-    if word is None:
+    if word is None or word is UNSET:
         return absent
     return next((policy for policy in Privacy if policy == word), Privacy.PRIVATE)
 

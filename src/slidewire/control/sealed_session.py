@@ -7,12 +7,11 @@ in `presenter.py` and `host.py`.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from slidewire.control import messages
 from slidewire.control.host_clock import milliseconds, serial_difference
 from slidewire.control.noise import TransportKeys
 from slidewire.control.parts import JSON_STREAM, MESSAGE_BYTES, Assembler, split
@@ -56,7 +55,7 @@ class Transmit:
 
 @dataclass(frozen=True, slots=True)
 class MessageArrived:
-    message: dict[str, Any]
+    message: messages.Received
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,16 @@ class SealedSession:
     """One end of a sealed session. Times are seconds of a monotonic clock."""
 
     def __init__(
-        self, session: int, keys: TransportKeys, epoch: float | None, message_bytes: int = MESSAGE_BYTES
+        self,
+        session: int,
+        keys: TransportKeys,
+        epoch: float | None,
+        message_bytes: int = MESSAGE_BYTES,
+        read_message: Callable[[bytes], messages.Received | None] = messages.read_from_host,
     ) -> None:
         """`epoch` is when the session clock read zero; None at the presenter, which has no session clock of its own.
-        `message_bytes`: the longest message that is put together from parts."""
+        `message_bytes`: the longest message that is put together from parts. `read_message` reads what the other end
+        says."""
         self.session = session
         self.handshake_hash = keys.handshake_hash
         self.exported = keys.exported
@@ -89,6 +94,7 @@ class SealedSession:
         self._sealer = Sealer(session, keys.send)
         self._opener = Opener(session, keys.receive)
         self._assembler = Assembler(message_bytes)
+        self._read_message = read_message
         self._due: dict[str, list[Record]] = {}
         self._frames: deque[Transmit] = deque()
         self._next_id = {JSON_STREAM: 0}
@@ -140,11 +146,7 @@ class SealedSession:
         """None: it is no message, which is counted."""
         if part.stream != JSON_STREAM:
             return PictureArrived(part.id, whole)
-        try:
-            message = json.loads(whole)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        if (message := self._read_message(whole)) is None:
             self.counts["malformed_message"] += 1
             return None
         return MessageArrived(message)
@@ -156,16 +158,17 @@ class SealedSession:
         for path in paths:
             self._due.setdefault(path.name, []).append(record)
 
-    def send_message(self, message: dict[str, Any], now: float) -> bool:
-        """Send a JSON message by the best path for messages. False: there is none, the message is not kept."""
+    def send_message(self, message: messages.FromPresenter | messages.FromHost, now: float) -> bool:
+        """Send a message by the best path for messages. False: there is none, the message is not kept."""
+        return self.send_encoded(messages.encode(message), now)
+
+    def send_encoded(self, data: bytes, now: float) -> bool:
+        """Send a message that is encoded already."""
         path = self.paths.messages(now)
         if path is None:
             return False
         id_ = self._next_id[JSON_STREAM]
         self._next_id[JSON_STREAM] = (id_ + 1) & 0xFFFF
-        text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-        # Half a character, which JSON can name and UTF-8 cannot, may be in what we repeat to whoever said it.
-        data = text.encode("utf-8", "replace")
         self.message_bytes_sent += len(data)
         for part in split(JSON_STREAM, id_, data, path.kind):
             self.send_part(part, path.name)

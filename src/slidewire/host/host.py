@@ -17,17 +17,20 @@ from typing import Any, Protocol
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.tasks import Tasks
+from slidewire.control import messages
 from slidewire.control.handshake import Admission, HandshakeResponder, hello_link, session_name
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
+from slidewire.control.state import HostEntry, RoomPart
 from slidewire.host.decks.driver import Deck
 from slidewire.host.media.router import Media, MediaOptions
 from slidewire.host.participants.admission import Refusal, enter, is_let_in, let_in, send_away
+from slidewire.host.participants.commands import CommandError, CommandRow, Commands, Row
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.members import Members
-from slidewire.host.participants.operators import CommandError, Commands, describe_room, read_new_link
+from slidewire.host.participants.operators import check_new_link, describe_room, printable_label
 from slidewire.host.participants.participant import LastClick, Participant
 from slidewire.host.participants.signaling_budget import SignalingBudget
 from slidewire.host.show import audit_events
@@ -107,25 +110,17 @@ class Host:
         self._counts_told = 0
         self._pictures = Pictures(self.show, self.media.sees_live)
         self._commands = Commands(
-            {
-                "mute": self._mute,
-                "remove": self._remove,
-                "send_away": self._send_away,
-                "make_link": self._make_link,
-                "revoke_link": self._revoke_link,
-                "free_link": self._free_link,
-                "admit": self._admit_participant,
-                "end_show": self._end_show,
-                **self.media.commands,
-            },
-            lambda participant, command: audit_events.command(self.audit, participant, self.participants, command),
+            (*self._command_rows(), *self.media.commands),
+            lambda participant, command, event: audit_events.command(
+                self.audit, participant, self.participants, command, event
+            ),
         )
-        self._commands_waiting: FairQueue[tuple[Participant, dict[str, Any]]] = FairQueue()
+        self._commands_waiting: FairQueue[tuple[Participant, messages.Command]] = FairQueue()
         self._ice_servers: list[IceServer] = []
         self._ice_hosts = tuple(ice_hosts)
         self._hosts_allowed = frozenset((*own_hosts, *ice_hosts))
         self._hosts_refused: set[str] = set()
-        self._hosts: list[dict[str, Any]] = []
+        self._hosts: list[HostEntry] = []
         self._publisher = StatePublisher(
             self.participants, self.show, describe_room=self._describe_room, describe_media=self.media.describe
         )
@@ -166,7 +161,7 @@ class Host:
 
     # From the server
 
-    def opened(self, room: str, ice_servers: list[dict[str, Any]], hosts: list[dict[str, Any]]) -> None:
+    def opened(self, room: str, ice_servers: list[dict[str, Any]], hosts: list[HostEntry]) -> None:
         """The room is open at the server (again)."""
         if self.room.code != room:
             self.room.code = room
@@ -197,7 +192,7 @@ class Host:
             self._prove(participant)
         self._reached.clear()
 
-    def hosts_are(self, hosts: list[dict[str, Any]]) -> None:
+    def hosts_are(self, hosts: list[HostEntry]) -> None:
         self._hosts = hosts
         self._publisher.room_changed()
 
@@ -365,27 +360,27 @@ class Host:
     def media_changed(self) -> None:
         self._publisher.show_changed()
 
-    def message_arrived(self, participant: Participant, message: dict[str, Any]) -> None:
+    def message_arrived(self, participant: Participant, message: messages.Received) -> None:
         if self.participants.get(participant.id) is not participant:
             return  # it was sent away, and its connections last a moment longer, for the good-bye
-        kind: str = message["type"]
-        request = _REQUESTS.get(kind, Request.MEDIA if kind.startswith("media_") else Request.ERROR)
-        if not participant.session.permits(request, monotonic()):
+        if not participant.session.permits(_charged(message), monotonic()):
             return
-        match kind:
-            case "get_state":
+        match message:
+            case messages.GetState():
                 self._publisher.tell_whole(participant)
-            case "picture" if not participant.admitted:
-                participant.send_message({"type": "no_picture", "id": message.get("id"), "reason": "not_admitted"})
-            case "picture":
+            case messages.PictureRequest() if not participant.admitted:
+                participant.send_message(messages.NoPicture(message.id, "not_admitted"))
+            case messages.PictureRequest():
                 self._pictures.request(participant, message)
-            case "command":
+            case messages.Command():
                 if not self._commands_waiting:
                     asyncio.get_running_loop().call_soon(self._obey_a_command)
                 self._commands_waiting.put(participant.link.id, participant.id, (participant, message))
-            case _ if not self.media.receive(participant, message):
-                text = f"This host does not know messages of type {kind[:40]!r}."
-                participant.send_message({"type": "error", "code": "type_unknown", "message": text})
+            case messages.UnknownMessage(type_):
+                text = f"This host does not know messages of type {type_[:40]!r}."
+                participant.send_message(messages.Error("type_unknown", text))
+            case _:
+                self.media.receive(participant, message)
 
     def _obey_a_command(self) -> None:
         """One in each turn of the event loop: some are written to the disk."""
@@ -396,79 +391,106 @@ class Host:
             with participant.contained():
                 participant.send_message(self._commands.receive(participant, message))
 
-    def _describe_room(self) -> dict[str, Any]:
+    def _describe_room(self) -> RoomPart:
         """What operators are told of the room."""
         present = [participant for participant in self.participants.values() if participant.session.established]
         places = self.members.describe(self.privacy)
-        media = self.media.describe_presenter
-        room = describe_room(self.room, self.server, present, self._hosts, media, places)
-        return {**room, "media": self.media.describe_room(), "rejected": dict(self.counts)}
+        return describe_room(
+            *(self.room, self.server, present, self._hosts, self.media.describe_presenter, places),
+            shared=self.media.describe_room(),
+            rejected=dict(self.counts),
+        )
 
     # Operators' commands
 
-    def _mute(self, command: dict[str, Any]) -> dict[str, Any]:
-        participant = self._participant_of(command)
-        participant.muted = command.get("muted") is not False
+    def _command_rows(self) -> tuple[Row, ...]:
+        """Those of the room; media have their own."""
+        m = messages
+        return (
+            CommandRow(
+                *(m.Mute, m.Done, self._mute, lambda request: "muted" if request.muted else "unmuted"),
+                not_to_oneself=True,
+            ),
+            CommandRow(m.Admit, m.Done, self._admit_participant, lambda request: "let_in"),
+            CommandRow(m.Remove, m.Done, self._remove, lambda request: "kicked", not_to_oneself=True),
+            CommandRow(m.SendAway, m.SentAway, self._send_away, lambda request: "sent_away"),
+            CommandRow(m.MakeLink, m.LinkMade, self._make_link, lambda request: "link_made"),
+            CommandRow(m.RevokeLink, m.Done, self._revoke_link, lambda request: "link_revoked"),
+            CommandRow(m.FreeLink, m.Done, self._free_link, lambda request: "link_freed"),
+            CommandRow(m.EndShow, m.Done, self._end_show, lambda request: "end_asked_for"),
+        )
+
+    def _mute(self, by: Participant, request: messages.Mute) -> messages.Done:
+        participant = self._participant_of(request.session)
+        participant.muted = request.muted
         self.media.muted(participant)
         self._publisher.tell_whole(participant)
         self._publisher.room_changed()
-        return {}
+        return messages.Done()
 
-    def _remove(self, command: dict[str, Any]) -> dict[str, Any]:
-        participant = self._participant_of(command)
+    def _remove(self, by: Participant, request: messages.Remove) -> messages.Done:
+        participant = self._participant_of(request.session)
         self._change_rule(send_away(participant.link, participant.introduction.device))
         self._expel(
             participant, "removed", "The operator removed you from the show.", "The operator removed this presenter."
         )
-        return {}
+        return messages.Done()
 
-    def _send_away(self, command: dict[str, Any]) -> dict[str, Any]:
+    def _send_away(self, by: Participant, request: messages.SendAway) -> messages.SentAway:
         """Remove all members that came by a link, or those of them at one address; not the operator who asks for it."""
-        rule, origin = self._link_of(command), command.get("origin")
-        if origin is not None and type(origin) is not int:
-            raise CommandError("malformed", "An origin is a number, as the room's places say it.")
-        asking = self.participants.get(command["asked_by"])
-        gone = [member for member in self.members.by(rule.id, origin) if asking is None or member != asking.member]
+        rule, origin = self._link_of(request.link), request.origin
+        gone = [member for member in self.members.by(rule.id, origin) if member != by.member]
         for participant in self._participants_by(rule):
-            if participant is not asking and (origin is None or participant.member in gone):
+            if participant is not by and (origin is None or participant.member in gone):
                 self._change_rule(send_away(self.room.links[rule.id], participant.introduction.device))
                 self._dismiss(participant, "removed", "The operator sent away who came by this link.")
         if self.signaling is not None:
             for member in gone:
                 self.signaling.remove_member(member, "The operator sent away who came by this link.")
-        return {"count": len(gone)}
+        return messages.SentAway(len(gone))
 
-    def _make_link(self, command: dict[str, Any]) -> dict[str, Any]:
-        wanted = read_new_link(command, time.time())
-        rule = self.room.make_link(page="operator" if wanted["role"] is Role.OPERATOR else "p", **wanted)
+    def _make_link(self, by: Participant, request: messages.MakeLink) -> messages.LinkMade:
+        check_new_link(request)
+        now, role = time.time(), Role(request.role)
+        rule = self.room.make_link(
+            role,
+            page="operator" if role is Role.OPERATOR else "p",
+            label=printable_label(request.label),
+            not_before=None if request.opens_in is None else now + request.opens_in,
+            expires=None if request.expires_in is None else now + request.expires_in,
+            first=request.first,
+            last=request.last,
+            one_device=request.one_device,
+            by_hand=request.by_hand,
+        )
         if self.signaling is not None:
             self.signaling.add_links([rule.announcement()])
         self._publisher.room_changed()
-        return {"link": rule.id, "url": rule.link(self.server).url}
+        return messages.LinkMade(rule.id, rule.link(self.server).url)
 
-    def _revoke_link(self, command: dict[str, Any]) -> dict[str, Any]:
-        rule = replace(self._link_of(command), revoked=True)
+    def _revoke_link(self, by: Participant, request: messages.RevokeLink) -> messages.Done:
+        rule = replace(self._link_of(request.link), revoked=True)
         self._change_rule(rule)
         for participant in self._participants_by(rule):
             self._dismiss(participant, "link_revoked", "This link was revoked.")
         if self.signaling is not None:
             self.signaling.revoke_link(rule.id)
-        return {}
+        return messages.Done()
 
-    def _free_link(self, command: dict[str, Any]) -> dict[str, Any]:
-        rule = replace(self._link_of(command), device=None)
+    def _free_link(self, by: Participant, request: messages.FreeLink) -> messages.Done:
+        rule = replace(self._link_of(request.link), device=None)
         self._change_rule(rule)
         for participant in self._participants_by(rule):
             self._dismiss(participant, "link_freed", "The operator freed this link: the next device to open it has it.")
-        return {}
+        return messages.Done()
 
-    def _admit_participant(self, command: dict[str, Any]) -> dict[str, Any]:
-        participant = self._participant_of(command)
+    def _admit_participant(self, by: Participant, request: messages.Admit) -> messages.Done:
+        participant = self._participant_of(request.session)
         participant.admitted = True
-        participant.send_message({"type": "reoffer"})
+        participant.send_message(messages.Reoffer())
         self._change_rule(let_in(participant.link, participant.introduction.device))
         self._publisher.tell_whole(participant)
-        return {}
+        return messages.Done()
 
     def _change_rule(self, rule: LinkRule) -> None:
         """It is enforced from now on, also for what is on its way already."""
@@ -480,20 +502,19 @@ class Host:
     def _participants_by(self, rule: LinkRule) -> list[Participant]:
         return [participant for participant in self.participants.values() if participant.link.id == rule.id]
 
-    def _link_of(self, command: dict[str, Any]) -> LinkRule:
-        rule = self.room.links.get(str(command.get("link")))
+    def _link_of(self, link: str) -> LinkRule:
+        rule = self.room.links.get(link)
         if rule is None:
             raise CommandError("link_unknown", "This room has no such link.")
         return rule
 
-    def _end_show(self, command: dict[str, Any]) -> dict[str, Any]:
+    def _end_show(self, by: Participant, request: messages.EndShow) -> messages.Done:
         # The reply goes out first; the rest follows when the owner sees `ended`.
         asyncio.get_running_loop().call_later(0.2, self.ended.set)
-        return {}
+        return messages.Done()
 
-    def _participant_of(self, command: dict[str, Any]) -> Participant:
-        session = command.get("session")
-        participant = self.participants.get(session) if type(session) is int else None
+    def _participant_of(self, session: int) -> Participant:
+        participant = self.participants.get(session)
         if participant is None:
             raise CommandError("presenter_unknown", "This presenter is not here any more.")
         return participant
@@ -577,5 +598,15 @@ class Host:
             log.info("came and was not obeyed so far: %s", told)
 
 
-_REQUESTS = {"get_state": Request.STATE, "picture": Request.PICTURE, "command": Request.COMMAND}
-"""What each type of message is charged for; the others are media's, or unknown."""
+def _charged(message: messages.Received) -> Request:
+    match message:
+        case messages.GetState():
+            return Request.STATE
+        case messages.PictureRequest():
+            return Request.PICTURE
+        case messages.Command():
+            return Request.COMMAND
+        case messages.UnknownMessage():
+            return Request.ERROR
+        case _:
+            return Request.MEDIA

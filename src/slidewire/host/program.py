@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from slidewire.aio.clock import wall
 from slidewire.aio.own_clients import AddressInfo
@@ -24,6 +25,7 @@ from slidewire.aio.websocket_client import SignalingSocket
 from slidewire.audit.log import DAYS, AuditError, AuditLog
 from slidewire.base.base64url import encode_base64url
 from slidewire.control.privacy import Privacy
+from slidewire.control.state import HostEntry
 from slidewire.host.decks.driver import Deck
 from slidewire.host.host import Host
 from slidewire.host.media.recorder import RecordingError
@@ -174,7 +176,7 @@ class HostProgram:
         self._agent.signaling = at_server
         self._agent.members.tell_proven = at_server.prove
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._hosts: dict[str, dict[str, Any]] = {}
+        self._hosts: dict[str, HostEntry] = {}
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when an operator ended the show, or failed with a `HostError`."""
 
@@ -211,7 +213,7 @@ class HostProgram:
     @property
     def has_other_hosts(self) -> bool:
         """Whether another host of the room is there, or was until a moment ago."""
-        return any(not host["this"] for host in self._hosts.values())
+        return any(not host.this for host in self._hosts.values())
 
     async def stop(self, end_room: bool = False) -> None:
         """Let go of deck and server. `end_room`: the show is over, and its links with it. Otherwise participants wait
@@ -281,9 +283,9 @@ class HostProgram:
         members: list[messages.MemberEntry],
         ice_servers: list[dict[str, Any]],
     ) -> None:
-        self._hosts = {member: {"member": member, "name": self._agent.name, "away": False, "this": True}}
+        self._hosts = {member: HostEntry(member, self._agent.name, this=True)}
         for host in hosts:
-            self._hosts[host.member] = {"member": host.member, "name": host.name, "away": host.away, "this": False}
+            self._hosts[host.member] = HostEntry(host.member, host.name, host.away)
         self._agent.network = self._socket.client.network
         self._agent.opened(room, ice_servers, list(self._hosts.values()))
         self._agent.members.are(members)
@@ -293,8 +295,8 @@ class HostProgram:
         if change == "left":
             self._hosts.pop(member, None)
         else:
-            known = self._hosts.setdefault(member, {"member": member, "name": name, "away": False, "this": False})
-            known["away"] = change == "away"
+            known = self._hosts.get(member) or HostEntry(member, name)
+            self._hosts[member] = replace(known, away=change == "away")
         self._agent.hosts_are(list(self._hosts.values()))
 
     def _say_refused(self, refused: list[messages.RefusedLink]) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
+from slidewire.control import messages
 from slidewire.control.connection import (
     CheckServer,
     Connection,
@@ -42,8 +43,9 @@ from slidewire.control.links import Link
 from slidewire.control.presenter_session import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.control.sealed_session import MessageArrived
+from slidewire.control.state import State
 from slidewire.rtc.engine import Channel, Engine, PeerError, PeerEvents, read_ice_servers
-from slidewire.rtc.guarded import GuardedPeer
+from slidewire.rtc.guarded import GuardedPeer, from_init, to_init
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class PresenterEvents:
     """The best proven path is now of this kind: direct, relayed, signaling; None: there is none."""
     receipt: Callable[[ReceiptArrived], None]
     laser: Callable[[LaserAnswered], None]
-    state: Callable[[dict[str, Any]], None]
+    state: Callable[[State], None]
     closed: Callable[[str, str], None]
     """The host ended it: a stable code, and a sentence."""
 
@@ -91,7 +93,7 @@ class PresenterConnection:
         self._hosts: list[HostEntry] = []
         self._peers: dict[int, GuardedPeer] = {}
         self._commands = itertools.count(1)
-        self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._replies: dict[int, asyncio.Future[messages.Reply]] = {}
         self._alarm = Alarm(self._timer_fired)
         self._working = Tasks()
         self._ending = Tasks()
@@ -116,13 +118,12 @@ class PresenterConnection:
         self._drain()
         return sequence
 
-    async def command(self, name: str, **fields: Any) -> dict[str, Any]:
+    async def command(self, request: messages.CommandRequest) -> messages.Reply:
         """An operator's command; its reply (control.md §7). Raises `ConnectionError` while the host is not reached."""
         id_ = next(self._commands)
-        message = {"type": "command", "id": id_, "name": name, **fields}
-        if not self.core.send_message(message, monotonic()):
+        if not self.core.send_message(messages.Command(id_, request), monotonic()):
             raise ConnectionError("The host is not reached.")
-        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[messages.Reply] = asyncio.get_running_loop().create_future()
         self._replies[id_] = reply
         self._drain()
         try:
@@ -225,7 +226,7 @@ class PresenterConnection:
                     self._working.start(self._accept(peer, generation, sdp))
             case AddCandidate(generation, candidate):
                 if (peer := self._peers.get(generation)) is not None:
-                    peer.add_candidate(candidate)
+                    peer.add_candidate(to_init(candidate))
             case ClosePeer(generation):
                 self._close_peer(generation)
             case _:
@@ -252,13 +253,13 @@ class PresenterConnection:
             case _:
                 pass  # a terminal shows no pictures and keeps nothing that it could ask for again
 
-    def _message_arrived(self, message: dict[str, Any]) -> None:
-        match message["type"]:
-            case "reply" if isinstance(id_ := message.get("id"), int) and id_ in self._replies:
+    def _message_arrived(self, message: messages.Received) -> None:
+        match message:
+            case messages.Reply(id_) if id_ in self._replies:
                 if not self._replies[id_].done():
                     self._replies[id_].set_result(message)
-            case "error":
-                log.warning("the host says: %s", message.get("message"))
+            case messages.Error(_, text):
+                log.warning("the host says: %s", text)
             case _:
                 pass  # from a later version
 
@@ -292,7 +293,7 @@ class PresenterConnection:
                 received=lambda channel, data: self._receive_peer(generation, channel, data),
                 closed=lambda: report(lambda: self.core.peer_failed(generation, monotonic())),
                 candidate=lambda candidate: report(
-                    lambda: self.core.candidate_found(generation, candidate, monotonic())
+                    lambda: self.core.candidate_found(generation, from_init(candidate), monotonic())
                 ),
             ),
             wanted.privacy,

@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+from msgspec import UNSET
 
 from slidewire.control.links import Link
+from slidewire.control.messages import CommandFault, CommandRequest, Reply
+from slidewire.control.state import RoomPart, State
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.presenter.device import device_name
 from slidewire.presenter.room import socket_for, tell
@@ -16,13 +20,14 @@ from slidewire.presenter.terminal import PresentError
 from slidewire.signaling.client import Event, Lost, Refused
 
 ANSWERS_WITHIN = 15.0
+T = TypeVar("T")
 
 
 class Operator:
     """`async with Operator(link) as operator`: inside, the host knows us as an operator. Raises `PresentError`."""
 
     def __init__(self, link: Link, *, name: str = "", ca: Path | None = None) -> None:
-        self._latest: dict[str, Any] | None = None
+        self._latest: State | None = None
         self._heard = asyncio.Event()
         self._trouble = "The host did not answer. Is it running?"
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -34,10 +39,9 @@ class Operator:
         await self._socket.start()
         try:
             state = await self._within(self._state_with(lambda state: True))
-            you = state.get("you", {})
-            if not you.get("admitted", True):
+            if not state.you.admitted:
                 raise PresentError("not_admitted", "Another operator has to let you in first, on the operator page.")
-            if "room" not in state:
+            if state.room is UNSET:
                 raise PresentError("not_operator", "This is not an operator link. It looks like SERVER/operator#….")
         except BaseException:
             await self._leave()
@@ -49,30 +53,31 @@ class Operator:
     ) -> None:
         await self._leave()
 
-    async def command(self, name: str, **fields: Any) -> dict[str, Any]:
+    async def command(self, request: CommandRequest) -> Reply:
         """The reply. Raises `PresentError` where the host says no."""
         try:
-            reply = await self._within(self._connection.command(name, **fields))
+            reply = await self._within(self._connection.command(request))
         except ConnectionError as error:
             raise PresentError("unreachable", str(error)) from None
-        if not reply.get("ok"):
-            refusal = reply.get("error", {})
-            raise PresentError(str(refusal.get("code")), str(refusal.get("message")))
+        if isinstance(reply.error, CommandFault):
+            raise PresentError(reply.error.code, reply.error.message)
         return reply
 
-    async def room_with(self, is_so: Callable[[dict[str, Any]], bool] = lambda room: True) -> dict[str, Any]:
+    async def room_with(self, is_so: Callable[[RoomPart], bool] = lambda room: True) -> RoomPart:
         """The room as soon as it is so."""
-        state = await self._within(self._state_with(lambda state: is_so(state["room"])))
-        room: dict[str, Any] = state["room"]
-        return room
+        state = await self._within(
+            self._state_with(lambda state: isinstance(state.room, RoomPart) and is_so(state.room))
+        )
+        assert isinstance(state.room, RoomPart)
+        return state.room
 
-    async def _state_with(self, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async def _state_with(self, is_so: Callable[[State], bool]) -> State:
         while self._latest is None or not is_so(self._latest):
             self._heard.clear()
             await self._heard.wait()
         return self._latest
 
-    async def _within(self, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    async def _within(self, work: Coroutine[Any, Any, T]) -> T:
         """`work`'s result, unless the connection is over, or it takes too long."""
         working = asyncio.ensure_future(work)
         either: set[asyncio.Future[Any]] = {working, self._over}
@@ -94,7 +99,7 @@ class Operator:
 
     # What is heard
 
-    def _state(self, state: dict[str, Any]) -> None:
+    def _state(self, state: State) -> None:
         self._latest = state
         self._heard.set()
 

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from slidewire.aio.clock import monotonic
 from slidewire.base.text import json_line, printable
@@ -20,6 +20,7 @@ from slidewire.control.intents import Intent, Reason, Status
 from slidewire.control.links import Link
 from slidewire.control.presenter_session import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
+from slidewire.control.state import State
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
 from slidewire.presenter.device import device_name
 from slidewire.presenter.lines import Line, LineError, read_line
@@ -167,7 +168,7 @@ class TerminalPresenter:
         elapsed: float | None,
         path: str | None,
     ) -> None:
-        told: dict[str, Any] = {
+        told: dict[str, object] = {
             "event": "receipt",
             "id": line.id,
             "intent": line.text,
@@ -185,7 +186,7 @@ class TerminalPresenter:
         self._tell(told, f"{line.text}: {status.word}{moved}{why}{took}")
         self._see_whether_idle()
 
-    def _state(self, state: dict[str, Any]) -> None:
+    def _state(self, state: State) -> None:
         pass  # the receipts say what happened; a screen of slides belongs to the browser
 
     def _closed(self, code: str, reason: str) -> None:
@@ -193,7 +194,7 @@ class TerminalPresenter:
         if not self._over.done():
             self._over.set_exception(PresentError(code, reason))
 
-    def _tell(self, event: dict[str, Any], words: str) -> None:
+    def _tell(self, event: dict[str, object], words: str) -> None:
         print(json_line(event) if self._json else printable(words), file=self._out, flush=True)
 
     # Signaling

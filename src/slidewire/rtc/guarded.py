@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
+
+from slidewire.control.messages import IceCandidate
 from slidewire.control.privacy import Filter, Privacy
 from slidewire.rtc.engine import Channel, Engine, IceServer, Peer, PeerError, PeerEvents
 from slidewire.sdp.candidate import Candidate, Trickled
@@ -159,6 +162,16 @@ class GuardedPeer:
 
     def _let_in(self, candidate: dict[str, Any] | None) -> None:
         self._peer.add_candidate(candidate)
+
+
+def to_init(candidate: IceCandidate | None) -> dict[str, Any] | None:
+    """A candidate of a message as engines take it."""
+    return None if candidate is None else msgspec.to_builtins(candidate)
+
+
+def from_init(said: dict[str, Any] | None) -> IceCandidate | None:
+    """A candidate of an engine as messages have it."""
+    return None if said is None else msgspec.convert(said, IceCandidate)
 
 
 def _is_end(said: dict[str, Any] | None) -> bool:

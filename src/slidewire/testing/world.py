@@ -28,6 +28,7 @@ from slidewire.control.handshake import Admission, Admitted, HandshakeResponder,
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Reason, Role, Verb
 from slidewire.control.introduction import Introduction
+from slidewire.control.messages import Error
 from slidewire.control.paths import PathKind
 from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request, SessionQuotas
@@ -199,7 +200,7 @@ class Host(Machine):
                     self._forget_replaced(introduction.replaces)
                 case MessageArrived(message):
                     if session.permits(Request.ERROR, self.now):
-                        session.send_message({"type": "error", "message": message["type"][:40]}, self.now)
+                        session.send_message(Error("type_unknown", type(message).__name__), self.now)
                 case host_side.Flooding() | host_side.IntroductionInvalid():
                     self.world.sent_away(id_)
                     session.withdraw()

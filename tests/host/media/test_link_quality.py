@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slidewire.control.state import Reception
 from slidewire.host.media.link_quality import EVERY, PERCENT, RATES, LinkQuality
 
 
@@ -18,7 +19,7 @@ def test_what_came_since_the_last_look_is_told_in_steps() -> None:
     seconds = 4.0
     octets = 1_000_000 + round(1_900_000 / 8 * seconds)
     assert reception.look(counts(octets, 1900, 600, 7), 100.0 + seconds)
-    assert reception.told == {"kbps": 1500, "lost": 10, "gone": 1}
+    assert reception.told == Reception(kbps=1500, lost=10, gone=1)
     again = counts(octets + round(1_600_000 / 8 * seconds), 2780, 710, 14)
     assert not reception.look(again, 100.0 + 2 * seconds), "about the same"
     assert reception.look(again, 100.0 + 3 * seconds) and reception.told is None, "nothing came any more"
@@ -43,4 +44,4 @@ def test_whatever_is_counted_only_steps_are_told(counted: list[tuple[int, int, i
     for number, (octets, packets, lost, gone) in enumerate(counted):
         reception.look(counts(octets, packets, lost, gone), number * EVERY)
         told = reception.told
-        assert told is None or (told["kbps"] in RATES and {told["lost"], told["gone"]} <= set(PERCENT))
+        assert told is None or (told.kbps in RATES and {told.lost, told.gone} <= set(PERCENT))

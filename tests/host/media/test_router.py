@@ -18,6 +18,7 @@ import pytest
 from slidewire.aio.clock import monotonic
 from slidewire.control import paths
 from slidewire.control.intents import Intent, Role, Status, Verb
+from slidewire.control.messages import Command, EndShow, MediaOffer, Received, StateMessage
 from slidewire.control.privacy import Privacy
 from slidewire.host.host import Host
 from slidewire.host.media import router as media
@@ -31,6 +32,7 @@ from slidewire.media.frames import Codec, Frame, Line, Sink
 from slidewire.rtc.engine import IceServer, PeerError
 from slidewire.rtc.media_peer import MediaEvents
 from tests.support.cheat import SERVER, DishonestServer, Speaker
+from tests.support.messages import as_json, say
 
 NEXT = Intent(Verb.NEXT)
 IDS = itertools.count(1)
@@ -42,6 +44,7 @@ PUBLIC = "candidate:2 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.16
 RELAY = "candidate:3 1 udp 16777215 203.0.113.1 50001 typ relay raddr 198.51.100.7 rport 50000"
 KEY = b"\x10\x02\x00\x9d\x01\x2a" + struct.pack("<HH", 640, 360) + bytes(100)
 """The beginning of a VP8 key frame."""
+
 SDP = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + "".join(f"a={text}\r\n" for text in (LOCAL, PUBLIC, RELAY))
 
 
@@ -137,9 +140,9 @@ class Visitor:
         connection = speaker.connection
         arrived = connection._message_arrived
 
-        def noting(message: dict[str, Any]) -> None:
-            if message["type"] != "state":
-                self.told.append(message)
+        def noting(message: Received) -> None:
+            if not isinstance(message, StateMessage):
+                self.told.append(as_json(message))
             arrived(message)
 
         connection._message_arrived = noting  # type: ignore[method-assign]
@@ -166,7 +169,7 @@ class Visitor:
     async def say(self, kind: str, **fields: Any) -> None:
         session = self.speaker.connection.core.session
         assert session is not None
-        session.send_message({"type": kind, **fields}, monotonic())
+        say(session, type=kind, **fields)
         self.speaker.connection._drain()
 
     async def hears(self, kind: str, **fields: Any) -> dict[str, Any]:
@@ -532,8 +535,8 @@ async def test_who_was_sent_away_gets_nothing_in_the_moment_its_connections_last
     ada = await show.presenter(role=role)
     participant, agent = ada.participant, show.agent
     agent._dismiss(participant, "removed", "The operator removed you from the show.")
-    agent.message_arrived(participant, {"type": "media_offer", "generation": 1, "sdp": SDP, "lines": ["screen"]})
-    agent.message_arrived(participant, {"type": "command", "id": 1, "name": "end_show"})
+    agent.message_arrived(participant, MediaOffer(1, SDP, ["screen"]))
+    agent.message_arrived(participant, Command(1, EndShow()))
     assert show.peers == [] and not agent.room.ended
 
 

@@ -11,14 +11,17 @@ import pytest
 
 from slidewire.control.generations import OFFER_AGAIN
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
+from slidewire.control.messages import Command, MakeLink, Malformed
 from slidewire.host.decks.driver import Build, DeckState, DeckStatus
 from slidewire.host.participants.admission import ADMITTED_KEPT, Refusal, enter, is_let_in, let_in, send_away
+from slidewire.host.participants.commands import CommandError
 from slidewire.host.participants.links import REVOKED_KEPT, LinkRule, RoomStore
-from slidewire.host.participants.operators import CommandError, read_new_link
+from slidewire.host.participants.operators import check_new_link
 from slidewire.host.participants.permissions import permit_intent, permit_laser
 from slidewire.testing.deck import MemoryDeck
 from tests.host import test_host as test_agent
 from tests.host.test_host import Carrier, Presenter, agent_of, deck_of
+from tests.support.messages import command, from_presenter
 from tests.support.other_process import other_process
 
 carrier = test_agent.carrier
@@ -240,8 +243,8 @@ async def test_another_device_is_turned_away_until_the_operator_frees_the_link(c
     reloaded = await come(carrier, rule, "m3", device="phone")
     assert (await reloaded.tap()).after == 3
 
-    assert (await operator.connection.command("free_link", link="nothing"))["error"]["code"] == "link_unknown"
-    assert (await operator.connection.command("free_link", link=rule.id))["ok"]
+    assert (await command(operator.connection, "free_link", link="nothing"))["error"]["code"] == "link_unknown"
+    assert (await command(operator.connection, "free_link", link=rule.id))["ok"]
     await phone.until(lambda: phone.closed == ["link_freed"] and reloaded.closed == ["link_freed"])
     laptop = await come(carrier, rule, "m4", device="laptop")
     assert (await laptop.tap()).after == 4
@@ -357,7 +360,7 @@ async def test_who_is_not_let_in_sees_nothing_and_does_nothing(carrier: Carrier)
 
     await operator.until(lambda: len(waiting()) == 1)
     assert waiting()[0]["words"] == participant.connection.words
-    assert (await operator.connection.command("admit", session=waiting()[0]["session"]))["ok"]
+    assert (await command(operator.connection, "admit", session=waiting()[0]["session"]))["ok"]
     await participant.until(
         lambda: participant.states[-1]["you"]["admitted"] and participant.states[-1]["deck"]["notes"] is not None
     )
@@ -369,7 +372,7 @@ async def test_who_is_not_let_in_sees_nothing_and_does_nothing(carrier: Carrier)
     assert not other.states[-1]["you"]["admitted"]
 
     session = next(session for session, known in agent_of(carrier).participants.items() if known.member == "m2")
-    await operator.connection.command("remove", session=session)
+    await command(operator.connection, "remove", session=session)
     await reloaded.until(lambda: reloaded.closed == ["removed"])
     assert not (await come(carrier, rule, "m4", device="phone")).states[-1]["you"]["admitted"]
 
@@ -383,7 +386,7 @@ async def test_who_is_not_let_in_learns_no_address_and_gets_a_direct_path_afterw
     generations = participant.connection.core.generations
     await participant.until(lambda: generations._offer_wait > OFFER_AGAIN)  # its first offer was left unanswered
     assert not known._peers and participant.paths == ["signaling"]
-    await operator.connection.command("admit", session=known.id)
+    await command(operator.connection, "admit", session=known.id)
     await participant.until(lambda: participant.paths[-1:] == ["direct"])
     assert (await participant.tap()).after == 2
 
@@ -394,7 +397,7 @@ async def test_an_operator_who_is_not_let_in_commands_nothing(carrier: Carrier) 
     assert "room" not in newcomer.states[-1]
     (session,) = agent_of(carrier).participants
     for name, fields in (("admit", {"session": session}), ("end_show", {})):
-        reply = await newcomer.connection.command(name, **fields)
+        reply = await command(newcomer.connection, name, **fields)
         assert (reply["ok"], reply["error"]["code"]) == (False, "not_admitted")
     assert not agent_of(carrier).ended.is_set()
 
@@ -405,7 +408,7 @@ async def test_an_operator_who_is_not_let_in_commands_nothing(carrier: Carrier) 
 async def test_a_link_is_made_with_its_rules_and_the_server_learns_none_of_them(carrier: Carrier) -> None:
     operator = await come(carrier, agent_of(carrier).room.first("operator"), "m0")
     rules = {"first": 10, "last": 20, "one_device": True, "by_hand": True, "opens_in": 60, "expires_in": 3600}
-    reply = await operator.connection.command("make_link", role="click", label="Ada", **rules)
+    reply = await command(operator.connection, "make_link", role="click", label="Ada", **rules)
     rule = agent_of(carrier).room.links[reply["link"]]
     assert (rule.first, rule.last, rule.one_device, rule.by_hand) == (10, 20, True, True)
     assert rule.not_before is not None and rule.expires is not None
@@ -442,8 +445,13 @@ async def test_a_link_is_made_with_its_rules_and_the_server_learns_none_of_them(
     ids=str,
 )
 def test_rules_that_make_no_sense_are_refused_in_words(asked: dict[str, Any], words: str) -> None:
-    with pytest.raises(CommandError, match=words):
-        read_new_link(asked, 0.0)
+    read = from_presenter(type="command", id=1, name="make_link", **asked)
+    assert isinstance(read, Command)
+    if isinstance(read.request, MakeLink):
+        with pytest.raises(CommandError, match=words):
+            check_new_link(read.request)
+    else:
+        assert isinstance(read.request, Malformed) and words in read.request.sentence
 
 
 async def test_an_expired_link_is_told_as_expired_and_a_withdrawn_one_as_withdrawn(carrier: Carrier) -> None:
@@ -456,7 +464,7 @@ async def test_an_expired_link_is_told_as_expired_and_a_withdrawn_one_as_withdra
         (row,) = [row for row in operator.states[-1]["room"]["links"] if row["id"] == rule.id]
         return row["revoked"], row["expired"]
 
-    assert (await operator.connection.command("revoke_link", link=withdrawn.id))["ok"]
+    assert (await command(operator.connection, "revoke_link", link=withdrawn.id))["ok"]
     await operator.until(lambda: shown(withdrawn) == (True, False))
     assert shown(expired) == (False, False)
     await operator.until(lambda: shown(expired) == (False, True))  # nothing else happens: time passes
@@ -468,10 +476,10 @@ async def test_an_operator_does_not_send_itself_away(carrier: Carrier, name: str
     operator = await come(carrier, room.first("operator"), "m0")
     other = await come(carrier, room.first("operator"), "m1")
     sessions = {participant.member: participant.id for participant in agent_of(carrier).participants.values()}
-    reply = await operator.connection.command(name, session=sessions["m0"])
+    reply = await command(operator.connection, name, session=sessions["m0"])
     assert (reply["ok"], reply["error"]["code"]) == (False, "not_yourself")
     assert not agent_of(carrier).participants[sessions["m0"]].muted and operator.closed == []
-    assert (await other.connection.command(name, session=sessions["m0"]))["ok"], "another operator can"
+    assert (await command(other.connection, name, session=sessions["m0"]))["ok"], "another operator can"
 
 
 OPEN_ROOM = """

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from slidewire.aio.clock import monotonic
 from slidewire.audit.log import AuditLog, records, verify
 from slidewire.control.intents import Intent, Reason, Role, Status, Verb
+from slidewire.control.messages import Command, MakeLink
 from slidewire.host.host import Host
 from slidewire.host.participants.links import Room
 from tests.support.cheat import SERVER, DishonestServer, Speaker
+from tests.support.messages import say
 
 NEXT = Intent(Verb.NEXT)
 IDS = itertools.count(1)
@@ -23,7 +24,7 @@ IDS = itertools.count(1)
 async def command(speaker: Speaker, **fields: Any) -> None:
     session = speaker.connection.core.session
     assert session is not None
-    session.send_message({"type": "command", "id": next(IDS), **fields}, monotonic())
+    say(session, type="command", id=next(IDS), **fields)
     speaker.connection._drain()
 
 
@@ -105,7 +106,7 @@ async def test_a_repeated_command_is_written_down_once(log: AuditLog) -> None:
     boss = server.add_presenter("m3", agent.room.first("operator"), direct=False)
     await boss.ready()
     (participant,) = agent.participants.values()
-    asked = {"type": "command", "id": 7, "name": "make_link", "role": "view", "label": "Once"}
+    asked = Command(7, MakeLink("view", "Once"))
     assert agent._commands.receive(participant, asked) == agent._commands.receive(participant, asked)
     await server.close()
     log.close()
@@ -126,13 +127,13 @@ async def test_half_a_character_in_what_somebody_says_stops_nobody(log: AuditLog
         {"type": "\udfff"},
         {"type": "command", "id": 1, "name": "\ud800"},
     ):
-        participant = next(
-            participant for participant in agent.participants.values() if participant.link.id == click.id
-        )
-        agent.message_arrived(participant, said)
+        assert say(session, **said)
+    eve.connection._drain()
     await command(boss, name="make_link", label="\ud800Participant")
+    await command(boss, name="make_link", label="Participant")
     await boss.until(lambda: len(agent.room.links) == 4)
-    assert list(agent.room.links.values())[-1].label in ("Participant", "?Participant")
+    assert list(agent.room.links.values())[-1].label == "Participant"
+    assert agent.counts["malformed_message"] == 4, "none of them is a message"
     assert (await eve.tap(NEXT)).status is Status.PERFORMED
     await server.close()
     log.close()

@@ -10,6 +10,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, Final
 
+from slidewire.control.state import Reception
+
 EVERY: Final = 3.0
 """Seconds between two looks."""
 PERCENT: Final = (0, 1, 2, 5, 10, 20, 50)
@@ -21,9 +23,8 @@ class LinkQuality:
     """Of one line of one connection."""
 
     def __init__(self) -> None:
-        self.told: dict[str, int] | None = None
-        """`kbps`; `lost`, percent that the network lost; `gone`, percent that nothing brought back. None: nothing
-        came."""
+        self.told: Reception | None = None
+        """None: nothing came."""
         self._at: float | None = None
         self._before = (0, 0, 0, 0)
 
@@ -45,15 +46,15 @@ class LinkQuality:
         return self.told != said
 
 
-def _steps(kbps: float, packets: int, lost: int, gone: int) -> dict[str, int] | None:
+def _steps(kbps: float, packets: int, lost: int, gone: int) -> Reception | None:
     sent = packets + lost
     if not packets:
         return None
-    return {
-        "kbps": _step(RATES, kbps),
-        "lost": _step(PERCENT, 100 * lost / sent + 0.5),
-        "gone": _step(PERCENT, 100 * gone / sent + 0.5),
-    }
+    return Reception(
+        kbps=_step(RATES, kbps),
+        lost=_step(PERCENT, 100 * lost / sent + 0.5),
+        gone=_step(PERCENT, 100 * gone / sent + 0.5),
+    )
 
 
 def _step(steps: tuple[int, ...], value: float) -> int:

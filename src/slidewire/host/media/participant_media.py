@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy
+from slidewire.control.state import Reception
 from slidewire.host.media.link_quality import LinkQuality
 from slidewire.host.media.tracks import Clock, Publication, Subscription
 from slidewire.media.frames import Codec, Frame, Line
@@ -142,7 +143,7 @@ class Connection:
         return self._reception.look(self._peer.statistics().get(Line.CAMERA, {}), self._clock())
 
     @property
-    def reception(self) -> dict[str, int] | None:
+    def reception(self) -> Reception | None:
         return self._reception.told
 
     def give_way(self) -> None:
@@ -212,12 +213,10 @@ class Connection:
             self._peer.send(line, frame)
 
 
-def read_lines(value: object) -> list[Line] | None:
-    """The lines that a page offers, in their order. None: it is none, or one of them twice."""
-    if not isinstance(value, list) or not 1 <= len(value) <= len(Line):
-        return None
+def read_lines(words: Sequence[str]) -> list[Line] | None:
+    """The lines that a page offers, in their order. None: one is not known, or there twice."""
     try:
-        lines = [Line(word) for word in value if isinstance(word, str)]
+        lines = [Line(word) for word in words]
     except ValueError:
         return None
-    return lines if len(lines) == len(value) == len(set(lines)) else None
+    return lines if len(lines) == len(set(lines)) else None

@@ -20,27 +20,32 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+
+from msgspec import UNSET
 
 from slidewire.aio.tasks import Tasks
 from slidewire.base.rates import Bucket, Rate
+from slidewire.control import messages
 from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.quotas import Request
+from slidewire.control.state import MediaPart, PresenterMedia, RoomMedia
 from slidewire.host.decks.registry import has_desktop
 from slidewire.host.media.media_throttle import MediaThrottle
 from slidewire.host.media.participant_media import Connection, MakePeer, may_send, permitted_lines, read_lines
 from slidewire.host.media.recorder import Recorder, RecordingError, open_recorder
 from slidewire.host.media.screen_sharing import WHOLE, OpenScreen, Sharing, View, open_screen
 from slidewire.host.media.tracks import Clock, Talkback
-from slidewire.host.participants.operators import CommandError
+from slidewire.host.participants.commands import CommandError, CommandRow, Row
 from slidewire.host.participants.participant import Participant
 from slidewire.host.show import audit_events
 from slidewire.media.frames import Frame, Line, Source
 from slidewire.rtc.engine import IceServer, PeerError
+from slidewire.rtc.guarded import from_init, to_init
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +91,9 @@ class MediaOptions:
     open_screen: OpenScreen = open_screen
 
 
+_Said = messages.MediaAnswer | messages.MediaCandidate | messages.MediaRefused
+
+
 @dataclass(slots=True)
 class _Page:
     """One participant's part in it."""
@@ -93,7 +101,7 @@ class _Page:
     participant: Participant
     connection: Connection | None = None
     generation: int = 0
-    said: list[dict[str, Any]] = field(default_factory=list)
+    said: list[_Said] = field(default_factory=list)
     """What was said to the newest offer: it is said again if that is."""
     camera: bool = False
     microphone: bool = False
@@ -123,11 +131,26 @@ class Media:
         self._problem: str | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._working = Tasks()
-        self.commands: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-            "share_screen": self._share_screen,
-            "on_air": self._put_on_air,
-            "record": self._record,
-        }
+        self.commands: Sequence[Row] = (
+            CommandRow(
+                messages.ShareScreen,
+                messages.Done,
+                self._share_screen,
+                lambda request: "screen_shared" if request.on else "screen_hidden",
+            ),
+            CommandRow(
+                messages.OnAir,
+                messages.Done,
+                self._put_on_air,
+                lambda request: "taken_off_air" if request.session is None else "put_on_air",
+            ),
+            CommandRow(
+                messages.RecordAir,
+                messages.Done,
+                self._record,
+                lambda request: "recording_began" if request.on else "recording_ended",
+            ),
+        )
 
     async def start(self) -> None:
         """Share and record what shall be from the start. Raises `SharingError` or `RecordingError`."""
@@ -150,38 +173,38 @@ class Media:
 
     # What is told
 
-    def describe(self, participant: Participant) -> dict[str, Any]:
+    def describe(self, participant: Participant) -> MediaPart:
         """The `media` part of what a participant is told. Who is not let in is told nothing. A page that shows who is
         on air is told whether anybody is."""
         is_on, lines = self._options is not None and participant.admitted, permitted_lines(participant.link)
         is_on_air = is_on and self._on_air is not None and (self._on_air == participant.id or Line.PROGRAM in lines)
-        return {
-            "screen": is_on and self._sharing.screen is not None and Line.SCREEN in lines,
-            "camera": is_on and Line.CAMERA in lines,
-            "microphone": is_on and Line.MICROPHONE in lines,
-            "on_air": is_on_air,
-            "recording": is_on_air and self._recorder is not None,
-        }
+        return MediaPart(
+            screen=is_on and self._sharing.screen is not None and Line.SCREEN in lines,
+            camera=is_on and Line.CAMERA in lines,
+            microphone=is_on and Line.MICROPHONE in lines,
+            on_air=is_on_air,
+            recording=is_on_air and self._recorder is not None,
+        )
 
-    def describe_room(self) -> dict[str, Any]:
+    def describe_room(self) -> RoomMedia:
         """… and what operators are told besides."""
-        return {
-            "screen": self._sharing.screen is not None,
-            "recording": self._recorder is not None,
-            "recorded": None if self._recorder is None else round(self._clock() - self._recording_since),
-            "can_share": self._options is not None and has_desktop(),
-            "problem": OFF if self._options is None else self._sharing.problem or self._problem,
-        }
+        return RoomMedia(
+            screen=self._sharing.screen is not None,
+            recording=self._recorder is not None,
+            recorded=None if self._recorder is None else round(self._clock() - self._recording_since),
+            can_share=self._options is not None and has_desktop(),
+            problem=OFF if self._options is None else self._sharing.problem or self._problem,
+        )
 
-    def describe_presenter(self, participant: Participant) -> dict[str, Any]:
+    def describe_presenter(self, participant: Participant) -> PresenterMedia:
         page = self._pages.get(participant.id)
         sends = page is not None and may_send(participant.link)
-        return {
-            "camera": sends and page is not None and page.camera,
-            "microphone": sends and page is not None and page.microphone,
-            "on_air": self._on_air == participant.id,
-            "reception": page.connection.reception if page and page.camera and page.connection else None,
-        }
+        return PresenterMedia(
+            camera=sends and page is not None and page.camera,
+            microphone=sends and page is not None and page.microphone,
+            on_air=self._on_air == participant.id,
+            reception=page.connection.reception if page and page.camera and page.connection else None,
+        )
 
     def _sharing_changed(self) -> None:
         self._route()
@@ -189,30 +212,31 @@ class Media:
 
     # From pages
 
-    def receive(self, participant: Participant, message: Mapping[str, Any]) -> bool:
+    def receive(self, participant: Participant, message: messages.Received) -> bool:
         """Whether the message was about media."""
-        kind, generation = message["type"], message.get("generation")
-        if kind == "media_on":
-            self._receive_on(participant, message)
-        elif kind not in ("media_offer", "media_candidate", "media_close"):
-            return False
-        elif type(generation) is not int or generation < 0:
-            self._malformed(participant)
-        elif kind == "media_offer":
-            self._receive_offer(participant, generation, message)
-        elif (page := self._pages.get(participant.id)) is not None and generation == page.generation:
-            if kind == "media_close":
+        page = self._pages.get(participant.id)
+        match message:
+            case messages.MediaOn():
+                self._receive_on(participant, message)
+            case messages.MediaOffer():
+                self._receive_offer(participant, message)
+            case messages.MediaClose(generation) if page is not None and generation == page.generation:
                 self._end_connection(page)
                 self._says_it_sends(page, camera=False, microphone=False)
-            elif isinstance(candidate := message.get("candidate"), dict | None) and page.connection is not None:
-                page.connection.add_candidate(candidate)
+            case messages.MediaCandidate(generation, candidate) if page is not None and generation == page.generation:
+                if page.connection is not None:
+                    page.connection.add_candidate(to_init(candidate))
+            case messages.MediaClose() | messages.MediaCandidate():
+                pass  # of a connection that is replaced
+            case _:
+                return False
         return True
 
-    def _receive_offer(self, participant: Participant, generation: int, message: Mapping[str, Any]) -> None:
+    def _receive_offer(self, participant: Participant, message: messages.MediaOffer) -> None:
         """Not a step of this waits, so that the candidates which come right behind the offer find their connection."""
-        lines, sdp = read_lines(message.get("lines")), message.get("sdp")
-        if lines is None or not isinstance(sdp, str):
-            self._malformed(participant)
+        generation, lines = message.generation, read_lines(message.lines)
+        if lines is None:
+            participant.send_error("malformed", "The lines of a media offer are known ones, each at most once.")
             return
         page = self._pages.setdefault(participant.id, _Page(participant))
         if generation <= page.generation:
@@ -224,7 +248,7 @@ class Media:
         refusal = self._refusal(page, lines)
         if refusal is not None or self._options is None:
             code, text = refusal or ("off", "")
-            self._say(page, generation, "refused", code=code, message=text)
+            self._say(page, messages.MediaRefused(generation, code, text))
             return
         connection = Connection(
             lines,
@@ -234,18 +258,18 @@ class Media:
             arrived=lambda line, frame: self._arrived(page, line, frame),
             rated=lambda: self._rate_screen(page),
         )
-        is_near = self._around.network != "" and message.get("network") == self._around.network
+        is_near = self._around.network != "" and message.network == self._around.network
         connection.begin(
             self._options.make_peer,
             self._around.ice_servers(),
-            stricter(read_privacy(message.get("privacy"), absent=Privacy.OPEN), self._around.privacy),
+            stricter(read_privacy(message.privacy, absent=Privacy.OPEN), self._around.privacy),
             is_near=is_near,
-            say_candidate=lambda candidate: self._say(page, generation, "candidate", candidate=candidate),
+            say_candidate=lambda candidate: self._say(page, messages.MediaCandidate(generation, from_init(candidate))),
             refused=lambda times: self._around.count("candidate_refused", times),
             permits=lambda: page.participant.permits(Request.MEDIA_DATAGRAM),
         )
         page.connection = connection
-        self._working.start(self._answer(page, connection, generation, sdp, is_near))
+        self._working.start(self._answer(page, connection, generation, message.sdp, is_near))
         self._look_soon()
 
     async def _answer(self, page: _Page, connection: Connection, generation: int, sdp: str, is_near: bool) -> None:
@@ -260,10 +284,10 @@ class Media:
         except PeerError as error:
             if page.connection is connection:
                 self._end_connection(page)
-            self._say(page, generation, "refused", code="offer_unusable", message=f"The host cannot use this: {error}.")
+            text = f"The host cannot use this: {error}."
+            self._say(page, messages.MediaRefused(generation, "offer_unusable", text))
             return
-        here = {"network": self._around.network} if is_near else {}
-        self._say(page, generation, "answer", sdp=answer, **here)
+        self._say(page, messages.MediaAnswer(generation, answer, self._around.network if is_near else UNSET))
 
     def _refusal(self, page: _Page, lines: list[Line]) -> tuple[str, str] | None:
         """Why this offer is not taken: a stable code, and a sentence."""
@@ -294,19 +318,15 @@ class Media:
             return "link_full", text
         return None
 
-    def _receive_on(self, participant: Participant, message: Mapping[str, Any]) -> None:
+    def _receive_on(self, participant: Participant, said: messages.MediaOn) -> None:
         """What a page sends, and whether it shows the screen."""
-        said = {name: message.get(name, False) for name in ("camera", "microphone", "screen")}
-        if not all(isinstance(value, bool) for value in said.values()):
-            self._malformed(participant)
-            return
         if self._options is None or not participant.admitted:
             return
         page = self._pages.setdefault(participant.id, _Page(participant))
-        if page.wants_screen != said["screen"]:
-            page.wants_screen = said["screen"]
+        if page.wants_screen != said.screen:
+            page.wants_screen = said.screen
             self._route()
-        self._says_it_sends(page, camera=said["camera"], microphone=said["microphone"])
+        self._says_it_sends(page, camera=said.camera, microphone=said.microphone)
 
     def _says_it_sends(self, page: _Page, *, camera: bool, microphone: bool) -> None:
         began = (camera and not page.camera) or (microphone and not page.microphone)
@@ -325,13 +345,9 @@ class Media:
         elif changed:
             self._around.participant_changed(page.participant)
 
-    def _malformed(self, participant: Participant) -> None:
-        text = "A media message has a generation, an offer its SDP and its lines, and what is on is true or false."
-        participant.send_error("malformed", text)
-
-    def _say(self, page: _Page, generation: int, what: str, **fields: Any) -> None:
-        message = {"type": f"media_{what}", "generation": generation, **fields}
-        if generation == page.generation:
+    @staticmethod
+    def _say(page: _Page, message: _Said) -> None:
+        if message.generation == page.generation:
             page.said.append(message)
         page.participant.send_message(message)
 
@@ -470,13 +486,12 @@ class Media:
 
     # Commands of operators
 
-    def _put_on_air(self, command: dict[str, Any]) -> dict[str, Any]:
-        session = command.get("session")
-        if session is None:
+    def _put_on_air(self, by: Participant, request: messages.OnAir) -> messages.Done:
+        if request.session is None:
             self._is_directed = True
             self._set_on_air(None)
-            return {}
-        participant = self._around.participants.get(session) if type(session) is int else None
+            return messages.Done()
+        participant = self._around.participants.get(request.session)
         if participant is None or not participant.session.established:
             raise CommandError("presenter_unknown", "This presenter is not here any more.")
         if self._options is None:
@@ -487,15 +502,15 @@ class Media:
             raise CommandError("muted", "This presenter is muted. Unmute it first.")
         self._is_directed = True
         self._set_on_air(participant.id)
-        return {}
+        return messages.Done()
 
-    def _share_screen(self, command: dict[str, Any]) -> dict[str, Any]:
+    def _share_screen(self, by: Participant, request: messages.ShareScreen) -> messages.Done:
         if self._options is None:
             raise CommandError("media_off", OFF)
-        self._sharing.switch(command.get("on") is not False, self._options.share or WHOLE)
-        return {}
+        self._sharing.switch(request.on, self._options.share or WHOLE)
+        return messages.Done()
 
-    def _record(self, command: dict[str, Any]) -> dict[str, Any]:
+    def _record(self, by: Participant, request: messages.RecordAir) -> messages.Done:
         if self._options is None:
             raise CommandError("media_off", OFF)
         folder = self._options.record
@@ -503,14 +518,14 @@ class Media:
             text = "There is no folder for recordings. Start the host again with --record FOLDER."
             raise CommandError("no_folder", text)
         self._problem = None
-        if command.get("on") is False:
+        if not request.on:
             self._end_recording()
         elif self._recorder is None:
             self._is_recording_wanted = True
             if not self._is_opening:
                 self._is_opening = True
                 self._working.start(self._begin_recording_or_say(folder))
-        return {}
+        return messages.Done()
 
     # The recording
 

@@ -10,9 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from slidewire.control.privacy import Privacy
+from slidewire.control.state import OriginEntry, PlacesEntry
 from slidewire.signaling.client import Presence
 from slidewire.signaling.messages import MemberEntry
 
@@ -84,26 +85,26 @@ class Members:
             if member.link == link and (origin is None or member.origin == origin)
         ]
 
-    def describe(self, privacy: Privacy) -> list[dict[str, Any]]:
+    def describe(self, privacy: Privacy) -> list[PlacesEntry]:
         """For operators: of each link that anybody came by, how many are here, how many of them are proven, since when,
         and how many come from one address. That, too, is not for others where a show is private."""
         by_link: dict[str, list[Member]] = {}
         for member in self._members.values():
             by_link.setdefault(member.link, []).append(member)
         return [
-            {
-                "link": link,
-                "count": len(members),
-                "proven": sum(member.proven for member in members),
-                "away": sum(member.away for member in members),
-                "since": min(member.since for member in members),
-                "origins": [] if privacy is Privacy.PRIVATE else _origins(members),
-            }
+            PlacesEntry(
+                link=link,
+                count=len(members),
+                proven=sum(member.proven for member in members),
+                away=sum(member.away for member in members),
+                since=min(member.since for member in members),
+                origins=[] if privacy is Privacy.PRIVATE else _origins(members),
+            )
             for link, members in by_link.items()
         ]
 
 
-def _origins(members: list[Member]) -> list[dict[str, int]]:
+def _origins(members: list[Member]) -> list[OriginEntry]:
     """Where more than one is."""
     counted = Counter(member.origin for member in members if member.origin)
-    return [{"origin": origin, "count": count} for origin, count in counted.most_common(ORIGINS_SHOWN) if count > 1]
+    return [OriginEntry(origin, count) for origin, count in counted.most_common(ORIGINS_SHOWN) if count > 1]

@@ -12,11 +12,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
+from slidewire.control import messages
 from slidewire.control.answering import Answering, CreateAnswer, OfferRefused, PathsChanged, SendMessage
 from slidewire.control.generations import AddCandidate, ClosePeer
 from slidewire.control.host_session import (
@@ -31,23 +32,23 @@ from slidewire.control.host_session import (
 from slidewire.control.intents import Intent, Outcome, Reason, Status
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import Path, PathKind
-from slidewire.control.privacy import Privacy, read_privacy
+from slidewire.control.privacy import Privacy
 from slidewire.control.quotas import LinkPool, Request, SessionQuotas
 from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit
+from slidewire.control.state import State
 from slidewire.host.decks.driver import DeckState
 from slidewire.host.participants.links import LinkRule
 from slidewire.host.participants.permissions import permit_intent, permit_laser
 from slidewire.host.participants.signaling_budget import SendingShare, SignalingBudget
 from slidewire.host.show.controller import IntentRequest, ShowController
 from slidewire.rtc.engine import Channel, Engine, IceServer, PeerError, PeerEvents
-from slidewire.rtc.guarded import GuardedPeer
+from slidewire.rtc.guarded import GuardedPeer, from_init, to_init
 
 SIGNALING = "signaling"
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 0.1
 """Seconds to wait for room on a channel before asking whether it is still the way for messages."""
-MOST_GENERATIONS = 1 << 31
 FRAMES_AT_ONCE = 16
 """Frames that are handed to the WebRTC library before others have their turn. It takes 0.3 ms for each."""
 PACE_ON_SIGNALING = 0.05
@@ -73,7 +74,7 @@ class Surroundings(Protocol):
     def count(self, what: str, times: int) -> None: ...
     def ice_servers(self) -> list[IceServer]: ...
     def send_signaling(self, member: str, data: bytes) -> None: ...
-    def message_arrived(self, participant: Participant, message: dict[str, Any]) -> None: ...
+    def message_arrived(self, participant: Participant, message: messages.Received) -> None: ...
     def participant_changed(self, participant: Participant) -> None:
         """Something an operator sees of this participant is different now."""
 
@@ -107,7 +108,7 @@ class Participant:
         """When the last frame of it opened."""
         self.has_left = False
         """It said so: the page was closed, and will not come back as this session."""
-        self.held: dict[str, Any] | None = None
+        self.held: State | None = None
         """The state that it was told last; None: it is to be told the whole."""
         self._around = around
         self._share = SendingShare(rule.id, rule.role.may_click)
@@ -182,7 +183,7 @@ class Participant:
 
     # The session's effects
 
-    def send_message(self, message: dict[str, Any]) -> bool:
+    def send_message(self, message: messages.FromHost) -> bool:
         sent = self.session.send_message(message, monotonic())
         self.drain()
         return sent
@@ -190,7 +191,7 @@ class Participant:
     def send_error(self, code: str, message: str) -> None:
         """Answer something of it that cannot be done."""
         if self.session.permits(Request.ERROR, monotonic()):
-            self.send_message({"type": "error", "code": code, "message": message})
+            self.send_message(messages.Error(code, message))
 
     def can_be_told(self) -> bool:
         """Whether a state may be sent now: there is a path for it, and what waits on it is not much."""
@@ -337,25 +338,18 @@ class Participant:
 
     # Peer connections
 
-    def _message_arrived(self, message: dict[str, Any]) -> None:
+    def _message_arrived(self, message: messages.Received) -> None:
         if self._heard_by == SIGNALING:
             self._answering.receive_by_signaling()
-        generation, now = message.get("generation"), monotonic()
-        if type(generation) is not int or not 0 <= generation < MOST_GENERATIONS:  # to Python, true is a number
-            generation = None
-        match message["type"]:
-            case "offer" if not self.admitted:
+        match message:
+            case messages.Malformed():
+                self.send_error("malformed", message.sentence)
+            case messages.Offer() if not self.admitted:
                 pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
-            case "offer" if isinstance(generation, int) and isinstance(message.get("sdp"), str):
-                wanted = read_privacy(message.get("privacy"), absent=Privacy.OPEN)
-                self._answering.receive_offer(
-                    *(generation, message["sdp"], wanted, message.get("network")),
-                    *(self._around.privacy, self._around.network, now),
-                )
-            case "candidate" if isinstance(generation, int):
-                self._answering.receive_candidate(generation, message.get("candidate"), now)
-            case "offer" | "candidate":
-                self.send_error("malformed", "An offer needs a generation and an SDP.")
+            case messages.Offer():
+                self._answering.receive_offer(message, self._around.privacy, self._around.network, monotonic())
+            case messages.Candidate():
+                self._answering.receive_candidate(message, monotonic())
             case _:
                 self._around.message_arrived(self, message)
         self._drain_answering()
@@ -378,7 +372,7 @@ class Participant:
                 received=lambda channel, data: self._receive_peer(number, channel, data),
                 closed=lambda: report(lambda: answering.peer_failed(number)),
                 permits=lambda: self.permits(Request.DATAGRAM),
-                candidate=lambda candidate: report(lambda: answering.candidate_found(number, candidate)),
+                candidate=lambda candidate: report(lambda: answering.candidate_found(number, from_init(candidate))),
             ),
             wanted.privacy,
             lambda times: self._around.count("candidate_refused", times),
@@ -407,7 +401,7 @@ class Participant:
                     self._create_answer(effect)
                 case AddCandidate(generation, candidate):
                     if (peer := self._peers.get(generation)) is not None:
-                        peer.add_candidate(candidate)
+                        peer.add_candidate(to_init(candidate))
                 case ClosePeer(generation):
                     self._close_peer(generation)
                 case SendMessage(message):
@@ -446,7 +440,7 @@ class Participant:
     # The end
 
     def say_goodbye(self, code: str, reason: str) -> None:
-        self.send_message({"type": "closed", "code": code, "reason": reason})
+        self.send_message(messages.Closed(code, reason))
 
     async def close(self) -> None:
         self._closed = True

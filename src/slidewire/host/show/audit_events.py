@@ -7,19 +7,26 @@ links the id and the label.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from msgspec import UNSET
+
+from slidewire.control import messages
 from slidewire.control.intents import Status
 
 if TYPE_CHECKING:
     from slidewire.host.participants.participant import LastClick, Participant
 
 
+Fields = dict[str, object]
+"""What one line of the log says, by name."""
+
+
 class Audit(Protocol):
-    def __call__(self, event: str, /, **fields: Any) -> None: ...
+    def __call__(self, event: str, /, **fields: object) -> None: ...
 
 
-def nobody(event: str, /, **fields: Any) -> None:
+def nobody(event: str, /, **fields: object) -> None:
     """Where nothing is written down."""
 
 
@@ -38,7 +45,7 @@ def left(audit: Audit, participant: Participant) -> None:
 
 def clicked(audit: Audit, participant: Participant, click: LastClick) -> None:
     outcome = click.outcome
-    fields: dict[str, Any] = {"what": str(click.intent), "status": outcome.status.word}
+    fields: Fields = {"what": str(click.intent), "status": outcome.status.word}
     if outcome.reason:
         fields["reason"] = outcome.reason.word
     if outcome.before is not None or outcome.after is not None:
@@ -46,47 +53,36 @@ def clicked(audit: Audit, participant: Participant, click: LastClick) -> None:
     audit("clicked" if outcome.status is Status.PERFORMED else "refused", **_of(participant), **fields)
 
 
-_EVENTS: Final = {
-    "remove": "kicked",
-    "send_away": "sent_away",
-    "make_link": "link_made",
-    "revoke_link": "link_revoked",
-    "free_link": "link_freed",
-    "admit": "let_in",
-    "end_show": "end_asked_for",
-}
-_SWITCHES: Final = {
-    "mute": ("muted", "muted", "unmuted"),
-    "share_screen": ("on", "screen_shared", "screen_hidden"),
-    "record": ("on", "recording_began", "recording_ended"),
-}
-"""Commands that go both ways: by which field, and what either is called."""
-
-
 def command(
-    audit: Audit, by: Participant, participants: Mapping[int, Participant], asked: Mapping[str, Any]
-) -> Callable[[Mapping[str, Any]], None]:
-    """An operator's, about to be done: whom it is about may be gone afterwards. The rest hears the reply."""
-    name = str(asked.get("name"))[:40]
-    event = _event(name, asked)
+    audit: Audit, by: Participant, participants: Mapping[int, Participant], asked: messages.Command, event: str
+) -> Callable[[messages.Reply], None]:
+    """An operator's, about to be done: who it is about may be gone afterwards. What is returned writes the reply."""
+    request = asked.request
     fields = _of(by)
-    about = participants.get(session) if type(session := asked.get("session")) is int else None
+    about = participants.get(session) if (session := getattr(request, "session", None)) is not None else None
     if about is not None:
         fields |= {"about": about.introduction.name, "about_session": f"{about.id:08x}"}
 
-    def replied(reply: Mapping[str, Any]) -> None:
-        if not reply.get("ok"):
-            audit("refused", **fields, what=f"command {name}", reason=reply["error"]["code"])
+    def replied(reply: messages.Reply) -> None:
+        if isinstance(reply.error, messages.CommandFault):
+            audit("refused", **fields, what=f"command {_name(request)}", reason=reply.error.code)
             return
-        if name == "make_link":
-            role, label = str(asked.get("role", "click")), str(asked.get("label", ""))[:60]
-            fields.update(about_link=reply["link"], about_role=role, about_label=label)
-        elif name in ("revoke_link", "free_link", "send_away"):
-            fields["about_link"] = str(asked.get("link"))[:20]
-            fields.update({"count": reply["count"]} if "count" in reply else {})
+        match request:
+            case messages.MakeLink(role, label):
+                fields.update(about_link=reply.link, about_role=role, about_label=label[:60])
+            case messages.RevokeLink(link) | messages.FreeLink(link) | messages.SendAway(link):
+                fields["about_link"] = link[:20]
+        if reply.count is not UNSET:
+            fields["count"] = reply.count
         audit(event, **fields)
 
     return replied
+
+
+def _name(request: messages.CommandRequest | messages.Malformed | messages.UnknownMessage) -> str:
+    if isinstance(request, messages.Malformed | messages.UnknownMessage):
+        return request.type[:40]
+    return messages.tag(type(request))
 
 
 def on_air_by_itself(audit: Audit, participant: Participant) -> None:
@@ -103,16 +99,7 @@ def recording_failed(audit: Audit) -> None:
     audit("recording_ended", who="the host", reason="failed")
 
 
-def _event(name: str, asked: Mapping[str, Any]) -> str:
-    if name in _SWITCHES:
-        field, on, off = _SWITCHES[name]
-        return on if asked.get(field) is not False else off
-    if name == "on_air":
-        return "put_on_air" if asked.get("session") is not None else "taken_off_air"
-    return _EVENTS.get(name, name)
-
-
-def _of(participant: Participant) -> dict[str, Any]:
+def _of(participant: Participant) -> Fields:
     return {
         "who": participant.introduction.name,
         "session": f"{participant.id:08x}",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from slidewire.aio.clock import monotonic
+from slidewire.control.messages import NoPicture, PictureRequest
 from slidewire.control.parts import MESSAGE_BYTES, PICTURE_STREAM, split
 from slidewire.control.paths import PathKind
 from slidewire.host.participants.participant import Participant
@@ -36,19 +36,14 @@ class Pictures:
         self._show = show
         self._sees_live = sees_live
         self._turns = DrawingQueue(monotonic)
-        self._requests: dict[Participant, list[dict[str, Any]]] = {}
+        self._requests: dict[Participant, list[PictureRequest]] = {}
         self._tasks: dict[Participant, asyncio.Task[None]] = {}
 
-    def request(self, participant: Participant, message: dict[str, Any]) -> None:
-        id_, slide, width = message.get("id"), message.get("slide"), message.get("width")
-        if not (type(id_) is int and 0 <= id_ <= 0xFFFF and type(slide) is int and type(width) is int):
-            participant.send_error("malformed", "A picture needs an id from 0 to 65535, a slide and a width.")
-            return
+    def request(self, participant: Participant, asked: PictureRequest) -> None:
         waiting = self._requests.setdefault(participant, [])
-        size = next((step for step in WIDTHS if step >= width), WIDTHS[-1])
-        waiting.append({"id": id_, "slide": slide, "width": size})
+        waiting.append(asked)
         while len(waiting) > self.WAITING:
-            self._refuse(participant, waiting.pop(0)["id"], "overtaken")
+            self._refuse(participant, waiting.pop(0).id, "overtaken")
         if participant not in self._tasks:
             self._tasks[participant] = asyncio.create_task(self._serve(participant), name="pictures")
 
@@ -65,21 +60,22 @@ class Pictures:
         finally:
             self._tasks.pop(participant, None)
 
-    async def _send(self, participant: Participant, request: dict[str, Any]) -> None:
+    async def _send(self, participant: Participant, request: PictureRequest) -> None:
         picture = None
+        width = next((step for step in WIDTHS if step >= request.width), WIDTHS[-1])
         try:
             async with self._turns.turn(participant.link.id, participant.id, may_click=participant.link.role.may_click):
-                picture = await self._show.deck.picture(request["slide"], request["width"])
+                picture = await self._show.deck.picture(request.slide, width)
         except Exception:
-            log.exception("the %s deck failed to draw slide %d", self._show.deck.driver, request["slide"])
+            log.exception("the %s deck failed to draw slide %d", self._show.deck.driver, request.slide)
         if picture is None or len(picture.data) > MESSAGE_BYTES:
-            self._refuse(participant, request["id"], "unavailable" if picture is None else "too_large")
+            self._refuse(participant, request.id, "unavailable" if picture is None else "too_large")
             return
         await self._let_clicks_pass(participant)
         begun = path = await participant.wait_for_room()
         if begun is None:
             return
-        for part in split(PICTURE_STREAM, request["id"], picture.data, PathKind(begun.partition("/")[0])):
+        for part in split(PICTURE_STREAM, request.id, picture.data, PathKind(begun.partition("/")[0])):
             path = path or await participant.wait_for_room()
             if path is None or not participant.is_live(begun):
                 return  # what went by a path that died is gone: the presenter asks again, by another
@@ -98,4 +94,4 @@ class Pictures:
             now = monotonic()
 
     def _refuse(self, participant: Participant, id_: int, reason: str) -> None:
-        participant.send_message({"type": "no_picture", "id": id_, "reason": reason})
+        participant.send_message(NoPicture(id_, reason))

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict
-from typing import Any
+from typing import TypeVar, cast
+
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.base.rates import Rate
 from slidewire.control.intents import Role
-from slidewire.control.state import changes
+from slidewire.control.messages import LaserMoved, Position
+from slidewire.control.state import Build, DeckPart, MediaPart, RoomPart, State, changes, whole
 from slidewire.host.decks.driver import DeckState, DeckStatus
 from slidewire.host.participants.operators import describe_you
 from slidewire.host.participants.participant import Participant
@@ -42,14 +45,17 @@ STATE_BYTES_PER_SECOND = 128 * 1024
 """A state longer than `STATE_BYTES`, as an operator's of a room with many links, is told no faster than this."""
 
 
+P = TypeVar("P", DeckPart, RoomPart)
+
+
 class StatePublisher:
     def __init__(
         self,
         participants: Mapping[int, Participant],
         show: ShowController,
         *,
-        describe_room: Callable[[], dict[str, Any]],
-        describe_media: Callable[[Participant], dict[str, Any]],
+        describe_room: Callable[[], RoomPart],
+        describe_media: Callable[[Participant], MediaPart],
     ) -> None:
         """`participants`: those who are here now, by session. `describe_room`: what operators are told besides."""
         self._participants = participants
@@ -64,7 +70,7 @@ class StatePublisher:
         """No participant is told earlier."""
         self._operators: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._described: dict[str, dict[str, Any]] = {}
+        self._described: dict[str, DeckPart | RoomPart] = {}
         """What was described in this turn of telling."""
 
     def close(self) -> None:
@@ -158,39 +164,39 @@ class StatePublisher:
         state = self._describe(participant)
         if state == held:
             return
-        message: dict[str, Any] = {"type": "state", "version": wire.version % 0xFFFF + 1}
-        if held is None or held.keys() != state.keys():
-            message |= state
+        version = wire.version % 0xFFFF + 1
+        if held is None or (held.room is UNSET) != (state.room is UNSET):
+            message = whole(state, version)
             if is_deck_page(participant) and participant.admitted:
-                message["laser"] = self._laser
+                message = replace(message, laser=self._laser)
         else:
-            message |= {"since": wire.version, **changes(held, state)}
+            message = changes(held, state, version, since=wire.version)
         if participant.send_message(message):
-            wire.version = message["version"]
+            wire.version = version
             participant.held = state
 
     def _send_laser(self, participant: Participant) -> None:
-        participant.send_message({"type": "laser", "at": self._laser})
+        participant.send_message(LaserMoved(self._laser))
 
     # What is told
 
     @property
-    def _laser(self) -> dict[str, float] | None:
-        return asdict(self._show.laser) if self._show.laser else None
+    def _laser(self) -> Position | None:
+        at = self._show.laser
+        return Position(at.x, at.y) if at is not None else None
 
-    def _describe(self, participant: Participant) -> dict[str, Any]:
+    def _describe(self, participant: Participant) -> State:
         """The state as this participant may see it."""
-        state = {
-            "deck": self._describe_deck(participant),
-            "you": describe_you(participant),
-            "media": self._describe_media(participant),
-            "started": self._clock_of(participant, self._started),
-        }
-        if is_operator(participant) and participant.admitted:
-            state["room"] = self._once("room", self._describe_room)
-        return state
+        sees_room = is_operator(participant) and participant.admitted
+        return State(
+            deck=self._describe_deck(participant),
+            you=describe_you(participant),
+            media=self._describe_media(participant),
+            started=self._clock_of(participant, self._started),
+            room=self._once("room", self._describe_room) if sees_room else UNSET,
+        )
 
-    def _describe_deck(self, participant: Participant) -> dict[str, Any]:
+    def _describe_deck(self, participant: Participant) -> DeckPart:
         deck = self._show.deck
         if not participant.admitted:
             return self._once("no deck", lambda: self._deck(DeckState(DeckStatus.NO_DECK), frozenset(), pictures=False))
@@ -199,16 +205,27 @@ class StatePublisher:
             return self._once("ranged deck", lambda: self._deck(self._show.state, can, pictures=deck.pictures))
         return self._once("deck", lambda: self._deck(self._show.state, deck.can, pictures=deck.pictures))
 
-    def _deck(self, state: DeckState, can: Collection[str], *, pictures: bool) -> dict[str, Any]:
-        described = asdict(state)
-        described["status"] = str(state.status)
-        return {"driver": self._show.deck.driver, "can": sorted(can), "pictures": pictures, **described}
+    def _deck(self, state: DeckState, can: Collection[str], *, pictures: bool) -> DeckPart:
+        return DeckPart(
+            driver=self._show.deck.driver,
+            title=state.title,
+            status=str(state.status),
+            slide=state.slide,
+            count=state.count,
+            build=None if state.build is None else Build(state.build.position, state.build.count),
+            blank=state.blank,
+            can=sorted(can),
+            pictures=pictures,
+            notes=state.notes,
+            slide_title=state.slide_title,
+            next_title=state.next_title,
+        )
 
-    def _once(self, name: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _once(self, name: str, describe: Callable[[], P]) -> P:
         """What several are told in one turn is described once."""
         if name not in self._described:
             self._described[name] = describe()
-        return self._described[name]
+        return cast("P", self._described[name])
 
     @staticmethod
     def _clock_of(participant: Participant, moment: float | None) -> int | None:
