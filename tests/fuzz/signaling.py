@@ -78,9 +78,9 @@ class Play:
         peer = dice.choice(self.peers[-6:])
         match dice.randrange(20):
             case 0:
-                stage.hub.receive_binary(peer.number, stage.now)
+                stage.hub.receive_binary(peer.connection, stage.now)
             case 1:
-                stage.hub.disconnect(peer.number, stage.now)
+                stage.hub.disconnect(peer.connection, stage.now)
                 peer.closed = peer.closed or (1006, "")
             case 2:
                 stage.pass_time(dice.choice((0.1, 1.0, 21.0, 50.0)))
@@ -88,11 +88,11 @@ class Play:
                 stage.pass_time(dice.choice((0.0, 600.0, 13 * 3600.0)))
             case 4:
                 data = dice.randbytes(dice.choice((0, 1, 10, 100, 20_000)))
-                stage.hub.receive_message(peer.number, data, stage.now)
+                stage.hub.receive_message(peer.connection, data, stage.now)
             case _:
                 said = self.message()
                 data = text.encoded(text.spoiled(said, dice) if dice.random() < 0.3 else said, dice)
-                stage.hub.receive_message(peer.number, data, stage.now)
+                stage.hub.receive_message(peer.connection, data, stage.now)
         self.inputs += 1
         stage.drain()
         for each in self.peers:
@@ -105,7 +105,7 @@ class Play:
     def end(self) -> None:
         stage, hub = self.stage, self.stage.hub
         for peer in self.peers:
-            hub.disconnect(peer.number, stage.now)
+            hub.disconnect(peer.connection, stage.now)
             stage.drain()
             peer.closed = peer.closed or (1006, "")
         stage.pass_time(2 * 86_400.0)

@@ -17,6 +17,8 @@ from slidewire.signaling import client as c
 from slidewire.signaling import messages as m
 from slidewire.signaling.effects import Close, DropRoom, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
+from slidewire.signaling.room import ConnectionId
+from slidewire.signaling.router import ALONE
 from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, link
 
 RESUME = "A" * 22
@@ -429,8 +431,8 @@ class TestRequests:
 class Line:
     """One socket: ordered both ways, late by chance, and at some point cut without either end being asked."""
 
-    def __init__(self, number: int, user: User) -> None:
-        self.number = number
+    def __init__(self, connection: ConnectionId, user: User) -> None:
+        self.connection = connection
         self.user = user
         self.cut = False
         self.up_until = self.down_until = 0.0
@@ -499,7 +501,7 @@ class World:
         self.now = 0.0
         self.order = itertools.count()
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
-        self.lines: dict[int, Line] = {}
+        self.lines: dict[ConnectionId, Line] = {}
         self.saved: dict[str, Any] = {}
         self.stones: dict[str, Any] = {}
         self.up = True
@@ -532,9 +534,9 @@ class World:
         if not self.up or self.dice.random() < 0.1:
             user.core.connect_failed("refused", self.now)
         else:
-            line = user.line = Line(next(self.order), user)
-            self.lines[line.number] = line
-            self.hub.connect(line.number, "192.0.2.1", self.now)
+            line = user.line = Line(ConnectionId(ALONE, next(self.order)), user)
+            self.lines[line.connection] = line
+            self.hub.connect(line.connection, "192.0.2.1", self.now)
             user.core.connected(self.now)
             self.settle_hub()
         user.settle()
@@ -542,7 +544,7 @@ class World:
     def carry_up(self, line: Line, data: bytes) -> None:
         def arrive() -> None:
             if not line.cut:
-                self.hub.receive_message(line.number, data, self.now)
+                self.hub.receive_message(line.connection, data, self.now)
                 self.settle_hub()
 
         line.up_until = max(line.up_until, self.now + self.dice.expovariate(20))
@@ -564,8 +566,8 @@ class World:
         line.cut = True
 
         def tell_server() -> None:
-            self.lines.pop(line.number, None)
-            self.hub.disconnect(line.number, self.now)
+            self.lines.pop(line.connection, None)
+            self.hub.disconnect(line.connection, self.now)
             self.settle_hub()
 
         def tell_client() -> None:
@@ -582,11 +584,11 @@ class World:
     def settle_hub(self) -> None:
         while (effect := self.hub.next_effect()) is not None:
             match effect:
-                case Send(number, data):
-                    if number in self.lines:
-                        self.carry_down(self.lines[number], data)
-                case Close(number):
-                    if (line := self.lines.pop(number, None)) is not None:
+                case Send(connection, data):
+                    if connection in self.lines:
+                        self.carry_down(self.lines[connection], data)
+                case Close(connection):
+                    if (line := self.lines.pop(connection, None)) is not None:
                         # What was written before still arrives, then the end does.
                         self.at(line.down_until, functools.partial(self.cut, line, tell_client_in=0.0))
                 case SaveRoom(room):

@@ -38,7 +38,7 @@ class TestEnds:
         assert codes(presenter.say("dance", ref="d")) == ["type_unknown"]
         assert codes(presenter.say_text('{"type":"ping","pad":"' + "x" * 16_384 + '"}')) == ["too_large"]
         assert presenter.is_open
-        stage.hub.receive_binary(presenter.number, stage.now)
+        stage.hub.receive_binary(presenter.connection, stage.now)
         assert codes(presenter.heard()) == ["malformed"] and presenter.closed == (4400, "malformed")
         assert codes(host.heard()) == ["member_away"]
 
@@ -94,11 +94,11 @@ class TestRates:
 
     def test_pings_and_pongs_of_websocket_cost_as_much_as_messages(self, stage: Stage) -> None:
         host = stage.host(link())
-        answered = sum(stage.hub.receive_control(host.number, 10, stage.now) for _ in range(8 * 199 + 300))
+        answered = sum(stage.hub.receive_control(host.connection, 10, stage.now) for _ in range(8 * 199 + 300))
         assert answered == 8 * 199, "what is left to one that said one thing before it was a host"
         stage.drain()
         assert host.is_open
-        assert not stage.hub.receive_control(host.number, 10, stage.now)
+        assert not stage.hub.receive_control(host.connection, 10, stage.now)
         stage.drain()
         assert host.closed == (4429, "rate_limited")
 
@@ -145,9 +145,9 @@ class TestFloods:
             flooding.say("send", to=host.member, data="")
         for _ in range(5):
             assert flooding.is_open
-            stage.hub.had_to_wait(flooding.number, 4, stage.now)
-        stage.hub.had_to_wait(flooding.number, 4, stage.now)
-        stage.hub.had_to_wait(quiet.number, 4, stage.now)
+            stage.hub.had_to_wait(flooding.connection, 4, stage.now)
+        stage.hub.had_to_wait(flooding.connection, 4, stage.now)
+        stage.hub.had_to_wait(quiet.connection, 4, stage.now)
         stage.drain()
         assert flooding.closed == (4429, "rate_limited") and quiet.is_open
         assert stage.hub.abuse_limiter.blocked_for("192.0.2.7", stage.now) > 0

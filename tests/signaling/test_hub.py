@@ -14,6 +14,7 @@ from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS
 from slidewire.signaling.limits import Limits, Places
+from slidewire.signaling.room import ConnectionId
 from slidewire.signaling.room_registry import ROOM_SECONDS, TOMBSTONE_SECONDS
 from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, codes, data_of, link
 
@@ -525,7 +526,7 @@ def test_whatever_is_said_the_hub_stands(data: st.DataObject) -> None:
     stage = Stage(limits=dataclasses.replace(Limits(), messages=Rate(1e6, 1e6)), seed=data.draw(st.integers(0, 99)))
     host = stage.host(link(), room="K7QM42")
     peers = [host, stage.presenter()]
-    last: dict[int, int] = {}
+    last: dict[ConnectionId, int] = {}
     members = st.sampled_from(["", "m1", *(peer.member for peer in peers)])
     for _ in range(data.draw(st.integers(1, 30))):
         act = data.draw(st.sampled_from(["say", "say", "say", "lose", "back", "connect", "wait", "binary"]))
@@ -537,27 +538,27 @@ def test_whatever_is_said_the_hub_stands(data: st.DataObject) -> None:
                 said |= {"member": data.draw(members), "links": [link()], "last": data.draw(st.integers(0, 9))}
                 if kind == "open_room":
                     said["room"] = "K7QM42"
-                stage.hub.receive_message(peer.number, json.dumps(said), stage.now)
+                stage.hub.receive_message(peer.connection, json.dumps(said), stage.now)
             case "lose":
-                stage.hub.disconnect(peer.number, stage.now)
+                stage.hub.disconnect(peer.connection, stage.now)
                 peer.closed = peer.closed or (1006, "")
             case "back":
                 resume = {"type": "resume", "v": 1, "resume": peer.resume or "A" * 22}
                 peers.append(stage.connect())
-                stage.hub.receive_message(peers[-1].number, json.dumps(resume), stage.now)
+                stage.hub.receive_message(peers[-1].connection, json.dumps(resume), stage.now)
             case "connect":
                 peers.append(stage.connect())
             case "wait":
                 stage.pass_time(data.draw(st.sampled_from([0.1, 9.0, 21.0, 50.0])))
             case "binary":
-                stage.hub.receive_binary(peer.number, stage.now)
+                stage.hub.receive_binary(peer.connection, stage.now)
         for each in peers:
             for message in each.heard():
                 if message["type"] in ("room_opened", "joined", "resumed"):
-                    last[each.number] = 0
+                    last[each.connection] = 0
                 elif "n" in message:
-                    assert message["n"] > last.get(each.number, 0)
-                    last[each.number] = message["n"]
+                    assert message["n"] > last.get(each.connection, 0)
+                    last[each.connection] = message["n"]
 
 
 class TestFloods:

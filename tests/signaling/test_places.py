@@ -17,7 +17,7 @@ from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.hub import AWAY_SECONDS
 from slidewire.signaling.limits import Limits, Places
-from slidewire.signaling.room import Member, Role
+from slidewire.signaling.room import ConnectionId, Member, Role
 from tests.signaling.world import JOIN_TOKEN, WALL, Peer, Stage, codes, link
 
 SPEAKER, OTHER_SPEAKER, OPERATOR, DECK, PARTICIPANT = (name * 10 for name in ("s", "t", "o", "d", "g"))
@@ -351,7 +351,7 @@ class Comings(RuleBasedStateMachine):
         self.stage = Stage(limits=TIGHT, seed=seed)
         self.host = self.stage.host(*(link(name, place=kind) for name, kind in KINDS.items()), room="K7QM42")
         self.peers: list[Peer] = []
-        self.link_of: dict[int, str] = {}
+        self.link_of: dict[ConnectionId, str] = {}
 
     def members(self) -> dict[str, Member]:
         (room,) = self.stage.hub.rooms()
@@ -378,7 +378,7 @@ class Comings(RuleBasedStateMachine):
                 assert gone.away or group > by_address[by, address] + 1
         if said == "joined":
             self.peers.append(peer)
-            self.link_of[peer.number] = by
+            self.link_of[peer.connection] = by
             if finishes:
                 self.host.say("proven", members=[peer.member])
 

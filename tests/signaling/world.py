@@ -9,10 +9,11 @@ import random
 from typing import Any
 
 from slidewire.base.base64url import encode_base64url
-from slidewire.signaling.effects import Close, DropRoom, MemberGone, SaveRoom, SaveTombstone, Send
+from slidewire.signaling.effects import Close, DropRoom, Effect, MemberGone, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.limits import Limits
-from slidewire.signaling.room import StoredRoom, Tombstone
+from slidewire.signaling.room import ConnectionId, StoredRoom, Tombstone
+from slidewire.signaling.router import ALONE, Router
 
 Said = dict[str, Any]
 HOST_TOKEN = bytes(range(16))
@@ -37,9 +38,9 @@ def data_of(heard: list[Said]) -> list[str]:
 class Peer:
     """One socket, seen from its far end."""
 
-    def __init__(self, stage: Stage, number: int, address: str) -> None:
+    def __init__(self, stage: Stage, connection: ConnectionId, address: str) -> None:
         self._stage = stage
-        self.number = number
+        self.connection = connection
         self.address = address
         self.inbox: list[Said] = []
         self.closed: tuple[int, str] | None = None
@@ -55,7 +56,7 @@ class Peer:
         return self.say_text(json.dumps({"type": kind, **fields}))
 
     def say_text(self, text: str | bytes) -> list[Said]:
-        self._stage.hub.receive_message(self.number, text, self._stage.now)
+        self._stage.hub.receive_message(self.connection, text, self._stage.now)
         return self.heard()
 
     def heard(self) -> list[Said]:
@@ -68,17 +69,20 @@ class Peer:
         return heard
 
     def lose_socket(self) -> None:
-        self._stage.hub.disconnect(self.number, self._stage.now)
+        self._stage.hub.disconnect(self.connection, self._stage.now)
         self._stage.drain()
 
 
 class Stage:
-    def __init__(self, *, limits: Limits | None = None, seed: int = 1) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, seed: int = 1, node: str = ALONE, router: Router | None = None
+    ) -> None:
         self.now = 1000.0
         self.wall = WALL
         self.limits = limits
+        self.node, self._router = node, router
         self.dice = random.Random(seed)
-        self.peers: dict[int, Peer] = {}
+        self.peers: dict[ConnectionId, Peer] = {}
         self._numbers = itertools.count(1)
         self.rooms: dict[str, StoredRoom] = {}
         self.tombstones: dict[str, Tombstone] = {}
@@ -93,6 +97,7 @@ class Stage:
             wall=lambda: self.wall,
             ice_servers=self._ice_servers,
             limits=self.limits,
+            router=self._router,
             rooms=self.rooms.values(),
             tombstones=self.tombstones.values(),
         )
@@ -124,27 +129,33 @@ class Stage:
 
     def drain(self) -> None:
         while (effect := self.hub.next_effect()) is not None:
-            match effect:
-                case Send(number, data):
-                    peer = self.peers[number]
-                    assert peer.closed is None, "written to after its end"
-                    peer.inbox.append(json.loads(data))
-                case Close(number, code, reason):
-                    assert self.peers[number].closed is None, "closed twice"
-                    self.peers[number].closed = (code, reason)
-                case SaveRoom(room):
-                    self.rooms[room.code] = room
-                case DropRoom(code):
-                    self.rooms.pop(code, None)
-                case SaveTombstone(stone):
-                    self.tombstones[stone.link] = stone
-                case MemberGone():
-                    self.gone += 1
+            self.carry_out(effect)
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Send(connection, data):
+                peer = self.peers[connection]
+                assert peer.closed is None, "written to after its end"
+                peer.inbox.append(json.loads(data))
+            case Close(connection, code, reason):
+                assert self.peers[connection].closed is None, "closed twice"
+                self.peers[connection].closed = (code, reason)
+            case SaveRoom(room):
+                self.rooms[room.code] = room
+            case DropRoom(code):
+                self.rooms.pop(code, None)
+            case SaveTombstone(stone):
+                self.tombstones[stone.link] = stone
+            case MemberGone():
+                self.gone += 1
+
+    def new_peer(self, connection: ConnectionId, address: str) -> Peer:
+        return Peer(self, connection, address)
 
     def connect(self, address: str = "192.0.2.7", reached_by: str = "clicker.example") -> Peer:
-        peer = Peer(self, next(self._numbers), address)
-        self.peers[peer.number] = peer
-        self.hub.connect(peer.number, address, self.now, reached_by)
+        peer = self.new_peer(ConnectionId(self.node, next(self._numbers)), address)
+        self.peers[peer.connection] = peer
+        self.hub.connect(peer.connection, address, self.now, reached_by)
         return peer
 
     def host(self, *links: Said, token: bytes = HOST_TOKEN, **fields: Any) -> Peer:

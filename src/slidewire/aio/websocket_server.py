@@ -28,6 +28,8 @@ from slidewire.aio.own_clients import OWN
 from slidewire.signaling.effects import SILENT, Close, DropRoom, MemberGone, SaveRoom, SaveTombstone, Send
 from slidewire.signaling.hub import Hub
 from slidewire.signaling.messages import MAX_MESSAGE
+from slidewire.signaling.room import ConnectionId
+from slidewire.signaling.router import ALONE
 
 MAX_FRAME: Final = 4 * MAX_MESSAGE
 """Past the protocol's own limit, which is answered in words, up to here; beyond, WebSocket's 1009 closes."""
@@ -167,10 +169,10 @@ class HubSockets:
         self._member_gone = member_gone
         self._origins = origins
         self._waiting = _Waiting()
-        self._outboxes: dict[int, _Outbox] = {}
-        self._posted: dict[str, tuple[int, asyncio.TimerHandle]] = {}
-        """Sockets made of requests, by name: the hub's number, and what ends them."""
-        self._numbers = itertools.count(1)
+        self._outboxes: dict[ConnectionId, _Outbox] = {}
+        self._posted: dict[str, tuple[ConnectionId, asyncio.TimerHandle]] = {}
+        """Sockets made of requests, by name: how the hub knows them, and what ends them."""
+        self._ids = map(ConnectionId, itertools.repeat(ALONE), itertools.count(1))
         self._alarm = Alarm(self._ring)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -192,14 +194,14 @@ class HubSockets:
             autoclose=False,
         )
         await socket.prepare(request)
-        number, outbox = next(self._numbers), _Outbox(request.transport, self._waiting)
-        self._outboxes[number] = outbox
+        connection, outbox = next(self._ids), _Outbox(request.transport, self._waiting)
+        self._outboxes[connection] = outbox
         self._idle.clear()
         where = (
             request.transport.get_extra_info("peername") if address == OWN and request.transport is not None else None
         )
         self._hub.connect(
-            number,
+            connection,
             str(where[0]) if where else address,
             monotonic(),
             request.host,
@@ -207,14 +209,14 @@ class HubSockets:
             payer=address,
         )
         self._pump()
-        writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {number}")
+        writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {connection.number}")
         try:
-            await self._read(number, address, socket, outbox)
+            await self._read(connection, address, socket, outbox)
         finally:
-            self._hub.disconnect(number, monotonic())
-            self._outboxes.pop(number, None)
+            self._hub.disconnect(connection, monotonic())
+            self._outboxes.pop(connection, None)
             self._pump()
-            outbox.end(Close(number, 1000, "gone"))
+            outbox.end(Close(connection, 1000, "gone"))
             try:
                 await writer
             finally:
@@ -235,20 +237,20 @@ class HubSockets:
         elif name not in self._posted or not self._is_welcome(request):
             raise web.HTTPNotFound(text="There is no such socket (any more). Open another.")
         address = request.remote or "?"
-        number, last = self._posted[name]
+        connection, last = self._posted[name]
         last.cancel()
-        outbox = self._outboxes[number]
+        outbox = self._outboxes[connection]
         try:
             for heard, line in enumerate((await self._read_lines(request)).splitlines(), 1):
-                self._hub.receive_message(number, line, monotonic())
+                self._hub.receive_message(connection, line, monotonic())
                 self._pump()
                 if heard % TURN_MESSAGES == 0:
-                    await self._give_way(number, address)
+                    await self._give_way(connection, address)
             await outbox.news()
             said = b"\n".join(iter(outbox.take, None))
         finally:
             ends = asyncio.get_running_loop().call_later(POST_SECONDS, self._close_posted, name)
-            self._posted[name] = number, ends
+            self._posted[name] = connection, ends
             if outbox.close is not None:
                 self._close_posted(name)
         return web.Response(body=said, headers={POST_HEADER: name})
@@ -265,21 +267,22 @@ class HubSockets:
         return body
 
     def _open_posted(self, address: str, reached_by: str, *, may_open_rooms: bool) -> str:
-        name, number = secrets.token_urlsafe(16), next(self._numbers)
+        name, connection = secrets.token_urlsafe(16), next(self._ids)
         ends = asyncio.get_running_loop().call_later(POST_SECONDS, self._close_posted, name)
-        self._posted[name] = number, ends
-        self._outboxes[number] = _Outbox(None, self._waiting)
+        self._posted[name] = connection, ends
+        self._outboxes[connection] = _Outbox(None, self._waiting)
         self._idle.clear()
-        self._hub.connect(number, address, monotonic(), reached_by, may_open_rooms=may_open_rooms)
+        self._hub.connect(connection, address, monotonic(), reached_by, may_open_rooms=may_open_rooms)
         return name
 
     def _close_posted(self, name: str) -> None:
-        number, ends = self._posted.pop(name, (0, None))
-        if ends is not None:
+        posted = self._posted.pop(name, None)
+        if posted is not None:
+            connection, ends = posted
             ends.cancel()
-            if (outbox := self._outboxes.pop(number, None)) is not None:
+            if (outbox := self._outboxes.pop(connection, None)) is not None:
                 outbox.done()
-            self._hub.disconnect(number, monotonic())
+            self._hub.disconnect(connection, monotonic())
             self._pump()
             if not self._outboxes:
                 self._idle.set()
@@ -329,7 +332,9 @@ class HubSockets:
         origin = request.headers.get("Origin")
         return origin is None or origin in self._origins or origin.partition("://")[2] == request.host
 
-    async def _give_way(self, number: int, address: str, transport: asyncio.Transport | None = None) -> None:
+    async def _give_way(
+        self, connection: ConnectionId, address: str, transport: asyncio.Transport | None = None
+    ) -> None:
         """To the others, for a moment; and if much is to be done for this address, until it is its turn again. What it
         sends meanwhile is not read: when the buffers on the way are full, it waits in its own machine."""
         now = monotonic()
@@ -337,7 +342,7 @@ class HubSockets:
         if wait == 0:
             await asyncio.sleep(0)
             return
-        self._hub.had_to_wait(number, TURN_MESSAGES, now)
+        self._hub.had_to_wait(connection, TURN_MESSAGES, now)
         self._pump()
         if transport is not None and not transport.is_closing():
             transport.pause_reading()
@@ -347,24 +352,26 @@ class HubSockets:
             if transport is not None and not transport.is_closing():
                 transport.resume_reading()
 
-    async def _read(self, number: int, address: str, socket: web.WebSocketResponse, outbox: _Outbox) -> None:
+    async def _read(
+        self, connection: ConnectionId, address: str, socket: web.WebSocketResponse, outbox: _Outbox
+    ) -> None:
         """Until the other end closes, or answers our close, or is gone."""
         for heard in itertools.count(1):
             message = await socket.receive()
             match message.type:
                 case WSMsgType.TEXT:
-                    self._hub.receive_message(number, message.data, monotonic())
+                    self._hub.receive_message(connection, message.data, monotonic())
                 case WSMsgType.BINARY:
-                    self._hub.receive_binary(number, monotonic())
+                    self._hub.receive_binary(connection, monotonic())
                 case WSMsgType.PING | WSMsgType.PONG as kind:
-                    paid = self._hub.receive_control(number, len(message.data), monotonic())
+                    paid = self._hub.receive_control(connection, len(message.data), monotonic())
                     if paid and kind is WSMsgType.PING:
                         await socket.pong(message.data)
                 case _:
                     return
             self._pump()
             if heard % TURN_MESSAGES == 0:
-                await self._give_way(number, address, outbox.transport)
+                await self._give_way(connection, address, outbox.transport)
                 if outbox.cut_off:
                     return  # what it had sent before matters to nobody
 
@@ -393,13 +400,13 @@ class HubSockets:
         """Carry out everything the hub wants done, then set the alarm."""
         while (effect := self._hub.next_effect()) is not None:
             match effect:
-                case Send(number, data):
-                    outbox = self._outboxes.get(number)
+                case Send(connection, data):
+                    outbox = self._outboxes.get(connection)
                     if outbox is not None and not outbox.put(data):
-                        outbox.end(Close(number, SILENT, "too slow"), discard=True)
-                        self._hub.disconnect(number, monotonic())
-                case Close(number):
-                    outbox = self._outboxes.get(number)
+                        outbox.end(Close(connection, SILENT, "too slow"), discard=True)
+                        self._hub.disconnect(connection, monotonic())
+                case Close(connection):
+                    outbox = self._outboxes.get(connection)
                     if outbox is not None:
                         outbox.end(effect)
                 case MemberGone():

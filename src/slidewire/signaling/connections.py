@@ -18,11 +18,12 @@ from slidewire.base.rates import Buckets
 from slidewire.signaling import messages as m
 from slidewire.signaling.abuse_limiter import FLOOD, AbuseLimiter
 from slidewire.signaling.delivery import Delivery
-from slidewire.signaling.effects import BAD_MESSAGE, CLOSES, FULL, SILENT, Close, Effect
+from slidewire.signaling.effects import BAD_MESSAGE, CLOSES, FULL, SILENT
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
 from slidewire.signaling.quotas import ConnectionQuotas, RoomQuotas
 from slidewire.signaling.room import ConnectionId, Member
+from slidewire.signaling.router import Router
 
 FIRST_MESSAGE_SECONDS: Final = 10.0
 _OFFENCES: Final = frozenset({Code.MALFORMED, Code.TOO_LARGE, Code.TYPE_UNKNOWN})
@@ -55,8 +56,8 @@ class Connections:
         counts: Counter[str],
         heartbeat: float,
         deadlines: Deadlines,
-        post: Delivery,
-        effects: Callable[[Effect], object],
+        delivery: Delivery,
+        router: Router,
         gone: Callable[[Member, float], None],
     ) -> None:
         self._limits = limits
@@ -64,8 +65,8 @@ class Connections:
         self._counts = counts
         self._heartbeat = heartbeat
         self._deadlines = deadlines
-        self._delivery = post
-        self._effects = effects
+        self._delivery = delivery
+        self._router = router
         self._gone = gone
         self._open: dict[ConnectionId, Connection] = {}
         self._new: Buckets[str] = Buckets(limits.connections)
@@ -123,15 +124,19 @@ class Connections:
         if connection is not None and connection.member is not None:
             self._gone(connection.member, now)
 
+    def forget(self, connection: Connection) -> None:
+        """It has no member here, and another node has it now."""
+        self._open.pop(connection.id, None)
+
     def close(self, connection: Connection, code: int, reason: str) -> None:
         """Forget it; its member is the caller's business."""
         self._open.pop(connection.id, None)
-        self._effects(Close(connection.id, code, reason))
+        self._router.close(connection.id, code, reason)
 
     def _drop(self, connection: Connection, code: int, reason: str, now: float) -> None:
         """Close one whose member, if any, may come back."""
         self.end(connection.id, now)
-        self._effects(Close(connection.id, code, reason))
+        self._router.close(connection.id, code, reason)
 
     def _check(self, connection: Connection, now: float) -> float | None:
         if self._open.get(connection.id) is not connection:

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from slidewire.signaling import messages as m
-from slidewire.signaling.effects import Effect, Send
 from slidewire.signaling.messages import Code
 from slidewire.signaling.room import ConnectionId, Member, Role
+from slidewire.signaling.router import Router
 
 Letter = Callable[..., m.NumberedMessage]
 
 
 class Delivery:
-    def __init__(self, effects: Callable[[Effect], object]) -> None:
-        self._effects = effects
+    def __init__(self, router: Router) -> None:
+        self._send = router.send
 
     def answer(self, to: ConnectionId, message: m.ServerMessage) -> None:
-        self._effects(Send(to, m.encode(message)))
+        self._send(to, m.encode(message))
 
     def error(
         self, to: ConnectionId, code: Code, text: str, ref: str | None = None, retry_after: float | None = None
@@ -35,12 +35,12 @@ class Delivery:
         data = m.encode(kind(n=to.mailbox.next_number(), **fields))
         to.mailbox.keep(data, now)
         if to.connection is not None:
-            self._effects(Send(to.connection, data))
+            self._send(to.connection, data)
 
     def deliver_again(self, to: ConnectionId, member: Member, last: int, now: float) -> None:
         """What the member has not got: everything after that number."""
         for data in member.mailbox.after(last, now):
-            self._effects(Send(to, data))
+            self._send(to, data)
 
     def tell_presence(self, member: Member, of_host: Letter, of_presenter: Letter, now: float, **more: Any) -> None:
         if member.role is Role.HOST:

@@ -32,6 +32,7 @@ from slidewire.signaling.messages import Code
 from slidewire.signaling.places import NoPlace, make_place
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
 from slidewire.signaling.room_registry import RoomRegistry
+from slidewire.signaling.router import LocalRouter, Router
 
 AWAY_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 15.0
@@ -75,6 +76,7 @@ class Hub:
         limits: Limits | None = None,
         abuse_limiter: AbuseLimiter | None = None,
         heartbeat: float = HEARTBEAT_SECONDS,
+        router: Router | None = None,
         rooms: Iterable[StoredRoom] = (),
         tombstones: Iterable[Tombstone] = (),
     ) -> None:
@@ -88,8 +90,11 @@ class Hub:
         """Messages heard and sent on, and what was refused, by code."""
         self._heartbeat = heartbeat
         self._effects: deque[Effect] = deque()
-        self._delivery = Delivery(self._effects.append)
-        self._registry = RoomRegistry(self._limits, entropy, wall, self._effects.append, rooms, tombstones)
+        self._router = router or LocalRouter(self._effects.append)
+        self._delivery = Delivery(self._router)
+        self._registry = RoomRegistry(
+            self._limits, entropy, wall, self._effects.append, self._router, rooms, tombstones
+        )
         self._deadlines = Deadlines()
         self._connections = Connections(
             limits=self._limits,
@@ -97,8 +102,8 @@ class Hub:
             counts=self.counts,
             heartbeat=heartbeat,
             deadlines=self._deadlines,
-            post=self._delivery,
-            effects=self._effects.append,
+            delivery=self._delivery,
+            router=self._router,
             gone=self._went_away,
         )
         self._failed_joins: Buckets[str] = Buckets(self._limits.failed_joins)
@@ -148,6 +153,9 @@ class Hub:
             self._connections.penalize(record, message, now)
             return
         speaker = record.member.role if record.member is not None else None
+        if speaker is None and isinstance(message, m.FirstMessage) and self._router.hand_over(record.id, message, data):
+            self._connections.forget(record)
+            return
         handler = _RULES[type(message)].get(speaker)
         try:
             if handler is not None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,8 +23,14 @@ KEEP_SECONDS: Final = 10.0
 CROWDED_BYTES: Final = 8 * 1024
 """What one member may have kept when there is no more space for all of them."""
 
-ConnectionId = int
-"""A socket, as its shell numbers it. Never used twice."""
+
+class ConnectionId(NamedTuple):
+    """A socket. Never used twice."""
+
+    node: str
+    """The server process that holds it (`router`)."""
+    number: int
+    """By which that process knows it."""
 
 
 class Role(Enum):

@@ -17,6 +17,7 @@ from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
 from slidewire.signaling.quotas import RoomQuotas
 from slidewire.signaling.room import Mailbox, Member, Role, Room, Space, StoredRoom, Tombstone
+from slidewire.signaling.router import Router
 
 ROOM_SECONDS: Final = 12 * 3600.0
 TOMBSTONE_SECONDS: Final = 24 * 3600.0
@@ -33,6 +34,7 @@ class RoomRegistry:
         entropy: Callable[[int], bytes],
         wall: Callable[[], float],
         effects: Callable[[Effect], object],
+        router: Router,
         rooms: Iterable[StoredRoom],
         tombstones: Iterable[Tombstone],
     ) -> None:
@@ -40,6 +42,7 @@ class RoomRegistry:
         self._entropy = entropy
         self._wall = wall
         self._effects = effects
+        self._router = router
         self.rooms: dict[str, Room] = {}
         self.members: dict[str, Member] = {}
         self.space = Space(limits.kept_bytes)
@@ -83,12 +86,15 @@ class RoomRegistry:
             self._links.pop(link, None)
         del self.rooms[room.code]
         self._effects(DropRoom(room.code))
+        self._router.room_has_ended(room.code)
         members = list(room.members.values())
         room.members.clear()
         return members
 
     def save(self, room: Room) -> None:
-        self._effects(SaveRoom(room.stored()))
+        stored = room.stored()
+        self._effects(SaveRoom(stored))
+        self._router.room_is_here(stored)
 
     def forget_what_is_over(self) -> list[Room]:
         """Links that were over for long enough. The rooms whose time is over are to be ended."""
@@ -104,6 +110,7 @@ class RoomRegistry:
         room = Room(stored.code, stored.token_hash, RoomQuotas(self._limits), idle_until=idle_until)
         self.rooms[room.code] = room
         self.announce(room, stored.links)
+        self._router.room_is_here(stored)
 
     def _new_code(self) -> str:
         while True:
