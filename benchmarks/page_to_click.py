@@ -102,7 +102,7 @@ WATCH = """
     return look.call(this, id)
   }
   new MutationObserver(() => {
-    if (document.querySelector('[data-standing=direct]')) mark('direct')
+    if (document.querySelector('[data-connection-state=direct]')) mark('direct')
     if (document.querySelector('#receipt[data-tone=good]')) mark('receipt')
   }).observe(document, { subtree: true, attributes: true, childList: true })
 })

@@ -291,7 +291,7 @@ async def open_pages(browser: Browser, links: dict[str, str]) -> dict[str, Finge
         page = await context.new_page()
         await page.add_init_script(IN_EVERY_PAGE)
         await page.goto(link)
-        await page.locator("[data-standing=direct]").wait_for(timeout=20_000)
+        await page.locator("[data-connection-state=direct]").wait_for(timeout=20_000)
         await page.evaluate("bench.watchReceipt()")
         fingers[name] = await Finger.on(page)
     return fingers

@@ -11,7 +11,7 @@ import type { Message } from '../protocol/sealed_session.ts'
 import { isFromPage, type Line } from './lines.ts'
 import { MediaPeer } from './media_peer.ts'
 
-export type MediaStanding = 'off' | 'connecting' | 'open' | 'interrupted' | 'refused'
+export type MediaConnectionState = 'off' | 'connecting' | 'open' | 'interrupted' | 'refused'
 
 /** Of the control connection, by whose way everything is agreed. */
 export interface Host {
@@ -43,7 +43,7 @@ const TELL_AGAIN = 1000
 const NOTHING = JSON.stringify({ camera: false, microphone: false, screen: false })
 
 export class MediaConnection {
-  standing: MediaStanding = 'off'
+  connectionState: MediaConnectionState = 'off'
   /** The host's own words. */
   refusal = ''
   /** What came and may not be used: see negotiation.ts. */
@@ -72,22 +72,22 @@ export class MediaConnection {
 
   /** It is wanted. Said as often as one likes. */
   open(): void {
-    if (this.standing === 'off') this.#begin()
+    if (this.connectionState === 'off') this.#begin()
   }
 
   /** Somebody pressed something: where it waits to try again, it tries now. */
   hurry(): void {
-    if (this.standing === 'off' || this.#peer) return
+    if (this.connectionState === 'off' || this.#peer) return
     this.#failures = 0
     this.#begin()
   }
 
   /** Nobody wants it any more. */
   close(): void {
-    if (this.standing === 'off') return
+    if (this.connectionState === 'off') return
     if (this.#peer) this.host.send({ type: 'media_close', generation: this.#peer.generation })
     this.#drop()
-    this.#stand('off')
+    this.#setState('off')
   }
 
   /** What a line carries from now on; it may be told before there is a connection. */
@@ -105,7 +105,7 @@ export class MediaConnection {
 
   /** Whether this line's track is really on its way. */
   isSending(line: Line): boolean {
-    return this.standing === 'open' && this.#tracks.has(line)
+    return this.connectionState === 'open' && this.#tracks.has(line)
   }
 
   #receive(type: 'answer' | 'candidate' | 'refused', message: Message): void {
@@ -121,14 +121,14 @@ export class MediaConnection {
       this.refusal = String(message['message'] ?? '')
       this.#drop()
       this.#wait(BACKOFF_LAST)
-      this.#stand('refused')
+      this.#setState('refused')
     }
   }
 
   /** A new session stands, and what it knows of the one before is not certain; or the connection has to keep to other rules. */
   sessionBegan(): void {
     this.#told = null
-    if (this.standing !== 'off') this.#begin()
+    if (this.connectionState !== 'off') this.#begin()
     this.#tell()
   }
 
@@ -146,7 +146,7 @@ export class MediaConnection {
 
   #begin(): void {
     this.#drop()
-    this.#stand('connecting')
+    this.#setState('connecting')
     if (!this.host.meeting) return // the session that is coming begins anew
     const peer = (this.#peer = new MediaPeer(++this.#generation, this.lines, {
       signal: (message: Said) => void this.host.send(message),
@@ -178,11 +178,11 @@ export class MediaConnection {
       this.#timer = setTimeout(() => {
         this.#failures = 0
       }, PROVEN_AFTER)
-      this.#stand('open')
+      this.#setState('open')
     } else if (state === 'disconnected') {
       clearTimeout(this.#timer)
       this.#timer = setTimeout(() => this.#begin(), INTERRUPTED_FOR)
-      this.#stand('interrupted')
+      this.#setState('interrupted')
     }
   }
 
@@ -190,7 +190,7 @@ export class MediaConnection {
     const wait = Math.min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** this.#failures++)
     this.#drop()
     this.#wait(wait * (0.5 + Math.random() / 2))
-    this.#stand('interrupted')
+    this.#setState('interrupted')
   }
 
   #wait(time: number): void {
@@ -204,9 +204,9 @@ export class MediaConnection {
     this.#peer = null
   }
 
-  #stand(standing: MediaStanding): void {
-    if (this.standing === standing) return
-    this.standing = standing
+  #setState(connectionState: MediaConnectionState): void {
+    if (this.connectionState === connectionState) return
+    this.connectionState = connectionState
     this.#tell()
     this.owner.changed()
   }
@@ -215,7 +215,7 @@ export class MediaConnection {
    * anew changes nothing of it: nobody is taken off air by a moment without network. */
   #tell(): void {
     clearTimeout(this.#telling)
-    const on = this.standing !== 'off' && this.standing !== 'refused'
+    const on = this.connectionState !== 'off' && this.connectionState !== 'refused'
     const voices = this.lines.filter((line) => isFromPage(line) && line !== 'camera')
     const microphone = on && voices.some((line) => this.#tracks.has(line))
     const said = { camera: on && this.#tracks.has('camera'), microphone, screen: on && this.#wantsScreen }

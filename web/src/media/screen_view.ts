@@ -84,11 +84,11 @@ export class ScreenView {
   }
 
   #show(): void {
-    const isLive = this.wanted && this.media.standing === 'open' && this.#freshness.isFresh(performance.now())
+    const isLive = this.wanted && this.media.connectionState === 'open' && this.#freshness.isFresh(performance.now())
     this.#video.hidden = this.#tools.hidden = !isLive
-    const { standing, refusal } = this.media
-    setText(this.#words, screenWords({ wanted: this.wanted, isLive, isOver: this.#isOver, standing, refusal }))
-    setAttribute(this.#words, 'data-standing', standing)
+    const { connectionState, refusal } = this.media
+    setText(this.#words, screenWords({ wanted: this.wanted, isLive, isOver: this.#isOver, connectionState, refusal }))
+    setAttribute(this.#words, 'data-connection-state', connectionState)
   }
 
   #goFull(): void {

@@ -162,8 +162,8 @@ export class Speaker {
 
   #sending(): Sending {
     const [camera, microphone] = [this.#isSent('camera'), this.#isSent('microphone')]
-    const { standing, refusal } = this.#media
-    return { camera, microphone, muted: this.#muted, standing, refusal, state: this.app().media }
+    const { connectionState, refusal } = this.#media
+    return { camera, microphone, muted: this.#muted, connectionState, refusal, state: this.app().media }
   }
 
   /** Everything follows from what is switched on, what devices there are, and what the host allows. */

@@ -3,7 +3,7 @@
 
 import type { Connection, ConnectionEvent } from '../transport/connection.ts'
 import { Devices } from './devices.ts'
-import { MediaConnection, type MediaStanding } from './media_connection.ts'
+import { MediaConnection, type MediaConnectionState } from './media_connection.ts'
 
 /** The microphone is let go of so long after the last word: the next one is quick, and its light does not burn for ever. */
 const KEPT_FOR = 60_000
@@ -28,15 +28,15 @@ export class Watcher {
     })
   }
 
-  get standing(): MediaStanding {
-    return this.#media.standing
+  get connectionState(): MediaConnectionState {
+    return this.#media.connectionState
   }
 
   /** What keeps us from it, and what to do. */
   get problem(): string {
     const { refusal } = this.#devices.microphone
     if (refusal) return `${refusal.title}. ${refusal.advice}`
-    return this.standing === 'refused' ? this.#media.refusal : ''
+    return this.connectionState === 'refused' ? this.#media.refusal : ''
   }
 
   watch(on: boolean): void {

@@ -1,14 +1,14 @@
 /* What the speaker is told of what they send. It is said before everything else who sees and hears them. */
 
 import type { MediaState } from '../ui/state.ts'
-import type { MediaStanding } from './media_connection.ts'
+import type { MediaConnectionState } from './media_connection.ts'
 
 export interface Sending {
   camera: boolean
   microphone: boolean
   /** Switched off for a moment; the device is kept. */
   muted: boolean
-  standing: MediaStanding
+  connectionState: MediaConnectionState
   /** Why the host does not take it, in its own words. */
   refusal: string
   state: Partial<MediaState>
@@ -16,12 +16,12 @@ export interface Sending {
 
 export type Tone = 'off' | 'waiting' | 'sent' | 'air' | 'bad'
 
-export function sendingWords({ camera, microphone, standing, refusal, state }: Sending): { tone: Tone; text: string } {
+export function sendingWords({ camera, microphone, connectionState, refusal, state }: Sending): { tone: Tone; text: string } {
   const recorded = state.recording ? ' It is being recorded.' : ''
   if (!camera && !microphone) return { tone: 'off', text: `Nobody sees or hears you.${state.recording ? ' The show is being recorded.' : ''}` }
-  if (standing === 'refused') return { tone: 'bad', text: `Not sent: ${refusal || 'the host refuses it.'}` }
-  if (standing === 'interrupted') return { tone: 'bad', text: 'Interrupted: trying again. Your clicks are not affected.' }
-  if (standing !== 'open') return { tone: 'waiting', text: 'Connecting…' }
+  if (connectionState === 'refused') return { tone: 'bad', text: `Not sent: ${refusal || 'the host refuses it.'}` }
+  if (connectionState === 'interrupted') return { tone: 'bad', text: 'Interrupted: trying again. Your clicks are not affected.' }
+  if (connectionState !== 'open') return { tone: 'waiting', text: 'Connecting…' }
   const verb = camera && microphone ? 'sees and hears' : camera ? 'sees' : 'hears'
   if (state.on_air) return { tone: 'air', text: `You are on air: the room ${verb} you.${recorded}` }
   const what = camera && microphone ? 'Camera and microphone are' : camera ? 'The camera is' : 'The microphone is'
@@ -29,12 +29,12 @@ export function sendingWords({ camera, microphone, standing, refusal, state }: S
 }
 
 /** The labels over the slide, for a glance: the first is what matters most. */
-export function chips({ camera, microphone, muted, standing, state }: Sending): { name: string; text: string }[] {
+export function chips({ camera, microphone, muted, connectionState, state }: Sending): { name: string; text: string }[] {
   const found: { name: string; text: string }[] = []
-  const sent = (camera || microphone) && standing !== 'refused'
+  const sent = (camera || microphone) && connectionState !== 'refused'
   if (sent && state.on_air) found.push({ name: 'air', text: 'On air' })
   if (state.recording) found.push({ name: 'recording', text: 'Recording' })
-  if (sent && standing !== 'open') found.push({ name: 'broken', text: 'Picture and sound interrupted' })
+  if (sent && connectionState !== 'open') found.push({ name: 'broken', text: 'Picture and sound interrupted' })
   if (camera) found.push({ name: 'on', text: 'Camera on' })
   if (microphone) found.push({ name: 'on', text: 'Mic on' })
   else if (muted) found.push({ name: 'muted', text: 'Muted' })
@@ -46,13 +46,13 @@ export interface Watching {
   isLive: boolean
   /** The host has just stopped sharing what was watched. */
   isOver: boolean
-  standing: MediaStanding
+  connectionState: MediaConnectionState
   refusal: string
 }
 
 /** Why there is a slide where the screen was asked for. */
-export function screenWords({ wanted, isLive, isOver, standing, refusal }: Watching): string {
+export function screenWords({ wanted, isLive, isOver, connectionState, refusal }: Watching): string {
   if (!wanted) return isOver ? 'The screen is no longer shared: this is the slide.' : ''
   if (isLive) return ''
-  return standing === 'refused' ? refusal || 'The host refuses the live picture.' : 'No live picture at the moment: this is the slide.'
+  return connectionState === 'refused' ? refusal || 'The host refuses the live picture.' : 'No live picture at the moment: this is the slide.'
 }

@@ -1,8 +1,8 @@
-/* How the connection stands, in words: the same on the presenter's page and on the operator's. */
+/* The state of the connection in words, for the presenter's page and the operator's. */
 
 import type { Standing } from '../transport/connection.ts'
 
-const STANDING: { [standing in Standing]: string } = {
+const TEXTS: { [state in Standing]: string } = {
   connecting: 'Connecting…',
   direct: 'Connected directly',
   relayed: 'Connected through a relay',
@@ -11,6 +11,6 @@ const STANDING: { [standing in Standing]: string } = {
   host_gone: 'Host is gone – waiting',
 }
 
-export function standingWords({ standing, roundTrip }: { standing: Standing; roundTrip: number | null }): string {
-  return STANDING[standing] + (roundTrip === null ? '' : ` · ${roundTrip} ms`)
+export function connectionText(state: Standing, roundTrip: number | null): string {
+  return TEXTS[state] + (roundTrip === null ? '' : ` · ${roundTrip} ms`)
 }

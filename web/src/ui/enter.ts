@@ -7,7 +7,7 @@
 import type { Identity } from '../protocol/handshake.ts'
 import { type Link, parseLink } from '../protocol/links.ts'
 
-export type Entrance = { link: Link } | { trouble: 'insecure' | 'link_incomplete' }
+export type Entrance = { link: Link } | { error: 'insecure' | 'link_incomplete' }
 
 const KEY = 'slidewire'
 
@@ -31,7 +31,7 @@ function stored(where: 'sessionStorage' | 'localStorage', key: string, value?: s
 export function enter(): Entrance {
   // Another link pasted into this tab changes only the fragment, which loads nothing by itself.
   globalThis.addEventListener('hashchange', () => location.reload())
-  if (!globalThis.isSecureContext || !globalThis.crypto?.subtle) return { trouble: 'insecure' }
+  if (!globalThis.isSecureContext || !globalThis.crypto?.subtle) return { error: 'insecure' }
   const fragment = location.hash.slice(1)
   const page = KEY + location.pathname
   if (fragment) {
@@ -39,7 +39,7 @@ export function enter(): Entrance {
     history.replaceState(null, '', location.pathname + location.search)
   }
   const link = parseLink(...split(fragment || stored('sessionStorage', page)))
-  return link ? { link } : { trouble: 'link_incomplete' }
+  return link ? { link } : { error: 'link_incomplete' }
 }
 
 /** Whether this browser's presenter connects through relays only. */

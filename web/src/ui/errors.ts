@@ -1,16 +1,16 @@
-/* Why somebody cannot get in, in words that say what to do. The codes are those of protocol/signaling.md, and a few of
- * the page's own. What is not here is said in the server's or the host's own sentence. */
+/* Why a page cannot be used, and what to do. The codes are those of protocol/signaling.md, and a few of
+ * the page's own. For other codes the page shows the server's or the host's own sentence. */
 
-export interface Trouble {
+export interface PageError {
   code: string
   message: string
   final: boolean
 }
 
-const WHOLE = 'Open the whole link again: scan the QR code, or copy all of it, also the part after #.'
-const AGAIN = 'Ask whoever runs the show for a new link.'
+const OPEN_COMPLETE = 'Open the whole link again: scan the QR code, or copy all of it, also the part after #.'
+const ASK_FOR_NEW = 'Ask the operator of the show for a new link.'
 
-const WORDS: { [code: string]: [title: string, advice: string] } = {
+const TEXTS: { [code: string]: [title: string, advice: string] } = {
   insecure: [
     'This page needs a secure connection',
     'Open the link with https://, exactly as it was given to you.',
@@ -21,7 +21,7 @@ const WORDS: { [code: string]: [title: string, advice: string] } = {
   ],
   link_incomplete: [
     'The link is not complete',
-    WHOLE,
+    OPEN_COMPLETE,
   ],
   link_unknown: [
     'No host knows this link yet',
@@ -29,14 +29,14 @@ const WORDS: { [code: string]: [title: string, advice: string] } = {
   ],
   link_wrong: [
     'The link was cut off or changed',
-    WHOLE,
+    OPEN_COMPLETE,
   ],
-  link_revoked: ['This link was withdrawn', AGAIN],
-  link_expired: ['This link has expired', AGAIN],
+  link_revoked: ['This link was withdrawn', ASK_FOR_NEW],
+  link_expired: ['This link has expired', ASK_FOR_NEW],
   room_ended: ['The show has ended', 'There is nothing left to control with this link.'],
-  removed: ['You were removed from the show', AGAIN],
+  removed: ['You were removed from the show', ASK_FOR_NEW],
 }
 
-export function troubleWords({ code, message }: Trouble): [title: string, advice: string] {
-  return (Object.hasOwn(WORDS, code) && WORDS[code]) || ['This does not work now', message || AGAIN]
+export function errorText({ code, message }: PageError): [title: string, advice: string] {
+  return (Object.hasOwn(TEXTS, code) && TEXTS[code]) || ['This does not work now', message || ASK_FOR_NEW]
 }

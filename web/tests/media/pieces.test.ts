@@ -44,7 +44,7 @@ test('a host that never says who is on air hides nobody', () => {
   expect(air.isShown(30)).toBe(true)
 })
 
-const sending: Sending = { camera: true, microphone: true, muted: false, standing: 'open', refusal: '', state: {} }
+const sending: Sending = { camera: true, microphone: true, muted: false, connectionState: 'open', refusal: '', state: {} }
 
 test.each<[Partial<Sending>, string, string]>([
   [{ camera: false, microphone: false }, 'off', 'Nobody sees or hears you.'],
@@ -52,10 +52,10 @@ test.each<[Partial<Sending>, string, string]>([
   [{ microphone: false }, 'sent', 'The camera is sent. The operator puts you on air.'],
   [{ state: { on_air: true } }, 'air', 'You are on air: the room sees and hears you.'],
   [{ camera: false, state: { on_air: true, recording: true } }, 'air', 'You are on air: the room hears you. It is being recorded.'],
-  [{ standing: 'connecting' }, 'waiting', 'Connecting…'],
-  [{ standing: 'interrupted', state: { on_air: true } }, 'bad', 'Interrupted: trying again. Your clicks are not affected.'],
-  [{ standing: 'refused', refusal: 'No media here.' }, 'bad', 'Not sent: No media here.'],
-  [{ standing: 'off', camera: false, microphone: false, state: { recording: true } }, 'off', 'Nobody sees or hears you. The show is being recorded.'],
+  [{ connectionState: 'connecting' }, 'waiting', 'Connecting…'],
+  [{ connectionState: 'interrupted', state: { on_air: true } }, 'bad', 'Interrupted: trying again. Your clicks are not affected.'],
+  [{ connectionState: 'refused', refusal: 'No media here.' }, 'bad', 'Not sent: No media here.'],
+  [{ connectionState: 'off', camera: false, microphone: false, state: { recording: true } }, 'off', 'Nobody sees or hears you. The show is being recorded.'],
 ])('what is sent: %j', (fields, tone, text) => {
   expect(sendingWords({ ...sending, ...fields })).toEqual({ tone, text })
 })
@@ -66,7 +66,7 @@ test('the labels over the slide say first what matters most', () => {
   expect(texts({ camera: false, microphone: false })).toEqual([])
   expect(texts({ state: { on_air: true, recording: true } })).toEqual(['On air', 'Recording', 'Camera on', 'Mic on'])
   expect(texts({ microphone: false, muted: true })).toEqual(['Camera on', 'Muted'])
-  expect(texts({ standing: 'interrupted', state: { on_air: true } })).toEqual(['On air', 'Picture and sound interrupted', 'Camera on', 'Mic on'])
+  expect(texts({ connectionState: 'interrupted', state: { on_air: true } })).toEqual(['On air', 'Picture and sound interrupted', 'Camera on', 'Mic on'])
   expect(texts({ camera: false, microphone: false, state: { on_air: true } }), 'nothing is sent, so nobody is seen').toEqual([])
 })
 
@@ -115,10 +115,10 @@ test('silence is nothing, full scale is everything', () => {
 })
 
 test('why there is a slide where the screen was', () => {
-  const watching = { wanted: true, isLive: true, isOver: false, standing: 'open', refusal: '' } as const
+  const watching = { wanted: true, isLive: true, isOver: false, connectionState: 'open', refusal: '' } as const
   expect(screenWords(watching)).toBe('')
   expect(screenWords({ ...watching, isLive: false })).toBe('No live picture at the moment: this is the slide.')
-  expect(screenWords({ ...watching, isLive: false, standing: 'refused', refusal: 'Too many.' })).toBe('Too many.')
+  expect(screenWords({ ...watching, isLive: false, connectionState: 'refused', refusal: 'Too many.' })).toBe('Too many.')
   expect(screenWords({ ...watching, wanted: false, isLive: false, isOver: true })).toBe('The screen is no longer shared: this is the slide.')
   expect(screenWords({ ...watching, wanted: false })).toBe('')
 })

@@ -7,8 +7,8 @@ import { commitment, type Meeting } from '../../src/protocol/handshake.ts'
 import type { Receipt } from '../../src/protocol/presenter_session.ts'
 import type { Verb } from '../../src/protocol/records.ts'
 import { fit } from '../../src/ui/fit.ts'
-import { standingWords } from '../../src/ui/connection_state.ts'
-import { troubleWords } from '../../src/ui/errors.ts'
+import { connectionText } from '../../src/ui/connection_state.ts'
+import { errorText } from '../../src/ui/errors.ts'
 import { type App, type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } from '../../src/pages/presenter/app.ts'
 import { verificationWords, wordsOf } from '../../src/pages/presenter/compare.ts'
 import { keyIntent } from '../../src/pages/presenter/keys.ts'
@@ -129,8 +129,8 @@ test('words are shown once the host has opened its nonce, and never where it ope
   expect(await wordsOf(met(await commitment(ours), theirs))).toContain('not your host')
 })
 
-const words = (byRoom: boolean, byUs: boolean, standing: App['standing'], isYoung = false): string =>
-  hidingWords({ byRoom, byUs, standing, isYoung })
+const words = (byRoom: boolean, byUs: boolean, connectionState: App['connectionState'], isYoung = false): string =>
+  hidingWords({ byRoom, byUs, connectionState, isYoung })
 
 test('what holds of our address, in words', () => {
   expect(words(false, true, 'relayed')).toBe('Through a relay: nobody at the other end sees your address.')
@@ -139,34 +139,36 @@ test('what holds of our address, in words', () => {
   expect(words(false, true, 'signaling', true)).toMatch(/^Looking for a relay/)
   expect(words(false, false, 'direct')).toBe('Connected directly: the host sees your address.')
   // By a relay because there is no other way: the host was told the addresses that it could not reach.
-  for (const standing of ['relayed', 'signaling'] as const) expect(words(false, false, standing)).toMatch(/^Not hidden/)
+  for (const connectionState of ['relayed', 'signaling'] as const) expect(words(false, false, connectionState)).toMatch(/^Not hidden/)
 })
 
+const stateText = ({ connectionState, roundTrip }: App): string => connectionText(connectionState, roundTrip)
+
 test('the connection in words', () => {
-  expect(standingWords(after({ type: 'standing', standing: 'direct', roundTrip: 12 }))).toBe('Connected directly · 12 ms')
-  expect(standingWords(after({ type: 'standing', standing: 'reconnecting', roundTrip: null }))).toBe('Reconnecting…')
+  expect(stateText(after({ type: 'standing', standing: 'direct', roundTrip: 12 }))).toBe('Connected directly · 12 ms')
+  expect(stateText(after({ type: 'standing', standing: 'reconnecting', roundTrip: null }))).toBe('Reconnecting…')
 })
 
 test('trouble covers the page unless the host is on the line, and goes when we are in', () => {
   const unknown: AppEvent = { type: 'trouble', code: 'link_unknown', message: '', final: false }
-  expect(after(unknown).trouble?.code).toBe('link_unknown')
-  expect(after(unknown, { type: 'joined' }).trouble).toBeNull()
+  expect(after(unknown).error?.code).toBe('link_unknown')
+  expect(after(unknown, { type: 'joined' }).error).toBeNull()
   const connected: AppEvent = { type: 'standing', standing: 'direct', roundTrip: 3 }
-  expect(after(connected, unknown).trouble).toBeNull()
-  expect(after(connected, { ...unknown, code: 'link_revoked', final: true }).trouble?.code).toBe('link_revoked')
+  expect(after(connected, unknown).error).toBeNull()
+  expect(after(connected, { ...unknown, code: 'link_revoked', final: true }).error?.code).toBe('link_revoked')
 })
 
 test.each(['insecure', 'browser_old', 'link_incomplete', 'link_unknown', 'link_wrong', 'link_revoked', 'link_expired', 'room_ended', 'removed'])(
   '%s has words of its own',
   (code) => {
-    const [title, advice] = troubleWords({ code, message: 'from the server', final: true })
-    expect(title).not.toBe(troubleWords({ code: 'new', message: '', final: true })[0])
+    const [title, advice] = errorText({ code, message: 'from the server', final: true })
+    expect(title).not.toBe(errorText({ code: 'new', message: '', final: true })[0])
     expect(advice).not.toBe('from the server')
   },
 )
 
 test('what has no words here is said in the sentence that came', () => {
-  expect(troubleWords({ code: 'room_full', message: 'The room is full.', final: false })[1]).toBe('The room is full.')
+  expect(errorText({ code: 'room_full', message: 'The room is full.', final: false })[1]).toBe('The room is full.')
 })
 
 test.each([

@@ -4,7 +4,7 @@
 import { Connection, type ConnectionEvent, type Standing } from '../../transport/connection.ts'
 import { find, setText } from '../../ui/dom.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
-import { showTrouble } from '../../ui/error_page.ts'
+import { showError } from '../../ui/error_page.ts'
 import { fit } from '../../ui/fit.ts'
 import { draw, Pictures } from '../../ui/pictures.ts'
 import { readState, type State } from '../../ui/state.ts'
@@ -13,7 +13,7 @@ import { readState, type State } from '../../ui/state.ts'
 const SAY_AFTER = 2500
 /** For so long the slide before stays on the screen while a picture is on its way: no flash of black between two. */
 const KEEP_BEFORE = 1500
-const BROKEN: { [standing in Standing]?: string } = {
+const BROKEN: { [state in Standing]?: string } = {
   connecting: 'Connecting…',
   reconnecting: 'Reconnecting…',
   host_gone: 'Waiting for the host…',
@@ -32,7 +32,7 @@ let waiting: { slide: number; since: number } | null = null
 let connection: Connection | null = null
 let state: State | null = null
 let brokenSince: number | null = Date.now()
-let standing: Standing = 'connecting'
+let connectionState: Standing = 'connecting'
 
 const pictures = new Pictures(
   (slide, width) => connection?.requestPicture(slide, width) ?? null,
@@ -93,7 +93,7 @@ function end(): void {
 
 function sayWhatIsBroken(): void {
   if (!find('end').hidden) return
-  const words = BROKEN[standing]
+  const words = BROKEN[connectionState]
   brokenSince = words ? (brokenSince ?? Date.now()) : null
   notice.hidden = brokenSince === null || Date.now() - brokenSince < SAY_AFTER
   setText(notice, words ?? '')
@@ -102,7 +102,7 @@ function sayWhatIsBroken(): void {
 function happened(event: ConnectionEvent): void {
   switch (event.type) {
     case 'standing':
-      standing = event.standing
+      connectionState = event.standing
       sayWhatIsBroken()
       break
     case 'path_silent':
@@ -111,10 +111,10 @@ function happened(event: ConnectionEvent): void {
       break
     case 'session':
       pictures.forgetRequests()
-      showTrouble(null)
+      showError(null)
       break
     case 'joined':
-      showTrouble(null)
+      showError(null)
       break
     case 'picture':
       pictures.arrived(event.id, event.data)
@@ -128,7 +128,7 @@ function happened(event: ConnectionEvent): void {
       break
     case 'trouble':
       if (event.final && state && event.code === END) end()
-      else if (event.final || !state) showTrouble(event)
+      else if (event.final || !state) showError(event)
       break
     default: // a deck page asks for nothing that is answered with a receipt
   }
@@ -140,8 +140,8 @@ function toggleFullScreen(): void {
 }
 
 const entrance = enter()
-if ('trouble' in entrance) {
-  showTrouble({ code: entrance.trouble, message: '', final: true })
+if ('error' in entrance) {
+  showError({ code: entrance.error, message: '', final: true })
 } else {
   connection = new Connection(entrance.link, identity('deck'), socketUrl(), happened)
   void connection.start()

@@ -72,15 +72,15 @@ export class Air {
     const onAir = presenters.find((row) => row.on_air)
     const watches = watcher?.watching === true
     place.view.hidden = !watches
-    place.video.hidden = !onAir?.camera || watcher?.standing !== 'open'
-    setText(place.nobody, place.video.hidden ? (!onAir ? 'Nobody is on air' : watcher?.standing === 'open' ? 'Only the voice is on air' : 'Connecting…') : '')
+    place.video.hidden = !onAir?.camera || watcher?.connectionState !== 'open'
+    setText(place.nobody, place.video.hidden ? (!onAir ? 'Nobody is on air' : watcher?.connectionState === 'open' ? 'Only the voice is on air' : 'Connecting…') : '')
     setText(place.who, onAir ? `${this.name(onAir.session)} is on air` : 'Nobody is on air')
     setAttribute(place.who, 'class', onAir ? 'on-air' : 'quiet')
     setAttribute(place.watch, 'aria-pressed', String(watches))
     setText(place.watch, watches ? 'Hide the picture' : 'Watch')
     setAttribute(place.listen, 'aria-pressed', String(watcher?.listening === true))
     setText(place.listen, watcher?.listening ? 'Sound off' : 'Sound on')
-    const heard = watcher?.talking && watcher.standing === 'open'
+    const heard = watcher?.talking && watcher.connectionState === 'open'
     setAttribute(place.talk, 'aria-pressed', String(watcher?.talking === true))
     setText(place.talk, heard ? 'Presenters hear you' : watcher?.talking ? 'Connecting…' : 'Hold to talk')
     setAttribute(place.share, 'aria-pressed', String(media.screen))

@@ -5,8 +5,8 @@ import { Connection, type ConnectionEvent } from '../../transport/connection.ts'
 import { find, setAttribute, setText } from '../../ui/dom.ts'
 import { button, confirm, element, list } from '../../ui/elements.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
-import { showTrouble } from '../../ui/error_page.ts'
-import { standingWords } from '../../ui/connection_state.ts'
+import { showError } from '../../ui/error_page.ts'
+import { connectionText } from '../../ui/connection_state.ts'
 import { readState, type State } from '../../ui/state.ts'
 import { Air } from './air.ts'
 import { qrCode } from './qr.ts'
@@ -181,12 +181,12 @@ function happened(event: ConnectionEvent): void {
   air?.happened(event)
   switch (event.type) {
     case 'standing':
-      setText(find('connection'), standingWords(event))
-      setAttribute(find('connection'), 'data-standing', event.standing)
+      setText(find('connection'), connectionText(event.standing, event.roundTrip))
+      setAttribute(find('connection'), 'data-connection-state', event.standing)
       break
     case 'session':
     case 'joined':
-      showTrouble(null)
+      showError(null)
       break
     case 'message':
       if (event.message.type === 'reply') replied(event.message)
@@ -200,7 +200,7 @@ function happened(event: ConnectionEvent): void {
       say(`The server's operator: ${event.text}`)
       break
     case 'trouble':
-      if (event.final || !known) showTrouble(event)
+      if (event.final || !known) showError(event)
       break
     default: // an operator's page taps nothing
   }
@@ -211,8 +211,8 @@ const number = (id: string): number | null => Number(value(id)) || null
 const checked = (id: string): boolean => find<HTMLInputElement>(id).checked
 
 const entrance = enter()
-if ('trouble' in entrance) {
-  showTrouble({ code: entrance.trouble, message: '', final: true })
+if ('error' in entrance) {
+  showError({ code: entrance.error, message: '', final: true })
 } else {
   connection = new Connection(entrance.link, identity('operator'), socketUrl(), happened)
   air = new Air(connection, command, (session) => names.get(session) ?? 'Somebody')

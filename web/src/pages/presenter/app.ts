@@ -5,10 +5,10 @@ import type { ConnectionEvent, Standing } from '../../transport/connection.ts'
 import type { Receipt } from '../../protocol/presenter_session.ts'
 import type { Reason } from '../../protocol/records.ts'
 import { type Deck, type MediaState, NO_DECK, NOBODY, readState, type You } from '../../ui/state.ts'
-import type { Trouble } from '../../ui/errors.ts'
+import type { PageError } from '../../ui/errors.ts'
 
 export interface App extends You {
-  standing: Standing
+  connectionState: Standing
   roundTrip: number | null
   deck: Deck
   /** Whether the host has said anything about its deck yet. */
@@ -23,7 +23,7 @@ export interface App extends You {
   blankBefore: Blank
   /** Why the laser is not shown, if it is not. */
   laserRefused: Reason
-  trouble: Trouble | null
+  error: PageError | null
   media: Partial<MediaState>
 }
 
@@ -32,7 +32,7 @@ export type Blank = 'black' | 'white' | null
 export type AppEvent = ConnectionEvent | { type: 'tapped' }
 
 export const BEGINNING: App = {
-  standing: 'connecting',
+  connectionState: 'connecting',
   roundTrip: null,
   ...NOBODY,
   role: 'click',
@@ -44,18 +44,18 @@ export const BEGINNING: App = {
   blankWhenTapped: null,
   blankBefore: null,
   laserRefused: 'none',
-  trouble: null,
+  error: null,
   media: {},
 }
 
 export function reduce(app: App, event: AppEvent): App {
   switch (event.type) {
     case 'standing':
-      return { ...app, standing: event.standing, roundTrip: event.roundTrip }
+      return { ...app, connectionState: event.standing, roundTrip: event.roundTrip }
     case 'session':
-      return { ...app, role: event.role, trouble: null }
+      return { ...app, role: event.role, error: null }
     case 'joined':
-      return { ...app, trouble: null }
+      return { ...app, error: null }
     case 'tapped':
       return { ...app, pending: app.pending + 1, blankWhenTapped: app.deck.blank ?? null }
     case 'receipt':
@@ -69,8 +69,8 @@ export function reduce(app: App, event: AppEvent): App {
     }
     case 'trouble': {
       // While the host is on the line, what the server says about getting in does not matter to a speaker.
-      const connected = app.standing === 'direct' || app.standing === 'relayed' || app.standing === 'signaling'
-      return connected && !event.final ? app : { ...app, trouble: event }
+      const connected = app.connectionState === 'direct' || app.connectionState === 'relayed' || app.connectionState === 'signaling'
+      return connected && !event.final ? app : { ...app, error: event }
     }
     default:
       return app

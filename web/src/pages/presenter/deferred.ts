@@ -5,7 +5,7 @@ import type { Connection, ConnectionEvent } from '../../transport/connection.ts'
 import type { Intent } from '../../protocol/records.ts'
 import type { Speaker } from '../../media/speaker.ts'
 import { find, setAttribute, setText } from '../../ui/dom.ts'
-import { showTrouble } from '../../ui/error_page.ts'
+import { showError } from '../../ui/error_page.ts'
 import { draw, Pictures } from '../../ui/pictures.ts'
 import { type App, can, mayClick, mayPoint } from './app.ts'
 import { laserPad } from './laser.ts'
@@ -38,7 +38,7 @@ function pictureWidth(): number {
   return Math.min(1600, Math.max(320, Math.ceil(width / 320) * 320))
 }
 
-export { showTrouble }
+export { showError }
 
 export class Rest {
   readonly #pictures: Pictures

@@ -35,7 +35,7 @@ const controls = {
 function render(): void {
   show(app, controls)
   rest?.show(app)
-  module?.showTrouble(app.trouble)
+  module?.showError(app.error)
 }
 
 function happened(event: AppEvent): void {
@@ -67,8 +67,8 @@ function submit(intent: Intent): void {
 }
 
 const entrance = enter()
-if ('trouble' in entrance) {
-  happened({ type: 'trouble', code: entrance.trouble, message: '', final: true })
+if ('error' in entrance) {
+  happened({ type: 'trouble', code: entrance.error, message: '', final: true })
 } else {
   connection = new Connection(entrance.link, identity('phone'), socketUrl(), happened)
   connection.relaysOnly = relaysOnly()

@@ -14,20 +14,20 @@ export interface Hiding {
   byRoom: boolean
   /** This end does. */
   byUs: boolean
-  standing: Standing
+  connectionState: Standing
   /** It was asked for a moment ago. */
   isYoung: boolean
 }
 
 /** What holds now. */
-export function hidingWords({ byRoom, byUs, standing, isYoung }: Hiding): string {
+export function hidingWords({ byRoom, byUs, connectionState, isYoung }: Hiding): string {
   if (!byRoom && !byUs) {
-    return standing === 'direct'
+    return connectionState === 'direct'
       ? 'Connected directly: the host sees your address.'
       : 'Not hidden: the host is told your address, to connect directly.'
   }
   const asked = byRoom ? 'The room asks for it: it cannot be turned off. ' : ''
-  switch (standing) {
+  switch (connectionState) {
     case 'direct':
       return `${asked}Changing over…`
     case 'relayed':
@@ -62,12 +62,12 @@ export class Shield {
     this.#dialog.showModal()
   }
 
-  show({ standing }: App): void {
+  show({ connectionState }: App): void {
     const byRoom = hides(this.connection.rules().privacy)
     const byUs = this.connection.relaysOnly
     this.#switch.checked = byRoom || byUs
     this.#switch.disabled = byRoom
     const isYoung = this.connection.now() - this.#since < PATIENCE
-    setText(find('relays-words'), hidingWords({ byRoom, byUs, standing, isYoung }))
+    setText(find('relays-words'), hidingWords({ byRoom, byUs, connectionState, isYoung }))
   }
 }

@@ -1,7 +1,7 @@
 /* What a tap needs of the app on the page: each piece of it to its element. Nothing is decided here. */
 
 import { find, setAttribute, setText } from '../../ui/dom.ts'
-import { standingWords } from '../../ui/connection_state.ts'
+import { connectionText } from '../../ui/connection_state.ts'
 import { type App, mayClick } from './app.ts'
 import type { TapButton } from './buttons.ts'
 import { notice, receiptWords, slideNumber } from './words.ts'
@@ -21,8 +21,8 @@ const page = {
 }
 
 export function show(app: App, controls: Controls): void {
-  setText(page.connection, standingWords(app))
-  setAttribute(page.connection, 'data-standing', app.standing)
+  setText(page.connection, connectionText(app.connectionState, app.roundTrip))
+  setAttribute(page.connection, 'data-connection-state', app.connectionState)
   setText(page.number, slideNumber(app))
 
   const { tone, text, detail } = receiptWords(app.receipt, app.blankBefore)

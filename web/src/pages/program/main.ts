@@ -5,7 +5,7 @@ import { Connection, type ConnectionEvent } from '../../transport/connection.ts'
 import { MediaConnection } from '../../media/media_connection.ts'
 import { find } from '../../ui/dom.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
-import { showTrouble } from '../../ui/error_page.ts'
+import { showError } from '../../ui/error_page.ts'
 import { readState } from '../../ui/state.ts'
 import { OnAir } from './on_air.ts'
 
@@ -52,7 +52,7 @@ function show(): void {
 function happened(event: ConnectionEvent): void {
   switch (event.type) {
     case 'session':
-      showTrouble(null)
+      showError(null)
       media?.sessionBegan()
       media?.open()
       break
@@ -67,7 +67,7 @@ function happened(event: ConnectionEvent): void {
       break
     case 'trouble':
       // On a stream an error is worse than black. In front of whoever sets it up it is not.
-      if (!known) showTrouble(event)
+      if (!known) showError(event)
       else if (event.final) media?.close()
       break
     default: // nothing of this is seen
@@ -75,8 +75,8 @@ function happened(event: ConnectionEvent): void {
 }
 
 const entrance = enter()
-if ('trouble' in entrance) {
-  showTrouble({ code: entrance.trouble, message: '', final: true })
+if ('error' in entrance) {
+  showError({ code: entrance.error, message: '', final: true })
 } else {
   if (new URLSearchParams(location.search).get('fit') === 'cover') video.dataset['fit'] = 'cover'
   const connection = new Connection(entrance.link, identity('program'), socketUrl(), happened)
