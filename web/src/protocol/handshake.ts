@@ -1,7 +1,7 @@
 /* One attempt to become a session (control.md §2): send `hello` until `receiveWelcome` gives one. */
 
 import { type Bytes, concat, fromUtf8, toBase64Url, utf8 } from './bytes.ts'
-import { type Link, preSharedKey, prologue } from './links.ts'
+import { type Link, derivePsk, prologue } from './links.ts'
 import { generateKeyPair, hmac, Initiator, sha256 } from './noise.ts'
 import { PresenterSession } from './presenter_session.ts'
 import { HELLO, WELCOME } from './seal.ts'
@@ -53,7 +53,7 @@ export class Handshake {
     const device = await deviceName(utf8(seed), link.id)
     const nonce = crypto.getRandomValues(new Uint8Array(16))
     const payload = utf8(JSON.stringify({ commit: await commitment(nonce), v: 1 }))
-    const initiator = await Initiator.start(await preSharedKey(link), prologue(link), payload, await generateKeyPair())
+    const initiator = await Initiator.start(await derivePsk(link), prologue(link), payload, await generateKeyPair())
     const hello = concat(Uint8Array.of(HELLO, link.id.length), utf8(link.id), initiator.message)
     return new Handshake(initiator, hello, nonce, utf8(JSON.stringify({ kind, name, device, replaces })))
   }

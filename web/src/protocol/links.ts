@@ -26,7 +26,7 @@ async function derive(link: Link, what: 'join' | 'psk', length: number): Promise
 export const joinToken = (link: Link): Promise<Bytes> => derive(link, 'join', 16)
 
 /** What the two ends alone know. */
-export const preSharedKey = (link: Link): Promise<Bytes> => derive(link, 'psk', 32)
+export const derivePsk = (link: Link): Promise<Bytes> => derive(link, 'psk', 32)
 
 /** The handshake's prologue: it binds a session to this link. */
 export const prologue = (link: Link): Bytes => utf8(`slidewire/1 ${link.id}`)

@@ -14,7 +14,7 @@ export interface KeyPair {
   privateKey: CryptoKey
 }
 
-export interface Keys {
+export interface TransportKeys {
   send: Bytes
   receive: Bytes
   handshakeHash: Bytes
@@ -143,7 +143,7 @@ export class Initiator {
   }
 
   /** Reads the second message. Throws where it is not from one who knows the secret; the true one may still come. */
-  async finish(message: Bytes): Promise<{ payload: Bytes; keys: Keys }> {
+  async finish(message: Bytes): Promise<{ payload: Bytes; keys: TransportKeys }> {
     const state = this.state.fork()
     const theirs = message.slice(0, DHLEN)
     await state.mixEphemeral(theirs)
@@ -161,7 +161,7 @@ export async function respond(
   message: Bytes,
   answer: (payload: Bytes) => Bytes,
   ephemeral: KeyPair,
-): Promise<{ message: Bytes; keys: Keys }> {
+): Promise<{ message: Bytes; keys: TransportKeys }> {
   const state = await SymmetricState.initialize(prologue)
   const theirs = message.slice(0, DHLEN)
   await state.mixKeyAndHash(psk)

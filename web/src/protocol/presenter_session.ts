@@ -11,7 +11,7 @@ import type { Bytes } from './bytes.ts'
 import { HostClock } from './host_clock.ts'
 import { isLive, isStream, type Path, type PathKind } from './paths.ts'
 import type { Intent, Point, Reason, Status } from './records.ts'
-import { type Arrived, type Message, type Transmit, Wire } from './sealed_session.ts'
+import { type Arrived, type Message, type Transmit, SealedSession } from './sealed_session.ts'
 
 const TIME_TO_LIVE = 2000
 const UNKNOWN_AFTER = 1500
@@ -120,7 +120,7 @@ function markSent(waiting: Outstanding, now: number): void {
 export class PresenterSession {
   /** The host's part in the verification words, once it has answered. */
   hostNonce: Bytes | null = null
-  readonly #wire: Wire
+  readonly #sealed: SealedSession
   readonly #hostClock: HostClock
   #nextSequence = 1
   readonly #waiting = new Map<number, Outstanding>()
@@ -141,13 +141,13 @@ export class PresenterSession {
     asked = now,
   ) {
     this.#knowsClock = now - asked <= WELCOME_AGES
-    this.#wire = new Wire(session, keys.send, keys.receive)
-    this.#wire.introduction = introduction
+    this.#sealed = new SealedSession(session, keys.send, keys.receive)
+    this.#sealed.introduction = introduction
     this.#hostClock = new HostClock(hostClock, now)
   }
 
   get session(): number {
-    return this.#wire.session
+    return this.#sealed.session
   }
 
   get outstanding(): number {
@@ -177,12 +177,12 @@ export class PresenterSession {
   /** Move the laser: the last few positions, oldest first; none to switch it off. */
   point(points: Point[], now: number): void {
     const deadline = this.#deadline(now, LASER_TIME_TO_LIVE)
-    this.#wire.send({ type: 'laser', sequence: ++this.#laserSequence, deadline, points }, this.#wire.paths.control(now))
+    this.#sealed.send({ type: 'laser', sequence: ++this.#laserSequence, deadline, points }, this.#sealed.paths.control(now))
   }
 
   /** False: no path carries messages now, and the message is not kept. */
   sendMessage(message: Message, now: number): boolean {
-    return this.#wire.sendMessage(message, now)
+    return this.#sealed.sendMessage(message, now)
   }
 
   /** The session is over (a new handshake replaced it): nothing unanswered is ever replayed. */
@@ -193,24 +193,24 @@ export class PresenterSession {
   // What the world does
 
   pathUp(name: string, kind: PathKind, now: number): void {
-    this.#wire.pathUp(name, kind, now)
-    this.#wire.sendDuePings(now)
+    this.#sealed.pathUp(name, kind, now)
+    this.#sealed.sendDuePings(now)
     this.#sendIntents(now)
   }
 
   pathDown(name: string): void {
-    this.#wire.pathDown(name)
+    this.#sealed.pathDown(name)
   }
 
   checkPaths(now: number): void {
-    this.#wire.paths.pingNow(now)
-    this.#wire.sendDuePings(now)
+    this.#sealed.paths.pingNow(now)
+    this.#sealed.sendDuePings(now)
   }
 
   receiveFrame(data: Uint8Array, path: string, now: number): void {
-    const by = this.#wire.paths.get(path)
+    const by = this.#sealed.paths.get(path)
     const wasDead = by && !isLive(by, now)
-    const records = this.#wire.receive(data, path, now)
+    const records = this.#sealed.receive(data, path, now)
     if (wasDead && isLive(by, now)) this.#sendIntents(now) // what it swallowed need not wait for its repetition
     for (const record of records) {
       switch (record.type) {
@@ -223,8 +223,8 @@ export class PresenterSession {
           this.#effects.push({ type: 'state_version', version: record.version })
           break
         case 'met':
-          if (this.#wire.introduction) this.hostNonce = new Uint8Array(record.bytes.subarray(0, 16))
-          this.#wire.introduction = null
+          if (this.#sealed.introduction) this.hostNonce = new Uint8Array(record.bytes.subarray(0, 16))
+          this.#sealed.introduction = null
           break
         case 'ack': {
           const waiting = this.#waiting.get(record.sequence)
@@ -236,14 +236,14 @@ export class PresenterSession {
         }
         case 'receipt': {
           const { sequence, status, reason, from, to } = record
-          this.#settle(sequence, status, reason, now, from, to, this.#wire.paths.get(path)?.kind ?? null)
+          this.#settle(sequence, status, reason, now, from, to, this.#sealed.paths.get(path)?.kind ?? null)
           break
         }
         case 'laser_receipt':
           this.#effects.push({ type: 'laser_receipt', status: record.status, reason: record.reason })
           break
         case 'part': {
-          const arrived = this.#wire.assemble(record)
+          const arrived = this.#sealed.assemble(record)
           if (arrived) this.#effects.push(arrived)
           break
         }
@@ -255,7 +255,7 @@ export class PresenterSession {
 
   handleTimer(now: number): void {
     this.#judgePaths(now)
-    this.#wire.sendDuePings(now)
+    this.#sealed.sendDuePings(now)
     let resend = false
     for (const [sequence, waiting] of this.#waiting) {
       if (nextEvent(waiting) > now) continue
@@ -267,29 +267,29 @@ export class PresenterSession {
 
   /** `Infinity` where nothing is to come. */
   getTimer(): number {
-    let next = this.#wire.paths.nextEvent()
+    let next = this.#sealed.paths.nextEvent()
     for (const waiting of this.#waiting.values()) next = Math.min(next, nextEvent(waiting))
     return next
   }
 
   nextEffect(): Effect | null {
-    return this.#effects.shift() ?? this.#wire.nextFrame()
+    return this.#effects.shift() ?? this.#sealed.nextFrame()
   }
 
   // What is known
 
   /** The path to speak of: proven, and the most direct. */
   bestPath(now: number): Path | undefined {
-    return this.#wire.paths.best(now)
+    return this.#sealed.paths.best(now)
   }
 
   /** Whether any path answers, or is too young to be judged. */
   isLive(now: number): boolean {
-    return this.#wire.paths.control(now).some((path) => isLive(path, now))
+    return this.#sealed.paths.control(now).some((path) => isLive(path, now))
   }
 
   path(name: string): Path | undefined {
-    return this.#wire.paths.get(name)
+    return this.#sealed.paths.get(name)
   }
 
   hostClock(now: number): number {
@@ -299,7 +299,7 @@ export class PresenterSession {
   // Inside
 
   #judgePaths(now: number): void {
-    for (const { name } of this.#wire.paths.died(now)) this.#effects.push({ type: 'path_silent', path: name })
+    for (const { name } of this.#sealed.paths.died(now)) this.#effects.push({ type: 'path_silent', path: name })
   }
 
   #deadline(now: number, timeToLive: number): number {
@@ -307,15 +307,15 @@ export class PresenterSession {
   }
 
   #doubtAfter(now: number): number {
-    if (this.#wire.paths.loses(now)) return DOUBT_WHERE_MUCH_IS_LOST
-    const roundTrip = this.#wire.paths.roundTrip(now)
+    if (this.#sealed.paths.loses(now)) return DOUBT_WHERE_MUCH_IS_LOST
+    const roundTrip = this.#sealed.paths.roundTrip(now)
     return roundTrip < Infinity ? Math.ceil(roundTrip) + DOUBT_MARGIN : THIRD_COPY
   }
 
   /** Every intent that needs sending, in as few frames as carry them: a lost packet's intents ride in the next. */
   #sendIntents(now: number): void {
     const due = [...this.#waiting].filter(([, waiting]) => mayGo(waiting, now))
-    const paths = this.#knowsClock ? this.#wire.paths.control(now) : []
+    const paths = this.#knowsClock ? this.#sealed.paths.control(now) : []
     const [floor] = this.#waiting.keys()
     if (paths.length === 0) for (const [, waiting] of due) skip(waiting, now)
     if (paths.length === 0 || floor === undefined) return
@@ -338,13 +338,13 @@ export class PresenterSession {
         const { verb, argument } = waiting.intent
         for (const path of open.filter((each) => mayEnter(each, waiting))) {
           if (isStream(path)) waiting.inStream.set(path.name, now)
-          if (!told.has(path)) this.#wire.send({ type: 'floor', sequence: floor }, [path])
+          if (!told.has(path)) this.#sealed.send({ type: 'floor', sequence: floor }, [path])
           told.add(path)
-          this.#wire.paths.sentIntent(path, now)
-          this.#wire.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, [path])
+          this.#sealed.paths.sentIntent(path, now)
+          this.#sealed.send({ type: 'intent', sequence, deadline: waiting.deadline, verb, argument }, [path])
         }
       }
-      this.#wire.endFrame()
+      this.#sealed.endFrame()
     }
   }
 

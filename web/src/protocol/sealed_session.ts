@@ -24,7 +24,7 @@ export type Arrived = { type: 'message'; message: Message } | { type: 'picture';
 const ORDER: Record['type'][] = ['pong', 'ping', 'ack', 'receipt', 'laser_receipt', 'floor', 'intent', 'laser']
 const rank = (record: Record): number => ORDER.indexOf(record.type)
 
-export class Wire {
+export class SealedSession {
   readonly paths = new PathTable()
   /** Said in every frame until the host has answered it. */
   introduction: Bytes | null = null

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { toBase64Url } from '../../src/protocol/bytes.ts'
-import { joinToken, parseLink, preSharedKey } from '../../src/protocol/links.ts'
+import { joinToken, parseLink, derivePsk } from '../../src/protocol/links.ts'
 import { Assembler, split } from '../../src/protocol/parts.ts'
 import { decodeRecords, encodeRecords, type Record } from '../../src/protocol/records.ts'
 import { Opener, Sealer } from '../../src/protocol/seal.ts'
@@ -43,7 +43,7 @@ test('what a link derives', async () => {
     const link = parseLink(link_id, secret)
     if (!link) throw new Error('The vector is not a link.')
     expect(toBase64Url(await joinToken(link))).toBe(join_token)
-    expect(toHex(await preSharedKey(link))).toBe(psk)
+    expect(toHex(await derivePsk(link))).toBe(psk)
   }
 })
 

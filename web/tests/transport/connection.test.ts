@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Bytes, fromBase64Url, fromUtf8, toBase64Url, utf8, view } from '../../src/protocol/bytes.ts'
 import { Connection, type ConnectionEvent } from '../../src/transport/connection.ts'
 import { commitment } from '../../src/protocol/handshake.ts'
-import { parseLink, preSharedKey, prologue } from '../../src/protocol/links.ts'
+import { parseLink, derivePsk, prologue } from '../../src/protocol/links.ts'
 import { generateKeyPair, respond } from '../../src/protocol/noise.ts'
 import { MESSAGE, split } from '../../src/protocol/parts.ts'
 import { encodeRecords } from '../../src/protocol/records.ts'
@@ -40,7 +40,7 @@ class HostProcess {
         return utf8(JSON.stringify({ session, clock: Date.now() >>> 0, v: 1, role: 'click', commit }))
       }
       const pair = await generateKeyPair()
-      const { message, keys } = await respond(await preSharedKey(link), prologue(link), data.slice(12), answer, pair)
+      const { message, keys } = await respond(await derivePsk(link), prologue(link), data.slice(12), answer, pair)
       const twin = new HostTwin(() => Date.now() >>> 0, session, keys)
       this.sessions.set(session, twin)
       this.meetings.push(twin)
