@@ -26,7 +26,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from slidewire.aio.loop import run
 from slidewire.control.intents import Intent, Outcome, Point, Verb
-from slidewire.host.decks.driver import Deck, DeckState, Picture
+from slidewire.host.decks.driver import DeckDriver, DeckState, Picture, Reported, Reports, not_told
 from slidewire.host.decks.impress.driver import ImpressDeck
 from slidewire.host.decks.keys.driver import KeysDeck
 from slidewire.host.program import HostProgram
@@ -48,32 +48,35 @@ def mark(name: str) -> None:
     asyncio.get_running_loop().call_later(WRITTEN_AFTER, lambda: say(mark=name, at=at))
 
 
-class Noted:
+class Noted(DeckDriver):
     """A deck with a stopwatch: `NAME.perform` when an intent is handed to it, `NAME.slide` when it shows another
     slide."""
 
-    def __init__(self, name: str, deck: Deck) -> None:
-        self.changed: Callable[[], None] = lambda: None
+    reports = Reports(show=Reported.PUSHED, slide=Reported.PUSHED)
+    hold_at_end = True
+
+    def __init__(self, name: str, deck: DeckDriver) -> None:
+        self._tell: Callable[[], None] = not_told
         self.driver = deck.driver
         self.can = deck.can
         self.pictures = deck.pictures
         self._name = name
         self._deck = deck
         self._slide = deck.state().slide
-        deck.changed = self._changed
 
     def _changed(self) -> None:
         if (slide := self._deck.state().slide) != self._slide:
             self._slide = slide
             mark(f"{self._name}.slide")
-        self.changed()
+        self._tell()
 
     async def perform(self, intent: Intent) -> Outcome:
         mark(f"{self._name}.perform")
         return await self._deck.perform(intent)
 
-    async def open(self) -> None:
-        await self._deck.open()
+    async def open(self, changed: Callable[[], None] = not_told) -> None:
+        self._tell = changed
+        await self._deck.open(self._changed)
         self.can = self._deck.can
 
     def state(self) -> DeckState:
@@ -113,7 +116,7 @@ async def bare_channel(offer: str) -> tuple[RTCPeerConnection, str]:
     return connection, connection.localDescription.sdp
 
 
-async def relay_client(url: str, decks: dict[str, Deck]) -> None:
+async def relay_client(url: str, decks: dict[str, DeckDriver]) -> None:
     """What somebody would write in an afternoon: a message comes, the deck is told, the outcome goes back."""
     async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
         async for message in socket:
@@ -130,7 +133,7 @@ async def main(options: dict[str, str]) -> None:
     state = Path(options["state"])
     server = Server(ServerSettings(listen="127.0.0.1", port=0, state_dir=state))
     started = await server.start()
-    decks: dict[str, Deck] = {
+    decks: dict[str, DeckDriver] = {
         "plain": Noted("plain", PlainDeck()),
         "keys": Noted("keys", KeysDeck(display=options["keys_display"])),
         "impress": Noted("impress", ImpressDeck(Path(options["deck"]), profile=state / "office")),

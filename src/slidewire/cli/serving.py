@@ -18,11 +18,12 @@ from slidewire.aio.own_clients import AddressInfo
 from slidewire.cli.output import keep_addresses_out_of_the_log, print_qr, say, say_json, settle_memory
 from slidewire.cli.shutdown import stop_requested
 from slidewire.control.privacy import Privacy
-from slidewire.host.decks.driver import Deck, DeckError
-from slidewire.host.decks.registry import DRIVERS, has_desktop, make_deck
+from slidewire.host.decks.driver import DeckDriver, DeckError, DeckOptions
+from slidewire.host.decks.registry import AUTO, DRIVERS, make_deck
+from slidewire.host.desktop.environment import has_desktop
+from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.program import HostProgram, HostReady
-from slidewire.host.show.controller import Overlay
 from slidewire.rtc.aiortc_engine import AiortcEngine
 from slidewire.server.app import Ready, Server
 from slidewire.server.config import ServerSettings
@@ -82,7 +83,7 @@ async def host(server: str, options: HostOptions, ca: Path | None, as_json: bool
 async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open_browser: bool) -> None:
     """Raises `SetupError`, `DeckError` or `HostError`."""
     stop = stop_requested()
-    if options.deck is None and options.driver == "auto":
+    if options.deck is None and options.driver == AUTO:
         options = replace(options, driver="web")  # the demo deck: something to click on at once
     if options.privacy is Privacy.PRIVATE:
         log.warning(
@@ -123,7 +124,7 @@ def _program(
 ) -> HostProgram:
     if options.privacy is not Privacy.OPEN:
         keep_addresses_out_of_the_log()
-    deck = make_deck(options.driver, options.deck, options.window, options.raise_window, options.state)
+    deck = make_deck(options.driver, DeckOptions(options.deck, options.window, options.raise_window, options.state))
     engine = AiortcEngine(client_context(ca))
     return HostProgram(
         server,
@@ -148,11 +149,9 @@ def _media(engine: AiortcEngine, options: HostOptions) -> MediaOptions | None:
     return MediaOptions(engine.create_media_peer, options.share_screen, options.record) if options.media else None
 
 
-def _overlay_for(deck: Deck) -> Overlay | None:
-    """A pointer above the screen, for the one driver whose deck has none of its own."""
-    from slidewire.host.decks.keys.driver import KeysDeck
-
-    if not isinstance(deck, KeysDeck):
+def _overlay_for(deck: DeckDriver) -> Overlay | None:
+    """A pointer above the screen, for a deck that has none of its own."""
+    if "laser" in deck.can:
         return None
     from slidewire.host.desktop.adapters import open_overlay
     from slidewire.host.desktop.errors import DesktopError

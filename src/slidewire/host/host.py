@@ -24,7 +24,8 @@ from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
 from slidewire.control.state import HostEntry, RoomPart
-from slidewire.host.decks.driver import Deck
+from slidewire.host.decks.driver import DeckDriver
+from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.media.router import Media, MediaOptions
 from slidewire.host.participants.admission import Refusal, enter, is_let_in, let_in, send_away
 from slidewire.host.participants.commands import CommandError, CommandRow, Commands, Row
@@ -34,7 +35,7 @@ from slidewire.host.participants.operators import check_new_link, describe_room,
 from slidewire.host.participants.participant import LastClick, Participant
 from slidewire.host.participants.signaling_budget import SignalingBudget
 from slidewire.host.show import audit_events
-from slidewire.host.show.controller import Overlay, ShowController
+from slidewire.host.show.controller import ShowController
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.host.show.pictures import Pictures
 from slidewire.host.show.state_publisher import StatePublisher
@@ -72,7 +73,7 @@ class Host:
         self,
         room: Room,
         server: str,
-        deck: Deck,
+        deck: DeckDriver,
         engine: Engine,
         name: str,
         *,

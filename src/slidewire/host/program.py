@@ -26,13 +26,13 @@ from slidewire.audit.log import DAYS, AuditError, AuditLog
 from slidewire.base.base64url import encode_base64url
 from slidewire.control.privacy import Privacy
 from slidewire.control.state import HostEntry
-from slidewire.host.decks.driver import Deck
+from slidewire.host.decks.driver import DeckDriver
+from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.host import Host
 from slidewire.host.media.recorder import RecordingError
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.media.screen_sharing import SharingError
 from slidewire.host.participants.links import Room, RoomStore
-from slidewire.host.show.controller import Overlay
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
 from slidewire.signaling.client import (
@@ -107,7 +107,7 @@ class HostProgram:
     def __init__(
         self,
         server: str,
-        deck: Deck,
+        deck: DeckDriver,
         engine: Engine,
         *,
         deck_name: str = "",

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Callable
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
-from slidewire.host.decks.driver import DeckState, DeckStatus, Picture
+from slidewire.host.decks.driver import DeckDriver, DeckState, DeckStatus, Picture, Reported, Reports, not_told
 
 
-class MemoryDeck:
+class MemoryDeck(DeckDriver):
     """`count` slides in memory. `performed` remembers every intent, `delay` makes it slow, `broken` makes it fail."""
 
     driver = "memory"
     can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "laser"})
+    reports = Reports(show=Reported.PUSHED, slide=Reported.PUSHED)
+    hold_at_end = True
     pictures = True
 
     def __init__(self, count: int = 250) -> None:
-        self.changed: Callable[[], None] = lambda: None
+        self._changed: Callable[[], None] = not_told
         self.count = count
         self.slide = 1
         self.delay = 0.0
@@ -27,7 +29,8 @@ class MemoryDeck:
         self.picture_bytes = 30_000
         self.is_open = False
 
-    async def open(self) -> None:
+    async def open(self, changed: Callable[[], None] = not_told) -> None:
+        self._changed = changed
         self.is_open = True
 
     async def close(self) -> None:
@@ -60,7 +63,7 @@ class MemoryDeck:
             case _:
                 return Outcome(Status.REFUSED, before, before, Reason.UNSUPPORTED)
         self.performed.append(intent)
-        self.changed()
+        self._changed()
         return Outcome(Status.PERFORMED, before, self.slide)
 
     async def picture(self, slide: int, width: int) -> Picture | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from slidewire.control.generations import OFFER_AGAIN
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.messages import Command, MakeLink, Malformed
-from slidewire.host.decks.driver import Build, DeckState, DeckStatus
+from slidewire.host.decks.driver import Build, DeckState, DeckStatus, not_told
 from slidewire.host.participants.admission import ADMITTED_KEPT, Refusal, enter, is_let_in, let_in, send_away
 from slidewire.host.participants.commands import CommandError
 from slidewire.host.participants.links import REVOKED_KEPT, LinkRule, RoomStore
@@ -153,26 +154,28 @@ class LateToTell(MemoryDeck):
 
     told = 18
 
+    async def open(self, changed: Callable[[], None] = not_told) -> None:
+        await super().open()
+        self._tell = changed
+
     def state(self) -> DeckState:
         return replace(super().state(), slide=self.told)
 
     async def tell(self) -> None:
         await asyncio.sleep(0.05)
         self.told = self.slide
-        self.changed()
+        self._tell()
 
 
 async def test_a_deck_that_tells_late_is_judged_by_what_it_answered(carrier: Carrier) -> None:
     deck = agent_of(carrier).show.deck = LateToTell()
-    deck.changed = agent_of(carrier).show._deck_changed
+    await deck.open(agent_of(carrier).show._deck_changed)
     deck.slide = 18
     speaker = await come(carrier, agent_of(carrier).room.make_link(Role.CLICK, first=10, last=20), "m1")
-    tell_agent, deck.changed = deck.changed, lambda: None
     for _ in range(4):
         speaker.connection.submit(NEXT)
     await speaker.until(lambda: len(speaker.receipts) == 4)
     assert deck.slide == 20
-    deck.changed = tell_agent
     await deck.tell()
     assert agent_of(carrier).show.position.slide == 20
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
-from slidewire.host.decks.driver import DeckState
+from slidewire.host.decks.driver import DeckState, Reported, Reports
 from slidewire.host.show.controller import IntentRequest, ShowController
 from slidewire.testing.deck import MemoryDeck
 
@@ -124,3 +124,22 @@ async def test_what_changes_is_told_to_the_callbacks_it_was_made_with() -> None:
     show.point(Point(0.5, 0.5))
     await show.close()
     assert told == ["show", "laser at Point(x=0.5, y=0.5)", "laser at None"]
+
+
+class SilentDeck(MemoryDeck):
+    """A deck that does not tell of its changes: it is asked."""
+
+    reports = Reports(show=Reported.POLLED, slide=Reported.POLLED)
+
+
+async def test_a_deck_that_does_not_tell_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slidewire.host.show.controller.POLL_EVERY", 0.0)
+    told: list[int | None] = []
+    deck = SilentDeck()
+    show = ShowController(deck, changed=lambda: told.append(deck.state().slide))
+    await show.open()
+    deck.slide = 7
+    await until(lambda: told == [7])
+    deck.slide = 8
+    await until(lambda: told == [7, 8])
+    await show.close()

@@ -1,8 +1,8 @@
-"""The small interface every deck stands behind: an intent in, an observed outcome out.
+"""What every deck driver is to the host: an intent in, an observed outcome out.
 
 A driver is the only thing that knows its presentation program. It is opened once, performs one intent at a time (the
-agent queues them), and calls `changed` whenever the deck's state changes, also when somebody used the host's own
-keyboard. It never types or does anything but what an `Intent` names.
+show controller queues them), and reports changes of the deck's state, also when the host's own keyboard made them. It
+does nothing but what an `Intent` names. Drivers are listed in `registry.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
 
 from slidewire.control.intents import Intent, Outcome, Point
+from slidewire.host.desktop.geometry import Rectangle
 
 
 class DeckError(Exception):
@@ -62,32 +64,93 @@ class Picture:
     data: bytes
 
 
-class Deck(Protocol):
-    """What the host agent asks of a deck driver. All coroutines run on the agent's event loop and never block it."""
+class Reported(StrEnum):
+    """How the host learns that something of the deck has changed."""
+
+    PUSHED = "pushed"
+    """The driver calls `changed`."""
+    POLLED = "polled"
+    """`state` is asked now and then."""
+    NONE = "none"
+    """Not at all: the deck cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    show: Reported
+    """Whether a show is running, and its title."""
+    slide: Reported
+    """Which slide of how many it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeckOptions:
+    """What the operator asked for when the host was started."""
+
+    path: Path | None = None
+    """A file or a folder; None: what is open already, or a demo."""
+    window: str | None = None
+    """A pattern of a window's title, for a driver that looks for one."""
+    raise_window: bool = False
+    """Bring that window to the front when it is not there."""
+    state: Path | None = None
+    """The state directory, if not the usual one."""
+
+
+def not_told() -> None:
+    """For a deck whose changes are of no interest."""
+
+
+class DeckDriver(Protocol):
+    """A driver inherits from this, and overrides at least what has no body here. All coroutines run on the host's event
+    loop and never block it."""
 
     driver: str
-    """"impress", "web" or "keys": said in `state` and in `doctor`."""
+    """Its name in the registry: said in `state` and in `doctor`."""
     can: frozenset[str]
     """The words of the intents it can do, and "laser" if it can show a pointer itself."""
-    pictures: bool
+    reports: ClassVar[Reports]
+    hold_at_end: ClassVar[bool]
+    """Whether `next` after the last slide is refused (`at_end`) and the slide stays. If not, the program decides, and
+    may end its show."""
+    pictures: bool = False
     """Whether `picture` ever answers."""
-    changed: Callable[[], None]
-    """Set by the agent before `open`; called on the event loop whenever `state()` would answer differently."""
 
-    async def open(self) -> None:
-        """Make the deck ready. Raises `DeckError`, with advice, if it cannot be."""
+    @classmethod
+    def probe(cls) -> str | None:
+        """None if it can work on this computer; else a sentence that says why not and what to do. No side effects."""
+        return None
+
+    @classmethod
+    def make(cls, options: DeckOptions) -> Self:
+        """As the options say. Raises `DeckError` if this driver is not for that."""
+        return cls()
+
+    async def open(self, changed: Callable[[], None] = not_told) -> None:
+        """Make the deck ready. Raises `DeckError`, with advice, if it cannot be. `changed` is to be called on the event
+        loop whenever `state()` would answer differently, as far as `reports` promises that."""
+        ...
 
     async def perform(self, intent: Intent) -> Outcome:
         """Do it and say what was seen. What a presenter can cause never raises: it is an `Outcome` with a reason."""
+        ...
 
     def state(self) -> DeckState:
         """What is known now, without waiting."""
+        ...
 
     async def picture(self, slide: int, width: int) -> Picture | None:
         """That slide about `width` pixels wide, or None if there is no such slide or this deck has no pictures."""
+        return None
 
     def point(self, at: Point | None) -> bool:
         """Show the deck's own laser there, or take it away (None). False: this deck has none, use the overlay."""
+        return False
+
+    def area(self) -> Rectangle | None:
+        """Where its window is on the screen, for the overlay; None: the whole primary monitor."""
+        return None
 
     async def close(self) -> None:
         """Let go of the deck. What the driver itself started is ended; what was there before stays as it is."""
+        ...

@@ -1,66 +1,113 @@
-"""Which deck driver shows what, when nobody says so.
+"""Which deck drivers there are, and which one shows what. To add a driver: a file of its own, and a row here.
 
-| deck                       | desktop | driver                                                       |
-|----------------------------|---------|--------------------------------------------------------------|
-| .odp .pptx .ppt …          | yes     | impress: LibreOffice opens it                                |
-| .odp .pptx .ppt …          | no      | none: a sentence says to export a PDF                        |
-| .pdf, a folder of pictures | any     | web: the built-in web deck                                   |
-| none                       | yes     | keys, for whatever presentation is in front (`up`: the demo) |
-| none                       | no      | web, with the demo deck                                      |
+| deck                       | driver                                                                                 |
+|----------------------------|----------------------------------------------------------------------------------------|
+| .odp .pptx .ppt …          | impress: LibreOffice opens it; where it cannot run, a sentence says to give a PDF      |
+| .pdf, a folder of pictures | web: the built-in web deck                                                             |
+| none                       | keys, for whatever presentation is in front; where it cannot run, web with a demo deck |
+
+Drivers are imported only when they are wanted: each needs libraries and programs that another machine may not have.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from pkgutil import resolve_name
+from typing import Final
 
-from slidewire.host.decks.driver import Deck, DeckError
+from slidewire.host.decks.driver import DeckDriver, DeckError, DeckOptions, Reports
 
-DRIVERS = ("auto", "impress", "keys", "web")
-OFFICE_FILES = frozenset(
+log = logging.getLogger(__name__)
+
+OFFICE_FILES: Final = frozenset(
     {".odp", ".otp", ".fodp", ".pptx", ".pptm", ".ppt", ".pps", ".ppsx", ".ppsm", ".pot", ".potx", ".potm", ".key"}
 )
 
 
-def has_desktop() -> bool:
-    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY"))
+class Needs(StrEnum):
+    """What a driver cannot work without."""
+
+    DESKTOP = "desktop"
+    PROGRAM = "program"
+    """A presentation program that somebody installed."""
 
 
-def choose_driver(deck: Path | None, desktop: bool) -> str:
-    """The driver's name. Raises `DeckError` where there is none for this deck."""
-    if deck is None:
-        return "keys" if desktop else "web"
-    if deck.suffix.lower() in OFFICE_FILES:
-        if not desktop:
-            raise DeckError(
-                f"{deck.name} needs LibreOffice on a desktop, and there is no display here (DISPLAY is not set). "
-                "Export the deck as a PDF and give that: the built-in web deck needs no display."
-            )
-        return "impress"
-    return "web"
+@dataclass(frozen=True, slots=True)
+class DriverRow:
+    name: str
+    factory: str
+    """The class, as `module:name`."""
+    suffixes: frozenset[str]
+    """The files it is the driver for."""
+    needs: frozenset[Needs]
+    is_for_no_file: bool = False
+    """Whether it is chosen where no deck is given, if it can run here."""
+
+    @property
+    def driver(self) -> type[DeckDriver]:
+        found: type[DeckDriver] = resolve_name(self.factory)
+        return found
+
+    @property
+    def reports(self) -> Reports:
+        return self.driver.reports
+
+    @property
+    def hold_at_end(self) -> bool:
+        return self.driver.hold_at_end
+
+    def probe(self) -> str | None:
+        """None if it can work on this computer; else a sentence that says why not and what to do."""
+        return self.driver.probe()
 
 
-def make_deck(
-    driver: str, deck: Path | None, window: str | None = None, raise_window: bool = False, state: Path | None = None
-) -> Deck:
-    """The deck behind a driver's name. Raises `DeckError`. The drivers are imported only when they are wanted: each
-    needs libraries and programs that another machine may not have. `state`: the state directory, if not the usual."""
-    if deck is not None and not deck.exists():
-        raise DeckError(f"There is no {deck}. Check the path of the deck.")
-    if driver == "auto":
-        driver = choose_driver(deck, has_desktop())
-    if driver == "web":
-        from slidewire.host.decks.web.driver import WebDeck
+ROWS: Final = (
+    DriverRow(
+        "impress",
+        "slidewire.host.decks.impress.driver:ImpressDeck",
+        OFFICE_FILES,
+        frozenset({Needs.DESKTOP, Needs.PROGRAM}),
+    ),
+    DriverRow(
+        "keys",
+        "slidewire.host.decks.keys.driver:KeysDeck",
+        frozenset(),
+        frozenset({Needs.DESKTOP, Needs.PROGRAM}),
+        is_for_no_file=True,
+    ),
+    # The last one also takes what no other is for: a folder, or a file that it may say a sentence about.
+    DriverRow(
+        "web",
+        "slidewire.host.decks.web.driver:WebDeck",
+        frozenset({".pdf"}),
+        frozenset(),
+        is_for_no_file=True,
+    ),
+)
+AUTO: Final = "auto"
+DRIVERS: Final = (AUTO, *(row.name for row in ROWS))
 
-        return WebDeck(deck)
-    if driver == "impress":
-        from slidewire.host.decks.impress.driver import ImpressDeck
 
-        return ImpressDeck(deck, state=state)
-    from slidewire.host.decks.keys.driver import KeysDeck
-    from slidewire.host.decks.keys.keymaps import Target
+def choose_driver(options: DeckOptions) -> DriverRow:
+    """The driver for this deck where none is named."""
+    if options.path is not None:
+        suffix = options.path.suffix.lower()
+        return next((row for row in ROWS if suffix in row.suffixes), ROWS[-1])
+    *preferred, last = (row for row in ROWS if row.is_for_no_file)
+    for row in preferred:
+        if (remedy := row.probe()) is None:
+            return row
+        log.info("no deck was given, and the %s driver cannot be used: %s", row.name, remedy)
+    return last
 
-    if deck is not None:
-        raise DeckError("The keys driver drives a presentation that is already open: start it without a deck.")
-    return KeysDeck(Target(window) if window else None, raise_window=raise_window)
+
+def make_deck(driver: str, options: DeckOptions) -> DeckDriver:
+    """The deck behind a driver's name or `auto`. Raises `DeckError`, also for a driver that cannot work here."""
+    if options.path is not None and not options.path.exists():
+        raise DeckError(f"There is no {options.path}. Check the path of the deck.")
+    row = choose_driver(options) if driver == AUTO else next(row for row in ROWS if row.name == driver)
+    if (remedy := row.probe()) is not None:
+        raise DeckError(remedy)
+    return row.driver.make(options)

@@ -1,4 +1,5 @@
-"""Which system and which displays this program has. No other file of the host asks `sys.platform` or `DISPLAY`."""
+"""Which system and which displays this program has. No other file of the host asks `sys.platform` or `DISPLAY`, but
+programs that decks run in processes of their own."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from slidewire.control import messages
 from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.quotas import Request
 from slidewire.control.state import MediaPart, PresenterMedia, RoomMedia
-from slidewire.host.decks.registry import has_desktop
+from slidewire.host.desktop.adapters import MONITORS
 from slidewire.host.media.media_throttle import MediaThrottle
 from slidewire.host.media.participant_media import Connection, MakePeer, may_send, permitted_lines, read_lines
 from slidewire.host.media.recorder import Recorder, RecordingError, open_recorder
@@ -192,7 +192,7 @@ class Media:
             screen=self._sharing.screen is not None,
             recording=self._recorder is not None,
             recorded=None if self._recorder is None else round(self._clock() - self._recording_since),
-            can_share=self._options is not None and has_desktop(),
+            can_share=self._options is not None and MONITORS.probe() is None,
             problem=OFF if self._options is None else self._sharing.problem or self._problem,
         )
 

@@ -12,24 +12,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status
-from slidewire.host.decks.driver import Deck, DeckState
+from slidewire.host.decks.driver import DeckDriver, DeckState, Reported
+from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.show.fair_queue import FairQueue
 
 log = logging.getLogger(__name__)
 
 LASER_FADES_AFTER = 1.0
 PERFORM_TIMEOUT = 10.0
-
-
-class Overlay(Protocol):
-    """A pointer above whatever the screen shows, for decks that have none of their own."""
-
-    def show(self, at: Point) -> None: ...
-    def hide(self) -> None: ...
-    def close(self) -> None: ...
+POLL_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +45,14 @@ class ShowController:
 
     def __init__(
         self,
-        deck: Deck,
+        deck: DeckDriver,
         overlay: Overlay | None = None,
         *,
         changed: Callable[[], None] = lambda: None,
         laser_moved: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed`: presenters are to be told something else of the show; `laser_moved`: of its pointer."""
+        """`overlay`: a pointer above the screen, for a deck that has none of its own. `changed`: presenters are to be
+        told something else of the show; `laser_moved`: of its pointer."""
         self.deck = deck
         self.laser: Point | None = None
         self._changed = changed
@@ -70,7 +64,7 @@ class ShowController:
         self._fade: asyncio.TimerHandle | None = None
         self._answered_slide: int | None = None
         """Where the deck says it went, while its state does not say so yet."""
-        deck.changed = self._deck_changed
+        self._polling: asyncio.Task[None] | None = None
 
     def _deck_changed(self) -> None:
         self._answered_slide = None
@@ -90,16 +84,27 @@ class ShowController:
 
     async def open(self) -> None:
         """Raises `DeckError`."""
-        await self.deck.open()
+        await self.deck.open(self._deck_changed)
+        if Reported.POLLED in (self.deck.reports.show, self.deck.reports.slide):
+            self._polling = asyncio.create_task(self._poll(self.state), name="deck polling")
         self._worker = asyncio.create_task(self._perform_in_turn(), name="show controller")
 
     async def close(self) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
+        for task in (self._worker, self._polling):
+            if task is not None:
+                task.cancel()
         self.point(None)
         if self._overlay is not None:
             self._overlay.close()
         await self.deck.close()
+
+    async def _poll(self, known: DeckState) -> None:
+        """Look at a deck that does not tell of its changes itself."""
+        while True:
+            await asyncio.sleep(POLL_EVERY)
+            if (state := self.state) != known:
+                known = state
+                self._deck_changed()
 
     def submit(self, request: IntentRequest) -> None:
         """Queue an intent. Its `done` is called once, when it was performed or is not to be."""

@@ -61,9 +61,15 @@ def talk(tmp_path: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path | None, profile: Path, *, start_show: bool = True) -> AsyncIterator[ImpressDeck]:
+async def opened(
+    path: Path | None,
+    profile: Path,
+    *,
+    start_show: bool = True,
+    changed: Callable[[ImpressDeck], None] = lambda deck: None,
+) -> AsyncIterator[ImpressDeck]:
     deck = ImpressDeck(path, profile=profile, start_show=start_show)
-    await deck.open()
+    await deck.open(lambda: changed(deck))
     try:
         yield deck
     finally:
@@ -345,9 +351,8 @@ async def test_hidden_slides_are_not_counted_as_in_impress_itself(profile: Path,
 @desktop
 @slow
 async def test_the_hosts_own_keyboard_is_told_without_asking(profile: Path, screen: XClient) -> None:
-    async with opened(numbered_odp(5), profile) as deck:
-        told: list[DeckState] = []
-        deck.changed = lambda: told.append(deck.state())
+    told: list[DeckState] = []
+    async with opened(numbered_odp(5), profile, changed=lambda deck: told.append(deck.state())) as deck:
         await soon(lambda: deck.state().next_title == "Slide 2", "the titles")
         assert (deck.state().slide_title, deck.state().notes) == ("Slide 1", notes(1))
         await soon(lambda: in_front(screen).startswith("Presenting"), "the show has the keyboard")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from slidewire.control.intents import Intent, Outcome, Reason, Status, Verb
-from slidewire.host.decks.driver import DeckError, DeckStatus
+from slidewire.host.decks.driver import DeckError, DeckStatus, not_told
 from slidewire.host.decks.keys.driver import KeysDeck
 from slidewire.host.decks.keys.keymaps import IMPRESS, Target
 from slidewire.host.desktop.errors import DesktopError
@@ -31,10 +31,14 @@ def refused(reason: Reason) -> Outcome:
 
 @asynccontextmanager
 async def keys_deck(
-    display: str, target: Target | None = None, *, raise_window: bool = False
+    display: str,
+    target: Target | None = None,
+    *,
+    raise_window: bool = False,
+    changed: Callable[[], None] = not_told,
 ) -> AsyncIterator[KeysDeck]:
     deck = KeysDeck(target, raise_window=raise_window, display=display)
-    await deck.open()
+    await deck.open(changed)
     try:
         yield deck
     finally:
@@ -267,9 +271,8 @@ async def test_digits_are_found_on_a_keyboard_that_needs_shift_for_them(others: 
 
 
 async def test_state_follows_the_windows_without_being_asked(display: str, others: XClient) -> None:
-    async with keys_deck(display) as deck:
-        changed = asyncio.Event()
-        deck.changed = changed.set
+    changed = asyncio.Event()
+    async with keys_deck(display, changed=changed.set) as deck:
 
         async def becomes(status: DeckStatus, title: str) -> None:
             async with asyncio.timeout(20):
@@ -309,9 +312,8 @@ async def test_the_end_of_the_desktop_is_told_and_not_raised() -> None:
     display = server.__enter__()
     with x_client(display) as others:
         show(others)
-        async with keys_deck(display) as deck:
-            gone = asyncio.Event()
-            deck.changed = gone.set
+        gone = asyncio.Event()
+        async with keys_deck(display, changed=gone.set) as deck:
             server.__exit__(None, None, None)
             assert (await deck.perform(NEXT)).status is not Status.PERFORMED
             await asyncio.wait_for(gone.wait(), 5)

@@ -55,8 +55,7 @@ def impress(display: str, tmp_path: Path) -> Iterator[None]:
 async def test_a_real_show_moves_as_it_is_told(display: str, impress: None) -> None:
     deck = KeysDeck(display=display)
     changed = asyncio.Event()
-    deck.changed = changed.set
-    await deck.open()
+    await deck.open(changed.set)
     with x_client(display) as others:
         async with asyncio.timeout(STARTING):
             while deck.state().status is not DeckStatus.RUNNING:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
-from slidewire.host.decks.driver import Deck, DeckError, DeckState, DeckStatus, Picture
+from slidewire.host.decks.driver import DeckDriver, DeckError, DeckState, DeckStatus, Picture
 from slidewire.host.decks.web import deck_file
 from slidewire.host.decks.web import slides as slides_module
 from slidewire.host.decks.web.deck_file import read_deck
@@ -92,7 +92,7 @@ def size(picture: Picture | None) -> tuple[int, int]:
 
 
 async def test_it_is_a_deck_and_opens_running_on_slide_one(deck: WebDeck) -> None:
-    contract: Deck = deck
+    contract: DeckDriver = deck
     assert contract.driver == "web"
     assert contract.pictures
     assert {verb.word for verb in Verb} | {"laser"} == contract.can
@@ -187,7 +187,7 @@ def test_receipts_are_what_the_state_says_and_changed_is_called_exactly_when_it_
             nonlocal calls
             calls += 1
 
-        deck.changed = count
+        deck._changed = count
         for intent in asked:
             before, told = deck.state(), calls
             outcome = await deck.perform(intent)
@@ -222,8 +222,7 @@ async def test_the_laser_is_kept_for_the_pages(deck: WebDeck) -> None:
 async def test_titles_are_the_first_line_of_text_and_are_told(pdf: Path) -> None:
     deck = WebDeck(pdf)
     told: list[DeckState] = []
-    deck.changed = lambda: told.append(deck.state())
-    await deck.open()
+    await deck.open(lambda: told.append(deck.state()))
     await until(lambda: deck.state().next_title is not None)
     assert (told[-1].slide_title, told[-1].next_title) == (title(1), title(2))
     await until(lambda: not deck._background)

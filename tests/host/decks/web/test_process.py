@@ -167,7 +167,7 @@ async def test_a_slide_that_cannot_be_drawn_is_told_as_such_and_the_show_goes_on
     deck = WebDeck(endless, Limits(memory=300 * 10**6, open=LONG, title=LONG, draw=LONG))
     await deck.open()
     told: list[tuple[int | None, bool]] = []
-    deck.changed = lambda: told.append((deck.state().slide, deck.state().drawable))
+    deck._changed = lambda: told.append((deck.state().slide, deck.state().drawable))
     with caplog.at_level(logging.WARNING):
         await deck.perform(Intent(Verb.GOTO, 2))
         assert deck.state().drawable, "before it was tried nobody knows"

@@ -16,17 +16,30 @@ import logging
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
-from slidewire.host.decks.driver import Build, DeckError, DeckState, DeckStatus, Picture
+from slidewire.host.decks.driver import (
+    Build,
+    DeckDriver,
+    DeckError,
+    DeckOptions,
+    DeckState,
+    DeckStatus,
+    Picture,
+    Reported,
+    Reports,
+    not_told,
+)
 from slidewire.host.decks.impress import agreement
 from slidewire.host.decks.impress.isolation import confinement, make_profile, own_profile, scratch
 from slidewire.host.decks.impress.linked_media import cut_links, find_links
 from slidewire.host.decks.impress.uno_helper.office import office_running
+from slidewire.host.desktop.environment import System, has_desktop, this_system
+from slidewire.host.desktop.errors import DesktopError
+from slidewire.host.desktop.x11.probe import probe as probe_x11
 from slidewire.system.directories import state_directory
 
 if TYPE_CHECKING:
@@ -54,6 +67,10 @@ CLOSE_SECONDS = 12.0
 STARTING_SECONDS = 10.0
 """After the show began: as long as the editor's window may come late."""
 
+NO_DESKTOP = (
+    "LibreOffice needs a desktop, and there is none here (DISPLAY is not set). Start this on the computer that shows "
+    "the slides, or export the slides as a PDF and give that: the web deck needs no display."
+)
 INSTALL = "sudo apt-get install libreoffice-impress libreoffice-gtk3 python3-uno"
 
 
@@ -162,12 +179,24 @@ class Helper:
             self._on_event({"event": "gone"})
 
 
-class ImpressDeck:
+class ImpressDeck(DeckDriver):
     """A presentation in LibreOffice Impress: a file, which is opened, or whatever is open there already."""
 
     driver = "impress"
     can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "white", "laser"})
+    reports = Reports(show=Reported.PUSHED, slide=Reported.PUSHED)
+    hold_at_end = True
     pictures = True
+
+    @classmethod
+    def probe(cls) -> str | None:
+        if not has_desktop():
+            return NO_DESKTOP
+        return None if find_soffice() is not None else not_installed()
+
+    @classmethod
+    def make(cls, options: DeckOptions) -> Self:
+        return cls(options.path, state=options.state)
 
     def __init__(
         self,
@@ -180,7 +209,7 @@ class ImpressDeck:
         """`path`: None for the presentation that is open in a running LibreOffice, now or later. `profile`: the folder
         of the user profile; without it, the user's own for what is open already, and one in the state directory for a
         file. `start_show`: of a file that we open."""
-        self.changed: Callable[[], None] = lambda: None
+        self._changed: Callable[[], None] = not_told
         self._path = path
         self._profile = profile
         self._held = contextlib.ExitStack()
@@ -199,15 +228,15 @@ class ImpressDeck:
         self._pointed: Point | None = None
         self._pointing: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
+    async def open(self, changed: Callable[[], None] = not_told) -> None:
+        self._changed = changed
         soffice = find_soffice()
+        if soffice is None:
+            raise DeckError(not_installed())
         if self._path is not None:
             await asyncio.to_thread(check_readable, self._path)
-        if not has_display():
-            raise DeckError(
-                "LibreOffice needs a desktop, and there is none here (DISPLAY is not set). Start this on the computer "
-                "that shows the slides, or give a PDF: the web deck needs no display."
-            )
+        if not has_desktop():
+            raise DeckError(NO_DESKTOP)
         path, confine = None, None
         try:
             if self._path is not None:
@@ -269,10 +298,12 @@ class ImpressDeck:
         return deck, confinement(deck, profile, soffice, media.values())
 
     def _watch_for_dialogs(self) -> None:
-        if sys.platform != "linux" or self._profile is None:
+        if self._profile is None:
+            return
+        if (remedy := probe_x11(None, "there is no X11 display")) is not None:
+            log.info("what LibreOffice may ask on this screen is not seen: %s", remedy)
             return
         from slidewire.host.decks.impress.dialogs import DialogCloser
-        from slidewire.host.desktop.errors import DesktopError
 
         try:
             self._dialogs = DialogCloser(
@@ -385,7 +416,7 @@ class ImpressDeck:
                 if self._dialogs is not None:
                     self._dialogs.bring_show_to_front()
             self._state = state
-            self.changed()
+            self._changed()
 
 
 def read_state(event: dict[str, Any]) -> DeckState:
@@ -402,24 +433,21 @@ def say_sandbox(network: bool, files: bool) -> None:
         log.info("LibreOffice may read this user's files here: only its settings keep a deck from them")
 
 
-def find_soffice() -> str:
-    """LibreOffice's launcher. Raises `DeckError` if it is not installed."""
-    places = ["soffice", "libreoffice"]
-    if sys.platform == "darwin":
-        places.append("/Applications/LibreOffice.app/Contents/MacOS/soffice")
-    elif sys.platform == "win32":
-        places += [
-            str(Path(os.environ[root]) / "LibreOffice" / "program" / "soffice.exe")
-            for root in ("PROGRAMFILES", "PROGRAMFILES(X86)")
-            if root in os.environ
-        ]
-    for place in places:
-        if found := shutil.which(place):
-            return found
-    where = INSTALL if sys.platform == "linux" else "https://www.libreoffice.org/"
-    raise DeckError(
-        f"LibreOffice is not installed here. Give a PDF, which the web deck shows without it, or install it: {where}"
-    )
+def find_soffice() -> str | None:
+    """LibreOffice's launcher; None if it is not installed. Where it is on macOS and Windows it is on no other
+    system."""
+    places = ["soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/MacOS/soffice"]
+    places += [
+        str(Path(os.environ[root]) / "LibreOffice" / "program" / "soffice.exe")
+        for root in ("PROGRAMFILES", "PROGRAMFILES(X86)")
+        if root in os.environ
+    ]
+    return next((found for place in places if (found := shutil.which(place))), None)
+
+
+def not_installed() -> str:
+    where = INSTALL if this_system() is System.LINUX else "https://www.libreoffice.org/"
+    return f"LibreOffice is not installed here. Give a PDF, which the web deck shows without it, or install it: {where}"
 
 
 def pythons(soffice: str) -> list[str]:
@@ -433,10 +461,6 @@ def pythons(soffice: str) -> list[str]:
         Path("/usr/local/bin/python3"),
     ]
     return [str(place) for place in places if place.is_file()]
-
-
-def has_display() -> bool:
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def check_readable(path: Path) -> None:
@@ -453,10 +477,10 @@ async def end(process: asyncio.subprocess.Process) -> None:
     """End a helper with all it started, first asking, then not."""
     for kind in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         try:
-            if sys.platform == "win32":
-                process.kill()
-            else:
+            if hasattr(os, "killpg"):
                 os.killpg(process.pid, kind)
+            else:  # Windows
+                process.kill()
         except ProcessLookupError:
             break
         with contextlib.suppress(TimeoutError):

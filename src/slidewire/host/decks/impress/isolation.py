@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from slidewire.host.decks.driver import DeckError
 from slidewire.host.decks.impress.uno_helper.office import office_running
+from slidewire.host.desktop.environment import System, this_system, x11_display
 from slidewire.system.file_locks import try_lock
 
 PROFILES = 16
@@ -167,7 +167,7 @@ def confinement(deck: Path, profile: Path, soffice: str, media: Iterable[Path]) 
     show besides itself. None where this is not a Linux system, or not a LibreOffice as it is known."""
     program = Path(soffice).resolve().parent
     splash = program / "oosplash"
-    if sys.platform != "linux" or not splash.is_file():
+    if this_system() is not System.LINUX or not splash.is_file():
         return None
     home = Path.home()
     read = [*READABLE, *(str(home / name) for name in READABLE_AT_HOME), str(program.parent), str(deck)]
@@ -179,7 +179,7 @@ def confinement(deck: Path, profile: Path, soffice: str, media: Iterable[Path]) 
         "write": [str(profile), *DEVICES],
         "execute": [*PROGRAMS, str(program)],
         "sockets": list(SOCKETS),
-        "tcp": display_ports(os.environ.get("DISPLAY", "")),
+        "tcp": display_ports(x11_display()),
     }
 
 

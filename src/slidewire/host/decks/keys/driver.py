@@ -18,11 +18,21 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from typing import Self
 
-from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
-from slidewire.host.decks.driver import DeckError, DeckState, DeckStatus, Picture
+from slidewire.control.intents import Intent, Outcome, Reason, Status, Verb
+from slidewire.host.decks.driver import (
+    DeckDriver,
+    DeckError,
+    DeckOptions,
+    DeckState,
+    DeckStatus,
+    Reported,
+    Reports,
+    not_told,
+)
 from slidewire.host.decks.keys.keymaps import GENERIC, KEY_MAPS, Sighting, Step, Target
-from slidewire.host.desktop.adapters import Desktop, open_desktop
+from slidewire.host.desktop.adapters import Desktop, open_desktop, probe_desktop
 from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.geometry import Rectangle
 from slidewire.host.desktop.keyboard import Button, Key
@@ -40,16 +50,27 @@ def refused(reason: Reason) -> Outcome:
     return Outcome(Status.REFUSED, reason=reason)
 
 
-class KeysDeck:
+class KeysDeck(DeckDriver):
     """Types into the deck's window on this desktop."""
 
     driver = "keys"
-    pictures = False
+    reports = Reports(show=Reported.PUSHED, slide=Reported.NONE)
+    hold_at_end = False
+
+    @classmethod
+    def probe(cls) -> str | None:
+        return probe_desktop()
+
+    @classmethod
+    def make(cls, options: DeckOptions) -> Self:
+        if options.path is not None:
+            raise DeckError("The keys driver drives a presentation that is already open: start it without a deck.")
+        return cls(Target(options.window) if options.window else None, raise_window=options.raise_window)
 
     def __init__(self, target: Target | None = None, *, raise_window: bool = False, display: str | None = None) -> None:
         """`raise_window`: bring the deck to the front by ourselves when it is not there. `display`: an X11 name."""
         self.can = GENERIC.can
-        self.changed: Callable[[], None] = lambda: None
+        self._changed: Callable[[], None] = not_told
         self._target = target or Target()
         self._raise_window = raise_window
         self._display = display
@@ -60,7 +81,8 @@ class KeysDeck:
         self._free_at = 0.0
         """When, by the loop's clock, the deck takes keys again."""
 
-    async def open(self) -> None:
+    async def open(self, changed: Callable[[], None] = not_told) -> None:
+        self._changed = changed
         check(self._target)
         try:
             self._desktop = open_desktop(asyncio.get_running_loop(), self._refresh_soon, self._display)
@@ -78,7 +100,7 @@ class KeysDeck:
         return self._state
 
     def area(self) -> Rectangle | None:
-        """Where the deck's window is now, for the overlay; None if there is no such window."""
+        """Where the deck's window is now; None if there is no such window."""
         if self._desktop is None:
             return None
         try:
@@ -86,12 +108,6 @@ class KeysDeck:
         except DesktopError:
             return None
         return self._deck.window.area if self._deck else None
-
-    async def picture(self, slide: int, width: int) -> Picture | None:
-        return None
-
-    def point(self, at: Point | None) -> bool:
-        return False
 
     async def perform(self, intent: Intent) -> Outcome:
         if self._desktop is None:
@@ -179,7 +195,7 @@ class KeysDeck:
         except DesktopError:
             self._deck, self._state = None, DeckState(DeckStatus.NO_DECK)
         if (self._state, self.can) != before:
-            self.changed()
+            self._changed()
 
 
 def check(target: Target) -> None:

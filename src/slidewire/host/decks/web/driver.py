@@ -17,10 +17,20 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 from slidewire.aio.tasks import Tasks
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
-from slidewire.host.decks.driver import DeckState, DeckStatus, Picture
+from slidewire.host.decks.driver import (
+    DeckDriver,
+    DeckOptions,
+    DeckState,
+    DeckStatus,
+    Picture,
+    Reported,
+    Reports,
+    not_told,
+)
 from slidewire.host.decks.web.deck_file import DeckFile, read_deck
 from slidewire.host.decks.web.messages import Opened
 from slidewire.host.decks.web.process import LIMITS, Exceeded, Gone, Limits, SlideProcess
@@ -41,15 +51,21 @@ _Key = tuple[int, int]
 """Slide and width."""
 
 
-class WebDeck:
-    """The `Deck` of a PDF or a folder of pictures; of the demo deck if no path is given."""
+class WebDeck(DeckDriver):
+    """A PDF or a folder of pictures; the demo deck if no path is given."""
 
     driver = "web"
-    can = frozenset({verb.word for verb in Verb} | {"laser"})
+    can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "white", "laser"})
+    reports = Reports(show=Reported.PUSHED, slide=Reported.PUSHED)
+    hold_at_end = True
     pictures = True
 
+    @classmethod
+    def make(cls, options: DeckOptions) -> Self:
+        return cls(options.path)
+
     def __init__(self, path: Path | None = None, limits: Limits = LIMITS) -> None:
-        self.changed: Callable[[], None] = lambda: None
+        self._changed: Callable[[], None] = not_told
         self.laser: Point | None = None
         """Where the pages are to show the laser. The agent passes it on to them."""
         self._path = path
@@ -68,8 +84,9 @@ class WebDeck:
         self._background = Tasks()
         self._drawing_ahead = False
 
-    async def open(self) -> None:
+    async def open(self, changed: Callable[[], None] = not_told) -> None:
         """The show is running on slide 1 at once. Raises `DeckError`."""
+        self._changed = changed
         self._file = await asyncio.to_thread(read_deck, self._path)
         self._process = SlideProcess(self._file, self._limits)
         self._slides = await self._process.open()
@@ -79,7 +96,7 @@ class WebDeck:
             log.info("the program that draws the deck may read this user's files here")
         self._running = True
         self._background.start(self._read_titles(self._process, self._slides.count))
-        self.changed()
+        self._changed()
 
     async def close(self) -> None:
         was_open = self._slides is not None
@@ -90,7 +107,7 @@ class WebDeck:
         await asyncio.gather(*self._drawn.values())
         self._drawn.clear()
         if was_open:
-            self.changed()
+            self._changed()
 
     def state(self) -> DeckState:
         if self._slides is None or self._file is None:
@@ -120,7 +137,7 @@ class WebDeck:
         reason = self._move(intent)
         now = self.state()
         if now != earlier:
-            self.changed()
+            self._changed()
             self._draw_ahead()
         status = Status.PERFORMED if reason is Reason.NONE else Status.REFUSED
         return Outcome(status, earlier.slide, now.slide, reason)
@@ -217,7 +234,7 @@ class WebDeck:
         else:
             log.warning("slide %d cannot be drawn %d pixels wide: it %s", slide, width, problem)
         if self.state() != earlier:
-            self.changed()
+            self._changed()
 
     def _draw_ahead(self) -> None:
         if self._slides is not None and not self._drawing_ahead:
@@ -258,4 +275,4 @@ class WebDeck:
             earlier = self.state()
             self._titles[slide] = title
             if self.state() != earlier:
-                self.changed()
+                self._changed()
