@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slidewire.cli.entry import without_secrets
+from slidewire.cli.process_title import without_secrets
 
 SECRET = "AAAAAAAAAAAAAAAAAAAAAA"
 LINK = f"https://127.0.0.1:9/p/abcdefghij#{SECRET}"

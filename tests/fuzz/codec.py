@@ -7,7 +7,7 @@ from typing import Final
 
 from slidewire.stun import attributes as a
 from slidewire.stun.message import HEADER_BYTES, Message, message_type, parse, split_type
-from slidewire.turn.effects import FiveTuple, Transport
+from slidewire.turn.five_tuple import FiveTuple, Transport
 from slidewire.turn.requests import METHODS, understand, understand_send
 from slidewire.turn.streams import NotTurn, Stream, split_channel_data
 from tests.fuzz import mutation

@@ -24,7 +24,8 @@ from slidewire.stun import attributes as a
 from slidewire.stun.message import BINDING, Builder, Class, Message, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import FiveTuple, SendToClient, SendToPeer, Transport
+from slidewire.turn.effects import SendToClient, SendToPeer
+from slidewire.turn.five_tuple import FiveTuple, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy, networks
 from slidewire.turn.streams import NotTurn, Stream

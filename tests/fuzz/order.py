@@ -16,7 +16,7 @@ from slidewire.stun import attributes as a
 from slidewire.stun.message import BINDING, Builder, Class
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import Transport
+from slidewire.turn.five_tuple import Transport
 from slidewire.turn.limits import Limits
 from tests.turn.world import Client, Sent, Stage
 

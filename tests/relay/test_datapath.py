@@ -15,7 +15,7 @@ import pytest
 from slidewire.aio.udp import segments
 from slidewire.base.addresses import Address
 from slidewire.base.rates import Rate
-from slidewire.relay import compiled, datapath
+from slidewire.relay import compiled, datapath, datapath_selection
 from slidewire.relay.compiled import CompiledPath
 from slidewire.stun.attributes import Attribute
 from slidewire.stun.message import parse
@@ -408,16 +408,16 @@ class TestLimits:
 
 class TestChoice:
     def test_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert datapath.choose("plain").name == "plain"
-        monkeypatch.setenv(datapath.VARIABLE, "plain")
-        assert datapath.choose().name == "plain"
-        monkeypatch.setenv(datapath.VARIABLE, "quick")
+        assert datapath_selection.select_data_path("plain").name == "plain"
+        monkeypatch.setenv(datapath_selection.VARIABLE, "plain")
+        assert datapath_selection.select_data_path().name == "plain"
+        monkeypatch.setenv(datapath_selection.VARIABLE, "quick")
         with pytest.raises(datapath.NoSuchPath, match="auto, plain, compiled"):
-            datapath.choose()
+            datapath_selection.select_data_path()
 
     def test_the_faster_one_there_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv(datapath.VARIABLE, raising=False)
-        assert datapath.choose().name == ("plain" if compiled.why_not() else "compiled")
+        monkeypatch.delenv(datapath_selection.VARIABLE, raising=False)
+        assert datapath_selection.select_data_path().name == ("plain" if compiled.why_not() else "compiled")
 
     def test_without_a_library(self, tmp_path: Path) -> None:
         assert "compiler" in str(compiled.why_not(tmp_path / "none.so"))

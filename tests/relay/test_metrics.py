@@ -8,7 +8,8 @@ from slidewire.base.addresses import Address
 from slidewire.relay.metrics import exposition, parse, relay_metrics, total
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import Report, Transport
+from slidewire.turn.effects import Report
+from slidewire.turn.five_tuple import Transport
 from tests.stun import test_vectors as vectors
 from tests.support.metrics import values
 from tests.turn.world import PEER, SECRET, Stage

@@ -23,7 +23,8 @@ from slidewire.relay.metrics import Metric
 from slidewire.relay.metrics_listener import MetricsListener
 from slidewire.system.errors import SetupError
 from slidewire.turn.credentials import Credential, mint
-from slidewire.turn.effects import FiveTuple, Report, Transport
+from slidewire.turn.effects import Report
+from slidewire.turn.five_tuple import FiveTuple, Transport
 from slidewire.turn.policy import networks
 from tests.server.certificates import make_certificate
 from tests.support.metrics import values

@@ -21,7 +21,7 @@ from slidewire.turn import policy
 from slidewire.turn.attributes import Method
 from slidewire.turn.authentication import Nonces
 from slidewire.turn.credentials import Credentials, mint, user_of
-from slidewire.turn.effects import FiveTuple, Transport
+from slidewire.turn.five_tuple import FiveTuple, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import SPECIAL, PeerPolicy, networks
 from tests.stun import test_vectors as vectors

@@ -11,7 +11,7 @@ from slidewire.stun.message import Builder, Class, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.client import Answered, Data, Retry, TurnClient
-from slidewire.turn.effects import Transport
+from slidewire.turn.five_tuple import Transport
 from tests.turn.world import PEER, Client, Stage
 
 

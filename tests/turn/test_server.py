@@ -15,7 +15,7 @@ from slidewire.stun import attributes as a
 from slidewire.stun.message import BINDING, Builder, Class, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import FiveTuple, Transport
+from slidewire.turn.five_tuple import FiveTuple, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy
 from tests.stun import test_vectors as vectors

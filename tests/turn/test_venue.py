@@ -17,7 +17,8 @@ from slidewire.stun import attributes as a
 from slidewire.stun.message import BINDING, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.effects import CloseStream, FiveTuple, SendToClient, Transport
+from slidewire.turn.effects import CloseStream, SendToClient
+from slidewire.turn.five_tuple import FiveTuple, Transport
 from tests.stun import test_vectors as vectors
 from tests.turn.world import SERVER, Client, Stage
 

@@ -16,13 +16,11 @@ from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
     Effect,
-    FiveTuple,
-    Opened,
     OpenRelay,
     SendToClient,
     SendToPeer,
-    Transport,
 )
+from slidewire.turn.five_tuple import FiveTuple, Opened, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy
 from slidewire.turn.server import TurnServer

@@ -15,11 +15,11 @@ import click
 from slidewire import __version__
 from slidewire.cli.account import account
 from slidewire.cli.audit import audit
-from slidewire.cli.entry import hide_secrets
 from slidewire.cli.leaktest import leaktest
 from slidewire.cli.link import link
 from slidewire.cli.linked_media import consider_links
 from slidewire.cli.output import complain, keep_addresses_out_of_the_log, log_to_stderr
+from slidewire.cli.process_title import hide_secrets
 from slidewire.cli.settings import add_settings
 from slidewire.cli.turn import credentials, turn
 

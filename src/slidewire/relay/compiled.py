@@ -23,7 +23,7 @@ from slidewire.base.addresses import SocketAddress
 from slidewire.base.rates import Rate
 from slidewire.relay.datapath import BUDGET, Clients, NoSuchPath, Owner
 from slidewire.turn.allocation import Allocation, Channel, Meter, Ports
-from slidewire.turn.effects import Transport
+from slidewire.turn.five_tuple import Transport
 from slidewire.turn.server import TurnServer
 
 SOURCE: Final = Path(__file__).with_name("_relay.c")

@@ -1,13 +1,10 @@
-"""The data path: how datagrams get from the server's UDP sockets to where they belong. There are two of them.
+"""The data path: how datagrams get from the server's UDP sockets to where they belong.
 
-`plain` is Python's standard library, and works everywhere. `compiled` is one C file (`_relay.c`), for Linux, where it
-was compiled when Slidewire was installed. Both forward ChannelData that the core's tables answer, and hand all else to
-their owner; the same tests are run against both. SLIDEWIRE_DATA_PATH says which; without it, the faster one there is.
+It forwards ChannelData that the core's tables answer, and hands all else to its owner.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -17,8 +14,6 @@ from slidewire.base.rates import Rate
 from slidewire.turn.allocation import Allocation, Meter
 from slidewire.turn.server import TurnServer
 
-VARIABLE: Final = "SLIDEWIRE_DATA_PATH"
-CHOICES: Final = ("auto", "plain", "compiled")
 BUDGET: Final = 1024
 """About how many datagrams in a row are taken before other work gets a turn."""
 
@@ -65,17 +60,3 @@ class DataPath(Protocol):
 
 class NoSuchPath(Exception):
     """The data path that was asked for cannot be had. The message says why."""
-
-
-def choose(wanted: str | None = None) -> DataPath:
-    """Raises NoSuchPath if one was asked for by name and is not to be had."""
-    from slidewire.relay import compiled, plain
-
-    wanted = wanted or os.environ.get(VARIABLE) or "auto"
-    if wanted not in CHOICES:
-        raise NoSuchPath(f"{wanted} is no data path; there are {', '.join(CHOICES)}.")
-    if wanted == "plain":
-        return plain.PlainPath()
-    if wanted == "compiled" or compiled.why_not() is None:
-        return compiled.CompiledPath()
-    return plain.PlainPath()

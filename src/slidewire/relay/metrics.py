@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.parser import text_string_to_metric_families
 
 from slidewire.turn.credentials import user_of
-from slidewire.turn.effects import Transport
+from slidewire.turn.five_tuple import Transport
 from slidewire.turn.server import TurnServer
 
 __all__ = ["CONTENT_TYPE", "Metric", "counter", "exposition", "gauge", "parse", "relay_metrics", "total"]

@@ -20,7 +20,7 @@ from slidewire.base.addresses import SocketAddress
 from slidewire.base.rates import Rate
 from slidewire.relay.datapath import Clients, Owner
 from slidewire.turn.allocation import Allocation, Meter, PlainMeter
-from slidewire.turn.effects import Transport
+from slidewire.turn.five_tuple import Transport
 from slidewire.turn.server import TurnServer
 
 SLOTS: Final = 64

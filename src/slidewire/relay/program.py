@@ -20,8 +20,9 @@ from slidewire.aio import clock
 from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.stream import StreamListener
 from slidewire.base.addresses import IPV4, IPV6, pack_host
-from slidewire.relay import datapath
 from slidewire.relay.credential_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path, unnoticed
+from slidewire.relay.datapath import NoSuchPath
+from slidewire.relay.datapath_selection import select_data_path
 from slidewire.relay.listeners import Listening, listen_on, usable
 from slidewire.relay.metrics import Metric, relay_metrics
 from slidewire.relay.shell import FIRST_PORT, LAST_PORT, RelayHost, RelayShell
@@ -78,7 +79,7 @@ class TurnSettings:
     report: Callable[[Report], object] | None = None
     """Told what an operator may want to read of."""
     data_path: str | None = None
-    """plain or compiled; without, the faster one there is (see `aio.datapath`)."""
+    """plain or compiled; without, the faster one there is (see `datapath_selection`)."""
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -219,8 +220,8 @@ class TurnService:
         self._relay_hosts = relay_hosts(settings, hosts) if share is None else share.relay_hosts
         limits = within_files(settings.limits, raise_limit())
         try:
-            path = datapath.choose(settings.data_path)
-        except datapath.NoSuchPath as error:
+            path = select_data_path(settings.data_path)
+        except NoSuchPath as error:
             raise SetupError(str(error)) from None
         self.core = TurnServer(
             realm=settings.realm,

@@ -22,14 +22,12 @@ from slidewire.relay.plain import PlainPath
 from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
-    FiveTuple,
-    Opened,
     OpenRelay,
     Route,
     SendToClient,
     SendToPeer,
-    Transport,
 )
+from slidewire.turn.five_tuple import FiveTuple, Opened, Transport
 from slidewire.turn.server import TurnServer
 
 FIRST_PORT: Final = 49_152

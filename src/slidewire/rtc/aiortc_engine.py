@@ -1,4 +1,5 @@
-"""The engine on aiortc 1.16, by its private parts where that must be; `aiortc_sctp` touches those of SCTP.
+"""The engine on aiortc 1.16, by its private parts where that must be; `aiortc_ice` and `aiortc_sctp` touch those of ICE
+and SCTP.
 
 What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - Without `iceServers` it asks a third party's STUN server: it is given an empty list.
@@ -7,9 +8,6 @@ What the design works around (each seen in aiortc 1.16.0 / aioice 0.13.0):
 - It fails at once when told that there are no more candidates while it knows none it can use, although a browser, whose
   own are hidden behind `.local` names, is about to send its first check: it is told late (`END_AFTER`).
 - It has no ICE restart: a connection that died is replaced by a new peer.
-- An early connectivity check that a NAT drops is repeated only after 0.5 s: `RETRY_RTO` is lowered.
-- A consent check is sent once and given `RETRY_RTO` to be answered; six that were not, and a connection is closed. With
-  any value of it a slow or lossy network is taken for a dead one: consent checks are repeated, too.
 - It does not look again whether it can connect when its first candidate comes late: `_connect`.
 - The selected candidate pair has no public name: `_nominated_pair` reads it.
 """
@@ -24,13 +22,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import aioice.stun
 from aioice import Candidate as LibraryCandidate
-from aioice.ice import StunProtocol
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
-    RTCIceCandidate,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -41,6 +36,7 @@ from aiortc.sdp import candidate_to_sdp
 
 from slidewire.aio.tasks import Tasks
 from slidewire.control.privacy import Privacy
+from slidewire.rtc.aiortc_ice import CLOSES_WITHIN, END_AFTER, library_candidate
 from slidewire.rtc.aiortc_sctp import send_at_once
 from slidewire.rtc.engine import Channel, IceServer, Peer, PeerError, PeerEvents
 from slidewire.rtc.gathering import Gathering
@@ -53,31 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-aioice.stun.RETRY_RTO = 0.1
-CONSENT_REPEATED = 4
-"""Times, after 0.1, 0.3, 0.7 and 1.5 s; an answer is waited for until 3.1 s."""
-
-_request = StunProtocol.request
-
-
-async def _request_with_patience(
-    self: StunProtocol,
-    request: aioice.stun.Message,
-    addr: tuple[str, int],
-    integrity_key: bytes | None = None,
-    retransmissions: int | None = None,
-) -> tuple[aioice.stun.Message, tuple[str, int]]:
-    """Only consent checks ask for no retransmission."""
-    repeated = CONSENT_REPEATED if retransmissions == 0 else retransmissions
-    return await _request(self, request, addr, integrity_key, repeated)
-
-
-StunProtocol.request = _request_with_patience  # type: ignore[method-assign]
-
-END_AFTER = 10.0
-"""Seconds from the last candidate until ICE may fail for want of one."""
-CLOSES_WITHIN = 2.0
-"""Seconds. A relay that is gone would be told good-bye for a quarter of a minute."""
 ROOM_BYTES = 8192
 """Bulk data is handed over while less than this is queued: more would stand before the next receipt."""
 
@@ -120,19 +91,6 @@ def for_data_channels(sdp: str) -> str:
     if not ports or not all(port.isdecimal() and 0 < int(port) <= 0xFFFF for port in ports):
         raise ValueError("it has no port for SCTP")  # RFC 8841 §5
     return write_description(Description(attributes, (replace(section, lines=lines),)))
-
-
-def library_candidate(candidate: Candidate) -> RTCIceCandidate:
-    """Past the library's parser. It takes TCP's for UDP's of another name, and leaves them alone."""
-    return RTCIceCandidate(
-        component=candidate.component,
-        foundation=candidate.foundation,
-        ip=candidate.address,
-        port=candidate.port,
-        priority=candidate.priority,
-        protocol=candidate.transport.lower(),
-        type=candidate.type,
-    )
 
 
 class AiortcEngine:

@@ -1,8 +1,8 @@
 """ICE, DTLS and SRTP of the library, under media that are our own: RTP and RTCP packets go in and come out as bytes.
 
-Besides `aiortc_engine` and `aiortc_sctp` this is the only file that touches the library's private parts (aiortc 1.16):
-its DTLS transport parses and routes packets by itself, which two overridden methods keep it from, and has no public way
-to send them. What the engine's file works around in ICE (`aiortc_engine`, `gathering`) holds here as well.
+Besides the files named `aiortc_…` this is the only one that touches the library's private parts (aiortc 1.16): its DTLS
+transport parses and routes packets by itself, which two overridden methods keep it from, and has no public way to send
+them. What is worked around in ICE (`aiortc_ice`, `gathering`) holds here as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aiortc.sdp import candidate_to_sdp
 from slidewire.aio.tasks import Tasks
 from slidewire.control.privacy import Privacy
 from slidewire.media.offer_answer import Credentials
-from slidewire.rtc.aiortc_engine import CLOSES_WITHIN, END_AFTER, library_candidate
+from slidewire.rtc.aiortc_ice import CLOSES_WITHIN, END_AFTER, library_candidate
 from slidewire.rtc.engine import IceServer
 from slidewire.rtc.gathering import Gathering
 from slidewire.rtc.ingress import meter

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from slidewire.base.addresses import Address, SocketAddress
 from slidewire.base.rates import Rate
 from slidewire.turn.authentication import Identity
-from slidewire.turn.effects import FiveTuple, Handle, Opened
+from slidewire.turn.five_tuple import FiveTuple, Handle, Opened
 
 NO_CHANNEL: Final = 0
 """There is a permission but no channel: a Data indication carries it."""

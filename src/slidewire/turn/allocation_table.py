@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from slidewire.base.addresses import SocketAddress
 from slidewire.turn.allocation import Allocation, MakePorts, Relays
 from slidewire.turn.credentials import user_of
-from slidewire.turn.effects import FiveTuple, Handle, Opened, Transport
+from slidewire.turn.five_tuple import FiveTuple, Handle, Opened, Transport
 from slidewire.turn.limits import Limits
 
 _EVERYONE = b"everyone"

@@ -32,7 +32,7 @@ from slidewire.stun.attributes import (
 )
 from slidewire.stun.message import Builder, Message, long_term_key, packed, userhash
 from slidewire.turn.credentials import Credentials
-from slidewire.turn.effects import FiveTuple
+from slidewire.turn.five_tuple import FiveTuple
 
 ALGORITHMS: Final = (Algorithm(PasswordAlgorithm.SHA256), Algorithm(PasswordAlgorithm.MD5))
 """In the order of our preference."""

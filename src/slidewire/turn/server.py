@@ -46,16 +46,13 @@ from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
     Effect,
-    FiveTuple,
-    Handle,
-    Opened,
     OpenRelay,
     Report,
     Route,
     SendToClient,
     SendToPeer,
-    Transport,
 )
+from slidewire.turn.five_tuple import FiveTuple, Handle, Opened, Transport
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy, tunnelled
 from slidewire.turn.requests import (

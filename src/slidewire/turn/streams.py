@@ -16,7 +16,7 @@ from typing import Final
 
 from slidewire.stun.attributes import MAGIC_COOKIE
 from slidewire.stun.message import HEADER_BYTES
-from slidewire.turn.effects import FiveTuple
+from slidewire.turn.five_tuple import FiveTuple
 from slidewire.turn.limits import Limits
 
 _HEAD: Final = struct.Struct("!HH")

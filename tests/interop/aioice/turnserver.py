@@ -28,14 +28,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from slidewire.aio.stream import StreamListener
 from slidewire.base.addresses import IPV4, SocketAddress
-from slidewire.relay import datapath
+from slidewire.relay.datapath_selection import select_data_path
 from slidewire.relay.shell import RelayHost, RelayShell
 from slidewire.stun.attributes import ERROR_CODE, Error
 from slidewire.stun.message import Builder, Class, Message, packed
 from slidewire.turn import server
 from slidewire.turn.authentication import Identity
 from slidewire.turn.credentials import Credentials
-from slidewire.turn.effects import FiveTuple
+from slidewire.turn.five_tuple import FiveTuple
 from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy, networks
 
@@ -117,7 +117,7 @@ class Seen:
 
 class TurnServer:
     def __init__(self, users: Mapping[str, str]) -> None:
-        self._path = datapath.choose(os.environ["DATA_PATH"])
+        self._path = select_data_path(os.environ["DATA_PATH"])
         self._is_open = False
         self._core = Core(
             realm=REALM,
