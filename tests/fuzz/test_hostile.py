@@ -56,7 +56,7 @@ def _anybody_may_have_the_speaker_removed(patch: pytest.MonkeyPatch) -> None:
     [
         (_one_queue_for_all, "receipts:", SEED),
         (_a_message_that_raises, "UnicodeEncodeError", SEED),
-        (_pictures_that_are_not_ended, "these still run", 110),
+        (_pictures_that_are_not_ended, "these still run", 215),
         (_anybody_may_have_the_speaker_removed, "the speaker was sent away", SEED),
     ],
 )
@@ -65,4 +65,4 @@ def test_a_host_without_a_bound_is_found_out(
 ) -> None:
     break_it(monkeypatch)
     with pytest.raises(AssertionError, match=sentence):
-        collections.deque(map(hostile.run, range(first, first + 40)), maxlen=0)
+        collections.deque(map(hostile.run, range(first, first + 100)), maxlen=0)

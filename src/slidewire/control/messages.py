@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -33,8 +33,15 @@ Ahead = Annotated[
     float, Meta(gt=0, le=LONGEST_LINK, description="A link opens and expires in up to 30 days, given in seconds.")
 ]
 LinkRole = Annotated[
-    str, Meta(pattern="^(view|laser|click|operator)$", description="A link's role is view, laser, click or operator.")
+    str,
+    Meta(
+        pattern="^(view|laser|click|operator)$",
+        examples=["view", "laser", "click", "operator"],
+        description="A link's role is view, laser, click or operator.",
+    ),
 ]
+Wish = Annotated[str, Meta(examples=["open", "balanced", "private"])]
+"""A privacy policy. A word that is not known is taken for the strictest."""
 
 
 _INIT: Final = {"mid": "sdpMid", "m_line": "sdpMLineIndex", "ufrag": "usernameFragment"}
@@ -78,7 +85,7 @@ class Offer(Message, frozen=True, tag="offer"):
 
     generation: Generation
     sdp: Description
-    privacy: str | UnsetType = UNSET
+    privacy: Wish | UnsetType = UNSET
     network: str | UnsetType = UNSET
 
 
@@ -100,7 +107,7 @@ class MediaOffer(Message, frozen=True, tag="media_offer"):
     generation: Generation
     sdp: Description
     lines: Annotated[list[str], Meta(min_length=1, max_length=16)]
-    privacy: str | UnsetType = UNSET
+    privacy: Wish | UnsetType = UNSET
     network: str | UnsetType = UNSET
 
 
@@ -121,8 +128,28 @@ class MediaClose(Message, frozen=True, tag="media_close"):
 # --- Commands: operators only -----------------------------------------------------------------------------------------
 
 
+class Done(Struct, frozen=True):
+    """The reply to a command that has nothing to tell."""
+
+
+class LinkMade(Struct, frozen=True):
+    """The reply to `make_link`."""
+
+    link: str
+    url: str
+
+
+class SentAway(Struct, frozen=True):
+    """The reply to `send_away`: how many they were."""
+
+    count: int
+
+
 class Request(Struct, frozen=True, tag_field="name"):
     """What an operator asks for in a `command`; the tag is the command's name."""
+
+    reply: ClassVar[type[Done | LinkMade | SentAway]] = Done
+    """What the reply says where it was done."""
 
 
 class Mute(Request, frozen=True, tag="mute"):
@@ -147,6 +174,7 @@ class Remove(Request, frozen=True, tag="remove"):
 class MakeLink(Request, frozen=True, tag="make_link"):
     """Make a link. Times are in seconds from now."""
 
+    reply: ClassVar[type[LinkMade]] = LinkMade
     role: LinkRole = "click"
     label: Annotated[str, Meta(description="A link's label is a text.")] = ""
     opens_in: Ahead | None = None
@@ -170,8 +198,9 @@ class FreeLink(Request, frozen=True, tag="free_link"):
 
 
 class SendAway(Request, frozen=True, tag="send_away"):
-    """Send away all that came by this link, or those of them that are at one address."""
+    """Send away all that came by this link, or those of them at one address, but not who asks for it."""
 
+    reply: ClassVar[type[SentAway]] = SentAway
     link: str
     origin: Annotated[int, Meta(description="An origin is a number, as the room's places say it.")] | None = None
 
@@ -253,23 +282,6 @@ class Reply(Message, frozen=True, tag="reply"):
     link: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
     count: int | UnsetType = UNSET
-
-
-class Done(Struct, frozen=True):
-    """The reply to a command that has nothing to tell."""
-
-
-class LinkMade(Struct, frozen=True):
-    """The reply to `make_link`."""
-
-    link: str
-    url: str
-
-
-class SentAway(Struct, frozen=True):
-    """The reply to `send_away`: how many they were."""
-
-    count: int
 
 
 class Position(Struct, frozen=True):

@@ -7,8 +7,10 @@ grow are texts, so that a later version is read as well.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from slidewire.control.messages import Fields, Position, StateMessage
@@ -26,13 +28,11 @@ class DeckPart(Struct, frozen=True):
 
     driver: str = ""
     title: str = ""
-    status: str = "no_deck"
-    """`running`, `no_show` or `no_deck`."""
+    status: Annotated[str, Meta(examples=["running", "no_show", "no_deck"])] = "no_deck"
     slide: int | None = None
     count: int | None = None
     build: Build | None = None
-    blank: str | None = None
-    """`black`, `white` or null."""
+    blank: Annotated[str, Meta(examples=["black", "white"])] | None = None
     can: list[str] = []
     """The words of the intents that it can do, and `laser`."""
     pictures: bool = False
@@ -44,7 +44,7 @@ class DeckPart(Struct, frozen=True):
 class YouPart(Struct, frozen=True):
     """What a presenter is told of itself."""
 
-    role: str = "view"
+    role: Annotated[str, Meta(examples=["view", "laser", "click", "operator"])] = "view"
     muted: bool = False
     name: str = ""
     admitted: bool = True

@@ -409,16 +409,16 @@ class Host:
         m = messages
         return (
             CommandRow(
-                *(m.Mute, m.Done, self._mute, lambda request: "muted" if request.muted else "unmuted"),
+                *(m.Mute, self._mute, lambda request: "muted" if request.muted else "unmuted"),
                 not_to_oneself=True,
             ),
-            CommandRow(m.Admit, m.Done, self._admit_participant, lambda request: "let_in"),
-            CommandRow(m.Remove, m.Done, self._remove, lambda request: "kicked", not_to_oneself=True),
-            CommandRow(m.SendAway, m.SentAway, self._send_away, lambda request: "sent_away"),
-            CommandRow(m.MakeLink, m.LinkMade, self._make_link, lambda request: "link_made"),
-            CommandRow(m.RevokeLink, m.Done, self._revoke_link, lambda request: "link_revoked"),
-            CommandRow(m.FreeLink, m.Done, self._free_link, lambda request: "link_freed"),
-            CommandRow(m.EndShow, m.Done, self._end_show, lambda request: "end_asked_for"),
+            CommandRow(m.Admit, self._admit_participant, lambda request: "let_in"),
+            CommandRow(m.Remove, self._remove, lambda request: "kicked", not_to_oneself=True),
+            CommandRow(m.SendAway, self._send_away, lambda request: "sent_away"),
+            CommandRow(m.MakeLink, self._make_link, lambda request: "link_made"),
+            CommandRow(m.RevokeLink, self._revoke_link, lambda request: "link_revoked"),
+            CommandRow(m.FreeLink, self._free_link, lambda request: "link_freed"),
+            CommandRow(m.EndShow, self._end_show, lambda request: "end_asked_for"),
         )
 
     def _mute(self, by: Participant, request: messages.Mute) -> messages.Done:

@@ -134,19 +134,16 @@ class Media:
         self.commands: Sequence[Row] = (
             CommandRow(
                 messages.ShareScreen,
-                messages.Done,
                 self._share_screen,
                 lambda request: "screen_shared" if request.on else "screen_hidden",
             ),
             CommandRow(
                 messages.OnAir,
-                messages.Done,
                 self._put_on_air,
                 lambda request: "taken_off_air" if request.session is None else "put_on_air",
             ),
             CommandRow(
                 messages.RecordAir,
-                messages.Done,
                 self._record,
                 lambda request: "recording_began" if request.on else "recording_ended",
             ),

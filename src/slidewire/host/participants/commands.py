@@ -35,7 +35,6 @@ class CommandError(Exception):
 class CommandRow(Generic[R]):
     request: type[R]
     """Its tag is the command's name."""
-    reply: type[messages.Done | messages.LinkMade | messages.SentAway]
     handler: Callable[[Participant, R], messages.Done | messages.LinkMade | messages.SentAway]
     """It is given who asks, and may raise `CommandError`."""
     event: Callable[[R], str]
@@ -44,6 +43,10 @@ class CommandRow(Generic[R]):
     """What the link of who asks has to be."""
     not_to_oneself: bool = False
     """A slip of the hand would leave the show without an operator."""
+
+    @property
+    def reply(self) -> type[messages.Done | messages.LinkMade | messages.SentAway]:
+        return self.request.reply
 
     @property
     def name(self) -> str:
