@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from slidewire.server.api import handlers as api
+from slidewire.server.api import messages as api
 from slidewire.server.api.routes import Refused, decode_body
 from tests.fuzz import text
 

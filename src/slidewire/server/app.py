@@ -33,7 +33,8 @@ from slidewire.server import browser_tickets as tickets
 from slidewire.server.accounts.authentication import Authenticator, Cookies
 from slidewire.server.accounts.service import Accounts
 from slidewire.server.accounts.store import AccountStore
-from slidewire.server.api.handlers import TOKEN_FILE, Api, load_token
+from slidewire.server.api.handlers import Api
+from slidewire.server.api.token_file import TOKEN_FILE, load_token
 from slidewire.server.audit_events import AuditWriter
 from slidewire.server.config import ServerSettings
 from slidewire.server.host_names import HostNames, answer_only_to, parse_authority
@@ -85,11 +86,11 @@ class Server:
         self._certificates: LocalCertificates | None = None
         self._context: WatchedContext | None = None
         self._room_writer: RoomWriter | None = None
-        self._diary: AuditWriter | None = None
+        self._audit: AuditWriter | None = None
         self._accounts: Accounts | None = None
         self._sockets: HubSockets | None = None
         self._runner: web.AppRunner | None = None
-        self._door: Listener | None = None
+        self._listener: Listener | None = None
         self._proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
         self.own_clients = OwnClients()
         """Makes the sockets by which this process connects to its own server."""
@@ -116,9 +117,9 @@ class Server:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
-        if self._door is not None:
-            await self._door.close()
-            self._door = None
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
         if self._sockets is not None:
             await self._sockets.stop(RESTART_SECONDS)
             self._sockets = None
@@ -135,9 +136,9 @@ class Server:
         if self._room_writer is not None:
             await self._room_writer.close()
             self._room_writer = None
-        if self._diary is not None:
-            await asyncio.to_thread(self._diary.close)
-            self._diary = None
+        if self._audit is not None:
+            await asyncio.to_thread(self._audit.close)
+            self._audit = None
 
     async def _start(self) -> Ready:
         settings = self._settings
@@ -150,9 +151,9 @@ class Server:
         self._room_writer = RoomWriter(room_repository)
         if settings.audit_days:
             folder = settings.state_dir / audit_events.FOLDER
-            self._diary = AuditWriter(folder, clock.wall, days=settings.audit_days, addresses=settings.audit_addresses)
-            self._diary("server_started", version=__version__)
-        audit = self._diary or audit_events.nobody
+            self._audit = AuditWriter(folder, clock.wall, days=settings.audit_days, addresses=settings.audit_addresses)
+            self._audit("server_started", version=__version__)
+        audit = self._audit or audit_events.discard
         rooms, tombstones = room_repository.load(clock.wall())
         relays = self._make_relays(audit)
         self.hub = Hub(
@@ -329,7 +330,7 @@ class Server:
         assert runner.server is not None
         if context is not None:
             context.set_alpn_protocols(["http/1.1", "stun.turn"])  # RFC 7443
-        self._door = Listener(
+        self._listener = Listener(
             self.abuse_limiter,
             self._proxies,
             self.own_clients,
@@ -339,7 +340,7 @@ class Server:
             seconds=settings.keepalive_seconds,
         )
         try:
-            return self._door.open(listen_addresses(settings), settings.port)
+            return self._listener.open(listen_addresses(settings), settings.port)
         except OSError as error:
             raise SetupError(why_not_opened(error, settings.listen, settings.port, "--port")) from None
 

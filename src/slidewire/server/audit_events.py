@@ -83,7 +83,7 @@ class Audit(Protocol):
     def __call__(self, event: str, /, *, address: str | None = None, **fields: Any) -> None: ...
 
 
-def nobody(event: str, /, *, address: str | None = None, **fields: Any) -> None:
+def discard(event: str, /, *, address: str | None = None, **fields: Any) -> None:
     """Where nothing is written down."""
 
 
@@ -124,9 +124,9 @@ def command(state_dir: Path, wall: Callable[[], float], event: str, /, **fields:
     OSError."""
     if not (state_dir / FOLDER).is_dir():
         return
-    book = AuditLog(state_dir / COMMANDS_FOLDER, wall, days=KEPT_BY_COMMANDS)
+    audit_log = AuditLog(state_dir / COMMANDS_FOLDER, wall, days=KEPT_BY_COMMANDS)
     try:
-        book.write(event, who="the command line", **fields)
-        book.write("log_closed")
+        audit_log.write(event, who="the command line", **fields)
+        audit_log.write("log_closed")
     finally:
-        book.close()
+        audit_log.close()

@@ -42,7 +42,7 @@ NEEDS = {
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    for module in ("accounts.authentication", "api.handlers", "api.routes"):
+    for module in ("accounts.authentication", "api.account_handlers", "api.handlers", "api.routes"):
         monkeypatch.setattr(f"slidewire.server.{module}.wall", lambda: clock.wall() + seconds)
 
 

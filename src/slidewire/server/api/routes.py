@@ -154,7 +154,7 @@ class Rest:
     authenticator: Authenticator
     table: Sequence[Endpoint]
     refused: Callable[[Caller | None, str, Endpoint, Fault], None] = lambda caller, address, row, fault: None
-    """Hears of whoever may not do what it asks for; None: of a stranger, or of another site's page."""
+    """Called when a caller may not do what it asks for. None: a stranger, or a page of another site."""
     _asked: dict[Rate, Buckets[str]] = field(default_factory=dict)
 
     def routes(self) -> list[web.RouteDef]:
@@ -192,17 +192,17 @@ class Rest:
         return answer(said, row.status)
 
     async def _admit(self, row: Endpoint, request: web.Request, left: dict[str, str]) -> Caller | None:
-        door, address, now = self.authenticator, address_of(request), monotonic()
-        if door.is_from_elsewhere(request):
+        authenticator, address, now = self.authenticator, address_of(request), monotonic()
+        if authenticator.is_from_elsewhere(request):
             self.refused(None, address, row, CROSS_SITE)
             raise Refused(CROSS_SITE)
-        wait = door.failures_wait(address)
+        wait = authenticator.failures_wait(address)
         if wait > 0 and row.guarded:
             raise too_often(wait)
-        caller = await door.identify(request, members=row.members) if row.guarded else None
+        caller = await authenticator.identify(request, members=row.members) if row.guarded else None
         if caller is not None and caller.key is not None and caller.key.bounds.may_come_from(address):
             # It has a rate of its own, and whoever uses it from elsewhere does not use that up.
-            wait, remaining = door.charge(caller.key)
+            wait, remaining = authenticator.charge(caller.key)
         else:
             rate = row.rate or ORDINARY
             buckets, who = self._asked.setdefault(rate, Buckets(rate)), customer_of(address)
@@ -213,8 +213,8 @@ class Rest:
         if not row.guarded:
             return None
         if caller is None:
-            if door.shows_something(request):
-                door.failed(address)
+            if authenticator.shows_something(request):
+                authenticator.failed(address)
                 self.refused(None, address, row, UNAUTHORIZED)
             raise Refused(UNAUTHORIZED, WWW_Authenticate="Bearer")
         if "Authorization" not in request.headers and request.method not in SAFE_METHODS:
