@@ -137,8 +137,30 @@ def make_types() -> str:
                 [*(struct.__name__ for struct in FROM_PRESENTER), "Command"],
             ),
             union("FromHost", "What a host may say.", [struct.__name__ for struct in FROM_HOST]),
+            "/** What a host's message must have: numbers (after #) and texts. */",
+            "const NEEDED: { [type: string]: string } = {",
+            *(f"  {messages.tag(struct)}: '{needed(struct)}'," for struct in FROM_HOST),
+            "}",
+            "",
+            "/** Null: it is none, or one of a later version. */",
+            "export function readFromHost(value: unknown): FromHost | null {",
+            "  const message = value as { type: string; [field: string]: unknown } | null",
+            "  const needed = NEEDED[message?.type ?? '']?.split(' ') ?? ['type?']",
+            "  const has = (field: string): boolean =>",
+            "    !field || typeof message?.[field.replace('#', '')] === (field[0] === '#' ? 'number' : 'string')",
+            "  return needed.every(has) ? (message as unknown as FromHost) : null",
+            "}",
+            "",
         ]
     )
+
+
+def needed(struct: type[Struct]) -> str:
+    """Its numbers and texts that have no default, as `readFromHost` checks them."""
+    marks = {"number": "#", "string": ""}
+    required = {field.encode_name for field in msgspec.structs.fields(struct) if field.required}
+    told = [(name, typescript(hint)) for name, hint, _ in fields(struct) if name in required]
+    return " ".join(f"{marks[kind]}{name}" for name, kind in told if kind in marks)
 
 
 # --- Examples ---------------------------------------------------------------------------------------------------------

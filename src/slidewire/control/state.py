@@ -39,6 +39,8 @@ class DeckPart(Struct, frozen=True):
     notes: str | None = None
     slide_title: str | None = None
     next_title: str | None = None
+    drawable: bool = True
+    """False: there is no picture of this slide."""
 
 
 class YouPart(Struct, frozen=True):

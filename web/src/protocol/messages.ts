@@ -41,6 +41,7 @@ export interface DeckPart {
   notes: string | null
   slide_title: string | null
   next_title: string | null
+  drawable: boolean
 }
 
 /** What a presenter is told of itself. */
@@ -429,3 +430,28 @@ export type FromHost =
   | MediaAnswer
   | MediaRefused
   | MediaCandidate
+
+/** What a host's message must have: numbers (after #) and texts. */
+const NEEDED: { [type: string]: string } = {
+  state: '#version',
+  answer: '#generation sdp',
+  candidate: '#generation',
+  reoffer: '',
+  no_picture: '#id reason',
+  reply: '#id',
+  laser: '',
+  closed: '',
+  error: '',
+  media_answer: '#generation sdp',
+  media_refused: '#generation code message',
+  media_candidate: '#generation',
+}
+
+/** Null: it is none, or one of a later version. */
+export function readFromHost(value: unknown): FromHost | null {
+  const message = value as { type: string; [field: string]: unknown } | null
+  const needed = NEEDED[message?.type ?? '']?.split(' ') ?? ['type?']
+  const has = (field: string): boolean =>
+    !field || typeof message?.[field.replace('#', '')] === (field[0] === '#' ? 'number' : 'string')
+  return needed.every(has) ? (message as unknown as FromHost) : null
+}

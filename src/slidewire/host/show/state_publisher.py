@@ -219,6 +219,7 @@ class StatePublisher:
             notes=state.notes,
             slide_title=state.slide_title,
             next_title=state.next_title,
+            drawable=state.drawable,
         )
 
     def _once(self, name: str, describe: Callable[[], P]) -> P:

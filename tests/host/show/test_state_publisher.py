@@ -1,0 +1,25 @@
+"""What participants are told of the deck is all that is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from slidewire.control.state import DeckPart
+from slidewire.host.decks.driver import Build, DeckState, DeckStatus
+from slidewire.host.show.controller import ShowController
+from slidewire.host.show.state_publisher import StatePublisher
+from slidewire.testing.deck import MemoryDeck
+
+
+async def test_nothing_that_a_deck_tells_is_left_out() -> None:
+    assert {field.name for field in fields(DeckState)} <= set(DeckPart.__struct_fields__)
+    told = DeckState(
+        *(DeckStatus.RUNNING, "Title", 2, 9, Build(1, 3), "black", "notes", "this slide", "the next"), drawable=False
+    )
+    show = ShowController(MemoryDeck())
+    publisher = StatePublisher({}, show, describe_room=lambda: None, describe_media=lambda _: None)  # type: ignore[arg-type, return-value]
+    part = publisher._deck(told, {"next", "goto"}, pictures=True)
+    assert (part.driver, part.can, part.pictures, part.status) == ("memory", ["goto", "next"], True, "running")
+    assert (part.build is not None) and (part.build.position, part.build.count) == (1, 3)
+    for name in ("title", "slide", "count", "blank", "notes", "slide_title", "next_title", "drawable"):
+        assert getattr(part, name) == getattr(told, name)
