@@ -154,6 +154,8 @@ async def test_a_host_that_the_system_stops_comes_back_with_the_same_links(
     ready = await first.ready()
     presenter = await slidewire.start("present", ready["presenter_link"])
     await presenter.wait_for(event="connected", path="direct")
+    await presenter.say("goto 7")
+    await presenter.receipts(1)
     first.process.send_signal(number)
     assert await first.process.wait() == 0
     mark = len(presenter.events)
@@ -161,7 +163,8 @@ async def test_a_host_that_the_system_stops_comes_back_with_the_same_links(
     assert (await second.ready())["presenter_link"] == ready["presenter_link"]
     await presenter.wait_for(event="connected", path="direct", after=mark, seconds=40)
     await presenter.say("next")
-    assert (await presenter.receipts(1))[0]["status"] == "performed"
+    receipt = (await presenter.receipts(2))[1]
+    assert (receipt["status"], receipt["from"], receipt["to"]) == ("performed", 7, 8), "it goes on where it was"
     assert await second.stop() == 0
     assert (await presenter.wait_for(event="closed"))["code"] == "room_ended"
 

@@ -130,6 +130,7 @@ def _program(
         server,
         deck,
         engine,
+        deck_file=options.deck,
         deck_name=str(options.deck.resolve()) if options.deck else options.driver,
         room=options.room,
         overlay=_overlay_for(deck),

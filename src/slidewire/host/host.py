@@ -38,6 +38,7 @@ from slidewire.host.show import audit_events
 from slidewire.host.show.controller import ShowController
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.host.show.pictures import Pictures
+from slidewire.host.show.position import PositionKeeper
 from slidewire.host.show.state_publisher import StatePublisher
 from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
 
@@ -82,9 +83,10 @@ class Host:
         own_hosts: Collection[str] = (),
         ice_hosts: Sequence[str] = (),
         media: MediaOptions | None = None,
+        position: PositionKeeper | None = None,
     ) -> None:
         """`own_hosts`: the names of the server's own host. `ice_hosts`: whose STUN and TURN servers may be used besides
-        those there. Without `media` there are none."""
+        those there. Without `media` there are none. `position`: keeps where the show stands for the next start."""
         self.room = room
         self.privacy = privacy
         """Presenters are told before they make a peer connection."""
@@ -132,15 +134,28 @@ class Host:
         self._seen: tuple[object, ...] = ()
         """What operators see and nothing tells of, when it was last looked at."""
         self._closing = Tasks()
+        self._position = position
 
     async def start(self) -> None:
         """Open the deck. Raises `DeckError`, `SharingError` or `RecordingError`."""
         await self.show.open()
+        await self._resume()
         await self.media.start()
         self._housekeeper = asyncio.create_task(self._run_maintenance(), name="housekeeping")
         self._publisher.show_changed()
 
+    async def _resume(self) -> None:
+        """Go on where this deck stood when the last host of the room ended."""
+        position = self._position.find() if self._position is not None else None
+        if position is None:
+            return
+        await self.show.resume(position.slide)
+        self._publisher.started = monotonic() - max(0.0, time.time() - position.started)
+        log.info("the show goes on at slide %s", self.show.state.slide)
+
     async def close(self) -> None:
+        if self._position is not None:
+            self._position.close()
         if self._housekeeper is not None:
             self._housekeeper.cancel()
         self._publisher.close()
@@ -524,6 +539,9 @@ class Host:
 
     def _show_changed(self) -> None:
         self._publisher.show_changed()
+        started = self._publisher.started
+        if self._position is not None and started is not None:
+            self._position.note(self.show.state, time.time() - (monotonic() - started))
 
     def _laser_moved(self) -> None:
         self._publisher.laser_moved()

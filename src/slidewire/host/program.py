@@ -33,6 +33,7 @@ from slidewire.host.media.recorder import RecordingError
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.media.screen_sharing import SharingError
 from slidewire.host.participants.links import Room, RoomStore
+from slidewire.host.show.position import PositionKeeper, fingerprint
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
 from slidewire.signaling.client import (
@@ -101,6 +102,16 @@ class _RoomAtServer:
         self._socket.flush()
 
 
+def _fingerprint(deck: DeckDriver, name: str, file: Path | None) -> str:
+    """Of a deck that begins anew with this host; empty for one that may be open already, or that cannot be read."""
+    if file is None and deck.driver != "web":
+        return ""
+    try:
+        return fingerprint(name, file)
+    except OSError:
+        return ""
+
+
 class HostProgram:
     """`start`, then wait for `over`, then `stop`. `server` is the address presenters are given."""
 
@@ -111,6 +122,7 @@ class HostProgram:
         engine: Engine,
         *,
         deck_name: str = "",
+        deck_file: Path | None = None,
         room: str | None = None,
         overlay: Overlay | None = None,
         ca: Path | None = None,
@@ -155,6 +167,7 @@ class HostProgram:
             own_hosts={urlsplit(url).hostname or "" for url in (server, connect_to or server)},
             ice_hosts=ice_hosts,
             media=media,
+            position=PositionKeeper(self._room, _fingerprint(deck, deck_name, deck_file), wall),
         )
         self._agent.audit = self._write_down
         first = messages.OpenRoom(

@@ -101,6 +101,19 @@ class LinkRule:
         return "presenter" if self.role.may_point else "audience"
 
 
+@dataclass(frozen=True, slots=True)
+class ShowPosition:
+    """Where the show stood."""
+
+    deck: str
+    """What the deck's file was like."""
+    slide: int
+    started: float
+    """Wall clock, seconds: when the show began."""
+    kept: float
+    """Wall clock, seconds."""
+
+
 @dataclass(slots=True)
 class Room:
     """What makes a room this host's: the token it opens it with, and its links. Kept in `path` if there is one."""
@@ -117,6 +130,14 @@ class Room:
     """Held while this process has the room."""
     begun: bool = False
     """It was kept once, and the show goes on even if it cannot be kept again."""
+    position: ShowPosition | None = None
+    unkept: bool = False
+    """It could not be kept when that was last tried, and that was said."""
+
+    @property
+    def is_anothers(self) -> bool:
+        """Another process of this user has it, too, and keeps the show's position."""
+        return self.path is not None and self.lock is None
 
     @property
     def lock_path(self) -> Path:
@@ -154,6 +175,10 @@ class Room:
     def good_links(self, wall: float) -> list[LinkRule]:
         return [rule for rule in self.links.values() if rule.is_good(wall)]
 
+    def keep_position(self, position: ShowPosition | None) -> None:
+        self.position = position
+        self.save()
+
     def save(self) -> None:
         """Write the file whole or not at all; only its owner may read it. Raises OSError before the show has begun. A
         full disk does not stop a show: above all, a link that is withdrawn is so; that it was not kept is said."""
@@ -165,12 +190,15 @@ class Room:
             temporary.touch(mode=0o600)  # before there is anything in it
             temporary.write_bytes(msgspec.json.encode(_RoomFile.of(self)))
             temporary.replace(self.path)
+            self.unkept = False
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             if not self.begun:
                 raise
-            log.error("the room's links are not kept for the next start: %s. Make space on the disk.", error.strerror)
+            if not self.unkept:
+                log.error("the room's links are not kept for the next start: %s. Make space on disk.", error.strerror)
+            self.unkept = True
 
 
 def _complete(room: Room) -> Room:
@@ -192,10 +220,12 @@ class _RoomFile(msgspec.Struct):
     created: float
     ended: bool
     links: list[LinkRule]
+    position: ShowPosition | None = None
 
     @classmethod
     def of(cls, room: Room) -> _RoomFile:
-        return cls(room.token, room.server, room.deck, room.code, room.created, room.ended, list(room.links.values()))
+        links = list(room.links.values())
+        return cls(room.token, room.server, room.deck, room.code, room.created, room.ended, links, room.position)
 
 
 class RoomStore:
@@ -247,5 +277,7 @@ class RoomStore:
                 path.with_suffix(".lock").unlink(missing_ok=True)
                 continue
             links = {rule.id: rule for rule in file.links}
-            rooms.append(Room(file.token, file.server, file.deck, file.code, file.created, file.ended, links, path))
+            room = Room(file.token, file.server, file.deck, file.code, file.created, file.ended, links, path)
+            room.position = file.position
+            rooms.append(room)
         return rooms

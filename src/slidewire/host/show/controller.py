@@ -13,8 +13,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from slidewire.control.intents import Intent, Outcome, Point, Reason, Status
-from slidewire.host.decks.driver import DeckDriver, DeckState, Reported
+from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.host.decks.driver import DeckDriver, DeckState, DeckStatus, Reported
 from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.show.fair_queue import FairQueue
 
@@ -88,6 +88,12 @@ class ShowController:
         if Reported.POLLED in (self.deck.reports.show, self.deck.reports.slide):
             self._polling = asyncio.create_task(self._poll(self.state), name="deck polling")
         self._worker = asyncio.create_task(self._perform_in_turn(), name="show controller")
+
+    async def resume(self, slide: int) -> None:
+        """Before any intent: go to the slide where the show stood, if the deck has one of that number."""
+        state = self.deck.state()
+        if state.status is DeckStatus.RUNNING and state.slide != slide and slide <= (state.count or slide):
+            await self.deck.perform(Intent(Verb.GOTO, slide))
 
     async def close(self) -> None:
         for task in (self._worker, self._polling):

@@ -61,7 +61,8 @@ class StatePublisher:
         self._participants = participants
         self._show = show
         self._describe_room, self._describe_media = describe_room, describe_media
-        self._started: float | None = None
+        self.started: float | None = None
+        """When the show began."""
         self._clicking, self._looking_on = Turns(STATES), Turns(STATES)
         self._pointed_at = Turns(LASERS, LASER_EVERY)
         self._alarm = Alarm(self._tell)
@@ -83,8 +84,8 @@ class StatePublisher:
 
     def show_changed(self) -> None:
         """All participants are to be told, after the receipt of the intent that may have changed it."""
-        if self._started is None and self._show.state.status == "running":
-            self._started = monotonic()
+        if self.started is None and self._show.state.status == "running":
+            self.started = monotonic()
         self._announce(lambda participant: True, STATE_FOLLOWS_AFTER)
 
     def room_changed(self) -> None:
@@ -192,7 +193,7 @@ class StatePublisher:
             deck=self._describe_deck(participant),
             you=describe_you(participant),
             media=self._describe_media(participant),
-            started=self._clock_of(participant, self._started),
+            started=self._clock_of(participant, self.started),
             room=self._once("room", self._describe_room) if sees_room else UNSET,
         )
 
