@@ -405,6 +405,20 @@ async def test_a_view_link_cannot_click_and_is_told_so(carrier: Carrier) -> None
     assert deck_of(carrier).performed == []
 
 
+async def test_all_are_told_of_a_slide_that_cannot_be_drawn(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [agent_of(carrier).room.first(page) for page in ("p", "operator", "deck")]
+    pages = [Presenter(carrier, rule, f"m{number}", direct=False) for number, rule in enumerate(rules)]
+    for page in pages:
+        await page.until(lambda page=page: bool(page.states))  # type: ignore[misc]
+        assert page.states[-1]["deck"]["drawable"] is True
+    deck = deck_of(carrier)
+    state = replace(deck.state(), drawable=False)
+    monkeypatch.setattr(deck, "state", lambda: state)
+    deck._changed()
+    for page in pages:
+        await page.until(lambda page=page: page.states[-1]["deck"]["drawable"] is False)  # type: ignore[misc]
+
+
 async def test_the_laser_reaches_the_deck_and_the_deck_pages_and_fades(carrier: Carrier) -> None:
     presenter = Presenter(carrier, agent_of(carrier).room.first("p"), "m1", direct=False)
     page = Presenter(carrier, agent_of(carrier).room.first("deck"), "m2", direct=False)
