@@ -48,10 +48,11 @@ class _Part(NamedTuple):
 def fields(struct: type[Struct]) -> Iterator[tuple[str, Any, bool]]:
     """The name on the wire, the type, and whether the field may be absent."""
     hints = get_type_hints(struct, include_extras=True)
+    is_asked = struct in (*FROM_PRESENTER, *REQUESTS, messages.IceCandidate)
     for field in msgspec.structs.fields(struct):
         hint = hints[field.name]
         options = [hint] if get_origin(hint) is Annotated else list(get_args(hint) or [hint])
-        is_optional = UnsetType in options
+        is_optional = UnsetType in options or (is_asked and not field.required)
         if struct is messages.StateMessage and field.name in PARTS:
             hint = _Part(PARTS[field.name])
         yield field.encode_name, hint, is_optional
@@ -112,7 +113,7 @@ def union(name: str, comment: str, members: list[str]) -> str:
 def make_types() -> str:
     told = dict.fromkeys(
         struct
-        for one in (*FROM_PRESENTER, *FROM_HOST, state.State)
+        for one in (*FROM_PRESENTER, *FROM_HOST, state.PresenterMedia, state.State)
         for struct in referred(one)
         if struct not in (*FROM_PRESENTER, *FROM_HOST)
     )

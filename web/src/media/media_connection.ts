@@ -6,8 +6,8 @@
  *
  * What is said to the host goes in sealed messages by whatever way there is; what had no way, or no answer, is said again. */
 
-import type { Rules, Said } from '../transport/negotiation.ts'
-import type { Message } from '../protocol/sealed_session.ts'
+import type { Rules } from '../transport/negotiation.ts'
+import type { FromHost, FromPresenter, MediaAnswer, MediaCandidate, MediaRefused } from '../protocol/messages.ts'
 import { isFromPage, type Line } from './lines.ts'
 import { MediaPeer } from './media_peer.ts'
 
@@ -19,8 +19,8 @@ export interface Host {
   readonly meeting: object | undefined
   rules(): Rules
   /** False: there is no way to the host now. */
-  send(message: Message): boolean
-  onMessage(type: string, handler: (message: Message) => void): void
+  send(message: FromPresenter): boolean
+  onMessage<T extends FromHost['type']>(type: T, handler: (message: Extract<FromHost, { type: T }>) => void): void
 }
 
 export interface MediaOwner {
@@ -65,8 +65,8 @@ export class MediaConnection {
     private readonly host: Host,
     private readonly owner: MediaOwner,
   ) {
-    for (const type of ['answer', 'candidate', 'refused'] as const) {
-      host.onMessage(`media_${type}`, (message) => this.#receive(type, message))
+    for (const type of ['media_answer', 'media_candidate', 'media_refused'] as const) {
+      host.onMessage(type, (message) => this.#receive(message))
     }
   }
 
@@ -108,17 +108,17 @@ export class MediaConnection {
     return this.connectionState === 'open' && this.#tracks.has(line)
   }
 
-  #receive(type: 'answer' | 'candidate' | 'refused', message: Message): void {
+  #receive(message: MediaAnswer | MediaCandidate | MediaRefused): void {
     const peer = this.#peer
-    if (!peer || peer.generation !== message['generation']) return
-    if (type === 'answer' && typeof message['sdp'] === 'string') {
-      peer.receiveAnswer(message['sdp'], message['network'])
+    if (!peer || peer.generation !== message.generation) return
+    if (message.type === 'media_answer') {
+      peer.receiveAnswer(message.sdp, message.network)
       this.#told = null
       this.#tell()
-    } else if (type === 'candidate') {
-      peer.receiveCandidate(message['candidate'] as RTCIceCandidateInit | null)
-    } else if (type === 'refused') {
-      this.refusal = String(message['message'] ?? '')
+    } else if (message.type === 'media_candidate') {
+      peer.receiveCandidate(message.candidate ?? null)
+    } else {
+      this.refusal = message.message
       this.#drop()
       this.#wait(BACKOFF_LAST)
       this.#setState('refused')
@@ -149,7 +149,7 @@ export class MediaConnection {
     this.#setState('connecting')
     if (!this.host.meeting) return // the session that is coming begins anew
     const peer = (this.#peer = new MediaPeer(++this.#generation, this.lines, {
-      signal: (message: Said) => void this.host.send(message),
+      signal: (message) => void this.host.send(message),
       refused: (what, times) => {
         this.stopped[what] += times
       },

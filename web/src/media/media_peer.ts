@@ -1,11 +1,12 @@
 /* One generation of the media connection: an RTCPeerConnection with one transceiver per line. Which track a line carries
  * may change at any time; that is no new negotiation. */
 
+import type { MediaCandidate, MediaOffer } from '../protocol/messages.ts'
 import { Negotiation, type Said } from '../transport/negotiation.ts'
 import { addLine, isFromPage, type Line, sendTrack } from './lines.ts'
 
 export interface MediaPeerOwner {
-  signal(message: Said): void
+  signal(message: MediaOffer | MediaCandidate): void
   refused(what: 'ice_servers' | 'candidates', times: number): void
   changed(peer: MediaPeer): void
   received(peer: MediaPeer, line: Line, track: MediaStreamTrack): void
@@ -48,8 +49,8 @@ export class MediaPeer extends Negotiation {
   }
 
   protected override signal(message: Said): void {
-    const lines = message.type === 'offer' ? { lines: this.lines } : {}
-    this.owner.signal({ ...message, ...lines, type: `media_${message.type}` })
+    if (message.type === 'offer') this.owner.signal({ ...message, type: 'media_offer', lines: [...this.lines] })
+    else this.owner.signal({ ...message, type: 'media_candidate' })
   }
 
   protected override refused(what: 'ice_servers' | 'candidates', times: number): void {

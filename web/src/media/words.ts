@@ -1,6 +1,6 @@
 /* What the speaker is told of what they send. It is said before everything else who sees and hears them. */
 
-import type { MediaState } from '../ui/state.ts'
+import type { MediaPart } from '../protocol/messages.ts'
 import type { MediaConnectionState } from './media_connection.ts'
 
 export interface Sending {
@@ -11,7 +11,7 @@ export interface Sending {
   connectionState: MediaConnectionState
   /** Why the host does not take it, in its own words. */
   refusal: string
-  state: Partial<MediaState>
+  state: Partial<MediaPart>
 }
 
 export type Tone = 'off' | 'waiting' | 'sent' | 'air' | 'bad'

@@ -3,10 +3,10 @@
 
 /** The browser's `RTCIceCandidateInit`. */
 export interface IceCandidate {
-  candidate: string
-  sdpMid: string | null
-  sdpMLineIndex: number | null
-  usernameFragment: string | null
+  candidate?: string
+  sdpMid?: string | null
+  sdpMLineIndex?: number | null
+  usernameFragment?: string | null
 }
 
 /** A position of the laser, as fractions of the slide. */
@@ -19,6 +19,21 @@ export interface Position {
 export interface CommandFault {
   code: string
   message: string
+}
+
+/** How a camera comes in, in steps. */
+export interface Reception {
+  kbps: number
+  lost: number
+  gone: number
+}
+
+/** What a presenter sends. */
+export interface PresenterMedia {
+  camera: boolean
+  microphone: boolean
+  on_air: boolean
+  reception: Reception | null
 }
 
 /** The animation steps of the slide: `position` of `count` are shown. */
@@ -79,13 +94,6 @@ export interface LastClick {
   reason: string
   from: number | null
   to: number | null
-}
-
-/** How a camera comes in, in steps. */
-export interface Reception {
-  kbps: number
-  lost: number
-  gone: number
 }
 
 /** A presenter, as operators see it. */
@@ -186,7 +194,7 @@ export interface Offer {
 export interface Candidate {
   type: 'candidate'
   generation: number
-  candidate: IceCandidate | null
+  candidate?: IceCandidate | null
 }
 
 /** Send the whole state. */
@@ -215,9 +223,9 @@ export interface MediaOffer {
 /** What is switched on at the page. */
 export interface MediaOn {
   type: 'media_on'
-  camera: boolean
-  microphone: boolean
-  screen: boolean
+  camera?: boolean
+  microphone?: boolean
+  screen?: boolean
 }
 
 /** End the media connection of that generation. */
@@ -230,7 +238,7 @@ export interface MediaClose {
 export interface MediaCandidate {
   type: 'media_candidate'
   generation: number
-  candidate: IceCandidate | null
+  candidate?: IceCandidate | null
 }
 
 /** The state, or what of it changed since another version. */
@@ -317,7 +325,7 @@ export interface MediaRefused {
 export interface Mute {
   name: 'mute'
   session: number
-  muted: boolean
+  muted?: boolean
 }
 
 /** Let this presenter in. */
@@ -335,14 +343,14 @@ export interface Remove {
 /** Make a link. Times are in seconds from now. */
 export interface MakeLink {
   name: 'make_link'
-  role: 'view' | 'laser' | 'click' | 'operator'
-  label: string
-  opens_in: number | null
-  expires_in: number | null
-  first: number | null
-  last: number | null
-  one_device: boolean
-  by_hand: boolean
+  role?: 'view' | 'laser' | 'click' | 'operator'
+  label?: string
+  opens_in?: number | null
+  expires_in?: number | null
+  first?: number | null
+  last?: number | null
+  one_device?: boolean
+  by_hand?: boolean
 }
 
 /** End this link for good. */
@@ -361,25 +369,25 @@ export interface FreeLink {
 export interface SendAway {
   name: 'send_away'
   link: string
-  origin: number | null
+  origin?: number | null
 }
 
 /** Share the host's screen, or hide it. */
 export interface ShareScreen {
   name: 'share_screen'
-  on: boolean
+  on?: boolean
 }
 
 /** Put this presenter on air; null: none. */
 export interface OnAir {
   name: 'on_air'
-  session: number | null
+  session?: number | null
 }
 
 /** Begin to record who is on air, or end it. */
 export interface RecordAir {
   name: 'record'
-  on: boolean
+  on?: boolean
 }
 
 /** End the show, and all its links. */

@@ -11,7 +11,8 @@ import type { Bytes } from './bytes.ts'
 import { HostClock } from './host_clock.ts'
 import { isLive, isStream, type Path, type PathKind } from './paths.ts'
 import type { Intent, Point, Reason, Status } from './records.ts'
-import { type Arrived, type Message, type Transmit, SealedSession } from './sealed_session.ts'
+import type { FromPresenter } from './messages.ts'
+import { type Arrived, type Transmit, SealedSession } from './sealed_session.ts'
 
 const TIME_TO_LIVE = 2000
 const UNKNOWN_AFTER = 1500
@@ -181,7 +182,7 @@ export class PresenterSession {
   }
 
   /** False: no path carries messages now, and the message is not kept. */
-  sendMessage(message: Message, now: number): boolean {
+  sendMessage(message: FromPresenter, now: number): boolean {
     return this.#sealed.sendMessage(message, now)
   }
 

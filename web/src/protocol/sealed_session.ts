@@ -3,23 +3,18 @@
  * due for a path into one frame. Sans-I/O: `now` is in milliseconds of one monotonic clock. */
 
 import { type Bytes, fromUtf8, milliseconds, serialDifference, utf8 } from './bytes.ts'
+import { type FromHost, type FromPresenter, readFromHost } from './messages.ts'
 import { Assembler, MESSAGE, type Part, split } from './parts.ts'
 import { type Path, type PathKind, PathTable } from './paths.ts'
 import { decodeRecords, encodeRecords, type Record } from './records.ts'
 import { Opener, Sealer } from './seal.ts'
-
-/** A JSON object of control.md §7. */
-export interface Message {
-  type: string
-  [field: string]: unknown
-}
 
 export interface Transmit {
   type: 'transmit'
   path: string
   data: Bytes
 }
-export type Arrived = { type: 'message'; message: Message } | { type: 'picture'; id: number; data: Uint8Array }
+export type Arrived = { type: 'message'; message: FromHost } | { type: 'picture'; id: number; data: Uint8Array }
 
 const ORDER: Record['type'][] = ['pong', 'ping', 'ack', 'receipt', 'laser_receipt', 'floor', 'intent', 'laser']
 const rank = (record: Record): number => ORDER.indexOf(record.type)
@@ -69,9 +64,8 @@ export class SealedSession {
     if (!whole) return null
     if (part.stream !== MESSAGE) return { type: 'picture', id: part.id, data: whole }
     try {
-      const message: unknown = JSON.parse(fromUtf8(whole))
-      const type = (message as { type?: unknown } | null)?.type
-      return typeof type === 'string' ? { type: 'message', message: message as Message } : null
+      const message = readFromHost(JSON.parse(fromUtf8(whole)))
+      return message && { type: 'message', message }
     } catch {
       return null
     }
@@ -87,7 +81,7 @@ export class SealedSession {
   }
 
   /** Send a message by the best path for messages. False: there is none, and the message is not kept. */
-  sendMessage(message: Message, now: number): boolean {
+  sendMessage(message: FromPresenter, now: number): boolean {
     const path = this.paths.messages(now)
     if (!path) return false
     for (const part of split(MESSAGE, this.#nextMessage, utf8(JSON.stringify(message)), path.kind)) this.#transmit(path.name, [part])

@@ -20,7 +20,7 @@ import type { PresenterSession, Receipt } from '../protocol/presenter_session.ts
 import type { Intent, Point, Reason, Status } from '../protocol/records.ts'
 import { frameSession, SESSION_UNKNOWN, WELCOME } from '../protocol/seal.ts'
 import { answersWithin, SignalingClient } from '../protocol/signaling.ts'
-import type { Message } from '../protocol/sealed_session.ts'
+import type { FromHost, FromPresenter, StateMessage } from '../protocol/messages.ts'
 
 export type Standing = 'connecting' | 'direct' | 'relayed' | 'signaling' | 'reconnecting' | 'host_gone'
 
@@ -30,7 +30,7 @@ export type ConnectionEvent =
   | { type: 'session'; role: Role }
   | { type: 'receipt'; receipt: Receipt }
   | { type: 'laser_receipt'; status: Status; reason: Reason }
-  | { type: 'message'; message: Message }
+  | { type: 'message'; message: FromHost }
   | { type: 'picture'; id: number; data: Uint8Array }
   /** A path died: what was asked by it and not answered may be asked again. */
   | { type: 'path_silent' }
@@ -80,7 +80,7 @@ export class Connection {
   })
   #ticked = Infinity
   /** The host's state, as it was told last. */
-  #state: Message | null = null
+  #state: StateMessage | null = null
   #askedForState = -Infinity
   #nextPicture = 0
   /** Taps made before any session stood. */
@@ -92,7 +92,7 @@ export class Connection {
   #wasConnected = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #pumping = false
-  readonly #handlers = new Map<string, (message: Message) => void>()
+  readonly #handlers = new Map<string, (message: FromHost) => void>()
 
   constructor(
     private readonly link: Link,
@@ -141,15 +141,15 @@ export class Connection {
   }
 
   /** False: there is no way to send it now, and it is not kept. */
-  send(message: Message): boolean {
+  send(message: FromPresenter): boolean {
     const sent = this.#session?.sendMessage(message, this.now()) ?? false
     this.#pump()
     return sent
   }
 
   /** Messages of this type go to `handler` from now on, and are no events of the page. */
-  onMessage(type: string, handler: (message: Message) => void): void {
-    this.#handlers.set(type, handler)
+  onMessage<T extends FromHost['type']>(type: T, handler: (message: Extract<FromHost, { type: T }>) => void): void {
+    this.#handlers.set(type, handler as (message: FromHost) => void)
   }
 
   /** What a peer connection of the session that stands has to keep to. */
@@ -504,13 +504,13 @@ export class Connection {
 
   #askForState(version?: unknown): void {
     const now = this.now()
-    if ((this.#state?.['version'] ?? 0) === version) return // 0: nothing was told yet
+    if ((this.#state?.version ?? 0) === version) return // 0: nothing was told yet
     if (now - this.#askedForState < 1000) return
     this.#askedForState = now
     this.#session?.sendMessage({ type: 'get_state' }, now)
   }
 
-  #receiveMessage(message: Message): void {
+  #receiveMessage(message: FromHost): void {
     const handler = this.#handlers.get(message.type)
     if (handler || this.#peers.receiveMessage(message)) {
       handler?.(message)
@@ -518,18 +518,18 @@ export class Connection {
     }
     switch (message.type) {
       case 'closed':
-        this.#end(String(message['code'] ?? 'removed'), String(message['reason'] ?? ''))
+        this.#end(message.code || 'removed', message.reason)
         break
       case 'state':
-        if (message['since'] && message['since'] !== this.#state?.['version']) {
+        if (message.since && message.since !== this.#state?.version) {
           this.#askForState()
           break
         }
-        this.#state = message['since'] ? merge(this.#state, message) : message
+        this.#state = message.since ? merge(this.#state, message) : message
         this.emit({ type: 'message', message: this.#state })
         break
       case 'laser':
-        this.#state = { type: 'state', ...this.#state, laser: message['at'] }
+        this.#state = { type: 'state', version: 0, ...this.#state, laser: message.at }
         this.emit({ type: 'message', message: this.#state })
         break
       default:
@@ -565,11 +565,11 @@ export class Connection {
 }
 
 /** The state after a message that says what changed: of a part that is an object, the fields that are different. */
-function merge(held: Message | null, changes: Message): Message {
-  const state: Message = { ...held, ...changes }
-  for (const [name, value] of Object.entries(changes)) {
-    const before = held?.[name]
-    if (value instanceof Object && !Array.isArray(value) && before instanceof Object) state[name] = { ...before, ...value }
-  }
-  return state
+function merge(held: StateMessage | null, changes: StateMessage): StateMessage {
+  const before: { [part: string]: unknown } = { ...held }
+  const parts = Object.entries(changes).map(([name, value]) => {
+    const is = before[name]
+    return [name, value instanceof Object && !Array.isArray(value) && is instanceof Object ? { ...is, ...value } : value]
+  })
+  return { ...held, ...(Object.fromEntries(parts) as StateMessage) }
 }

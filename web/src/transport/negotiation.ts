@@ -2,6 +2,7 @@
  * and the room's privacy between all that is said and the browser. It is never repaired: whoever owns it makes the next
  * generation. */
 
+import type { Candidate, Offer } from '../protocol/messages.ts'
 import { Filter, permitServers, readPrivacy } from '../protocol/privacy.ts'
 
 /** What a connection may use and say. Of the session's welcome: `privacy` (the room's policy), `ice_hosts` (whose STUN and
@@ -17,11 +18,7 @@ export interface Rules {
   relaysOnly?: boolean
 }
 
-export interface Said {
-  type: string
-  generation: number
-  [field: string]: unknown
-}
+export type Said = Offer | Candidate
 
 export abstract class Negotiation {
   #offer: Promise<RTCSessionDescriptionInit> | undefined
@@ -45,7 +42,7 @@ export abstract class Negotiation {
       // An empty candidate ends one component; null ends them all, and is the only end the host needs.
       if (candidate?.candidate === '') return
       const passed = candidate && this.#through(0, candidate.toJSON())
-      if (passed !== undefined) this.#say({ type: 'candidate', candidate: passed })
+      if (passed !== undefined) this.#say({ type: 'candidate', generation: this.generation, candidate: passed })
     })
     connection.addEventListener('connectionstatechange', () => {
       if (connection.connectionState === 'failed') this.fail()
@@ -78,7 +75,7 @@ export abstract class Negotiation {
       const offer = await this.#offer
       // Its candidates follow.
       const sdp = this.#filters[0].description(offer?.sdp ?? '')
-      this.#say({ type: 'offer', sdp, ...(network && { network }), ...(relaysOnly && { privacy: policy }) })
+      this.#say({ type: 'offer', generation: this.generation, sdp, ...(network && { network }), ...(relaysOnly && { privacy: policy }) })
       await this.connection.setLocalDescription(offer)
     } catch {
       this.fail()
@@ -123,10 +120,9 @@ export abstract class Negotiation {
     this.failed()
   }
 
-  #say(message: { type: string; [field: string]: unknown }): void {
-    const ours = { ...message, generation: this.generation }
-    this.#said.push(ours)
-    this.signal(ours)
+  #say(message: Said): void {
+    this.#said.push(message)
+    this.signal(message)
   }
 
   /** A candidate as it may pass; the end of them always may. */

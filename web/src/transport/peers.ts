@@ -6,14 +6,14 @@ import { isLive, type Path } from '../protocol/paths.ts'
 import type { ChannelName, Peer, Rules } from './peer.ts'
 import type { PresenterSession } from '../protocol/presenter_session.ts'
 import { answersWithin } from '../protocol/signaling.ts'
-import type { Message } from '../protocol/sealed_session.ts'
+import type { FromHost, FromPresenter } from '../protocol/messages.ts'
 
 export interface PeersOwner {
   now(): number
   /** The session that stands; `null` also when it is all over. */
   session(): PresenterSession | null
   rules(): Rules
-  send(message: Message): void
+  send(message: FromPresenter): void
   /** Round trip of the path that offers take, in milliseconds. */
   signalingRoundTrip(): number | null
   receive(data: Bytes, path: string): void
@@ -74,14 +74,14 @@ export class Peers {
   }
 
   /** True where it was for us. */
-  receiveMessage(message: Message): boolean {
-    const peer = this.#peers.find(({ generation }) => generation === message['generation'])
+  receiveMessage(message: FromHost): boolean {
+    const find = (number: number): Peer | undefined => this.#peers.find(({ generation }) => generation === number)
     switch (message.type) {
       case 'answer':
-        if (typeof message['sdp'] === 'string') peer?.receiveAnswer(message['sdp'], message['network'])
+        find(message.generation)?.receiveAnswer(message.sdp, message.network)
         return true
       case 'candidate':
-        peer?.receiveCandidate(message['candidate'] as RTCIceCandidateInit | null)
+        find(message.generation)?.receiveCandidate(message.candidate ?? null)
         return true
       case 'reoffer':
         this.build(this.owner.now())

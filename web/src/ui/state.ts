@@ -1,70 +1,24 @@
 /* The host's `state` message (control.md §7), read with care: a host may be of a later version. */
 
-import { type Role, ROLES } from '../protocol/handshake.ts'
-import type { Message } from '../protocol/sealed_session.ts'
+import { ROLES } from '../protocol/handshake.ts'
+import type { DeckPart, MediaPart, State, StateMessage, YouPart } from '../protocol/messages.ts'
 
-export interface Deck {
-  status: 'running' | 'no_show' | 'no_deck'
-  slide: number | null
-  count: number | null
-  can: string[]
-  pictures: boolean
-  driver?: string
-  title?: string
-  build?: { position: number; count: number } | null
-  blank?: 'black' | 'white' | null
-  notes?: string | null
-  slide_title?: string | null
-  next_title?: string | null
-  /** False: the host cannot make a picture of this slide. */
-  drawable?: boolean
-}
+// prettier-ignore
+export const NO_DECK: DeckPart = { status: 'no_deck', driver: '', title: '', slide: null, count: null, build: null, blank: null,
+  can: [], pictures: false, notes: null, slide_title: null, next_title: null, drawable: true }
 
-export interface You {
-  role: Role
-  muted: boolean
-  name: string
-  /** The operator has let us in, or need not. */
-  admitted: boolean
-  /** The slides that are ours to show; `null`: no limit on that side. */
-  first?: number | null
-  last?: number | null
-}
+export const NOBODY: YouPart = { role: 'view', muted: false, name: '', admitted: true, first: null, last: null, expires: null }
 
-export interface MediaState {
-  /** The screen is shared now. */
-  screen: boolean
-  /** Whether this link may send them. */
-  camera: boolean
-  microphone: boolean
-  /** We are; on operators' and program pages: anybody is. */
-  on_air: boolean
-  /** What we send is, or for operators anything. */
-  recording: boolean
-}
+export const NO_MEDIA: MediaPart = { screen: false, camera: false, microphone: false, on_air: false, recording: false }
 
-export interface State {
-  deck: Deck
-  you: You
-  /** Empty where the host knows nothing of media. */
-  media: Partial<MediaState>
-  /** When the show started, on the host's session clock. */
-  started: number | null
-  laser: { x: number; y: number } | null
-}
-
-export const NO_DECK: Deck = { status: 'no_deck', slide: null, count: null, can: [], pictures: false }
-
-export const NOBODY: You = { role: 'view', muted: false, name: '', admitted: true }
-
-export function readState(message: Message): State {
-  const { deck, you, started, laser, media } = message as Partial<State>
+/** What an earlier version does not say, or a later one says otherwise, has a value as well. */
+export function readState({ deck, you, started, laser, media }: StateMessage): State {
   const role = you?.role
   return {
     deck: { ...NO_DECK, ...deck },
     you: { ...NOBODY, ...you, role: role && ROLES.includes(role) ? role : 'view' },
     started: typeof started === 'number' ? started : null,
     laser: laser ?? null,
-    media: media ?? {},
+    media: { ...NO_MEDIA, ...media },
   }
 }

@@ -1,28 +1,30 @@
 /* The media connection between its host and a browser: what it offers, what it says, and what it does when things break. */
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { Message } from '../../src/protocol/sealed_session.ts'
+import type { FromHost, FromPresenter } from '../../src/protocol/messages.ts'
+import { fromHost, type Loose } from '../support/messages.ts'
 import type { Line } from '../../src/media/lines.ts'
 import { MediaConnection } from '../../src/media/media_connection.ts'
 import { FakeConnection, FakeReceiver, FakeTrack } from '../support/browserlike.ts'
 
 const SPEAKER: Line[] = ['screen', 'camera', 'microphone', 'sound']
-const said: Message[] = []
+const said: Loose[] = []
 const received: [line: Line, track: unknown][] = []
-let handlers = new Map<string, (message: Message) => void>()
+let handlers = new Map<string, (message: FromHost) => void>()
 let reachable = true
 const host = {
   meeting: {} as object | undefined,
   rules: () => ({ iceServers: [{ urls: 'stun:clicker.example:3478' }], ownHost: 'clicker.example', network: '', privacy: 'private' }),
-  send: (message: Message): boolean => reachable && said.push(message) > 0,
-  onMessage: (type: string, handler: (message: Message) => void) => void handlers.set(type, handler),
+  send: (message: FromPresenter): boolean => reachable && said.push({ ...message }) > 0,
+  onMessage: <T extends FromHost['type']>(type: T, handler: (message: Extract<FromHost, { type: T }>) => void): void =>
+    void handlers.set(type, handler as (message: FromHost) => void),
 }
 
 const connect = (lines = SPEAKER): MediaConnection =>
   new MediaConnection(lines, host, { changed: () => undefined, received: (line, track) => void received.push([line, track]) })
 const newest = (): FakeConnection => FakeConnection.made.at(-1) as FakeConnection
-const of = (type: string): Message[] => said.filter((message) => message.type === type)
-const hears = (type: string, fields: object): void => handlers.get(type)?.({ type, ...fields })
+const of = (type: string): Loose[] => said.filter((message) => message.type === type)
+const hears = (type: string, fields: object): void => handlers.get(type)?.(fromHost({ type, ...fields }))
 const track = (kind: 'video' | 'audio', settings?: MediaTrackSettings): MediaStreamTrack => new FakeTrack(kind, settings) as unknown as MediaStreamTrack
 const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0)
 

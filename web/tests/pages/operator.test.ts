@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
-import { answers, elapsedWords, expiryWords, lastWords, type LinkRow, originWords, pathWords, placesWords, type PresenterRow, readRoom, rejectedRows, rulesWords, secondsUntil, sentWords } from '../../src/pages/operator/room.ts'
+import type { LinkEntry, PresenterEntry } from '../../src/protocol/messages.ts'
+import { withRoom } from '../support/messages.ts'
+import { answers, elapsedWords, expiryWords, lastWords, originWords, pathWords, placesWords, readRoom, rejectedRows, rulesWords, secondsUntil, sentWords } from '../../src/pages/operator/room.ts'
 
-const presenter: PresenterRow = {
+const presenter: PresenterEntry = {
   session: 1,
   name: 'Ada',
   kind: 'phone',
@@ -13,14 +15,19 @@ const presenter: PresenterRow = {
   path: 'direct',
   rtt_ms: 12.4,
   clicks: 3,
-  last: { intent: 'next', status: 'performed', from: 1, to: 2 },
+  last: { intent: 'next', status: 'performed', reason: 'none', from: 1, to: 2 },
   since: 0,
+  camera: false,
+  microphone: false,
+  on_air: false,
+  reception: null,
 }
-const link: LinkRow = {
+const link: LinkEntry = {
   id: 'abcdefgh23',
   url: '',
   label: 'Ada',
   role: 'click',
+  page: 'p',
   not_before: null,
   expires: null,
   first: null,
@@ -29,13 +36,14 @@ const link: LinkRow = {
   in_use: false,
   by_hand: false,
   revoked: false,
+  expired: false,
 }
 
 test('a presenter in words', () => {
   expect(pathWords(presenter)).toBe('directly · 12 ms')
   expect(lastWords(presenter)).toBe('3 clicks, last: next performed 1 → 2')
   expect(lastWords({ ...presenter, clicks: 1, last: null })).toBe('1 click')
-  for (const path of [null, 'none']) {
+  for (const path of [null, 'none'] as string[]) {
     expect(pathWords({ ...presenter, path })).toBe('not answering')
     expect(answers({ ...presenter, path })).toBe(false)
   }
@@ -79,8 +87,8 @@ test('a time is the next one', () => {
 })
 
 test('a state without a room is not an operator’s', () => {
-  expect(readRoom({ type: 'state' })).toBeNull()
-  expect(readRoom({ type: 'state', room: {} })).toEqual({ code: '', hosts: [], presenters: [], links: [], rejected: {}, media: null })
+  expect(readRoom(withRoom())).toBeNull()
+  expect(readRoom(withRoom({}))).toEqual({ code: '', hosts: [], presenters: [], links: [], rejected: {}, media: null })
 })
 
 test('who holds places, in words', () => {
@@ -88,7 +96,7 @@ test('who holds places, in words', () => {
   expect(placesWords(row)).toEqual([expect.stringMatching(/^64 devices since .*\d\d:\d\d/)])
   expect(placesWords({ ...row, count: 1, proven: 0, away: 1 })).toEqual([expect.stringMatching(/^1 device since /), '1 not proven yet', '1 away'])
   expect(originWords({ count: 3 })).toBe('3 devices from one network')
-  expect(readRoom({ type: 'state', room: { places: [row] } })?.places).toEqual([row])
+  expect(readRoom(withRoom({ places: [row] }))?.places).toEqual([row])
 })
 
 test('what a presenter sends, in words', () => {
@@ -106,9 +114,9 @@ test('what a presenter sends, in words', () => {
 
 test('media in the room, whatever of it the host says', () => {
   const media = { screen: true, recording: false, can_share: true, problem: null, recorded: null }
-  expect(readRoom({ type: 'state', room: { media: { screen: true, can_share: true } } })?.media).toEqual(media)
+  expect(readRoom(withRoom({ media: { screen: true, can_share: true } }))?.media).toEqual(media)
   const wrong = { screen: 1, recording: 'yes', problem: 7, recorded: '12' }
-  expect(readRoom({ type: 'state', room: { media: wrong } })?.media).toEqual({ ...media, screen: false, can_share: false })
+  expect(readRoom(withRoom({ media: wrong }))?.media).toEqual({ ...media, screen: false, can_share: false })
   const full = { screen: false, recording: true, can_share: false, problem: 'The disk is full.', recorded: 12.5 }
-  expect(readRoom({ type: 'state', room: { media: full } })?.media).toEqual(full)
+  expect(readRoom(withRoom({ media: full }))?.media).toEqual(full)
 })

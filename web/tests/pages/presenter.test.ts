@@ -77,7 +77,7 @@ test('the state says what the page may do and where it is', () => {
 })
 
 test('a state of nothing is read without falling over', () => {
-  const app = after({ type: 'message', message: { type: 'state' } })
+  const app = after({ type: 'message', message: { type: 'state', version: 1 } })
   expect([slideNumber(app), notice(app)]).toEqual(['–', 'This link can watch, not control'])
 })
 

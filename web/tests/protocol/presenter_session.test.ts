@@ -144,7 +144,7 @@ test('in the dark bulk is not filled, whose window the taps need', () => {
   expect(said(dark, 'control-1')).toBeGreaterThanOrEqual(5)
   world.run(2000)
   const later = world.now
-  world.act((presenter) => presenter.sendMessage({ type: 'offer' }, later))
+  world.act((presenter) => presenter.sendMessage({ type: 'offer', generation: 1, sdp: '' }, later))
   expect(names.map((name) => said(later, name))).toEqual([1, 0, 0])
 })
 

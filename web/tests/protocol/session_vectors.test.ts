@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import type { PathKind } from '../../src/protocol/paths.ts'
 import { PresenterSession } from '../../src/protocol/presenter_session.ts'
 import type { Verb } from '../../src/protocol/records.ts'
-import type { Message } from '../../src/protocol/sealed_session.ts'
+import type { FromPresenter } from '../../src/protocol/messages.ts'
 import { fromHex, toHex } from '../support/hex.ts'
 
 interface Step {
@@ -17,7 +17,7 @@ interface Step {
   argument: number
   ttl: number
   points: [number, number][]
-  message: Message
+  message: FromPresenter
   frame: string
   /** The twin's effects were taken out after this step: the records that were due by then share frames. */
   drained?: true

@@ -10,7 +10,8 @@ import { generateKeyPair, respond } from '../../src/protocol/noise.ts'
 import { MESSAGE, split } from '../../src/protocol/parts.ts'
 import { encodeRecords } from '../../src/protocol/records.ts'
 import { frameSession, HELLO, SESSION_UNKNOWN, WELCOME } from '../../src/protocol/seal.ts'
-import type { Message } from '../../src/protocol/sealed_session.ts'
+import type { FromHost } from '../../src/protocol/messages.ts'
+import type { Loose } from '../support/messages.ts'
 import '../../src/transport/peer.ts' // loaded before the clock is ours: the connection waits for it in real time
 import { HostTwin, NONCE } from '../support/host.ts'
 
@@ -339,22 +340,24 @@ test('a host may close the session for good', async () => {
 
 test('messages of a type go to the module that asks for them, and its own to the host', async () => {
   await connected()
-  const heard: Message[] = []
-  connection.onMessage('camera', (message) => {
+  const heard: FromHost[] = []
+  connection.onMessage('media_answer', (message) => {
     heard.push(message)
-    connection.send({ type: 'camera', on: true })
+    connection.send({ type: 'media_on', camera: true })
   })
   const twin = [...main.sessions.values()][0]
-  const says = async (message: Message, id: number): Promise<void> => {
+  const says = async (message: Loose, id: number): Promise<void> => {
     const frame = twin?.sealer.seal(encodeRecords(split(MESSAGE, id, utf8(JSON.stringify(message)))))
     server.tell({ type: 'message', from: 'm1', data: toBase64Url(frame ?? new Uint8Array(0)) })
     await pass(50)
   }
-  await says({ type: 'camera', asks: 1 }, 0)
-  await says({ type: 'other' }, 1)
-  expect(heard).toEqual([{ type: 'camera', asks: 1 }])
-  expect(events.flatMap((event) => (event.type === 'message' ? [event.message.type] : []))).toEqual(['other'])
-  expect(twin?.parts.map(({ bytes }) => fromUtf8(bytes))).toContain('{"type":"camera","on":true}')
+  await says({ type: 'media_answer', generation: 1, sdp: '', later: 1 }, 0)
+  await says({ type: 'error', code: 'x', message: '' }, 1)
+  await says({ type: 'of a later version' }, 2)
+  await says({ type: 'media_answer', generation: '1', sdp: '' }, 3)
+  expect(heard).toEqual([{ type: 'media_answer', generation: 1, sdp: '', later: 1 }])
+  expect(events.flatMap((event) => (event.type === 'message' ? [event.message.type] : []))).toEqual(['error'])
+  expect(twin?.parts.map(({ bytes }) => fromUtf8(bytes))).toContain('{"type":"media_on","camera":true}')
 })
 
 /** As much of a browser's peer connection as is needed to offer one. */
@@ -376,7 +379,7 @@ class FakePeer extends EventTarget {
 const offers = (): unknown[] => {
   const texts = main.meetings.flatMap((twin) => twin.parts.map(({ bytes }) => fromUtf8(bytes)))
   const said = new Set(texts.filter((text) => text.startsWith('{"type":"offer"')))
-  return [...said].map((text) => JSON.parse(text) as Message).map(({ generation, privacy }) => [generation, privacy])
+  return [...said].map((text) => JSON.parse(text) as Loose).map(({ generation, privacy }) => [generation, privacy])
 }
 
 test('who hides its address gives up what was connected at once, and every offer from then on asks for relays', async () => {

@@ -52,7 +52,7 @@ async function meet(rules: Rules, network?: string): Promise<{ said: Said[]; fak
   Object.assign(counted, { candidates: 0, ice_servers: 0 })
   const said: Said[] = []
   const refused = (what: keyof typeof counted, times: number): void => void (counted[what] += times)
-  const peer = new Peer(1, { signal: (message) => void said.push(message), opened: nothing, frame: nothing, failed: nothing, refused })
+  const peer = new Peer(1, { signal: (message) => void said.push({ ...message }), opened: nothing, frame: nothing, failed: nothing, refused })
   await peer.offer(rules)
   peer.receiveCandidate({ candidate: LOCAL }) // overtakes the answer
   peer.receiveAnswer(SDP, network)

@@ -7,7 +7,8 @@ import { enter, identity, socketUrl } from '../../ui/enter.ts'
 import { showError } from '../../ui/error_page.ts'
 import { fit } from '../../ui/fit.ts'
 import { draw, Pictures } from '../../ui/pictures.ts'
-import { readState, type State } from '../../ui/state.ts'
+import type { State } from '../../protocol/messages.ts'
+import { readState } from '../../ui/state.ts'
 
 /** A short break is nobody's business in the audience. */
 const SAY_AFTER = 2500
@@ -120,7 +121,7 @@ function happened(event: ConnectionEvent): void {
       pictures.arrived(event.id, event.data)
       break
     case 'message':
-      if (event.message.type === 'no_picture') pictures.noPicture(Number(event.message['id']))
+      if (event.message.type === 'no_picture') pictures.noPicture(event.message.id)
       if (event.message.type !== 'state') break
       state = readState(event.message)
       wantPictures()

@@ -2,11 +2,12 @@
  * loaded when it is asked for. */
 
 import type { Connection, ConnectionEvent } from '../../transport/connection.ts'
+import type { CommandRequest } from '../../protocol/messages.ts'
 import type { Watcher } from '../../media/watcher.ts'
 import { find, setAttribute, setText } from '../../ui/dom.ts'
 import { elapsedWords, type Room } from './room.ts'
 
-type Command = (name: string, fields: { [field: string]: unknown }, words: string) => void
+type Command = (request: CommandRequest, words: string) => void
 
 const place = {
   section: find('air'),
@@ -40,11 +41,11 @@ export class Air {
     place.listen.addEventListener('click', () => this.#with((watcher) => watcher.listen(!watcher.listening)))
     place.share.addEventListener('click', () => {
       const on = !this.#room?.media?.screen
-      command('share_screen', { on }, on ? 'The screen is shared.' : 'The screen is not shared any more.')
+      command({ name: 'share_screen', on }, on ? 'The screen is shared.' : 'The screen is not shared any more.')
     })
     place.record.addEventListener('click', () => {
       const on = !this.#room?.media?.recording
-      command('record', { on }, on ? 'Recording.' : 'The recording is finished.')
+      command({ name: 'record', on }, on ? 'Recording.' : 'The recording is finished.')
     })
     this.#holdToTalk()
     setInterval(() => this.#tick(), 1000)

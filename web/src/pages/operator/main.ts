@@ -7,10 +7,12 @@ import { button, confirm, element, list } from '../../ui/elements.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
 import { showError } from '../../ui/error_page.ts'
 import { connectionText } from '../../ui/connection_state.ts'
-import { readState, type State } from '../../ui/state.ts'
+import type { Role } from '../../protocol/handshake.ts'
+import type { CommandRequest, LinkEntry, PlacesEntry, PresenterEntry, Reply, State } from '../../protocol/messages.ts'
+import { readState } from '../../ui/state.ts'
 import { Air } from './air.ts'
 import { qrCode } from './qr.ts'
-import { answers, expiryWords, lastWords, type LinkRow, originWords, pathWords, type PlacesRow, placesWords, type PresenterRow, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil, sentWords } from './room.ts'
+import { answers, expiryWords, lastWords, originWords, pathWords, placesWords, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil, sentWords } from './room.ts'
 
 const DECK = { running: 'The show is running', no_show: 'The show is not running', no_deck: 'No slides are open' }
 
@@ -30,39 +32,39 @@ function say(words: string): void {
   saidTimer = setTimeout(() => setText(find('said'), ''), 8000)
 }
 
-function command(name: string, fields: { [field: string]: unknown }, words: string): void {
+function command(request: CommandRequest, words: string): void {
   const id = nextCommand++
-  const sent = connection?.send({ type: 'command', id, name, ...fields }) ?? false
+  const sent = connection?.send({ type: 'command', id, ...request }) ?? false
   if (sent) asked.set(id, words)
   say(sent ? '' : 'Not connected to the host: nothing was done.')
 }
 
-const nameOf = (row: PresenterRow & { label: string }): string => {
+const nameOf = (row: PresenterEntry & { label: string }): string => {
   const device = row.name || row.kind || 'Somebody'
   return row.label ? `${row.label} (${device})` : device
 }
 
-function presenterRow(row: PresenterRow & { label: string }): Node[] {
+function presenterRow(row: PresenterEntry & { label: string }): Node[] {
   const name = nameOf(row)
   const onAir = row.on_air
-    ? [button('Take off air', 'off-air', () => command('on_air', { session: null }, `${name} is off air.`))]
+    ? [button('Take off air', 'off-air', () => command({ name: 'on_air', session: null }, `${name} is off air.`))]
     : row.camera || row.microphone
-      ? [button('Put on air', 'put-on-air', () => command('on_air', { session: row.session }, `${name} is on air.`))]
+      ? [button('Put on air', 'put-on-air', () => command({ name: 'on_air', session: row.session }, `${name} is on air.`))]
       : []
   const mute = button(row.muted ? 'Let click' : 'Mute', 'mute', () => {
-    command('mute', { session: row.session, muted: !row.muted }, row.muted ? `${name} may click.` : `${name} is muted.`)
+    command({ name: 'mute', session: row.session, muted: !row.muted }, row.muted ? `${name} may click.` : `${name} is muted.`)
   })
   mute.setAttribute('aria-pressed', String(row.muted))
-  const admit = button('Let in', 'admit', () => command('admit', { session: row.session }, `${name} is in.`))
+  const admit = button('Let in', 'admit', () => command({ name: 'admit', session: row.session }, `${name} is in.`))
   const remove = button('Remove…', 'danger remove', () => {
     void confirm(`Remove ${name}? The link stays good; withdraw it to keep it out.`, 'Remove').then((yes) => {
-      if (yes) command('remove', { session: row.session }, `${name} was removed.`)
+      if (yes) command({ name: 'remove', session: row.session }, `${name} was removed.`)
     })
   })
   const itself = row.session === connection?.meeting?.session.session
   const doing = row.admitted ? (row.muted ? [element('span', 'bad', 'Muted'), mute] : [mute]) : [element('span', 'bad', 'Waiting'), admit]
   return [
-    element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`), element('span', 'words', row.words)),
+    element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`), element('span', 'words', row.words ?? '')),
     element('div', 'how', element('span', answers(row) ? 'good' : 'bad', pathWords(row)), element('span', 'quiet', lastWords(row)), element('span', row.on_air ? 'on-air' : 'good', sentWords(row))),
     element('div', 'do', ...(itself ? [element('span', 'quiet', 'this is you')] : [...onAir, ...doing, remove])),
   ]
@@ -71,7 +73,7 @@ function presenterRow(row: PresenterRow & { label: string }): Node[] {
 /** Operators' links that are shown: whoever photographs one over a shoulder runs the show. */
 const shownLinks = new Set<string>()
 
-function linkRow(row: LinkRow & { hidden: boolean }): Node[] {
+function linkRow(row: LinkEntry & { hidden: boolean }): Node[] {
   const usable = !row.revoked && !row.expired && (row.expires === null || row.expires * 1000 > Date.now())
   const copy = button('Copy', 'copy', () => {
     const copied = navigator.clipboard?.writeText(row.url) ?? Promise.reject(new Error('No clipboard.'))
@@ -82,12 +84,12 @@ function linkRow(row: LinkRow & { hidden: boolean }): Node[] {
   })
   const revoke = button('Withdraw…', 'danger revoke', () => {
     void confirm(`Withdraw the link for ${row.label}? Whoever came by it is disconnected.`, 'Withdraw').then((yes) => {
-      if (yes) command('revoke_link', { link: row.id }, `The link for ${row.label} is withdrawn.`)
+      if (yes) command({ name: 'revoke_link', link: row.id }, `The link for ${row.label} is withdrawn.`)
     })
   })
   const free = button('Free…', 'free', () => {
     void confirm(`Free the link for ${row.label}? The device that has it is disconnected, and the next one to open it has it.`, 'Free').then((yes) => {
-      if (yes) command('free_link', { link: row.id }, `The link for ${row.label} is free.`)
+      if (yes) command({ name: 'free_link', link: row.id }, `The link for ${row.label} is free.`)
     })
   })
   const address = element('input', 'address') as HTMLInputElement
@@ -111,11 +113,11 @@ function linkRow(row: LinkRow & { hidden: boolean }): Node[] {
   ]
 }
 
-function placesRow(row: PlacesRow & { label: string }): Node[] {
+function placesRow(row: PlacesEntry & { label: string }): Node[] {
   const away = (who: string, words: string, fields: { origin?: number }): HTMLElement => {
     const made = button('Send away…', `danger send-away${fields.origin === undefined ? '' : ` at-${fields.origin}`}`, () => {
       void confirm(`Send away ${who} by the link for ${row.label}? They can come back by it; withdraw it to keep them out.`, 'Send away').then((yes) => {
-        if (yes) command('send_away', { link: row.link, ...fields }, words)
+        if (yes) command({ name: 'send_away', link: row.link, ...fields }, words)
       })
     })
     made.setAttribute('aria-label', `Send away ${who} by the link for ${row.label}`)
@@ -142,7 +144,7 @@ function show(state: State, room: Room | null): void {
   setText(find('deck-title'), [deck.title, deck.slide_title].filter(Boolean).join(' · '))
   setText(find('deck-status'), deck.blank ? `The screen is ${deck.blank}` : deck.drawable === false ? 'This slide cannot be drawn' : DECK[deck.status])
   if (!room) return
-  setText(find('room'), room.code)
+  setText(find('room'), room.code ?? '')
   list(
     find('hosts'),
     room.hosts,
@@ -170,11 +172,10 @@ function show(state: State, room: Room | null): void {
   )
 }
 
-function replied(message: { [field: string]: unknown }): void {
-  const words = asked.get(Number(message['id'])) ?? ''
-  asked.delete(Number(message['id']))
-  const error = message['error'] as { message?: string } | undefined
-  say(message['ok'] === false || error ? `Not done: ${error?.message ?? 'the host refused.'}` : words)
+function replied({ id, ok, error }: Reply): void {
+  const words = asked.get(id) ?? ''
+  asked.delete(id)
+  say(!ok || error ? `Not done: ${error?.message ?? 'the host refused.'}` : words)
 }
 
 function happened(event: ConnectionEvent): void {
@@ -190,7 +191,7 @@ function happened(event: ConnectionEvent): void {
       break
     case 'message':
       if (event.message.type === 'reply') replied(event.message)
-      if (event.message.type === 'error') say(String(event.message['message'] ?? ''))
+      if (event.message.type === 'error') say(event.message.message)
       if (event.message.type === 'state') {
         known = true
         show(readState(event.message), readRoom(event.message))
@@ -223,22 +224,22 @@ if ('error' in entrance) {
     const label = find<HTMLInputElement>('make-label').value.trim()
     const opens = secondsUntil(value('make-from'), new Date())
     const lasts = number('make-expires')
-    const fields = {
+    command({
+      name: 'make_link',
       label,
-      role: value('make-role'),
+      role: value('make-role') as Role,
       first: number('make-first'),
       last: number('make-last'),
       opens_in: opens,
       expires_in: lasts && lasts + (opens ?? 0),
       one_device: checked('make-one-device'),
       by_hand: checked('make-by-hand'),
-    }
-    command('make_link', fields, `The link for ${label} is ready.`)
+    }, `The link for ${label} is ready.`)
     form.reset()
   })
   find('end-show').addEventListener('click', () => {
     void confirm('End the show? Every link stops working and everybody is disconnected.', 'End the show').then((yes) => {
-      if (yes) command('end_show', {}, 'The show is over.')
+      if (yes) command({ name: 'end_show' }, 'The show is over.')
     })
   })
 }

@@ -1,96 +1,15 @@
 /* The operator's part of the host's `state` (control.md §7), and its words. */
 
-import type { Message } from '../../protocol/sealed_session.ts'
+import type { LinkEntry, PlacesEntry, PresenterEntry, PresenterMedia, Reception, RoomMedia, RoomPart, StateMessage } from '../../protocol/messages.ts'
 
-export interface PresenterRow {
-  session: number
-  name: string
-  kind: string
-  role: string
-  link: string
-  muted: boolean
-  /** Whether it was let in, or need not be. */
-  admitted: boolean
-  /** The verification words of its session. */
-  words: string
-  path: string | null
-  rtt_ms: number | null
-  clicks: number
-  last: { intent: string; status: string; from: number | null; to: number | null } | null
-  since: number
-  /** Whether it sends them. */
-  camera?: boolean
-  microphone?: boolean
-  on_air?: boolean
-  /** How its camera comes in at the host, in steps. */
-  reception?: Reception | null
-}
-
-export interface Reception {
-  kbps: number
-  /** Percent that the network lost. */
-  lost: number
-  /** Percent that nothing brought back. */
-  gone: number
-}
-
-export interface LinkRow {
-  id: string
-  url: string
-  label: string
-  role: string
-  not_before: number | null
-  expires: number | null
-  first: number | null
-  last: number | null
-  one_device: boolean
-  /** One device has it. */
-  in_use: boolean
-  by_hand: boolean
-  revoked: boolean
-  /** By the host's clock. */
-  expired?: boolean
-}
-
-export interface RoomMedia {
-  /** It is shared. */
-  screen: boolean
-  recording: boolean
-  can_share: boolean
-  /** In the host's words. */
-  problem: string | null
-  /** Seconds so far, where the host says it. */
-  recorded: number | null
-}
-
-/** Who came by one link, and holds places of the room at the server. */
-export interface PlacesRow {
-  link: string
-  count: number
-  /** How many of them finished the handshake. */
-  proven: number
-  away: number
-  /** When the first of them came, by the host's clock. */
-  since: number
-  /** How many are at one address, where more than one is. */
-  origins: { origin: number; count: number }[]
-}
-
-export interface Room {
-  code: string
-  hosts: { name?: string; member?: string; away?: boolean; you?: boolean }[]
-  presenters: PresenterRow[]
-  links: LinkRow[]
-  /** Absent where the host does not know. */
-  places?: PlacesRow[]
-  /** How often something came that the host did not obey, by name. */
-  rejected: { [name: string]: number }
-  /** Null where the host knows nothing of media. */
+/** The room as it is shown: media are null where the host knows nothing of them. */
+export interface Room extends Omit<RoomPart, 'media' | 'places'> {
   media: RoomMedia | null
+  /** Absent where the host does not know. */
+  places?: PlacesEntry[]
 }
 
-export function readRoom(message: Message): Room | null {
-  const room = message['room'] as Partial<Room> | undefined
+export function readRoom({ room }: StateMessage): Room | null {
   if (!room) return null
   const { code = '', hosts = [], presenters = [], links = [], places, rejected = {}, media } = room
   return { code, hosts, presenters, links, ...(places && { places }), rejected, media: media ? readMedia(media) : null }
@@ -107,7 +26,7 @@ function readMedia({ screen, recording, can_share: canShare, problem, recorded }
 }
 
 /** What a presenter sends, in words; nothing if nothing. */
-export function sentWords({ camera, microphone, on_air: onAir, reception }: Pick<PresenterRow, 'camera' | 'microphone' | 'on_air' | 'reception'>): string {
+export function sentWords({ camera, microphone, on_air: onAir, reception }: Partial<PresenterMedia>): string {
   const sent = camera && microphone ? 'camera and microphone on' : camera ? 'camera on' : microphone ? 'microphone on' : ''
   const received = sent && camera && reception ? ` (${receptionWords(reception)})` : ''
   if (!onAir) return sent + received
@@ -136,9 +55,9 @@ const PATHS: { [path: string]: string } = {
 }
 
 /** Whether the host has any way to this presenter now. */
-export const answers = ({ path }: Pick<PresenterRow, 'path'>): boolean => path !== null && Object.hasOwn(PATHS, path)
+export const answers = ({ path }: Pick<PresenterEntry, 'path'>): boolean => path !== null && Object.hasOwn(PATHS, path)
 
-export function pathWords({ path, rtt_ms }: PresenterRow): string {
+export function pathWords({ path, rtt_ms }: PresenterEntry): string {
   const way = answers({ path }) ? PATHS[path ?? ''] : null
   if (!way) return 'not answering'
   return way + (rtt_ms === null ? '' : ` · ${Math.round(rtt_ms)} ms`)
@@ -153,7 +72,7 @@ const ROLES: { [role: string]: string } = {
 
 export const roleWords = (role: string): string => ROLES[role] ?? role
 
-export function lastWords({ last, clicks }: PresenterRow): string {
+export function lastWords({ last, clicks }: PresenterEntry): string {
   const count = `${clicks} ${clicks === 1 ? 'click' : 'clicks'}`
   if (!last) return count
   const moved = last.from !== null && last.to !== null && last.from !== last.to ? ` ${last.from} → ${last.to}` : ''
@@ -161,12 +80,12 @@ export function lastWords({ last, clicks }: PresenterRow): string {
 }
 
 /** How long a link is good for. `now` is in milliseconds, as a browser's clock. */
-export function expiryWords({ not_before, expires, revoked, expired }: LinkRow, now: number): string {
+export function expiryWords({ not_before, expires, revoked, expired }: LinkEntry, now: number): string {
   if (revoked) return 'withdrawn'
   if (expired) return 'expired'
   if (not_before && not_before * 1000 > now) {
     const opens = new Date(not_before * 1000).toLocaleString([], { weekday: 'short', hour: '2-digit', minute: '2-digit' })
-    return expires === null ? `opens ${opens}` : `opens ${opens}, then ${expiryWords({ expires } as LinkRow, not_before * 1000)}`
+    return expires === null ? `opens ${opens}` : `opens ${opens}, then ${expiryWords({ expires } as LinkEntry, not_before * 1000)}`
   }
   if (expires === null) return 'good for this show'
   const left = expires - now / 1000
@@ -176,7 +95,7 @@ export function expiryWords({ not_before, expires, revoked, expired }: LinkRow, 
 
 const devices = (count: number): string => `${count} ${count === 1 ? 'device' : 'devices'}`
 
-export function placesWords({ count, proven, away, since }: PlacesRow): string[] {
+export function placesWords({ count, proven, away, since }: PlacesEntry): string[] {
   const first = new Date(since * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
   const words = [`${devices(count)} since ${first}`]
   if (count > proven) words.push(`${count - proven} not proven yet`)
@@ -228,7 +147,7 @@ export function rejectedRows(rejected: Room['rejected']): RejectedRow[] {
 }
 
 /** What else a link's rules are. */
-export function rulesWords({ first, last, one_device, in_use, by_hand }: LinkRow): string[] {
+export function rulesWords({ first, last, one_device, in_use, by_hand }: LinkEntry): string[] {
   const words: string[] = []
   if (first !== null || last !== null) words.push(`slides ${first ?? 1}–${last ?? 'end'}`)
   if (one_device) words.push(in_use ? 'one device, which has it' : 'one device')

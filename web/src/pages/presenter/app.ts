@@ -4,13 +4,14 @@
 import type { ConnectionEvent, Standing } from '../../transport/connection.ts'
 import type { Receipt } from '../../protocol/presenter_session.ts'
 import type { Reason } from '../../protocol/records.ts'
-import { type Deck, type MediaState, NO_DECK, NOBODY, readState, type You } from '../../ui/state.ts'
+import type { DeckPart, MediaPart, YouPart } from '../../protocol/messages.ts'
+import { NO_DECK, NO_MEDIA, NOBODY, readState } from '../../ui/state.ts'
 import type { PageError } from '../../ui/errors.ts'
 
-export interface App extends You {
+export interface App extends YouPart {
   connectionState: Standing
   roundTrip: number | null
-  deck: Deck
+  deck: DeckPart
   /** Whether the host has said anything about its deck yet. */
   known: boolean
   started: number | null
@@ -24,7 +25,7 @@ export interface App extends You {
   /** Why the laser is not shown, if it is not. */
   laserRefused: Reason
   error: PageError | null
-  media: Partial<MediaState>
+  media: MediaPart
 }
 
 export type Blank = 'black' | 'white' | null
@@ -45,7 +46,7 @@ export const BEGINNING: App = {
   blankBefore: null,
   laserRefused: 'none',
   error: null,
-  media: {},
+  media: NO_MEDIA,
 }
 
 export function reduce(app: App, event: AppEvent): App {
@@ -57,7 +58,7 @@ export function reduce(app: App, event: AppEvent): App {
     case 'joined':
       return { ...app, error: null }
     case 'tapped':
-      return { ...app, pending: app.pending + 1, blankWhenTapped: app.deck.blank ?? null }
+      return { ...app, pending: app.pending + 1, blankWhenTapped: app.deck.blank }
     case 'receipt':
       return { ...app, pending: Math.max(0, app.pending - 1), receipt: event.receipt, blankBefore: app.blankWhenTapped }
     case 'laser_receipt':

@@ -82,7 +82,7 @@ export class Rest {
     if (event.type === 'session' || event.type === 'path_silent') this.#pictures.forgetRequests()
     if (event.type === 'notice') this.#says(event.text)
     if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
-    if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(Number(event.message['id']))
+    if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(event.message.id)
     if (event.type === 'path_silent' || (event.type === 'message' && event.message.type === 'state')) this.#wantPictures()
   }
 
