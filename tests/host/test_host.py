@@ -20,7 +20,7 @@ from slidewire.control.privacy import Privacy
 from slidewire.control.quotas import QUOTAS, Request
 from slidewire.control.records import IntentRecord, Part, Record, encode
 from slidewire.control.state import OriginEntry
-from slidewire.host.host import HOSTS_REFUSED, UNPROVEN_PARTICIPANTS, Host
+from slidewire.host.host import GIVES_WAY_AFTER, HOSTS_REFUSED, UNPROVEN_PARTICIPANTS, Host
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.participant import Participant
 from slidewire.presenter.connection import PresenterConnection, PresenterEvents
@@ -521,6 +521,26 @@ async def test_the_server_is_told_once_who_is_proven(carrier: Carrier) -> None:
     agent.members.are(entries)
     agent.members_are({"m3"})
     assert told == [["m1"], ["m3"], ["m3"]]
+
+
+async def test_of_those_who_fell_silent_only_so_many_are_remembered(
+    carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slidewire.host.host.SILENT_PER_LINK", 2)
+    agent = agent_of(carrier)
+    rules = agent.room.first("p"), agent.room.first("deck")
+    for number in range(5):
+        for rule in rules:
+            await Presenter(carrier, rule, f"{rule.page}{number}", direct=False).tap()
+    here = list(agent.participants.values())
+    assert len(here) == 10
+    for participant in here[:8]:
+        assert participant.member is not None
+        agent.member_gone(participant.member, for_good=False)
+    agent._tidy(monotonic() + GIVES_WAY_AFTER - 1)
+    assert list(agent.participants.values()) == here, "a short silence is no reason"
+    agent._tidy(monotonic() + GIVES_WAY_AFTER + 1)
+    assert list(agent.participants.values()) == here[4:], "two of each link, and those who are reached"
 
 
 async def test_who_only_knocks_is_not_proven(carrier: Carrier) -> None:

@@ -53,6 +53,9 @@ FORGET_PARTICIPANT_AFTER = 600.0
 """Seconds of silence after which a presenter is forgotten. It can always come back with its link."""
 FORGET_AFTER_LEAVING = 2.5
 """… after it left the room: a page that was closed sends no PING, one that only lost the server goes on."""
+SILENT_PER_LINK = 32
+"""Of those who have no path any more, so many by one link are remembered for that long: the ones who came last. A
+participant who joins, falls silent and joins again without end would otherwise have the host keep hundreds."""
 HOUSEKEEPING = 1.0
 HOSTS_REFUSED = 32
 """Names of STUN and TURN servers that are not used, each said once."""
@@ -607,6 +610,18 @@ class Host:
                 self._forget(participant)
             elif not participant.link.is_good(time.time()):
                 self._dismiss(participant, "link_expired", "This link has expired.")
+        self._limit_silent(now)
+
+    def _limit_silent(self, now: float) -> None:
+        """Keep the participants of one link that have no path few: those silent for longest are forgotten."""
+        silent: dict[str, list[Participant]] = {}
+        for participant in self.participants.values():
+            if now - participant.last_heard > GIVES_WAY_AFTER and participant.best_path()[0] == "none":
+                silent.setdefault(participant.link.id, []).append(participant)
+        for of_link in silent.values():
+            of_link.sort(key=lambda participant: participant.last_heard, reverse=True)
+            for participant in of_link[SILENT_PER_LINK:]:
+                self._forget(participant)
 
     def _log_counts(self) -> None:
         """Whenever there are twice as many as when it was last said."""
