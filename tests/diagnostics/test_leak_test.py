@@ -6,15 +6,15 @@ import pytest
 
 from slidewire.control.privacy import Filter, Privacy
 from slidewire.diagnostics import leak_test as leaktest
-from slidewire.diagnostics.leak_test import Said, addresses_in, judge, leak_test, own_addresses
+from slidewire.diagnostics.leak_test import Gathered, addresses_in, judge, leak_test, own_addresses
 from slidewire.rtc.aiortc_engine import AiortcEngine
 
 OWN = {"192.168.1.7", "fd00::7", "2600::7"}
 SEEN = frozenset({"198.51.100.7"})
 
 
-def said(text: str, relays: str = "") -> Said:
-    return Said(text, frozenset(relays.split()), SEEN)
+def said(text: str, relays: str = "") -> Gathered:
+    return Gathered(text, frozenset(relays.split()), SEEN)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_the_library_finds_no_candidate_that_the_policy_did_not_let_in(
     refused: list[int] = []
     guard = Guard(policy, lambda candidate: None, lambda candidate: None, refused.append)
     guard.is_near = near
-    passed = guard.hear(text)
+    passed = guard.receive_description(text)
     assert passed.isascii() and all(line.isprintable() for line in passed.split("\r\n"))
     try:
         found = [each for media in SessionDescription.parse(passed).media for each in media.ice_candidates]

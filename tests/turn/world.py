@@ -11,7 +11,7 @@ from slidewire.stun import attributes as a
 from slidewire.stun.message import Builder, Class, Message, long_term_key, parse
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
-from slidewire.turn.credentials import Credentials, anybody, mint
+from slidewire.turn.credentials import Credentials, knows_all, mint
 from slidewire.turn.effects import (
     CloseRelay,
     CloseStream,
@@ -41,7 +41,7 @@ class Stage:
         limits = options.pop("limits", None) or Limits()
         self.now = 1000.0
         self.dice = random.Random(8656)
-        self.credentials = Credentials([SECRET], knows=options.pop("knows", anybody))
+        self.credentials = Credentials([SECRET], knows=options.pop("knows", knows_all))
         self.server = TurnServer(
             realm=REALM,
             credentials=self.credentials,

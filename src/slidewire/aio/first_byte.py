@@ -49,10 +49,10 @@ class SharedPort:
         self.left = left
         self.buffer = memoryview(bytearray(READ_BYTES))
         """Everybody's: what is in it is taken out at once."""
-        self.silent: set[Visitor] = set()
+        self.silent: set[UndecidedConnection] = set()
 
-    def __call__(self, remote: SocketAddress) -> Visitor:
-        return Visitor(self, remote)
+    def __call__(self, remote: SocketAddress) -> UndecidedConnection:
+        return UndecidedConnection(self, remote)
 
     def close(self) -> None:
         """Cut off those who have not said anything yet."""
@@ -60,7 +60,7 @@ class SharedPort:
             visitor.abort()
 
 
-class Visitor(asyncio.BufferedProtocol):
+class UndecidedConnection(asyncio.BufferedProtocol):
     """A connection: until it says something nobody's, and then HTTP's (through here) or TURN's (without us)."""
 
     def __init__(self, port: SharedPort, remote: SocketAddress) -> None:

@@ -15,7 +15,7 @@ from slidewire.cli.output import complain, say, say_json
 
 if TYPE_CHECKING:
     from slidewire.control.links import Link
-    from slidewire.diagnostics.leak_test import Learnt
+    from slidewire.diagnostics.leak_test import LeakResult
 
 JOINS_WITHIN = 15.0
 PROMISES = {
@@ -78,7 +78,7 @@ def leaktest(link: str | None, link_file: Path | None, stun: tuple[str, ...], ca
     sys.exit(0 if passed else 1)
 
 
-def _say(learnt: list[Learnt], seen: frozenset[str], *, asked: bool) -> None:
+def _say(learnt: list[LeakResult], seen: frozenset[str], *, asked: bool) -> None:
     for one in learnt:
         print(f"{one.policy:9} {'passed' if one.passed else 'FAILED'}: {PROMISES[one.policy]}.")
         for address, kind in one.addresses.items():
@@ -93,7 +93,7 @@ def _say(learnt: list[Learnt], seen: frozenset[str], *, asked: bool) -> None:
         print(REMEDIES)
 
 
-async def _test(link: Link | None, stun: tuple[str, ...], ca: Path | None) -> tuple[list[Learnt], frozenset[str]]:
+async def _test(link: Link | None, stun: tuple[str, ...], ca: Path | None) -> tuple[list[LeakResult], frozenset[str]]:
     """Raises ConnectionError and TrustError."""
     from slidewire.diagnostics.leak_test import leak_test
     from slidewire.rtc.aiortc_engine import AiortcEngine

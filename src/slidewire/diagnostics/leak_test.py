@@ -25,7 +25,7 @@ _NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  that is how nothing is sa
 
 
 @dataclass(slots=True)
-class Learnt:
+class LeakResult:
     """What another end learns under one policy."""
 
     policy: Privacy
@@ -40,7 +40,7 @@ class Learnt:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Gathered:
     """Everything a peer would send to the other end, as text, and the candidates in it."""
 
     text: str
@@ -67,7 +67,7 @@ def addresses_in(text: str) -> set[str]:
     return found - _NOWHERE
 
 
-async def listen(engine: Engine, servers: Sequence[IceServer], policy: Privacy) -> Said:
+async def listen(engine: Engine, servers: Sequence[IceServer], policy: Privacy) -> Gathered:
     """Have a peer gather, and take down what it says."""
     said: list[str] = []
     over = asyncio.Event()
@@ -90,12 +90,12 @@ async def listen(engine: Engine, servers: Sequence[IceServer], policy: Privacy) 
     finally:
         await peer.close()
     text = "\n".join(said)
-    return Said(text, _typed(text, "relay"), _typed(text, "srflx"))
+    return Gathered(text, _typed(text, "relay"), _typed(text, "srflx"))
 
 
-def judge(policy: Privacy, said: Said, own: set[str], seen: frozenset[str]) -> Learnt:
+def judge(policy: Privacy, said: Gathered, own: set[str], seen: frozenset[str]) -> LeakResult:
     """`own`: the machine's addresses; `seen`: those it has from outside."""
-    learnt = Learnt(policy)
+    learnt = LeakResult(policy)
     for address in sorted(addresses_in(said.text)):
         is_relay = address in said.relays
         local = kind_of(address) is Kind.LOCAL
@@ -111,7 +111,7 @@ def judge(policy: Privacy, said: Said, own: set[str], seen: frozenset[str]) -> L
     return learnt
 
 
-async def leak_test(engine: Engine, servers: Sequence[IceServer]) -> tuple[list[Learnt], frozenset[str]]:
+async def leak_test(engine: Engine, servers: Sequence[IceServer]) -> tuple[list[LeakResult], frozenset[str]]:
     """One finding for each policy, from the loosest to the strictest; and as whom servers see this machine."""
     own = own_addresses()
     heard = [(policy, await listen(engine, servers, policy)) for policy in Privacy]

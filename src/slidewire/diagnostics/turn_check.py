@@ -59,7 +59,7 @@ def read_uri(text: str) -> Uri:
 
 
 @dataclass(slots=True)
-class Found:
+class CheckResult:
     """What one server did over one transport."""
 
     uri: str
@@ -107,13 +107,13 @@ class ClientSocket(asyncio.Protocol, asyncio.DatagramProtocol):
         self._buffer += data
         try:
             while (frame := take_frame(self._buffer, _LARGEST_FRAME)) is not None:
-                self._heard(frame)
+                self._receive(frame)
         except NotTurn:
             self._fail("what answers there does not speak TURN")
             self.close()
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._heard(data)
+        self._receive(data)
 
     @property
     def peer_certificate(self) -> dict[str, Any] | None:
@@ -148,7 +148,7 @@ class ClientSocket(asyncio.Protocol, asyncio.DatagramProtocol):
             self._answers = {key: value for key, value in self._answers.items() if value is not answer}
         raise CheckError(self.lost or "nothing answered")
 
-    def _heard(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         match self.client.receive(data):
             case Retry(old, new, again):
                 if (waiting := self._answers.pop(old, None)) is not None:
@@ -225,9 +225,9 @@ class TurnCheck:
         self._packets = packets
         self._allowed = allowed
 
-    async def check(self, uri: Uri) -> Found:
+    async def check(self, uri: Uri) -> CheckResult:
         """Never raises for what the server or the network does."""
-        found = Found(uri.text)
+        found = CheckResult(uri.text)
         lines: list[ClientSocket] = []
         try:
             await self._check(uri, found, lines)
@@ -238,7 +238,7 @@ class TurnCheck:
                 line.close()
         return found
 
-    async def _check(self, uri: Uri, found: Found, lines: list[ClientSocket]) -> None:
+    async def _check(self, uri: Uri, found: CheckResult, lines: list[ClientSocket]) -> None:
         began = time.perf_counter()
         one = await self._open(uri, lines)
         found.ms["connect"] = _ms(began)
@@ -270,7 +270,7 @@ class TurnCheck:
         lines.append(await connect(uri, self._username, self._password, self._trust, self._seconds))
         return lines[-1]
 
-    def _look_at_certificate(self, line: ClientSocket, found: Found) -> None:
+    def _look_at_certificate(self, line: ClientSocket, found: CheckResult) -> None:
         certificate = line.peer_certificate
         if certificate is not None and "notAfter" in certificate:
             found.certificate_days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - wall()) // 86_400)
@@ -293,7 +293,7 @@ class TurnCheck:
         return answered.relayed
 
     async def _echo(
-        self, uri: Uri, one: ClientSocket, two: ClientSocket, first: Address, second: Address, found: Found
+        self, uri: Uri, one: ClientSocket, two: ClientSocket, first: Address, second: Address, found: CheckResult
     ) -> None:
         bound = await self._ask(uri, one, one.client.bind(_CHANNEL, second), "a ChannelBind request")
         permitted = await self._ask(uri, two, two.client.permit(first), "a CreatePermission request")

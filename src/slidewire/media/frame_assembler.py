@@ -44,15 +44,15 @@ class Piece(NamedTuple):
     picture_id_bits: int = vp8.PICTURE_ID_BITS
 
 
-class Whole(NamedTuple):
+class AssembledFrame(NamedTuple):
     codec: Codec
     data: bytes
     timestamp: int
     is_key: bool
 
 
-class Waited(Protocol):
-    """Places without a packet that are waited for."""
+class AwaitedPackets(Protocol):
+    """The missing packets that are still waited for, by their place."""
 
     def __contains__(self, place: object) -> bool: ...
     def first_from(self, place: int) -> int | None:
@@ -84,9 +84,9 @@ class _Places:
         while self._of_frames and self._of_frames[0] < place:
             heapq.heappop(self._of_frames)
 
-    def gap(self, head: int, waited: Waited) -> int:
+    def gap(self, head: int, awaited: AwaitedPackets) -> int:
         """The first place from `head` on that has a packet or is waited for. There has to be a packet."""
-        first_waited = waited.first_from(head)
+        first_waited = awaited.first_from(head)
         return self._order[0] if first_waited is None else min(self._order[0], first_waited)
 
 
@@ -104,7 +104,7 @@ class FrameAssembler(Protocol):
     def insert(self, place: int, piece: Piece | None) -> None:
         """None: this place is taken by something that is no part of a frame."""
 
-    def next_frame(self, waited: Waited) -> Whole | None:
+    def next_frame(self, awaited: AwaitedPackets) -> AssembledFrame | None:
         """Call until None, after every packet and whenever places are not waited for any more."""
 
 
@@ -143,24 +143,24 @@ class AudioAssembler:
             self._places.insert(place, piece)
             self._highest = max(self._highest, place)
 
-    def next_frame(self, waited: Waited) -> Whole | None:
+    def next_frame(self, awaited: AwaitedPackets) -> AssembledFrame | None:
         while self.head <= self._highest:
             if self.head not in self._places.pieces:
-                place = self._places.gap(self.head, waited)
+                place = self._places.gap(self.head, awaited)
                 self.dropped += place - self.head
                 self.head = place
-                if place in waited:
+                if place in awaited:
                     return None
             found = self._places.pieces[self.head]
             self.head += 1
             self._places.forget_before(self.head)
             if found is not None:
-                return Whole(found.codec, found.data, found.timestamp, is_key=True)
+                return AssembledFrame(found.codec, found.data, found.timestamp, is_key=True)
         return None
 
 
 @dataclass(slots=True)
-class _Found:
+class _Scan:
     """What there is of the frame that starts at a place."""
 
     pieces: list[Piece]
@@ -180,7 +180,7 @@ class VideoAssembler:
         self._highest = head - 1
         self._keys: list[int] = []
         """Places at or after the head where a key frame starts; the last few, in order."""
-        self._begun: dict[int, _Found] = {}
+        self._begun: dict[int, _Scan] = {}
         """Frames that go on where they end: it is looked from there on. A frame may have thousands of packets."""
         self._last: Piece | None = None
         """Of the frame that was given out last."""
@@ -202,22 +202,22 @@ class VideoAssembler:
             self._advance(self._highest - MOST // 2)
             self.is_broken = True
 
-    def next_frame(self, waited: Waited) -> Whole | None:
+    def next_frame(self, awaited: AwaitedPackets) -> AssembledFrame | None:
         while self.head <= self._highest:
-            if self.is_broken and (key := self._whole_key(waited)) is not None:
+            if self.is_broken and (key := self._complete_key(awaited)) is not None:
                 self._advance(key)
             elif not self._pieces.get(self.head):
                 if self.head in self._pieces:
                     self._advance(self.head + 1)
                 elif (place := self._next_picture()) is not None:
                     self._advance(place)
-                elif (place := self._places.gap(self.head, waited)) > self.head:
+                elif (place := self._places.gap(self.head, awaited)) > self.head:
                     self.is_broken = True
                     self._advance(place)
                 else:
                     return None
                 continue
-            found = self._look(self.head, waited)
+            found = self._look(self.head, awaited)
             if found.is_hopeless:
                 self.is_broken = True
                 self._advance(max(found.end, self.head + 1))
@@ -236,36 +236,36 @@ class VideoAssembler:
             self._count_dropped(first)
             self.is_broken = False
             self._last = first
-            return Whole(first.codec, data, first.timestamp, first.is_key)
+            return AssembledFrame(first.codec, data, first.timestamp, first.is_key)
         return None
 
-    def _whole_key(self, waited: Waited) -> int | None:
+    def _complete_key(self, awaited: AwaitedPackets) -> int | None:
         for place in list(self._keys):
-            found = self._look(place, waited)
+            found = self._look(place, awaited)
             if found.is_whole:
                 return place
             if found.is_hopeless:
                 self._keys.remove(place)  # or it would be looked at again with each packet
         return None
 
-    def _look(self, start: int, waited: Waited) -> _Found:
-        found = self._begun.pop(start, None) or _Found([], start, is_whole=False)
+    def _look(self, start: int, awaited: AwaitedPackets) -> _Scan:
+        found = self._begun.pop(start, None) or _Scan([], start, is_whole=False)
         pieces, place = found.pieces, found.end
         while place <= self._highest:
             if place not in self._pieces:
-                found.is_hopeless = not pieces or place not in waited
+                found.is_hopeless = not pieces or place not in awaited
                 break
             piece = self._pieces[place]
             if piece is not None:
                 if not pieces and not self._begins(place, piece):
-                    return _Found(pieces, place, is_whole=False, is_hopeless=True)
+                    return _Scan(pieces, place, is_whole=False, is_hopeless=True)
                 if pieces and piece.timestamp != pieces[0].timestamp:
-                    return _Found(pieces, place, is_whole=True)  # some sender forgot the marker
+                    return _Scan(pieces, place, is_whole=True)  # some sender forgot the marker
                 pieces.append(piece)
                 if piece.picture_id != pieces[0].picture_id:
-                    return _Found(pieces, place, is_whole=False, is_hopeless=True)  # never of one frame
+                    return _Scan(pieces, place, is_whole=False, is_hopeless=True)  # never of one frame
                 if piece.marker:
-                    return _Found(pieces, place + 1, is_whole=True)
+                    return _Scan(pieces, place + 1, is_whole=True)
             place += 1
         found.end = place
         if pieces and not found.is_hopeless:

@@ -27,7 +27,7 @@ SHORTEST_ROUND_TRIP, LONGEST_ROUND_TRIP = 0.005, 1.0
 
 
 @dataclass(slots=True)
-class _Hole:
+class _Gap:
     since: float
     due: float
     asked: int = 0
@@ -42,7 +42,7 @@ class NackTracker:
         self.given_up = 0
         self._patience = patience
         self._ask = ask
-        self._holes: dict[int, _Hole] = {}
+        self._holes: dict[int, _Gap] = {}
         """By place, in order."""
         self._timer: float | None = None
 
@@ -64,7 +64,7 @@ class NackTracker:
             self._holes.clear()
             return
         for place in range(start, end):
-            self._holes[place] = _Hole(now, now + FIRST_ASK)
+            self._holes[place] = _Gap(now, now + FIRST_ASK)
         if start < end:
             due = now + (FIRST_ASK if self._ask else self._patience)
             self._timer = due if self._timer is None else min(self._timer, due)

@@ -94,7 +94,7 @@ def rotated(found: Sequence[Secret], now: float, every: float) -> tuple[Secret, 
     )
 
 
-def unnoticed(count: int) -> None:
+def ignore_count(count: int) -> None:
     """Where nobody is told of it."""
 
 
@@ -107,7 +107,7 @@ class SecretFile:
         *,
         make: bool = True,
         every: float = ROTATE_SECONDS,
-        rotated: Callable[[int], object] = unnoticed,
+        rotated: Callable[[int], object] = ignore_count,
     ) -> None:
         """`rotated` is told how many there are, whenever we have written the file. Raises SetupError."""
         self._path = path

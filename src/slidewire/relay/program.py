@@ -20,7 +20,7 @@ from slidewire.aio import clock
 from slidewire.aio.descriptors import for_others, raise_limit
 from slidewire.aio.stream import StreamListener
 from slidewire.base.addresses import IPV4, IPV6, pack_host
-from slidewire.relay.credential_secrets import ROTATE_SECONDS, SecretFile, load_secrets, secret_path, unnoticed
+from slidewire.relay.credential_secrets import ROTATE_SECONDS, SecretFile, ignore_count, load_secrets, secret_path
 from slidewire.relay.datapath import NoSuchPath
 from slidewire.relay.datapath_selection import select_data_path
 from slidewire.relay.listeners import Listening, listen_on, usable
@@ -31,10 +31,10 @@ from slidewire.system.certificates import LocalCertificates, WatchedContext
 from slidewire.system.directories import state_directory
 from slidewire.system.errors import SetupError
 from slidewire.turn.allocation import Ports, make_ports
-from slidewire.turn.credentials import DEFAULT_TTL, Credentials, anybody
+from slidewire.turn.credentials import DEFAULT_TTL, Credentials, knows_all
 from slidewire.turn.effects import Report
 from slidewire.turn.limits import Limits
-from slidewire.turn.policy import Network, PeerPolicy, nobody
+from slidewire.turn.policy import Network, PeerPolicy, reaches_none
 from slidewire.turn.server import TurnServer
 
 log = logging.getLogger(__name__)
@@ -65,15 +65,15 @@ class TurnSettings:
     secret_file: Path | None = None
     rotate_seconds: float = ROTATE_SECONDS
     """How long a secret is used, if the file is ours."""
-    rotated: Callable[[int], object] = field(default=unnoticed)
+    rotated: Callable[[int], object] = field(default=ignore_count)
     """Told how many secrets there are, when a new one was made."""
     open_relay: bool = False
     allow: tuple[Network, ...] = ()
-    reachable: Callable[[str, str], bool] = field(default=nobody)
+    reachable: Callable[[str, str], bool] = field(default=reaches_none)
     """(username, host): whom a closed relay reaches besides our own relays."""
     private: bool = False
     """… on private networks, too."""
-    knows: Callable[[str], bool] = field(default=anybody)
+    knows: Callable[[str], bool] = field(default=knows_all)
     """(user): whether there is such a user (still)."""
     limits: Limits = field(default_factory=Limits)
     report: Callable[[Report], object] | None = None

@@ -74,7 +74,7 @@ class TurnWorkers:
         self._listening: list[Listening] = []
         self._live: dict[str, Any] = {}
         self._workers: list[_Worker] = []
-        self._keepers = Tasks()
+        self._supervisors = Tasks()
         self._metrics: list[list[Metric]] = []
         """What each worker counted when it was asked last."""
         self._gone: list[Metric] = []
@@ -94,7 +94,7 @@ class TurnWorkers:
 
     async def stop(self) -> None:
         """Safe to call twice."""
-        await self._keepers.cancel()
+        await self._supervisors.cancel()
         for worker in self._workers:
             worker.order("stop")
         await asyncio.gather(*(worker.end() for worker in self._workers))
@@ -104,7 +104,7 @@ class TurnWorkers:
 
     async def drain(self, seconds: float) -> None:
         """Give nobody anything new, and wait until everybody has left, or that long."""
-        await self._keepers.cancel()
+        await self._supervisors.cancel()
         for worker in self._workers:
             worker.order("drain")
         with contextlib.suppress(TimeoutError):
@@ -147,7 +147,7 @@ class TurnWorkers:
         self._workers = [self._begin(number) for number in range(self._count)]
         answers = [await worker.ready() for worker in self._workers]
         for number in range(self._count):
-            self._keepers.start(self._keep(number))
+            self._supervisors.start(self._supervise(number))
         udp, tcp, tls = self._listening[0].ports
         return TurnReady(udp, tcp, tls, settings.realm, answers[0]["data_path"], service.ca)
 
@@ -159,7 +159,7 @@ class TurnWorkers:
         each = (LAST_PORT + 1 - FIRST_PORT) // self._count
         return FIRST_PORT + number * each, FIRST_PORT + (number + 1) * each - 1
 
-    async def _keep(self, number: int) -> None:
+    async def _supervise(self, number: int) -> None:
         """There is always a worker with this number."""
         rest = 0.0
         while True:

@@ -1,9 +1,8 @@
-"""A peer between two filters: what it says of where it is, and what it is told, passes as the room's privacy has it.
+"""A peer between two filters, which pass the descriptions and candidates that the room's privacy policy allows.
 
-The other end may be anybody with a link, and may have been written for the purpose. So what it says is filtered as
-strictly as what we say, whatever it has promised, and what the policy forbids never reaches the WebRTC library: it is
-handed what we wrote ourselves of what we had read (`slidewire.sdp`). Nor do more candidates than anybody has reach it,
-or the same one twice.
+The other end may be hostile. What it sends is filtered as strictly as what we send, and what the policy forbids never
+reaches the WebRTC library: the library gets what `slidewire.sdp` wrote from what it had read. The number of candidates
+is limited, and none is passed on twice.
 """
 
 from __future__ import annotations
@@ -25,20 +24,22 @@ MOST_CANDIDATES: Final = 64
 
 
 class Guard:
-    """Both directions of one connection, whatever it carries. `is_near` is to be settled before a description of the
-    other end is heard: candidates that come before that wait."""
+    """The descriptions and candidates of one connection, in both directions.
+
+    Set `is_near` before a description of the other end is received. Candidates that come earlier wait for it.
+    """
 
     def __init__(
         self,
         privacy: Privacy,
-        heard: Callable[[dict[str, Any] | None], None],
-        said: Callable[[dict[str, Any] | None], None],
+        received: Callable[[dict[str, Any] | None], None],
+        sent: Callable[[dict[str, Any] | None], None],
         refused: Callable[[int], None],
     ) -> None:
-        """`heard` and `said` get the candidates that pass, the other end's and ours. `refused` hears how many of the
-        other end's were not let in."""
+        """`received` and `sent` get the candidates that pass, the other end's and ours. `refused` is told how many of
+        the other end's were refused."""
         self._out, self._in = Filter(privacy), Filter(privacy)
-        self._heard, self._said, self._refused = heard, said, refused
+        self._received, self._sent, self._refused = received, sent, refused
         self._told: set[Trickled | None] = set()
         """Candidates of the other end, which repeats them: a library that is told one twice checks it twice."""
         self._early: list[Trickled | None] | None = []
@@ -51,7 +52,7 @@ class Guard:
     def is_near(self, near: bool) -> None:
         self._in.is_near = self._out.is_near = near
 
-    def hear(self, sdp: str) -> str:
+    def receive_description(self, sdp: str) -> str:
         """The other end's description as it may pass. Candidates that waited for it follow. Raises `PeerError`."""
         try:
             description = read_description(sdp)
@@ -59,12 +60,12 @@ class Guard:
             raise PeerError(f"the description cannot be used: {error}") from error
         stopped, count = self._in.stopped, 0
 
-        def let_in(candidate: Candidate) -> Candidate | None:
+        def admit(candidate: Candidate) -> Candidate | None:
             nonlocal count
             count += 1  # to each of them checks are sent
             return candidate if count <= MOST_CANDIDATES else None
 
-        passed = self._in.passing_description(description).with_candidates(let_in)
+        passed = self._in.passing_description(description).with_candidates(admit)
         if (refused := self._in.stopped - stopped + max(0, count - MOST_CANDIDATES)) > 0:
             self._refused(refused)
         early, self._early = self._early or [], None
@@ -72,7 +73,7 @@ class Guard:
             self._pass_on(candidate)
         return write_description(passed)
 
-    def hear_candidate(self, said: dict[str, Any] | None) -> None:
+    def receive_candidate(self, said: dict[str, Any] | None) -> None:
         trickled = None if _is_end(said) else Trickled.read(said or {})
         is_bad = trickled is None and not _is_end(said)
         if trickled in self._told and not is_bad:
@@ -87,24 +88,24 @@ class Guard:
         if self._early is not None:
             self._early.append(trickled)
         elif trickled is None:
-            self._heard(None)
+            self._received(None)
         elif (passed := self._in.passing(trickled.candidate)) is not None:
-            self._heard(trickled._replace(candidate=passed).said)
+            self._received(trickled._replace(candidate=passed).said)
         else:
             self._refused(1)
 
-    def say(self, sdp: str) -> str:
+    def send_description(self, sdp: str) -> str:
         """Our description as it may pass."""
         return self._out.description(sdp)
 
-    def say_candidate(self, said: dict[str, Any] | None) -> None:
+    def send_candidate(self, said: dict[str, Any] | None) -> None:
         if _is_end(said):
-            self._said(None)
+            self._sent(None)
             return
         trickled = Trickled.read(said or {})
         passed = None if trickled is None else self._out.passing(trickled.candidate)
         if trickled is not None and passed is not None:
-            self._said(trickled._replace(candidate=passed).said)
+            self._sent(trickled._replace(candidate=passed).said)
 
 
 class GuardedPeer:
@@ -118,10 +119,10 @@ class GuardedPeer:
         privacy: Privacy,
         refused: Callable[[int], None],
     ) -> None:
-        """`refused` hears how many of the other end's candidates were not let in."""
-        self._guard = Guard(privacy, self._let_in, events.candidate, refused)
+        """`refused` is told how many of the other end's candidates were refused."""
+        self._guard = Guard(privacy, self._add_candidate, events.candidate, refused)
         self._peer: Peer = engine.create_peer(
-            ice_servers, replace(events, candidate=self._guard.say_candidate), privacy
+            ice_servers, replace(events, candidate=self._guard.send_candidate), privacy
         )
 
     @property
@@ -133,16 +134,16 @@ class GuardedPeer:
         self._guard.is_near = near
 
     async def offer(self) -> str:
-        return self._guard.say(await self._peer.offer())
+        return self._guard.send_description(await self._peer.offer())
 
     async def accept_answer(self, sdp: str) -> None:
-        await self._peer.accept_answer(self._guard.hear(sdp))
+        await self._peer.accept_answer(self._guard.receive_description(sdp))
 
     async def answer(self, sdp: str) -> str:
-        return self._guard.say(await self._peer.answer(self._guard.hear(sdp)))
+        return self._guard.send_description(await self._peer.answer(self._guard.receive_description(sdp)))
 
     def add_candidate(self, candidate: dict[str, Any] | None) -> None:
-        self._guard.hear_candidate(candidate)
+        self._guard.receive_candidate(candidate)
 
     def send(self, channel: Channel, data: bytes) -> bool:
         return self._peer.send(channel, data)
@@ -160,7 +161,7 @@ class GuardedPeer:
     async def close(self) -> None:
         await self._peer.close()
 
-    def _let_in(self, candidate: dict[str, Any] | None) -> None:
+    def _add_candidate(self, candidate: dict[str, Any] | None) -> None:
         self._peer.add_candidate(candidate)
 
 

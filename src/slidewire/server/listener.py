@@ -22,7 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from slidewire.aio.accept import Acceptor, reset
 from slidewire.aio.clock import monotonic
-from slidewire.aio.first_byte import SharedPort, Visitor
+from slidewire.aio.first_byte import SharedPort, UndecidedConnection
 from slidewire.aio.http import SECURITY_HEADERS, Handler, error_response
 from slidewire.aio.own_clients import OWN, OwnClients
 from slidewire.aio.proxies import USUAL_HEADERS, TrustedProxies
@@ -116,7 +116,7 @@ class Listener:
         wait = self._abuse_limiter.turn_in(address, monotonic()) if self._context is not None else 0.0
         return self._begin(self._port(remote), accepted, wait)
 
-    async def _begin(self, visitor: Visitor, accepted: socket.socket, wait: float) -> None:
+    async def _begin(self, visitor: UndecidedConnection, accepted: socket.socket, wait: float) -> None:
         handshake = self._seconds if self._context is not None else None
         try:
             if wait > 0:

@@ -50,7 +50,7 @@ def user_of(username: str) -> str:
     return user if colon else username
 
 
-def anybody(user: str) -> bool:
+def knows_all(user: str) -> bool:
     return True
 
 
@@ -58,7 +58,7 @@ class Credentials:
     """What the server knows about them: the secrets, newest first, and who has been shut out."""
 
     def __init__(
-        self, secrets: Iterable[str], max_ttl: int = DEFAULT_TTL, knows: Callable[[str], bool] = anybody
+        self, secrets: Iterable[str], max_ttl: int = DEFAULT_TTL, knows: Callable[[str], bool] = knows_all
     ) -> None:
         """`knows`: whether there is such a user (still); one that left is as good as revoked."""
         self._max_ttl = max_ttl

@@ -127,7 +127,7 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-def nobody(username: str, host: str) -> bool:
+def reaches_none(username: str, host: str) -> bool:
     return False
 
 
@@ -138,7 +138,7 @@ class PeerPolicy:
     allow: tuple[Network, ...] = ()
     own: frozenset[str] = frozenset()
     """Every address of this machine, and those it is reached by from outside."""
-    reachable: Callable[[str, str], bool] = field(default=nobody)
+    reachable: Callable[[str, str], bool] = field(default=reaches_none)
     """(username, host): whom a closed relay reaches. Asked when a permission is made or renewed."""
     private: bool = False
     """What `reachable` says counts on private networks, too."""

@@ -1,4 +1,4 @@
-"""The TURN server's mind: RFC 8656 over `authentication`, `requests`, `policy` and `allocation`.
+"""The TURN server: RFC 8656 over `authentication`, `requests`, `policy` and `allocation`.
 
 Sans-I/O. A shell feeds it (`receive_…`, `stream_…`, `relay_…`), drains `next_effect` after every call, and calls
 `handle_timer` when `get_timer` says. `now` is monotonic seconds; the wall clock (credentials and nonces are dates) and
@@ -506,19 +506,19 @@ class TurnServer:
 
     def _hold(self, asked: _Asked, request: Allocate) -> bool:
         """Places for the allocation and for a port to be reserved. One that was reserved gives up its own."""
-        book, client, username = self._table, asked.client, asked.who.username
+        table, client, username = self._table, asked.client, asked.who.username
         reserved = None if request.token is None else self._reservations[request.token]
         if reserved is not None:
-            book.release(reserved.client, reserved.username)
+            table.release(reserved.client, reserved.username)
         held = 0
-        while held < 1 + request.reserve_next and book.hold(client, username):
+        while held < 1 + request.reserve_next and table.hold(client, username):
             held += 1
         if held == 1 + request.reserve_next:
             return True
         for _ in range(held):
-            book.release(client, username)
+            table.release(client, username)
         if reserved is not None:
-            book.hold(reserved.client, reserved.username)  # as before
+            table.hold(reserved.client, reserved.username)  # as before
         return False
 
     def _ask_for_relays(self, pending: _Pending, now: float) -> None:

@@ -115,7 +115,7 @@ class Connection:
         self._guard.is_near = is_near
         events = MediaEvents(
             permits=permits,
-            candidate=self._guard.say_candidate,
+            candidate=self._guard.send_candidate,
             opened=self._is_up,
             closed=self._is_down,
             frame=self._received,
@@ -127,11 +127,11 @@ class Connection:
     async def answer(self, sdp: str) -> str:
         """Raises `PeerError`."""
         assert self._peer is not None and self._guard is not None
-        return self._guard.say(await self._peer.answer(self._guard.hear(sdp), self.lines))
+        return self._guard.send_description(await self._peer.answer(self._guard.receive_description(sdp), self.lines))
 
     def add_candidate(self, candidate: dict[str, Any] | None) -> None:
         if self._guard is not None:
-            self._guard.hear_candidate(candidate)
+            self._guard.receive_candidate(candidate)
 
     def codec(self, line: Line) -> Codec | None:
         return None if self._peer is None else self._peer.codec(line)
