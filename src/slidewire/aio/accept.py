@@ -1,7 +1,7 @@
-"""Listening sockets whose connections are shown to somebody before anything is spent on them.
+"""Listening sockets whose connections are shown to their owner before anything is spent on them.
 
-asyncio's own servers begin with TLS as soon as a connection is there. Here whoever decides sees the address first: who
-is not wanted costs two system calls, and hears a reset.
+asyncio's own servers begin with TLS as soon as a connection is there. Here the owner sees the address first: an
+unwanted connection costs two system calls, and gets a reset.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""One port for web pages, WebSockets and TURN: told apart by the first byte that comes, after TLS if there is any.
+"""One port for web pages, WebSockets and TURN, told apart by the first byte after TLS.
 
 A STUN message begins with two zero bits and, as all its methods are below 0x80, with 0x00 or 0x01 (RFC 8489 §5; RFC
-7983 shares ports alike); HTTP begins with a letter. TURN's other frames, ChannelData, look like letters, but nobody can
-send one before a STUN message. Nothing is relayed between the two: the connection is handed over whole.
+7983 shares ports alike); HTTP begins with a letter. TURN's other frames, ChannelData, look like letters, but
+none can come before a STUN message. Nothing is relayed between the two: the connection itself is handed over.
 
-Who asks for HTTP is counted as here until it has gone; TURN counts its own. Who sends much is read a little at a time,
-in turn with the others.
+An HTTP connection is counted until it is closed; TURN counts its own. A client that sends much is read a little at a
+time, in turn with the others.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Where a client is, if others speak for it.
+"""The address of a client that comes through proxies.
 
-A proxy that we were told of (`--trusted-proxy`) may say who came to it, in the one header that it was named for
-(`--proxy-header`). Proxies pass on what they do not know: a header that *this* proxy neither writes nor removes is the
-client's own, so no other is ever looked at. Each proxy on the way adds an address at the end. The list is read from
-there, hop by hop, up to the first that is none of the proxies'; what is no address ends it at the hop before, which is
-the last one we know. From anybody else the header means nothing.
+A trusted proxy (`--trusted-proxy`) may say who came to it, in the one header that it was named for (`--proxy-header`).
+Proxies pass on what they do not know: a header that *this* proxy neither writes nor removes is the client's own, so no
+other header is read. Each proxy on the way adds an address at the end. The list is read from there, hop by hop, up to
+the first address that is not a trusted proxy. What is not an address ends it at the hop before, which is the last that
+is known. From any other client the header means nothing.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""TCP and TLS connections that somebody else decides about.
+"""TCP and TLS connections, for an owner that decides about them.
 
 A connection is shown to `opened` before anything is spent on it: TLS begins only if it is wanted.
 
-What cannot be written soon is dropped like a datagram, but not too soon: those who send speed up until something is
-lost, and a queue that is shorter than what is under way on a long path loses a whole window of theirs at once, for
-which they stand still. So one client may have as much waiting as a fast long path holds, and all together no more than
-`ALL_WRITE_BYTES`: memory for clients that do not read is memory for an attacker. The kernel is told to keep little of
-what is not sent yet, so that the queue is the one we see.
+What cannot be written soon is dropped like a datagram, but not too soon. Senders speed up until a packet is lost, and
+a queue that is shorter than the bandwidth-delay product of a long path loses a whole window at once. So one client may
+have as much waiting as a fast long path holds, and all together no more than `ALL_WRITE_BYTES`: memory for clients that
+do not read is memory for an attacker. The kernel is told to keep little that is not sent yet, so that the queue is the
+one that is measured here.
 """
 
 from __future__ import annotations

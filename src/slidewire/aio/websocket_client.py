@@ -1,4 +1,4 @@
-"""The socket under a `SignalingClient`: opens it, feeds it, and says in plain words why it could not be opened."""
+"""The socket of a `SignalingClient`: opens it, feeds it, and explains why it could not be opened."""
 
 from __future__ import annotations
 

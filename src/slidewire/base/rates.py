@@ -1,12 +1,11 @@
-"""How much is too much: rates, tables of them that cannot grow, and blocks that double.
+"""Rates: token buckets, bounded tables of them, and blocks that double.
 
 Sans-I/O, and below every layer that counts something. A bucket is one number, the *theoretical arrival time* of the
 generic cell rate algorithm (ITU-T I.371): the moment it would be full again. Taking from it moves that moment into the
-future; if it would lie further ahead than the burst allows, nothing is taken. There is no clock here and nothing to
-tick.
+future; if it would lie further ahead than the burst allows, nothing is taken. There is no clock here and no timer.
 
-Whoever makes others remember something can make them remember too much. So every table has an end: in `Buckets` and
-`Blocks` whoever has been quiet longest gives way, and a `Sieve` remembers nobody at all.
+Every table is bounded, because an attacker chooses how many keys there are: in `Buckets` and `Blocks` the key that was
+idle longest is evicted, and a `Sieve` stores no keys at all.
 """
 
 from __future__ import annotations

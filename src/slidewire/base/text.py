@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, made safe to look at."""
+"""Text from outside, made safe to display."""
 
 from __future__ import annotations
 

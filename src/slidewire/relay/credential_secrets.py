@@ -2,10 +2,10 @@
 
     SECRET [SINCE]          one a line, newest first; SINCE, when it comes into use, in ISO 8601
 
-All of them are accepted, and the newest whose time has come is what credentials are made with. If every line has a date
-the file is ours, and rotates: a new secret is written some time before it comes into use, so that every program that
-watches the file accepts it by then, and an old one goes when nothing made with it can be alive any more. A line without
-a date was put there by somebody, such as the secret of a fleet, and the file is left alone.
+All of them are accepted, and credentials are made with the newest whose time has come. If every line has a date, the
+file is ours, and rotates: a new secret is written some time before it comes into use, so that every program that
+watches the file accepts it by then. An old one is removed when nothing made with it can still be valid. A line without
+a date was written by the operator, such as the secret of a fleet, and the file is left alone.
 """
 
 from __future__ import annotations

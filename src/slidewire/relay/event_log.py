@@ -1,8 +1,7 @@
-"""What the relay did, one JSON object a line, fit to be kept: no secret, no password, and of people only as much as
-tells one from another.
+"""The relay's log of events: one JSON object a line, without secrets, passwords or personal data.
 
-A user is a pseudonym that holds until the program ends, made with a key that nobody keeps; addresses are left out.
-`people=True` says both as they are, for whoever has to find out who it was.
+A user is a pseudonym that holds until the program ends, made with a key that is never stored; addresses are left out.
+`people=True` writes users and addresses as they are, for an operator who has to find out who it was.
 """
 
 from __future__ import annotations

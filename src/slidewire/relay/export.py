@@ -1,8 +1,7 @@
-"""The configuration of another TURN server that is to stand in for ours: same secret, same realm, our list of peers
-that must not be reached, our quotas.
+"""The configuration of another TURN server that replaces ours: same secret, realm, forbidden peers and quotas.
 
-What another engine cannot be told is said in a comment, because whoever reads it has to know: neither knows the members
-of a room, so a closed relay there reaches relays alone, and neither can refuse ports below 1024.
+What another engine cannot be told is said in a comment of the file: neither knows the members of a room, so a closed
+relay there reaches relays alone, and neither can refuse ports below 1024.
 
 Every name of an option is from the engine's own documentation: coturn's examples/etc/turnserver.conf and eturnal's
 reference.

@@ -1,8 +1,8 @@
 """Where STUN and TURN listen: sockets for one process, or for several that share every address.
 
-Several have a socket each of every address (SO_REUSEPORT), and the kernel always gives a client to the same one, by a
-hash of both addresses, for as long as there are as many. So they are opened once, by a process that lives longer than
-those who use them.
+Each of several processes has its own socket for every address (SO_REUSEPORT). The kernel gives a client always to the
+same socket, by a hash of both addresses, as long as their number stays. So one process, which outlives those that use
+them, opens them all.
 """
 
 from __future__ import annotations

@@ -1,17 +1,16 @@
 """One relay in several processes, for more than one processor core. `slidewire turn --workers N`.
 
-The parent opens the listening sockets, starts the workers, starts another for one that died, and passes orders on; it
-relays nothing. It keeps the sockets, so a worker that comes for another gets the same ones, and nobody else's clients
-are moved. Each worker is a whole server (`TurnService`) for the clients that the kernel gives it, and they share no
-more than they must:
+The parent opens the listening sockets, starts the workers, replaces one that died, and passes orders on; it relays
+nothing. It keeps the sockets, so that a replacement gets the same ones and the clients of other workers are not moved.
+Each worker is a whole server (`TurnService`) for the clients that the kernel gives it. They share only:
 
-- which ports are live relays, as memory, because a closed relay lets clients of all workers meet and nobody else in;
+- which ports are live relays, as memory, because a closed relay lets clients of all workers meet and no others;
 - the key of the nonces, and the file of secrets;
 - the ports for relays and the limits, divided: a worker never has to ask another.
 
-What a worker is asked and answers are lines of JSON on a pipe. When that pipe ends, so does the worker: none outlives
-its parent. It never sees signals (they are blocked while it is started), as a terminal or a service manager sends them
-to everybody.
+Orders and answers are lines of JSON on a pipe. When the pipe ends, so does the worker: none outlives its parent. It
+never sees signals (they are blocked while it is started), because a terminal or a service manager sends them to every
+process.
 """
 
 from __future__ import annotations

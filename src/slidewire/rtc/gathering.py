@@ -1,8 +1,8 @@
-"""Gathering candidates without waiting for anybody: the host's own at once, the rest when (and if) servers answer.
+"""ICE candidates without waiting for servers: the host's own at once, the others when (and if) servers answer.
 
-aioice gathers everything before it says anything, and a STUN or TURN server that does not answer costs five seconds.
-Here a description says what is known at once, and what servers tell later is added to the running connection and told
-to the other end (RFC 8838, trickling). aioice knows one TURN server; here all are tried in their order, each with a
+aioice gathers everything before it offers anything, and a STUN or TURN server that does not answer costs five seconds.
+Here a description has what is known at once. What servers answer later is added to the running connection and sent to
+the other end (RFC 8838, trickle ICE). aioice knows one TURN server; here all are tried in their order, each with a
 head start over the next, and the first that gives a relay is used (after RFC 8305).
 """
 

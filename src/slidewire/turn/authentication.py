@@ -1,8 +1,8 @@
-"""Who is asking: the long-term mechanism of RFC 8489 §9.2 over the credentials of `credentials`.
+"""Authentication: the long-term mechanism of RFC 8489 §9.2 over the credentials of `credentials`.
 
 The server challenges with a realm and a nonce; the client answers with its username, the nonce, and an HMAC over the
-request. The nonce says when it was made and holds a keyed hash of that and the five-tuple, so the server has nothing to
-remember until it comes back, and it is of no use to anybody at another address:
+request. The nonce says when it was made and holds a keyed hash of that and the five-tuple. So the server stores nothing
+until it comes back, and it is of no use at another address:
 
     nonce  base64(time (4 bytes) | BLAKE2b with the key, of time and five-tuple (8 bytes)), 16 characters
 

@@ -3,9 +3,9 @@
     username  EXPIRY[:USER]      seconds since 1970, and whom it was made for
     password  base64(HMAC-SHA1(secret, username))
 
-Whoever holds the secret can make them, and every server with the secret accepts them. Two secrets live at once while
-one replaces the other: the first is used for making, all are accepted. Anybody who sees an exchange can try to guess
-the secret at leisure, so it has to be a machine's: 256 bits.
+Every program that has the secret can make them, and every server that has it accepts them. Two secrets are valid at
+once while one replaces the other: the first is used for making, all are accepted. An observer of an exchange can try to
+guess the secret offline, so it has to be random: 256 bits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much is too much: every number of the relay in one place."""
+"""Every limit of the TURN server, in one place."""
 
 from __future__ import annotations
 

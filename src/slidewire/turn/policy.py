@@ -1,4 +1,4 @@
-"""Which peers a client may reach. A relay sits inside somebody's network, so the default answer is no.
+"""Which peers a client may reach. A relay is inside a network that is to be protected, so the default answer is no.
 
 In this order:
 1. addresses allowed by name (`allow`): yes, on any port;
