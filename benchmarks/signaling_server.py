@@ -41,7 +41,7 @@ from slidewire.server.config import ServerSettings
 from slidewire.base.rates import Rate
 from slidewire.signaling.limits import Limits
 free = Rate(1e9, 1e9)
-limits = Limits(messages=free, bytes=free, connections=free, failed_joins=free, new_rooms=free, knocks=free,
+limits = Limits(messages=free, bytes=free, connections=free, failed_joins=free, new_rooms=free, tcp_connections=free,
                 handshakes=free, requests=free, work=free, share_messages=free, share_bytes=free, place_messages=free,
                 place_bytes=free, room_messages=free, room_bytes=free, link_joins=free, place_joins=free, held=10**6,
                 held_per_address=10**6, members=10**6)

@@ -25,7 +25,13 @@ from tests.server.test_server import running, settings
 PATIENCE = 20.0
 PLENTY = Rate(1e6, 1e6)
 UNGUARDED = replace(
-    Limits(), knocks=PLENTY, requests=PLENTY, work=PLENTY, tolerance=PLENTY, connections=PLENTY, held_per_address=4000
+    Limits(),
+    tcp_connections=PLENTY,
+    requests=PLENTY,
+    work=PLENTY,
+    tolerance=PLENTY,
+    connections=PLENTY,
+    held_per_address=4000,
 )
 """So that every request is looked at, not only the first few."""
 STATUS = re.compile(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from slidewire.base.base64url import encode_base64url
 from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
-from slidewire.signaling.hub import _RULES, AWAY_SECONDS, ICE_SECONDS
+from slidewire.signaling.hub import _RULES, ICE_SECONDS
 from slidewire.signaling.limits import Limits, Places
+from slidewire.signaling.membership import AWAY_SECONDS
 from slidewire.signaling.room import ConnectionId
 from slidewire.signaling.room_registry import ROOM_SECONDS, TOMBSTONE_SECONDS
 from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, codes, data_of, link

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from slidewire.base.base64url import encode_base64url
 from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
-from slidewire.signaling.hub import AWAY_SECONDS
 from slidewire.signaling.limits import Limits, Places
+from slidewire.signaling.membership import AWAY_SECONDS
 from slidewire.signaling.room import ConnectionId, Member, Role
 from tests.signaling.world import JOIN_TOKEN, WALL, Peer, Stage, codes, link
 

@@ -206,7 +206,7 @@ class HubSockets:
             monotonic(),
             request.host,
             may_open_rooms=may_open,
-            payer=address,
+            charged_to=address,
         )
         self._pump()
         writer = asyncio.create_task(self._write(socket, outbox), name=f"signaling writer {connection.number}")

@@ -35,7 +35,7 @@ class AbuseLimiter:
         self._limits = limits
         self._told = told
         self._never_blocked = never_blocked
-        self._knocks = Sieve(limits.knocks, sieve_key)
+        self._tcp_connections = Sieve(limits.tcp_connections, sieve_key)
         self._handshakes = Sieve(limits.handshakes, sieve_key)
         self._work = Sieve(limits.work, sieve_key)
         self._requests: Buckets[str] = Buckets(limits.requests)
@@ -58,7 +58,7 @@ class AbuseLimiter:
         key = customer_of(address)
         if self._blocks.refuses(key, now):
             self.counts["blocked"] += 1
-        elif not self._knocks.take(key.encode(), now):
+        elif not self._tcp_connections.take(key.encode(), now):
             self.penalize(address, "too many connections", now)
         else:
             return self.hold(address, now)

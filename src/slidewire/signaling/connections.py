@@ -36,7 +36,7 @@ class Connection:
     """Whom it counts as."""
     source: str
     """Where it is."""
-    payer: str
+    charged_to: str
     """Whom the gate holds to account for it."""
     reached_by: str
     opened: float
@@ -58,7 +58,7 @@ class Connections:
         deadlines: Deadlines,
         delivery: Delivery,
         router: Router,
-        gone: Callable[[Member, float], None],
+        lost: Callable[[Member, float], None],
     ) -> None:
         self._limits = limits
         self._abuse_limiter = abuse_limiter
@@ -67,7 +67,7 @@ class Connections:
         self._deadlines = deadlines
         self._delivery = delivery
         self._router = router
-        self._gone = gone
+        self._lost = lost
         self._open: dict[ConnectionId, Connection] = {}
         self._new: Buckets[str] = Buckets(limits.connections)
 
@@ -92,17 +92,17 @@ class Connections:
         return self._new.left(customer_of(address), now)
 
     def open(
-        self, id_: ConnectionId, address: str, now: float, reached_by: str, may_open_rooms: bool, payer: str
+        self, id_: ConnectionId, address: str, now: float, reached_by: str, may_open_rooms: bool, charged_to: str
     ) -> None:
         self._open[id_] = connection = Connection(
             id_,
-            customer_of(payer),
+            customer_of(charged_to),
             plain_address(address),
-            plain_address(payer),
+            plain_address(charged_to),
             reached_by,
             opened=now,
             heard=now,
-            quotas=ConnectionQuotas(self._limits, customer_of(payer)),
+            quotas=ConnectionQuotas(self._limits, customer_of(charged_to)),
             may_open_rooms=may_open_rooms,
         )
         self._deadlines.arm(now + FIRST_MESSAGE_SECONDS, self._check, connection)
@@ -122,7 +122,7 @@ class Connections:
         """It is no more. Its member, if any, may come back."""
         connection = self._open.pop(id_, None)
         if connection is not None and connection.member is not None:
-            self._gone(connection.member, now)
+            self._lost(connection.member, now)
 
     def forget(self, connection: Connection) -> None:
         """It has no member here, and another node has it now."""
@@ -182,8 +182,8 @@ class Connections:
         if wait == 0:
             return True
         self._counts["messages dropped"] += 1
-        if self._abuse_limiter.blocked_for(connection.payer, now) or not self._abuse_limiter.tolerates(
-            connection.payer, now
+        if self._abuse_limiter.blocked_for(connection.charged_to, now) or not self._abuse_limiter.tolerates(
+            connection.charged_to, now
         ):
             self._flood(connection, now)
         elif connection.quotas.is_to_be_told(now):
@@ -197,8 +197,8 @@ class Connections:
         connection = self._open.get(id_)
         if connection is None:
             return
-        borne = self._abuse_limiter.tolerates_late(connection.payer, now, messages)
-        borne = borne and not self._abuse_limiter.blocked_for(connection.payer, now)
+        borne = self._abuse_limiter.tolerates_late(connection.charged_to, now, messages)
+        borne = borne and not self._abuse_limiter.blocked_for(connection.charged_to, now)
         if not borne and connection.quotas.is_past_its_share(now):
             self._flood(connection, now)
 
@@ -210,12 +210,14 @@ class Connections:
             while now - connection.offences[0] > self._limits.offence_window:
                 connection.offences.popleft()
             if len(connection.offences) >= self._limits.offences:
-                self._abuse_limiter.penalize(connection.payer, "messages that are none", now, self._limits.offences)
+                self._abuse_limiter.penalize(
+                    connection.charged_to, "messages that are none", now, self._limits.offences
+                )
                 self._drop(connection, BAD_MESSAGE, wrong.code, now)
 
     def _flood(self, connection: Connection, now: float) -> None:
         text = "This was a flood of messages. The connection is closed, and its address blocked for a while."
-        self._abuse_limiter.penalize(connection.payer, "a flood of messages", now, FLOOD)
-        wait = self._abuse_limiter.blocked_for(connection.payer, now)
+        self._abuse_limiter.penalize(connection.charged_to, "a flood of messages", now, FLOOD)
+        wait = self._abuse_limiter.blocked_for(connection.charged_to, now)
         self._delivery.error(connection.id, Code.RATE_LIMITED, text, retry_after=wait)
         self._drop(connection, FULL, Code.RATE_LIMITED, now)

@@ -1,4 +1,4 @@
-"""The signaling server's mind: who may say what to whom, and when.
+"""The signaling server's state machine: who may say what to whom, and when.
 
 Sans-I/O. A shell reports sockets that open and close and what came on them, then drains `next_effect` and asks
 `get_timer` when to come back. `now` is monotonic seconds. Randomness, the wall clock (links expire by it) and the ICE
@@ -7,8 +7,8 @@ servers are functions given by the caller. Whatever a client sends, no method ra
 `_RULES` is the table of who may say what: a message without a row for its speaker is refused before anything looks
 inside it. A connection starts as a stranger and becomes a host or a presenter with its first message.
 
-What a connection may spend and how it ends is in `connections.py`, what is remembered of rooms in `registry.py`, how
-letters reach their members in `post.py`.
+How many connections there may be and what each may send is in `connections`, how members come and go in `membership`,
+what is remembered of rooms in `room_registry`, and how messages reach their members in `delivery` and `router`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from slidewire.signaling import messages as m
 from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.connections import Connection, Connections
 from slidewire.signaling.delivery import Delivery
-from slidewire.signaling.effects import NORMAL, OVER, Effect, MemberGone
+from slidewire.signaling.effects import NORMAL, Effect
 from slidewire.signaling.limits import Limits
+from slidewire.signaling.membership import IceServersOf, Membership
 from slidewire.signaling.messages import Code
 from slidewire.signaling.places import NoPlace, make_place
 from slidewire.signaling.room import ConnectionId, Member, Role, Room, StoredRoom, Tombstone
 from slidewire.signaling.room_registry import RoomRegistry
 from slidewire.signaling.router import LocalRouter, Router
 
-AWAY_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 15.0
 SWEEP_SECONDS: Final = 60.0
 ICE_SECONDS: Final = 12 * 3600.0
@@ -58,10 +58,6 @@ class _Refusal(Exception):
         self.code, self.text, self.retry_after, self.close = code, text, retry_after, close
 
 
-IceServersOf = Callable[[str, str, str], list[dict[str, Any]]]
-"""(room, member, the name by which it reaches the server) -> what `RTCPeerConnection` takes as `iceServers`."""
-
-
 class Hub:
     """See the module. One instance is one server."""
 
@@ -81,8 +77,6 @@ class Hub:
         tombstones: Iterable[Tombstone] = (),
     ) -> None:
         self._wall = wall
-        self._ice_servers = ice_servers
-        self._ice_seconds = ice_seconds
         self._network = network
         self._limits = limits or Limits()
         self.abuse_limiter = abuse_limiter or AbuseLimiter(self._limits, b"")
@@ -104,7 +98,18 @@ class Hub:
             deadlines=self._deadlines,
             delivery=self._delivery,
             router=self._router,
-            gone=self._went_away,
+            lost=self._lost_connection,
+        )
+        self._membership = Membership(
+            limits=self._limits,
+            counts=self.counts,
+            registry=self._registry,
+            connections=self._connections,
+            delivery=self._delivery,
+            deadlines=self._deadlines,
+            effects=self._effects.append,
+            ice_servers=ice_servers,
+            ice_seconds=ice_seconds,
         )
         self._failed_joins: Buckets[str] = Buckets(self._limits.failed_joins)
         self._new_rooms: Buckets[str] = Buckets(self._limits.new_rooms)
@@ -129,13 +134,13 @@ class Hub:
         reached_by: str = "",
         *,
         may_open_rooms: bool = True,
-        payer: str | None = None,
+        charged_to: str | None = None,
     ) -> None:
-        """`reached_by`: the server's name and port as this client knows them (its `Host` header). `may_open_rooms`:
-        ones that are not there yet; who has the token of one that is there comes in without. `payer`: whom the gate
-        holds to account, if not the address."""
+        """`reached_by`: the server's name and port as this client knows them (its `Host` header). `may_open_rooms`: new
+        ones; a client that has the token of an open room comes in without. `charged_to`: the address that answers for
+        this connection, if it is another."""
         self._start_sweeping(now)
-        self._connections.open(connection, address, now, reached_by, may_open_rooms, payer or address)
+        self._connections.open(connection, address, now, reached_by, may_open_rooms, charged_to or address)
 
     def receive_message(self, connection: ConnectionId, data: bytes | str, now: float) -> None:
         record = self._connections.hear(connection, now)
@@ -144,7 +149,7 @@ class Hub:
         self.counts["messages"] += 1
         room = None
         if record.member is not None:
-            self._registry.spend_spare_token(record.member)
+            self._registry.drop_spare_token(record.member)
             room = record.member.room.quotas if record.member.role is Role.PRESENTER else None
         if not self._connections.charge(record, len(data), now, room):
             return
@@ -249,7 +254,7 @@ class Hub:
         if found is None:
             return False
         text = "The server's operator removed you"
-        self._expel(found, Code.REMOVED, f"{text}: {reason}" if reason else f"{text} from the room.", now)
+        self._membership.expel(found, Code.REMOVED, f"{text}: {reason}" if reason else f"{text} from the room.", now)
         return True
 
     def broadcast(self, room: str, text: str, now: float) -> int | None:
@@ -268,7 +273,7 @@ class Hub:
             return False
         for link in found.links:
             self._registry.add_tombstone(link, found, Code.ROOM_ENDED)
-        self._end(found, now)
+        self._membership.end_room(found, now)
         return True
 
     # --- first messages -----------------------------------------------------------------------------------------------
@@ -282,7 +287,7 @@ class Hub:
             wait = self._new_rooms.take(connection.address, now)
             if wait > 0:
                 text = "Too many new rooms from this address. Try again later."
-                self.abuse_limiter.penalize(connection.payer, "too many new rooms", now)
+                self.abuse_limiter.penalize(connection.charged_to, "too many new rooms", now)
                 raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
             if not self._registry.make_space(connection.address):
                 text = "There are as many rooms as there may be. Try again when others have ended."
@@ -300,7 +305,7 @@ class Hub:
         self._refuse_if_full()
         self._registry.open(room)
         refused = self._registry.announce(room, message.links)
-        member = self._enter(connection, room, Role.HOST, message.name, "", now)
+        member = self._membership.enter(connection, room, Role.HOST, message.name, "", now)
         self._registry.save(room)
         self._welcome(
             connection, m.RoomOpened, message, now, members=room.member_entries(now), refused_links=refused,
@@ -334,11 +339,11 @@ class Hub:
             text = "Too many joined by this link just now. Wait a little, then try again."
             raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
         self._make_place(room, link, connection, now)
-        member = self._enter(connection, room, Role.PRESENTER, message.name, link.id, now)
+        member = self._membership.enter(connection, room, Role.PRESENTER, message.name, link.id, now)
         if link.place is None:
             member.proven = True  # its host would never say so
         else:
-            self._deadlines.arm(now + self._limits.proof_within, self._check_proof, member)
+            self._membership.await_proof(member, now)
         self._welcome(connection, m.Joined, message, now)
         came = {"member": member.id, "link": member.link, "name": member.name, **_origin(member)}
         for host in room.hosts():
@@ -353,7 +358,7 @@ class Hub:
         if gives_way is not None:
             self.counts["gave way"] += 1
             text = "The room is full, and somebody else needed the place. Your client tries again by itself."
-            self._expel(gives_way, Code.ROOM_FULL, text, now)
+            self._membership.expel(gives_way, Code.ROOM_FULL, text, now)
 
     def _resume(self, connection: Connection, message: m.Resume, now: float) -> None:
         member = self._registry.by_resume_token(message.resume)
@@ -365,7 +370,7 @@ class Hub:
             # The old socket is half open: its end of it went on to this one.
             text = "This member came back on another connection."
             self._connections.dismiss(replaced, Code.REPLACED, text)
-        self._connects(member, connection, now)
+        self._membership.connect(member, connection, now)
         more: dict[str, Any] = {}
         if member.role is Role.HOST:
             more = {"members": member.room.member_entries(now), "proof_within": self._limits.proof_within}
@@ -396,7 +401,7 @@ class Hub:
     def _leave(self, connection: Connection, message: m.Leave, now: float) -> None:
         member = _member(connection)
         self._connections.close(connection, NORMAL, "left")
-        self._remove(member, now)
+        self._membership.remove(member, now)
 
     def _add_links(self, connection: Connection, message: m.AddLinks, now: float) -> None:
         room = _member(connection).room
@@ -416,7 +421,7 @@ class Hub:
         for other in room.hosts(but=host):
             self._delivery.deliver(other, m.LinkRevoked, now, link=message.link)
         for member in room.presenters(message.link):
-            self._expel(member, Code.LINK_REVOKED, _OVER_TEXT[Code.LINK_REVOKED], now)
+            self._membership.expel(member, Code.LINK_REVOKED, _OVER_TEXT[Code.LINK_REVOKED], now)
 
     def _remove_member(self, connection: Connection, message: m.RemoveMember, now: float) -> None:
         member = _member(connection).room.members.get(message.member)
@@ -425,7 +430,7 @@ class Hub:
         if member.role is not Role.PRESENTER:
             raise _Refusal(Code.NOT_ALLOWED, "A host removes presenters only.")
         text = f"The host removed you: {message.reason}" if message.reason else "The host removed you from the room."
-        self._expel(member, Code.REMOVED, text, now)
+        self._membership.expel(member, Code.REMOVED, text, now)
 
     def _proven(self, connection: Connection, message: m.Proven, now: float) -> None:
         """Who has left meanwhile is no error."""
@@ -436,12 +441,7 @@ class Hub:
     def _close_room(self, connection: Connection, message: m.CloseRoom, now: float) -> None:
         self.close_room(_member(connection).room.code, now)
 
-    # --- rooms, links, members ----------------------------------------------------------------------------------------
-
-    def _enter(self, connection: Connection, room: Room, role: Role, name: str, link: str, now: float) -> Member:
-        member = self._registry.enter(room, role, name, link, now)
-        self._connects(member, connection, now)
-        return member
+    # --- what several of them need ------------------------------------------------------------------------------------
 
     def _welcome(
         self, connection: Connection, kind: Callable[..., m.ServerMessage], asked: m.OpenRoom | m.Join | m.Resume,
@@ -455,60 +455,12 @@ class Hub:
             member=member.id,
             resume=self._registry.new_resume_token(member, used_token),
             hosts=member.room.host_entries(but=member),
-            ice_servers=self._ice_servers_for(member, now),
+            ice_servers=self._membership.new_ice_servers(member, now),
             heartbeat=self._heartbeat,
             network=self._network(member.address),
             **more,
         )
         self._delivery.answer(connection.id, welcome)
-
-    def _connects(self, member: Member, connection: Connection, now: float) -> None:
-        if member.address not in ("", connection.source):
-            self._effects.append(MemberGone())
-        member.connection, member.address, member.reached_by = connection.id, connection.source, connection.reached_by
-        member.counts_as, member.connected = connection.address, now
-        connection.member = member
-        if member.role is Role.HOST:
-            connection.quotas.becomes_host()
-        else:
-            member.origin = member.room.origin_of(member)
-
-    def _ice_servers_for(self, member: Member, now: float) -> list[dict[str, Any]]:
-        until = now + self._ice_seconds
-        if member.ice_until is None:
-            self._deadlines.arm(until, self._check_ice_servers, member)
-        member.ice_until = until
-        return self._ice_servers(member.room.code, member.id, member.reached_by)
-
-    def _went_away(self, member: Member, now: float) -> None:
-        """For a while, before it has left."""
-        member.connection = None
-        member.away_since = now
-        self._delivery.tell_presence(member, m.HostAway, m.MemberAway, now)
-        self._deadlines.arm(now + AWAY_SECONDS, self._check_away, member)
-
-    def _remove(self, member: Member, now: float) -> None:
-        """It has left for good."""
-        self._effects.append(MemberGone())
-        self._delivery.tell_presence(member, m.HostLeft, m.MemberLeft, now)
-        self._registry.leave(member)
-
-    def _expel(self, member: Member, code: Code, text: str, now: float) -> None:
-        connection = self._connections.of(member)
-        if connection is not None:
-            self._connections.dismiss(connection, code, text)
-        self._remove(member, now)
-
-    def _end(self, room: Room, now: float) -> None:
-        """Everybody is told and goes; the room is forgotten."""
-        members = self._registry.end(room)
-        for member in members:
-            self._delivery.deliver(member, m.RoomEnded, now)
-        for member in members:
-            connection = self._connections.of(member)
-            if connection is not None:
-                self._connections.close(connection, OVER, Code.ROOM_ENDED)
-            self._remove(member, now)
 
     def _count_failed_proof(self, connection: Connection, now: float) -> None:
         """Whoever has the right token comes in all the same: nobody is locked out by a guesser at the same address."""
@@ -516,7 +468,7 @@ class Hub:
         self.counts["failed proofs"] += 1
         if wait == 0:
             return
-        self.abuse_limiter.penalize(connection.payer, "too many failed proofs", now)
+        self.abuse_limiter.penalize(connection.charged_to, "too many failed proofs", now)
         text = "Too many links that do not work came from this address. Wait a little, then try again."
         raise _Refusal(Code.RATE_LIMITED, text, retry_after=wait)
 
@@ -528,41 +480,8 @@ class Hub:
     def _links_full(self) -> str:
         return f"A room has at most {self._limits.links_per_room} links. Revoke some first."
 
-    # --- time ---------------------------------------------------------------------------------------------------------
-
-    def _check_away(self, member: Member, now: float) -> float | None:
-        if self._registry.members.get(member.id) is not member or not member.away:
-            return None
-        due = member.away_since + AWAY_SECONDS
-        if now < due:
-            return due  # it came back and went away again
-        self._remove(member, now)
-        return None
-
-    def _check_proof(self, member: Member, now: float) -> float | None:
-        """Who does not finish the handshake gives its place up. Without a host nobody could."""
-        if self._registry.members.get(member.id) is not member or member.proven:
-            return None
-        within = self._limits.proof_within
-        host_since = member.room.host_since()
-        if host_since is None:
-            return now + within
-        due = max(member.joined, host_since) + within
-        if now < due:
-            return due
-        self.counts["unproven"] += 1
-        text = f"The handshake with the host was not finished within {within:g} s. Your client tries again by itself."
-        self._expel(member, Code.UNPROVEN, text, now)
-        return None
-
-    def _check_ice_servers(self, member: Member, now: float) -> float | None:
-        if self._registry.members.get(member.id) is not member:
-            return None
-        if member.connection is None:
-            return now + AWAY_SECONDS  # by then it has left, or has come back and got fresh ones
-        if member.ice_until is not None and member.ice_until <= now:
-            self._delivery.answer(member.connection, m.IceServers(ice_servers=self._ice_servers_for(member, now)))
-        return member.ice_until
+    def _lost_connection(self, member: Member, now: float) -> None:
+        self._membership.lost_connection(member, now)
 
     def _start_sweeping(self, now: float) -> None:
         if not self._sweeping:
@@ -576,7 +495,7 @@ class Hub:
         for room in self._registry.rooms.values():
             room.quotas.prune(now)
         for room in self._registry.forget_what_is_over():
-            self._end(room, now)
+            self._membership.end_room(room, now)
         return now + SWEEP_SECONDS
 
 

@@ -48,7 +48,7 @@ class Limits:
     place_joins: Rate = Rate(5, 100)
     """… and of those by somebody at one address."""
 
-    knocks: Rate = Rate(50, 500)
+    tcp_connections: Rate = Rate(50, 500)
     """Connections of one address, before anything is known about them."""
     handshakes: Rate = Rate(50, 10)
     """… and how fast TLS is begun with them: a signature is dear. The others wait for their turn."""

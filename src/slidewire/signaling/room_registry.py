@@ -205,7 +205,7 @@ class RoomRegistry:
         self._resumable[member.resume_key] = member
         return encode_base64url(token)
 
-    def spend_spare_token(self, member: Member) -> None:
+    def drop_spare_token(self, member: Member) -> None:
         if member.spare_key is not None:
             self._resumable.pop(member.spare_key, None)
             member.spare_key = None
