@@ -1,5 +1,8 @@
-"""`slidewire account`: who may run the server, for whoever has its state directory. It works on the file, whether the
-server runs or not, and never sees a password: an invitation is a link, and the page behind it asks for one."""
+"""`slidewire account`: who may run the server, decided by access to its state directory.
+
+It works on the file, whether the server runs or not, and never sees a password: an invitation is a link, and the page
+behind it asks for one.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ def list_accounts(state_dir: Path | None, as_json: bool) -> None:
 def sign_out(name: str, state_dir: Path | None) -> None:
     """End an account's sessions and the API keys it made.
 
-    Its password stays as it is: where somebody else may know that, use invite NAME.
+    Its password stays as it is: if someone else may know it, use invite NAME.
     """
     with _opened(state_dir) as store:
         ended = store.sign_out(name)

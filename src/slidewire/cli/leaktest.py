@@ -32,9 +32,7 @@ REMEDIES = """What helps:
 @click.command()
 @click.argument("link", required=False)
 @click.option("--link-file", type=click.Path(path_type=Path), help="Its first line is the link.")
-@click.option(
-    "--stun", multiple=True, metavar="HOST:PORT", help="Ask this STUN server as well. Nobody is asked unasked."
-)
+@click.option("--stun", multiple=True, metavar="HOST:PORT", help="Ask this STUN server as well. No other is asked.")
 @click.option("--ca", type=click.Path(path_type=Path), help="Trust this authority as well (PEM).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line on standard output.")
 def leaktest(link: str | None, link_file: Path | None, stun: tuple[str, ...], ca: Path | None, as_json: bool) -> None:
@@ -86,7 +84,7 @@ def _say(learnt: list[LeakResult], seen: frozenset[str], *, asked: bool) -> None
         if not one.addresses:
             print("    Another end learns nothing.")
     if seen:
-        say(f"The server, and whoever else this computer connects to, sees {' and '.join(sorted(seen))}.")
+        say(f"The server, and all others that this computer connects to, see {' and '.join(sorted(seen))}.")
     if not asked:
         print("No server was asked. With a presenter link, the servers of its room are tried as well.")
     if not all(one.passed for one in learnt):

@@ -170,9 +170,9 @@ def list_(**common: Any) -> None:
 @click.argument("which", metavar="LINK")
 @_common
 def revoke(which: str, **common: Any) -> None:
-    """Revoke LINK: nobody comes by it any more.
+    """Revoke LINK: it stops working.
 
-    Whoever did is disconnected at once. LINK is its id, its label or its whole address.
+    Those who came by it are disconnected at once. LINK is its id, its label or its whole address.
     """
     _change(which, RevokeLink, "revoked", common)
 

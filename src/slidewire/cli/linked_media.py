@@ -11,7 +11,7 @@ from slidewire.cli.output import complain
 
 
 def consider_links(deck: Path | None, driver: str, state: Path | None, *, agreed: bool) -> None:
-    """`agreed`: by an option. Else whoever sits at a terminal is asked, and nobody else: without an answer such media
+    """`agreed`: by an option. Else a person at a terminal is asked: without an answer such media
     are not shown, and the show goes on."""
     if deck is None or driver not in ("auto", "impress") or not deck.is_file():
         return

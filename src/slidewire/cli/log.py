@@ -1,9 +1,9 @@
 """The one place that all logs go through, ours and those of libraries: one line each, bounded, and without secrets.
 
-Whatever is in a record, a stranger may have written it. So every line is made printable, cut to a length, and cleared
-of what looks like a credential. The same message, whatever its values, is written a few times, then seldom; how often
-it was left out stands behind the next one. What the other end of a connection did wrong has no traceback: that is for
-our own mistakes, and is marked so that none of its lines looks like one of the log. Nobody waits until it is read.
+Anything in a record may have been written by a stranger. So every line is made printable, cut to a length, and cleared
+of what looks like a credential. The same message, whatever its values, is written a few times, then seldom; the next
+one says how often it was left out. What the other end of a connection did wrong has no traceback: that is for
+our own mistakes, and is marked so that none of its lines looks like one of the log. No caller waits until it is read.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ LINE_CHARACTERS: Final = 1000
 TRACEBACK_LINES: Final = 40
 FRAMES: Final = 12
 LINES: Final = Rate(0.5, 20)
-"""Of one message …"""
+"""How often one message is written."""
 TRACEBACKS: Final = Rate(1 / 60, 5)
-"""… of one that has a traceback …"""
+"""How often a message with a traceback is written."""
 ALL_LINES: Final = Rate(20, 400)
-"""… and of all together."""
+"""How often all of them are written, together."""
 LINES_WAITING: Final = 1000
-"""For somebody to read what was written before."""
+"""For a reader that is slower than what is written."""
 LAST_LINES_WITHIN: Final = 1.0
 """Seconds that the program's end waits for its last lines to be written."""
 _MESSAGES: Final = 256
-"""That are told apart; who has been quiet longest is forgotten."""
-_NARRATORS: Final = ("aioice", "aiortc")
-"""They say every packet, to who asked for that (-vvv)."""
+"""How many are counted apart. The one that was quiet longest is forgotten."""
+_VERBOSE_LIBRARIES: Final = ("aioice", "aiortc")
+"""They log every packet, with -vvv."""
 
 _NAMES: Final = "token|key|secret|password|passwd|credential|auth|resume"
 _CREDENTIALS: Final = (
@@ -56,7 +56,7 @@ _CREDENTIALS: Final = (
     (re.compile(rf"(?i)([?&;]\w*(?:{_NAMES})=)[^\s&;'\"]+"), r"\1…"),
     (re.compile(rf"(?i)((?:{_NAMES})['\"]\s*:\s*['\"])[^'\"]*"), r"\1…"),
 )  # fmt: skip
-"""The last line of defence: nothing that is logged on purpose has any of these."""
+"""Nothing that is logged on purpose has any of these. This is for what was not meant to be logged."""
 
 
 def without_credentials(text: str) -> str:
@@ -144,9 +144,9 @@ class WrittenBehind:
             text = self._waiting.get()
             if left_out := self._left_out - told:
                 told += left_out
-                text += f"{left_out} lines were left out: nobody read what was written here\n"
+                text += f"{left_out} lines were left out: what was written here was not read\n"
             data = text.encode(self._encoding, "backslashreplace")
-            with contextlib.suppress(OSError):  # who reads it is gone, or its disk is full: there is nobody to tell
+            with contextlib.suppress(OSError):  # its reader is gone, or its disk is full: this cannot be reported
                 while data:
                     data = data[os.write(self._to, data) :]
             self._waiting.task_done()
@@ -165,7 +165,7 @@ class LogHandler(logging.StreamHandler[Writable]):
         self._left_out: dict[tuple[str, str], int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.partition(".")[0] in _NARRATORS and record.levelno < logging.WARNING:
+        if record.name.partition(".")[0] in _VERBOSE_LIBRARIES and record.levelno < logging.WARNING:
             super().emit(record)
             return
         key = record.name, str(record.msg)[:LINE_CHARACTERS]
@@ -187,7 +187,7 @@ class LogHandler(logging.StreamHandler[Writable]):
         super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
-        """Who reads the log is gone, or its disk is full. There is nobody to tell."""
+        """The log's reader is gone, or its disk is full. This cannot be reported."""
 
     def _tell_left_out(self, key: tuple[str, str]) -> None:
         count = self._left_out.pop(key, 0)
@@ -218,13 +218,13 @@ def _standard_error() -> Writable:
 
 
 def keep_addresses_out_of_the_log() -> None:
-    """However much a user wants to hear: the WebRTC library says every address it sees, the other end's too."""
-    for name in _NARRATORS:
+    """At every level of detail: the WebRTC library logs each address it sees, the other end's too."""
+    for name in _VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _unraisable(said: Any) -> None:
-    """What failed where nobody could hear it, such as in a destructor."""
+    """What failed where no caller could catch it, such as in a destructor."""
     found: tuple[type[BaseException], BaseException, TracebackType | None] | None = None
     if said.exc_value is not None:
         found = type(said.exc_value), said.exc_value, said.exc_traceback

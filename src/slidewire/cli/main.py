@@ -56,20 +56,22 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--tls-cert", type=FILE, help="Certificate chain (PEM). Read again when it changes."),
             click.option("--tls-key", type=FILE, help="Its private key (PEM)."),
             click.option("--http", is_flag=True, help="Plain HTTP, behind a proxy: on loopback addresses only."),
-            click.option("--http-anywhere", is_flag=True, help="… and on any address. Phones will not seal there."),
+            click.option(
+                "--http-anywhere", is_flag=True, help="Plain HTTP on any address. Phones will not seal there."
+            ),
             click.option(
                 "--trusted-proxy",
                 "trusted_proxies",
                 multiple=True,
                 metavar="CIDR",
-                help="A proxy in front of this server: it is believed when it says who came to it …",
+                help="A proxy in front of this server, trusted to say which address a request came from.",
             ),
             click.option(
                 "--proxy-header",
                 default="X-Forwarded-For",
                 show_default=True,
                 metavar="NAME",
-                help="… in this header, which it must write or remove itself. No other is looked at.",
+                help="The header in which it says so, and which it must write or remove itself.",
             ),
             click.option(
                 "--host-name",
@@ -142,7 +144,7 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=PRIVACY,
                 default="balanced",
                 show_default=True,
-                help="Who learns where somebody is. private: nobody, everything goes through a relay.",
+                help="Who learns your address. private: no participant, everything goes through a relay.",
             ),
             click.option(
                 "--ice-server",

@@ -28,7 +28,7 @@ def say_json(event: dict[str, Any]) -> None:
 
 
 def say(*lines: str, flush: bool = False) -> None:
-    """Each is one line on the terminal, whatever somebody's name or label in it would make of it."""
+    """Each is one line on the terminal, whatever a name or a label in it contains."""
     print("\n".join(map(printable, lines)), flush=flush)
 
 

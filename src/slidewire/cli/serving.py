@@ -87,7 +87,7 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
         options = replace(options, driver="web")  # the demo deck: something to click on at once
     if options.privacy is Privacy.PRIVATE:
         log.warning(
-            "This computer is the server as well, and whoever has the link sees where that is. To keep the "
+            "This computer is the server as well, and everyone with the link sees where that is. To keep the "
             "host's address from presenters, run `slidewire serve` elsewhere and `slidewire host` here."
         )
     server = Server(settings)
@@ -221,7 +221,7 @@ def _say_host_ready(ready: HostReady, as_json: bool, has_media: bool, server: di
         say(f"Deck:      {ready.deck_link}", "           (open it on the screen that the audience sees)")
     if has_media:
         say(f"Program:   {ready.program_link}", "           (the presenter's camera alone, for OBS or vMix)")
-    print("\nWhoever has the presenter link can click, so show it only to speakers.", flush=True)
+    print("\nEveryone with the presenter link can click, so show it only to speakers.", flush=True)
 
 
 def _say_turn(ready: Ready) -> None:

@@ -1,5 +1,5 @@
 """Signals. The first Ctrl-C or SIGTERM is a request to end in good order, the second is obeyed at once. A terminal that
-closes asks for the same with SIGHUP, unless whoever started the program said that this does not matter (nohup), or the
+closes asks for the same with SIGHUP, unless the program was started so that this does not matter (nohup), or the
 program takes SIGHUP as a request to read files again."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 def stop_requested() -> asyncio.Future[signal.Signals]:
-    """A future that is done when somebody asks this program to stop."""
+    """A future that is done when this program is asked to stop."""
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[signal.Signals] = loop.create_future()
 
@@ -33,6 +33,6 @@ def stop_requested() -> asyncio.Future[signal.Signals]:
 
 
 def reload_requested(reload: Callable[[], object]) -> None:
-    """Call `reload` whenever somebody sends SIGHUP, where there is such a thing."""
+    """Call `reload` at each SIGHUP, where the system has it."""
     if hasattr(signal, "SIGHUP"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)

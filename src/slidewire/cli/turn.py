@@ -56,8 +56,10 @@ def _json(command: Any) -> Any:
     type=click.IntRange(1, 64),
     help="Processes that share the ports, for more processor cores. Limits are divided among them. Linux.",
 )
-@click.option("--metrics", type=click.IntRange(0, 65535), help="Prometheus' numbers on 127.0.0.1:PORT. 0: a free one.")
-@click.option("--metrics-users", is_flag=True, help="… also by user.")
+@click.option(
+    "--metrics", type=click.IntRange(0, 65535), help="Metrics for Prometheus on 127.0.0.1:PORT. 0: a free one."
+)
+@click.option("--metrics-users", is_flag=True, help="Metrics by user, too.")
 @click.option(
     "--drain",
     default=0.0,

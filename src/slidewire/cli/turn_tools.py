@@ -55,7 +55,7 @@ def check(
     """Try out whether TURN servers work.
 
     Make a real allocation at each URI (turn:HOST, turn:HOST?transport=tcp, turns:HOST:443), echo through it, and ask
-    for peers that nobody should get.
+    for peers that no client should reach.
 
     Exit code 0 if all of them work, 1 if any does not.
     """
@@ -150,7 +150,7 @@ def _print(found: Any) -> None:
 @click.option("--engine", required=True, type=click.Choice(["coturn", "eturnal"]), help="Whose configuration.")
 @click.option("--realm", default="slidewire", show_default=True, help="The same as everywhere.")
 @click.option("--secret-file", type=FILE, help="Where the secret is; without it, this machine's.")
-@click.option("--with-secret", is_flag=True, help="Write the secrets, too. Whoever reads them can make any login.")
+@click.option("--with-secret", is_flag=True, help="Write the secrets, too. Anyone who reads them can make any login.")
 @click.option("--relay-ip", multiple=True, help="A relay address of the fleet, as the world knows it: the only peers.")
 @click.option("--open-relay", is_flag=True, help="Relay to any public address.")
 @click.option("--allow-peer", multiple=True, metavar="CIDR", help="Relay there as well, even if it is private.")
@@ -159,7 +159,7 @@ def _print(found: Any) -> None:
 @click.option("--tls-port", default=5349, show_default=True, type=click.IntRange(1, 65535), help="TLS.")
 @click.option("--tls-cert", help="Certificate chain (PEM), as the other machine names it.")
 @click.option("--tls-key", help="Its private key (PEM).")
-@click.option("--metrics", type=click.IntRange(1, 65535), help="Prometheus' numbers on this port.")
+@click.option("--metrics", type=click.IntRange(1, 65535), help="Metrics for Prometheus on this port.")
 @click.option("--output", type=FILE, help="Write to this file, readable by its owner alone.")
 def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any) -> None:
     """Write coturn's or eturnal's configuration.
@@ -174,7 +174,7 @@ def export_(engine: Any, with_secret: bool, output: Path | None, **options: Any)
     assert engine in get_args(Engine)
     if not options["open_relay"] and not options["relay_ip"]:
         raise click.UsageError(
-            "Say whom it may reach: --relay-ip with each relay address of the fleet, or --open-relay for everybody."
+            "Say whom it may reach: --relay-ip with each relay address of the fleet, or --open-relay for all."
         )
     if (options["tls_cert"] is None) != (options["tls_key"] is None):
         raise click.UsageError("Give both --tls-cert and --tls-key, or neither.")

@@ -190,7 +190,7 @@ class Server:
             "keepalive_timeout": settings.keepalive_seconds,
             "lingering_time": 2.0,
             "logger": below,
-            "auto_decompress": False,  # nobody here takes compressed bodies, so nobody is made to unpack one
+            "auto_decompress": False,  # no handler takes compressed bodies, so none is unpacked
         }
         self._runner = web.AppRunner(app, shutdown_timeout=2.0, **options)
         await self._runner.setup()
@@ -259,7 +259,7 @@ class Server:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_mode & stat.S_ISVTX:  # /tmp and the like: not ours to close to others
-                raise SetupError(f"{folder} is everybody's. Give a folder of its own, such as {folder / 'slidewire'}.")
+                raise SetupError(f"{folder} is for everyone. Give a folder of its own, such as {folder / 'slidewire'}.")
             folder.chmod(0o700)
         except OSError as error:
             raise SetupError(

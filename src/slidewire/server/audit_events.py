@@ -1,9 +1,9 @@
 """Who did what to the server, in the words of the log (`slidewire.audit.log`): its operators, their keys, and what the
-server did by itself because somebody tried something.
+server did by itself because something was tried.
 
-What happens *in* a room is in its host's log; this one is about whoever runs the server. No secret, no password, no
-token; a name that somebody tried to sign in with only if there is an account of that name, because people type
-passwords into the wrong field. Addresses only where whoever started the server wants them.
+What happens *in* a room is in its host's log; this one is about those who run the server. No secret, no password, no
+token; a name that was given to sign in only if there is an account of that name, because people type
+passwords into the wrong field. Addresses only if the server was started with that option.
 
     server_started, log_closed
     signed_in, sign_in_failed, signed_out, session_ended (a refresh token was used twice, or its owner ended it)
@@ -88,7 +88,7 @@ def discard(event: str, /, *, address: str | None = None, **fields: Any) -> None
 
 
 def done(audit: Audit, event: str, call: Call, **fields: Any) -> None:
-    """By somebody who is known: an operator, or a key that one made."""
+    """By a known caller: an operator, or a key that one made."""
     caller = call.known
     made_by = {} if caller.key is None else {"key_of": caller.key.made_by}
     audit(event, who=caller.name, **made_by, **fields, address=call.address)

@@ -24,15 +24,15 @@ class ServerSettings:
     http: bool = False
     """Plain HTTP, for behind a proxy: on loopback addresses only."""
     http_anywhere: bool = False
-    """… and on any address. Phones refuse the app's sealing there: browsers want a secure context."""
+    """Plain HTTP on any address. Phones refuse the app's sealing there: browsers want a secure context."""
     accounts: bool = False
-    """Operators of the server sign in: for one that stands somewhere. `up` is run by whoever sits before it."""
+    """Operators of the server sign in: for `serve`. `up` is run by its user, at the same computer."""
     audit_days: int = 0
     """How long the log of what operators of the server did is kept. 0: there is none."""
     audit_addresses: bool = False
     """Whether it has the addresses they came from."""
     rooms_need_key: bool = False
-    """New rooms are for who signs in or has an API key with the scope for them; else for anybody."""
+    """New rooms are only for those who sign in or have an API key with the scope for them."""
     turn: bool = True
     """STUN and TURN as well, for the rooms of this server."""
     turn_port: int = 3478
@@ -43,17 +43,17 @@ class ServerSettings:
     private_members: bool = False
     """Relay to where a room's members are on private networks, too: for a machine among theirs."""
     turn_uris: tuple[str, ...] = ()
-    """Other relays, in place of ours …"""
+    """Other relays, in place of ours."""
     turn_secret_file: Path | None = None
-    """… and the secret we share with them."""
+    """The secret that we share with them."""
     state_dir: Path = field(default_factory=state_directory)
     pages_dir: Path = Path(__file__).parent / "pages"
     limits: Limits = field(default_factory=Limits)
     heartbeat: float = 15.0
     trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies that are believed when they say who came to them …"""
+    """Networks of proxies that are trusted to say which address a request came from."""
     proxy_header: str = DEFAULT_HEADER
-    """… in this header, and in no other."""
+    """The one header in which they say it."""
     host_names: tuple[str, ...] = ()
     """Names by which this server is reached, besides those that it knows (`hosts`)."""
     keepalive_seconds: float = 15.0
@@ -78,7 +78,7 @@ class ServerSettings:
             raise SetupError("--http and --tls-cert contradict one another: give one of them.")
         if self.http and not self.http_anywhere and not self.is_loopback:
             raise SetupError(
-                f"Plain HTTP on {self.listen} would show the pages to everybody on the way, and phones would not run "
+                f"Plain HTTP on {self.listen} would show the pages to everyone on the way, and phones would not run "
                 "them. Use --listen 127.0.0.1 behind a proxy, drop --http, or insist with --http-anywhere."
             )
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*)")
 _SAME_NAME_TWICE: Final = re.compile(r"-[0-9]{1,3}$")
-"""What mDNS responders put behind a name that somebody else in the network has already (RFC 6762 §9)."""
+"""What mDNS responders put behind a name that is taken in the network (RFC 6762 §9)."""
 _NAMES_TOLD: Final = 8
 """Unknown names that the log tells of."""
 
@@ -91,7 +91,7 @@ class HostNames:
         self._ask_dns = ask_dns
         self._system = ""
         self._full = ""
-        self._is_ours("")  # so that DNS has answered by the time somebody comes
+        self._is_ours("")  # so that DNS has answered before the first request
 
     def __contains__(self, name: str) -> bool:
         if name in self._given or self._is_ours(name):

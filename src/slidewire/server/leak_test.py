@@ -1,6 +1,6 @@
 """What the leak-test page asks its server: from where it sees the browser, and where its own STUN server is.
 
-Nothing is kept, and nobody else is told. STUN takes no login; the relays are for members of a room, and the page joins
+Nothing is kept or passed on. STUN takes no login; the relays are for members of a room, and the page joins
 one if it is given a link.
 """
 

@@ -1,8 +1,8 @@
-"""The server's front door: the listening sockets of the web's port, and the gate that each connection and each request
+"""The listening sockets of the web's port, and the abuse limiter that each connection and each request
 passes.
 
 A connection of an address that is blocked is reset before TLS begins. Behind a proxy the address is known only once
-there is a request; there the same gate answers 429.
+there is a request; there the same limiter answers 429.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
 def tell_block(block: Block[str]) -> None:
-    """Into the log: the one place where somebody's address is written down, because of what it did."""
+    """Into the log: the one place where an address is written down, because of what it did."""
     log.warning("%s is blocked for %.0f s: %s.", block.key, block.seconds, block.why)
 
 
@@ -67,7 +67,7 @@ class _Handler(RequestHandler):
 def http_of(
     server: web.Server, malformed: Callable[[str], object] = lambda address: None, **options: Any
 ) -> Callable[[], asyncio.Protocol]:
-    """Makes what speaks HTTP on each connection. `malformed` hears where something came from that is no request."""
+    """Makes what speaks HTTP on each connection. `malformed` is called with the address of an unreadable request."""
     return lambda: _Handler(malformed, server, loop=asyncio.get_running_loop(), **options)
 
 
@@ -103,7 +103,7 @@ class Listener:
         return port
 
     async def close(self) -> None:
-        """Accept nobody any more, and cut off those who have not said anything yet."""
+        """Accept no more connections, and close those that have not sent anything yet."""
         await self._acceptor.close()
         self._port.close()
 
@@ -182,7 +182,7 @@ _LOOPBACK: Final = TrustedProxies(["127.0.0.0/8", "::1/128"])
 
 
 class _Hint:
-    """Tells the operator once that a proxy is there and is not heard, and which option mends that."""
+    """Tells the operator once that a proxy is there and is not trusted, and which option mends that."""
 
     def __init__(self, proxies: TrustedProxies) -> None:
         self._proxies = proxies

@@ -1,11 +1,11 @@
 """What members are told of where they are: enough to find out whether two of them are at the same place, and no more.
 
-The word for a place is a keyed hash of the public address from which somebody is connected (of IPv6, the /64). It is
+The word for a place is a keyed hash of the public address from which a member is connected (of IPv6, the /64). It is
 told to that member alone. Two ends that compare theirs, sealed, know whether they are behind the same router, and may
-then tell each other their local addresses (control/privacy.py). Nobody can say another's word without having been told
-it there, and it says nothing to anybody else; its key ends with this process.
+then tell each other their local addresses (control/privacy.py). A word cannot be guessed at another place, and
+means nothing to another server; its key ends with this process.
 
-A private address is nobody's place: it may be a balancer's or a proxy's, and then everybody has it. Only a server that
+A private address is no place: it may be a balancer's or a proxy's, and then all members have it. Only a server that
 runs on a computer among those of its room (`slidewire up`) takes all of them for one place.
 """
 

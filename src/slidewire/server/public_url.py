@@ -42,7 +42,7 @@ def listen_addresses(settings: ServerSettings) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(settings.listen, None, type=socket.SOCK_STREAM)
     except OSError:
-        return (settings.listen,)  # whoever listens there says what is wrong
+        return (settings.listen,)  # listening there says what is wrong
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -1,7 +1,7 @@
 """TURN servers of others that share a secret with us (coturn, eturnal, `slidewire turn`), and how well they are.
 
 Each is asked, by every transport we tell members of, for a STUN Binding now and then: who does not answer is left out,
-and who answers soonest comes first. Nobody healthy means that we cannot tell, so all are named.
+and the one that answers soonest comes first. If none answers, all are named: the fault may be ours.
 """
 
 from __future__ import annotations
@@ -113,10 +113,10 @@ class Fleet:
 
 class _Answers(asyncio.DatagramProtocol):
     def __init__(self) -> None:
-        self.heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self.received: asyncio.Queue[bytes] = asyncio.Queue()
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        self.heard.put_nowait(data)
+        self.received.put_nowait(data)
 
 
 async def _ask_datagram(uri: Uri) -> float:
@@ -130,7 +130,7 @@ async def _ask_datagram(uri: Uri) -> float:
             transport.sendto(request)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS / (_TRIES + 1)):
-                    _verify(await answers.heard.get(), transaction)
+                    _verify(await answers.received.get(), transaction)
                     return clock.monotonic() - since
         raise TimeoutError
     finally:

@@ -1,10 +1,10 @@
 """Who relays for the rooms of this server, and what members are told of it.
 
-Our own relay knows the rooms: it is closed to whoever is no member (any more), and reaches, besides itself, only from
+Our own relay knows the rooms: it is closed to those who are not members, and reaches, besides itself, only from
 where a room's members are connected. A fleet of others (`fleet`) knows nothing but the secret.
 
     user of a member's credential   room/CODE/MEMBER
-    … of one that was asked for     api/NAME, or whatever `slidewire credentials` was told
+    … of one that was asked for     api/NAME, or what `slidewire credentials` was given
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Relays(Protocol):
         """Good for a day, or less where that is said."""
 
     def uris(self, reached_by: str) -> list[str]:
-        """RFC 7064 and RFC 7065, best first, for whoever reaches this server by that name and port."""
+        """RFC 7064 and RFC 7065, best first, for clients that reach this server by that name and port."""
 
 
 def ice_servers(relays: Relays) -> Callable[[str, str, str], list[dict[str, Any]]]:
@@ -132,7 +132,7 @@ class OwnRelay:
 
     def reaches(self, username: str, host: str) -> bool:
         """Whether a member of the same room is connected from there. Behind a proxy they all are where the proxy is,
-        and that is nobody's to send to."""
+        and no client may send to it."""
         found = member_of(username.partition(":")[2])
         return self._tls and found is not None and self._hub is not None and self._hub.reaches(found[0], host)
 
@@ -141,7 +141,7 @@ class OwnRelay:
         return found is None or (self._hub is not None and self._hub.has_member(*found))
 
     def member_gone(self) -> None:
-        """Its credential is worth nothing any more, and nobody may send to where it was."""
+        """Its credential is no longer valid, and no client may send to its address."""
         if self._settling is None:
             self._settling = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle)
 

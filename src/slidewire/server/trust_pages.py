@@ -1,4 +1,4 @@
-"""Pages the server writes itself: what this is, and how a phone comes to trust an authority it has never heard of."""
+"""Pages that the server writes itself: what this is, and how a phone is told to trust the server's own authority."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def welcome(request: web.Request) -> web.Response:
 
 @web.middleware
 async def words_for_people(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Who mistypes a page's address in a browser reads a page; programs, and whoever asks the API, get JSON."""
+    """An unknown address is answered with a page in a browser, and with JSON to programs and in the API."""
     response = await handler(request)
     asked_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
     if asked_for_page and not request.path.startswith("/api/"):

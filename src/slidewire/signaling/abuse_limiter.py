@@ -1,11 +1,12 @@
-"""The gate: whether an address may come in at all, asked before anything is spent on it.
+"""Whether an address may connect or ask at all, decided before any work is done for it.
 
-Sans-I/O. The shell asks when a connection is there (`accept_connection`) and when a request has come (`ask`); everybody
-who refuses somebody says so (`penalize`). Too much of it is a block, which the next knock meets before TLS begins, and
-which `told` hears once: that is where the log learns who it was. Members who are in stay in.
+Sans-I/O. The shell asks when a connection was accepted by the system (`accept_connection`) and when a request has come
+(`ask`). Each part that refuses something reports it (`penalize`). Too many refusals are a block: the next connection of
+that address is closed before TLS begins. `on_block` is called once for each block, for the log. Members who are in a
+room stay in.
 
-For an address that only knocks nothing is remembered (a `Sieve`); for one that is connected, a number; for one that
-offends, a record in a table that has an end.
+An address that only connects costs no memory (a `Sieve`), one that is connected a number, and one that offends a record
+in a table of bounded size.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from slidewire.base.rates import Block, Blocks, Buckets, Sieve
 from slidewire.signaling.limits import Limits
 
 FLOOD: Final = float("inf")
-"""The weight of an offence that nobody commits by accident."""
+"""The weight of an offence that does not happen by accident."""
 
 
 class AbuseLimiter:
@@ -27,13 +28,13 @@ class AbuseLimiter:
         self,
         limits: Limits,
         sieve_key: bytes,
-        told: Callable[[Block[str]], object] = lambda block: None,
+        on_block: Callable[[Block[str]], object] = lambda block: None,
         *,
         never_blocked: str | None = None,
     ) -> None:
-        """`never_blocked`: what counts as an address and is refused nothing but what is over a rate."""
+        """`never_blocked`: an address that is refused only what is over a rate."""
         self._limits = limits
-        self._told = told
+        self._on_block = on_block
         self._never_blocked = never_blocked
         self._tcp_connections = Sieve(limits.tcp_connections, sieve_key)
         self._handshakes = Sieve(limits.handshakes, sieve_key)
@@ -49,7 +50,7 @@ class AbuseLimiter:
         )
         self._held: Counter[str] = Counter()
         self.held = 0
-        """Connections that are here."""
+        """Open connections."""
         self.counts: Counter[str] = Counter()
         """What was refused, by a stable name for each kind."""
 
@@ -65,9 +66,8 @@ class AbuseLimiter:
         return False
 
     def hold(self, address: str, now: float) -> bool:
-        """Count one more connection, or one more request of a proxy's client, as here until it has `left`. False: this
-        address has its share. Beside what one may have in any case, that is half as much as is still free for all: so
-        the more somebody takes, the less he gets, and something is left for whoever comes next."""
+        """Count one more connection, or one more request of a proxy's client, as open until it has `left`. False: this
+        address has its share. That is half as much as is still free for all, so something is left for the next."""
         key = customer_of(address)
         has = self._held.get(key, 0)
         if has >= self._limits.held_per_address:
@@ -81,7 +81,7 @@ class AbuseLimiter:
         return False
 
     def turn_in(self, address: str, now: float) -> float:
-        """Seconds that a connection which may stay should wait before TLS is begun with it."""
+        """Seconds that an accepted connection should wait before its TLS handshake begins."""
         return self._handshakes.queue(customer_of(address).encode(), now)
 
     def left(self, address: str) -> None:
@@ -92,20 +92,20 @@ class AbuseLimiter:
             del self._held[key]
 
     def queue(self, address: str, now: float, work: float) -> float:
-        """Seconds that somebody at this address should wait before so much more (in messages) is done for it. Everybody
-        there waits in the same queue: who has many connections gets no more done than who has one."""
+        """Seconds to wait before so much more work (in messages) is done for this address. All its connections wait in
+        one queue: many of them get no more done than one."""
         return self._work.queue(customer_of(address).encode(), now, work)
 
     def tolerates(self, address: str, now: float) -> bool:
-        """One more message of this address was dropped: whether that is still borne, or a flood."""
+        """One more message of this address was dropped. False: this is a flood."""
         return self._dropped.take(customer_of(address), now) == 0
 
     def tolerates_late(self, address: str, now: float, messages: int) -> bool:
-        """So many messages had to wait in the queue: whether that is still borne, or a flood."""
+        """So many messages had to wait in the queue. False: this is a flood."""
         return self._late.take(customer_of(address), now, messages) == 0
 
     def ask(self, address: str, now: float) -> float:
-        """Before a request is looked at: 0, or the seconds it should wait."""
+        """Before a request is read: 0, or the seconds it should wait."""
         key = customer_of(address)
         if self._blocks.refuses(key, now):
             self.counts["blocked"] += 1
@@ -119,26 +119,26 @@ class AbuseLimiter:
         return self._requests.left(customer_of(address), now)
 
     def penalize(self, address: str, why: str, now: float, weight: float = 1.0) -> None:
-        """Something of this address was refused. `why` is a short phrase that holds nothing of what it sent."""
+        """Something of this address was refused. `why` is a short phrase with nothing in it of what it sent."""
         self.counts[why] += 1
         if address == self._never_blocked:
             return
         block = self._blocks.penalize(customer_of(address), now, why, weight)
         if block is not None:
             self.counts["blocks"] += 1
-            self._told(block)
+            self._on_block(block)
 
     def blocked_for(self, address: str, now: float) -> float:
         """Seconds; 0 if it is not blocked."""
         return self._blocks.left(customer_of(address), now)
 
     def blocks(self, now: float) -> list[Block[str]]:
-        """Who is blocked now, the one who is refused most first."""
+        """The current ones, those that refused most first."""
         return sorted(self._blocks.current(now), key=lambda block: -block.refused)
 
     @property
     def remembered(self) -> int:
-        """Addresses that anything is remembered of."""
+        """Addresses of which something is remembered."""
         return len(self._held) + len(self._requests.full_at) + len(self._late.full_at) + len(self._blocks)
 
     def prune(self, now: float) -> None:

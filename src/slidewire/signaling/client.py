@@ -1,12 +1,12 @@
-"""The client's half of signaling: a place in a room that is kept through everything that happens to sockets.
+"""The client's half of signaling: a member that keeps its place in a room when sockets are lost.
 
 Sans-I/O. The shell opens and closes sockets when `next_effect` says so and reports what became of them; the user of
 this class sees events. It chooses the first message (`resume` while the server may still hold our place, else
 `open_room` or `join`), drops what was already seen, proves life with pings, and comes back after a loss with full
 jitter: a random share of a delay that doubles, so that a room full of clients does not return in one instant.
 
-What a host asks of the server (links added, links revoked, the end of the room) is remembered until it is answered
-and said again after a loss. `send` is not: whoever sends repeats what matters.
+What a host asks of the server (links added, links revoked, the end of the room) is kept until it is answered, and sent
+again after a loss. `send` is not: its caller repeats what matters.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from slidewire.signaling.messages import Code
 FIRST_DELAY: Final = 0.25
 LONGEST_DELAY: Final = 15.0
 LONGEST_ASKED: Final = 900.0
-"""As long as a server blocks an address. Who asks for more than that is mistaken, and may be a portal on the way."""
+"""As long as a server blocks an address. Longer times are a mistake, or come from a portal on the way."""
 ANSWER_SECONDS: Final = 10.0
 """How long the answer to a first message may take."""
 STEADY_SECONDS: Final = 5.0
-"""A place kept this long makes the next loss a new one: the delays start anew."""
+"""After so long in its place, a client begins again with the first delay when it loses it."""
 CHECK_SECONDS: Final = 3.0
 """How long `check` waits for a sign of life, if it is not told."""
 LONGEST_HEARTBEAT: Final = 60.0
@@ -63,12 +63,12 @@ class HangUp:
 Effect = Connect | Transmit | HangUp
 
 
-# --- events: what happened --------------------------------------------------------------------------------------------
+# --- events: what the user of this class is told ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The room stands and we are a host in it, as a new member."""
+    """The room is open and we are a host in it, as a new member."""
 
     room: str
     member: str
@@ -109,7 +109,7 @@ class IceServers:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Somebody's `send`."""
+    """Another member's `send`."""
 
     sender: str
     data: bytes
@@ -161,7 +161,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The server's operator says something to everybody in the room. Nobody sealed it."""
+    """A notice of the server's operator to all in the room. It is not sealed."""
 
     text: str
 
@@ -172,8 +172,8 @@ Event = (
 
 
 def _printable(text: str) -> str:
-    """What ends up in terminals and logs, and nobody sealed: no line of its own, no escape sequence."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:200])
+    """For terminals and logs, of text that is not sealed: no line break and no escape sequence."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
 
 
 class State(Enum):
@@ -203,7 +203,7 @@ _FINAL: Final = frozenset(
 """Trying again would meet the same answer."""
 
 _FINAL_AT_FIRST: Final = frozenset({Code.LINK_UNKNOWN, Code.ROOM_FULL, Code.MALFORMED, Code.TYPE_UNKNOWN})
-"""Final for who never was inside. Who was knows better: the server restarted, or the host is not back yet."""
+"""Final for a client that was never inside. After that, the server restarted or the host is not back yet."""
 
 _PRESENCE: Final[dict[type, tuple[bool, str]]] = {
     m.MemberJoined: (False, "joined"),
@@ -234,7 +234,7 @@ class SignalingClient:
         self._attempt = 0
         self._was_inside = False
         self._since = 0.0
-        self._heard = 0.0
+        self._last_received = 0.0
         self._heartbeat = 15.0
         self._due: float | None = None
         self._next_ping = 0.0
@@ -245,7 +245,7 @@ class SignalingClient:
         """Where the server says that we are; empty if it does not."""
         self.member: str | None = None
         self.hello: bytes | None = None
-        """Said along with `join`, to the first host that is there: it costs no round trip of its own."""
+        """Sent with `join`, to the first host that is there: it costs no round trip of its own."""
 
     # --- what the user calls ------------------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class SignalingClient:
 
     @property
     def was_inside(self) -> bool:
-        """Whether it ever had a place: a server that was never reached is another story than one that is gone."""
+        """Whether it ever had a place: a server that was never reached is not one that was lost."""
         return self._was_inside
 
     def start(self, now: float) -> None:
@@ -287,17 +287,17 @@ class SignalingClient:
             self._transmit(m.RemoveMember(member=member, reason=reason))
 
     def prove(self, members: Sequence[str]) -> None:
-        """They finished the handshake with us. Not repeated: who comes in again (`Opened`, `Resumed`) says it again."""
+        """These finished the handshake with us. Not repeated: the caller does so after `Opened` and `Resumed`."""
         if self.inside and self._proves:
             for start in range(0, len(members), MEMBERS_AT_ONCE):
                 self._transmit(m.Proven(members=list(members[start : start + MEMBERS_AT_ONCE])))
 
     def close_room(self) -> None:
-        """End the show for everybody. `Refused("room_ended", final=True)` tells that it is done."""
+        """End the room. `Refused("room_ended", final=True)` tells that it is done."""
         self._request(m.CloseRoom(ref=self._new_ref()))
 
     def leave(self) -> None:
-        """Give the place up, without an event."""
+        """Give up the place, without an event."""
         if self.inside:
             self._transmit(m.Leave())
         if self._state in (State.ENTERING, State.INSIDE, State.CONNECTING):
@@ -305,7 +305,7 @@ class SignalingClient:
         self._state, self._due = State.OVER, None
 
     def check(self, now: float, within: float = CHECK_SECONDS) -> None:
-        """Something happened to the network (or the computer woke up): find out at once whether the socket lives."""
+        """The network changed or the computer woke up: find out at once whether the socket still works."""
         if self._state is State.WAITING:
             self._due = now
         elif self.inside and self._answer_by is None:
@@ -325,7 +325,7 @@ class SignalingClient:
             self._introduce()
 
     def connect_failed(self, reason: str, now: float, *, final: str | None = None, retry_after: float = 0.0) -> None:
-        """`final` names a failure that trying again cannot mend (a certificate nobody vouches for)."""
+        """`final`: a failure that trying again cannot mend, such as a certificate that is not trusted."""
         if self._state is not State.CONNECTING:
             return
         if final is not None:
@@ -341,7 +341,7 @@ class SignalingClient:
     def receive_message(self, data: bytes | str, now: float) -> None:
         if self._state not in (State.ENTERING, State.INSIDE):
             return
-        self._heard = now
+        self._last_received = now
         self._answer_by = None
         message = m.decode_server(data)
         match message:
@@ -380,7 +380,7 @@ class SignalingClient:
                 self._lose("The server did not answer.", now)
             case State.INSIDE:
                 unanswered = self._answer_by is not None and now >= self._answer_by
-                if unanswered or now >= self._heard + 3 * self._heartbeat:
+                if unanswered or now >= self._last_received + 3 * self._heartbeat:
                     self._effects.append(HangUp())
                     self._lose("The server went silent.", now)
                     return
@@ -498,7 +498,7 @@ class SignalingClient:
         self._transmit(m.Ping(last=self._last))
 
     def _plan(self) -> None:
-        self._due = min(self._next_ping, self._heard + 3 * self._heartbeat)
+        self._due = min(self._next_ping, self._last_received + 3 * self._heartbeat)
         if self._answer_by is not None:
             self._due = min(self._due, self._answer_by)
 

@@ -1,8 +1,8 @@
 """The hub's connections: how many an address may open, what each may send, and how one ends.
 
-Nothing of rooms. A connection begins as a stranger; the hub seats a member on it, and hears by `gone` when a connection
-that carried one has ended. Whoever sends too much is dropped from first, then closed; whoever sends nonsense or nothing
-is closed, and what only an attacker does is an offence at the gate.
+It knows nothing of rooms. A connection begins as a stranger's; the hub gives it a member, and `lost` is called when a
+connection that had one has ended. Messages over a rate are dropped, and if that goes on the connection is closed. One
+that sends nonsense or nothing is closed, and what only an attacker does is reported to the abuse limiter.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _OFFENCES: Final = frozenset({Code.MALFORMED, Code.TOO_LARGE, Code.TYPE_UNKNOWN}
 class Connection:
     id: ConnectionId
     address: str
-    """Whom it counts as."""
+    """The customer it counts as."""
     source: str
-    """Where it is."""
+    """The address it comes from."""
     charged_to: str
-    """Whom the gate holds to account for it."""
+    """The address that is penalized for what it does."""
     reached_by: str
     opened: float
-    heard: float
+    last_received: float
     quotas: ConnectionQuotas
     may_open_rooms: bool = True
     member: Member | None = None
@@ -77,7 +77,7 @@ class Connections:
     def prune(self, now: float) -> None:
         self._new.prune(now)
 
-    # --- from the first to the last -----------------------------------------------------------------------------------
+    # --- opening and closing ------------------------------------------------------------------------------------------
 
     def admit(self, address: str, now: float) -> float:
         """0 if this address may have one more, else the seconds it should wait."""
@@ -101,7 +101,7 @@ class Connections:
             plain_address(charged_to),
             reached_by,
             opened=now,
-            heard=now,
+            last_received=now,
             quotas=ConnectionQuotas(self._limits, customer_of(charged_to)),
             may_open_rooms=may_open_rooms,
         )
@@ -111,15 +111,15 @@ class Connections:
         """None: it is away."""
         return None if member.connection is None else self._open[member.connection]
 
-    def hear(self, id_: ConnectionId, now: float) -> Connection | None:
-        """Something came on it. None: it was closed while that was on its way."""
+    def received(self, id_: ConnectionId, now: float) -> Connection | None:
+        """Something came on it. None: it was closed before that was read."""
         connection = self._open.get(id_)
         if connection is not None:
-            connection.heard = now
+            connection.last_received = now
         return connection
 
     def end(self, id_: ConnectionId, now: float) -> None:
-        """It is no more. Its member, if any, may come back."""
+        """Its socket is closed. Its member, if any, may come back."""
         connection = self._open.pop(id_, None)
         if connection is not None and connection.member is not None:
             self._lost(connection.member, now)
@@ -129,7 +129,7 @@ class Connections:
         self._open.pop(connection.id, None)
 
     def close(self, connection: Connection, code: int, reason: str) -> None:
-        """Forget it; its member is the caller's business."""
+        """Forget it. The caller deals with its member."""
         self._open.pop(connection.id, None)
         self._router.close(connection.id, code, reason)
 
@@ -142,7 +142,7 @@ class Connections:
         if self._open.get(connection.id) is not connection:
             return None
         stranger = connection.member is None
-        due = connection.opened + FIRST_MESSAGE_SECONDS if stranger else connection.heard + 3 * self._heartbeat
+        due = connection.opened + FIRST_MESSAGE_SECONDS if stranger else connection.last_received + 3 * self._heartbeat
         if now < due:
             return due
         if stranger:
@@ -165,7 +165,7 @@ class Connections:
             self._drop(connection, CLOSES[code], code, now)
 
     def dismiss(self, connection: Connection, code: Code, text: str, retry_after: float | None = None) -> None:
-        """Answer with an error and close, without a word to the others about its member."""
+        """Answer with an error and close. The others are not told of its member."""
         self._delivery.error(connection.id, code, text, retry_after=retry_after)
         self.close(connection, CLOSES[code], code)
 
@@ -173,11 +173,11 @@ class Connections:
         for connection in list(self._open.values()):
             self.dismiss(connection, code, text, retry_after)
 
-    # --- too much, or nonsense ----------------------------------------------------------------------------------------
+    # --- too much, or malformed ---------------------------------------------------------------------------------------
 
     def charge(self, connection: Connection, size: int, now: float, room: RoomQuotas | None) -> bool:
-        """For one message; `room`: whose presenter this is. False: it is over a rate, and dropped. Who goes on and on
-        is closed, and its address blocked. What is borne, is borne of all of its sockets."""
+        """For one message. `room`: of a presenter, its room's. False: the message is over a rate, and dropped. If that
+        goes on, the connection is closed and its address blocked; what is tolerated is counted for the address."""
         wait = connection.quotas.take(size, now, room)
         if wait == 0:
             return True
@@ -192,14 +192,14 @@ class Connections:
         return False
 
     def had_to_wait(self, id_: ConnectionId, messages: int, now: float) -> None:
-        """Its address is worked for as fast as may be, and so many more messages of this connection are there. If that
-        goes on, it is a flood; who keeps to its share has no part in it."""
+        """So many more messages of this connection had to wait for their turn. If that goes on, it is a flood, unless
+        this connection keeps to its share."""
         connection = self._open.get(id_)
         if connection is None:
             return
-        borne = self._abuse_limiter.tolerates_late(connection.charged_to, now, messages)
-        borne = borne and not self._abuse_limiter.blocked_for(connection.charged_to, now)
-        if not borne and connection.quotas.is_past_its_share(now):
+        tolerated = self._abuse_limiter.tolerates_late(connection.charged_to, now, messages)
+        tolerated = tolerated and not self._abuse_limiter.blocked_for(connection.charged_to, now)
+        if not tolerated and connection.quotas.is_past_its_share(now):
             self._flood(connection, now)
 
     def penalize(self, connection: Connection, wrong: m.Garbage | m.Wrong, now: float) -> None:

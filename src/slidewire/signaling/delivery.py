@@ -1,7 +1,7 @@
-"""What is said: answers to whoever is connected, and letters to members, who may be away for a moment.
+"""What clients are sent: answers on a connection, and numbered messages to members, who may be away for a moment.
 
-A letter is numbered, and kept until its member says that it has it. Hosts concern everybody in their room; presenters
-concern its hosts.
+A numbered message is kept until its member acknowledges it. All members of a room are told of its hosts; only the hosts
+are told of its presenters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from slidewire.signaling.messages import Code
 from slidewire.signaling.room import ConnectionId, Member, Role
 from slidewire.signaling.router import Router
 
-Letter = Callable[..., m.NumberedMessage]
+NumberedType = Callable[..., m.NumberedMessage]
+"""One of their types, which is given its number here."""
 
 
 class Delivery:
@@ -31,18 +32,20 @@ class Delivery:
         wait = None if retry_after is None else round(retry_after, 3)
         self.answer(to, m.Error(ref=ref, code=code, message=text, retry_after=wait, supported=supported))
 
-    def deliver(self, to: Member, kind: Letter, now: float, /, **fields: Any) -> None:
+    def deliver(self, to: Member, kind: NumberedType, now: float, /, **fields: Any) -> None:
         data = m.encode(kind(n=to.mailbox.next_number(), **fields))
         to.mailbox.keep(data, now)
         if to.connection is not None:
             self._send(to.connection, data)
 
     def deliver_again(self, to: ConnectionId, member: Member, last: int, now: float) -> None:
-        """What the member has not got: everything after that number."""
+        """Everything after the last number that the member has."""
         for data in member.mailbox.after(last, now):
             self._send(to, data)
 
-    def tell_presence(self, member: Member, of_host: Letter, of_presenter: Letter, now: float, **more: Any) -> None:
+    def tell_presence(
+        self, member: Member, of_host: NumberedType, of_presenter: NumberedType, now: float, **more: Any
+    ) -> None:
         if member.role is Role.HOST:
             kind, others = of_host, list(member.room.members.values())
         else:

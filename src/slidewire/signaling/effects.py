@@ -1,4 +1,4 @@
-"""What the hub asks of its shell: text to write, sockets to close (and with which code), rooms to remember."""
+"""What the hub asks of its shell: text to write, sockets to close, rooms to remember."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SaveTombstone:
 
 @dataclass(frozen=True, slots=True)
 class MemberGone:
-    """A member left, or is connected from elsewhere now: what `Hub.has_member` and `Hub.reaches` say has changed."""
+    """A member left or changed its address: `Hub.has_member` and `Hub.reaches` answer otherwise now."""
 
 
 Effect = Send | Close | SaveRoom | DropRoom | SaveTombstone | MemberGone

@@ -51,7 +51,7 @@ _KEY_NEEDED_TEXT: Final = (
 
 
 class _Refusal(Exception):
-    """A handler's way out: the request is answered with an error and has had no effect."""
+    """Raised by a handler: the request is answered with an error and has had no effect."""
 
     def __init__(self, code: Code, text: str, *, retry_after: float | None = None, close: bool = True) -> None:
         super().__init__(code)
@@ -81,7 +81,7 @@ class Hub:
         self._limits = limits or Limits()
         self.abuse_limiter = abuse_limiter or AbuseLimiter(self._limits, b"")
         self.counts: Counter[str] = Counter()
-        """Messages heard and sent on, and what was refused, by code."""
+        """Messages received and sent on, and what was refused, by code."""
         self._heartbeat = heartbeat
         self._effects: deque[Effect] = deque()
         self._router = router or LocalRouter(self._effects.append)
@@ -143,7 +143,7 @@ class Hub:
         self._connections.open(connection, address, now, reached_by, may_open_rooms, charged_to or address)
 
     def receive_message(self, connection: ConnectionId, data: bytes | str, now: float) -> None:
-        record = self._connections.hear(connection, now)
+        record = self._connections.received(connection, now)
         if record is None:
             return
         self.counts["messages"] += 1
@@ -175,27 +175,27 @@ class Hub:
             )
 
     def had_to_wait(self, connection: ConnectionId, messages: int, now: float) -> None:
-        """Its address is worked for as fast as may be, and so many more messages of this connection are there. If that
-        goes on, it is a flood; who keeps to its share has no part in it."""
+        """So many more messages of this connection had to wait, because its address sends faster than it may. If that
+        goes on, it is a flood, unless this connection keeps to its share."""
         self._connections.had_to_wait(connection, messages, now)
 
     def receive_control(self, connection: ConnectionId, size: int, now: float) -> bool:
         """WebSocket's own ping or pong, which costs as much as a message. False: it was dropped."""
-        record = self._connections.hear(connection, now)
+        record = self._connections.received(connection, now)
         return record is not None and self._connections.charge(record, size, now, None)
 
     def receive_binary(self, connection: ConnectionId, now: float) -> None:
-        record = self._connections.hear(connection, now)
+        record = self._connections.received(connection, now)
         if record is not None:
             wrong = m.Garbage(Code.MALFORMED, "Binary messages are not spoken here. Send JSON text.")
             self._connections.penalize(record, wrong, now)
 
     def disconnect(self, connection: ConnectionId, now: float) -> None:
-        """The socket is gone. Whoever it carried is away for a while before it has left."""
+        """The socket is closed. Its member is away for a while before it has left."""
         self._connections.end(connection, now)
 
     def shut_down(self, retry_after: float) -> None:
-        """The server goes: everybody is told when to come back."""
+        """The server stops: every client is told when to come back."""
         text = "The server restarts. Your client comes back by itself."
         self._connections.dismiss_all(Code.SERVER_CLOSING, text, retry_after)
 
@@ -220,7 +220,7 @@ class Hub:
         return found is not None and any(member.address == address for member in found.members.values())
 
     def whose(self, resume: str) -> tuple[str, str] | None:
-        """Room and member of whoever shows this resume token, which stays as good as it is."""
+        """Room and member of this resume token, which stays valid."""
         try:
             member = self._registry.by_resume_token(resume)
         except ValueError:
@@ -353,11 +353,11 @@ class Hub:
         try:
             gives_way = make_place(room, link, connection.address, self._limits, self._wall())
         except NoPlace:
-            text = "As many as may be are here by this link. Ask the host for another link, or to send somebody away."
+            text = "As many as may be are here by this link. Ask the host for another link, or to remove a member."
             raise _Refusal(Code.ROOM_FULL, text) from None
         if gives_way is not None:
             self.counts["gave way"] += 1
-            text = "The room is full, and somebody else needed the place. Your client tries again by itself."
+            text = "The room is full, and another member needed the place. Your client tries again by itself."
             self._membership.expel(gives_way, Code.ROOM_FULL, text, now)
 
     def _resume(self, connection: Connection, message: m.Resume, now: float) -> None:
@@ -433,7 +433,7 @@ class Hub:
         self._membership.expel(member, Code.REMOVED, text, now)
 
     def _proven(self, connection: Connection, message: m.Proven, now: float) -> None:
-        """Who has left meanwhile is no error."""
+        """A member that has left meanwhile is no error."""
         members = _member(connection).room.members
         for member in filter(None, map(members.get, message.members)):
             member.proven = True
@@ -447,7 +447,7 @@ class Hub:
         self, connection: Connection, kind: Callable[..., m.ServerMessage], asked: m.OpenRoom | m.Join | m.Resume,
         now: float, used_token: str = "", **more: Any,
     ) -> None:  # fmt: skip
-        """Everything that a member needs to begin with."""
+        """The first answer to a member, with all that it needs."""
         member = _member(connection)
         welcome = kind(
             ref=asked.ref,
@@ -463,7 +463,7 @@ class Hub:
         self._delivery.answer(connection.id, welcome)
 
     def _count_failed_proof(self, connection: Connection, now: float) -> None:
-        """Whoever has the right token comes in all the same: nobody is locked out by a guesser at the same address."""
+        """Only wrong tokens are limited: a client with the right one comes in, whatever others try at its address."""
         wait = self._failed_joins.take(connection.address, now)
         self.counts["failed proofs"] += 1
         if wait == 0:
@@ -489,7 +489,7 @@ class Hub:
             self._deadlines.arm(now + SWEEP_SECONDS, self._sweep, None)
 
     def _sweep(self, _: None, now: float) -> float:
-        """Once a minute, forget what is over."""
+        """Once a minute, remove what has expired."""
         for each in (self._connections, self._failed_joins, self._new_rooms, self.abuse_limiter):
             each.prune(now)
         for room in self._registry.rooms.values():
@@ -504,12 +504,12 @@ def _sha256(data: bytes) -> bytes:
 
 
 def _member(connection: Connection) -> Member:
-    assert connection.member is not None  # _RULES let nobody else through
+    assert connection.member is not None  # by _RULES, strangers do not get here
     return connection.member
 
 
 def _origin(member: Member) -> dict[str, int]:
-    """For the hosts that want to know."""
+    """For hosts that are told which members hold the places."""
     return {"origin": member.origin} if member.room.knows_places(member.link) else {}
 
 

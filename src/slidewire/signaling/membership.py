@@ -68,7 +68,7 @@ class Membership:
             member.origin = member.room.origin_of(member)
 
     def lost_connection(self, member: Member, now: float) -> None:
-        """For a while, before it has left."""
+        """It is away for a while before it has left."""
         member.connection = None
         member.away_since = now
         self._delivery.tell_presence(member, m.HostAway, m.MemberAway, now)
@@ -87,7 +87,7 @@ class Membership:
         self.remove(member, now)
 
     def end_room(self, room: Room, now: float) -> None:
-        """Everybody is told and goes; the room is forgotten."""
+        """All members are told and leave; the room is forgotten."""
         members = self._registry.end(room)
         for member in members:
             self._delivery.deliver(member, m.RoomEnded, now)
@@ -103,7 +103,7 @@ class Membership:
         self._deadlines.arm(now + self._limits.proof_within, self._check_proof, member)
 
     def _check_proof(self, member: Member, now: float) -> float | None:
-        """Who does not finish the handshake gives its place up. Without a host nobody could."""
+        """One that does not finish the handshake in time gives up its place. Time without a host does not count."""
         if self._registry.members.get(member.id) is not member or member.proven:
             return None
         within = self._limits.proof_within

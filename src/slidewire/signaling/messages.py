@@ -1,8 +1,8 @@
 """Every message of `protocol/signaling.md`, both ways, and the edge where bytes become one of them.
 
 What arrives meets one of three fates: it is *garbage* (nothing in it can be trusted, not even its `ref`), it is
-*wrong* (an object we understand well enough to answer by its `ref`), or it is a message. Past this file nobody looks
-at JSON. `data` stays the base64url text it came as: the server has no business inside, and the ends decode it once.
+*wrong* (an object we understand well enough to answer by its `ref`), or it is a message. JSON does not leave
+this file. `data` stays the base64url text it came as: the server has no business inside, and the ends decode it once.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Link(Struct, frozen=True, omit_defaults=True):
     expires: float | None = None
     """Unix seconds."""
     place: Place | None = None
-    """None: its host is of an earlier version, and will not say who finished the handshake either."""
+    """None: its host is of an earlier version, and does not report who finished the handshake either."""
 
 
 # --- what a client says -----------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class RoomEnded(_Numbered, frozen=True, tag="room_ended"):
 
 
 class Notice(_Numbered, frozen=True, tag="notice", kw_only=True):
-    """What the server's operator says to everybody in the room. It is not sealed."""
+    """What the server's operator says to all members of the room. It is not sealed."""
 
     text: str
 

@@ -1,12 +1,12 @@
-"""Who has a place in a room, and who gives way to a newcomer when there is none left.
+"""Which member has a place in a room, and which one gives way to a newcomer when there is none left.
 
 Operators, presenters and the audience are counted apart, each by the same rule. A link has places of its own, which no
-other link ever takes, and beyond them its share of those that are for all links of its kind. Who finished the handshake
-with the host is *proven*, and gives way to nobody who comes by another link. Who did not, knows perhaps no more than a
-link's join token: it gives way, first where the most came by one link from one address.
+other link ever takes, and beyond them its share of those that are for all links of its kind. A member that finished the
+handshake with the host is *proven*, and does not give way to one that comes by another link. One that did not may know
+no more than a link's join token: it gives way, first where the most came by one link from one address.
 
-By the same link a newcomer also takes the place of somebody proven, if more than one of the others' are at one address
-beyond those at its own: many devices in one place do not keep out one in another.
+By the same link a newcomer also takes the place of a proven member, if more of the others are at one address than at
+its own, by more than one: many devices in one place do not keep out one in another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from slidewire.signaling.room import Member, Room
 
 
 class NoPlace(Exception):
-    """There is none for this newcomer."""
+    """There is no place for this newcomer."""
 
 
 def places_of(kind: Place, limits: Limits) -> Places:
@@ -33,12 +33,12 @@ def places_of(kind: Place, limits: Limits) -> Places:
 
 
 def kind_of(link: Link) -> Place:
-    """A link whose host does not say may be one that clicks."""
+    """Presenter, where its host does not say: it may be a link that clicks."""
     return link.place or Place.PRESENTER
 
 
 def make_place(room: Room, link: Link, address: str, limits: Limits, wall: float) -> Member | None:
-    """Who is to leave before somebody at this address comes in by this link; None: nobody. Raises `NoPlace`."""
+    """The member that must leave before one from this address comes in by this link, if any. Raises `NoPlace`."""
     kind = kind_of(link)
     places = places_of(kind, limits)
     links = [each for each in room.links.values() if kind_of(each) is kind]

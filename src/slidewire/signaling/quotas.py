@@ -1,8 +1,8 @@
-"""What a connection may spend, and a room: so many messages, so many bytes.
+"""How many messages and bytes a connection may send, and the presenters of a room together.
 
-A message is paid from its connection's allowance. A presenter's is paid once more: from the share that it has of its
-room for itself, and when that is used up, from what its address has there, and what the room has for all of them. So
-whoever floods takes nothing from those who do not.
+Each message is charged to its connection. A presenter's is charged again in its room: to its own share, and when that
+is used up to what its address has there and what the room has for all. So one that floods takes nothing from those
+that do not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from slidewire.base.rates import Bucket, Buckets
 from slidewire.signaling.limits import Limits
 
 PLACES: Final = 256
-"""Addresses of one room that are remembered."""
+"""How many addresses of one room are remembered."""
 
 
 class RoomQuotas:
@@ -31,7 +31,7 @@ class RoomQuotas:
         return self._place_bytes.take(address, now, size) or self._bytes.take(now, size)
 
     def take_join(self, link: str, address: str, now: float) -> float:
-        """Of those who come by one link, who are at one address take nothing from those who are not."""
+        """Those who join by one link from one address take nothing from those who join by it from others."""
         return self._place_joins.take((link, address), now) or self._joins.take(link, now)
 
     def forget_link(self, link: str) -> None:
@@ -53,13 +53,13 @@ class ConnectionQuotas:
         self._told = float("-inf")
 
     def becomes_host(self) -> None:
-        """What it has spent so far stays spent."""
+        """What was charged so far stays charged."""
         for bucket in (self._messages, self._bytes):
             bucket.rate = bucket.rate.times(self._host_factor)
 
     def take(self, size: int, now: float, room: RoomQuotas | None) -> float:
-        """0, or the seconds to wait. `room`: whose presenter this is. What is taken of one bucket stays taken, also if
-        another has not enough."""
+        """0, or the seconds to wait. `room`: of a presenter, its room's. What was taken from one bucket stays taken,
+        also if another has not enough."""
         wait = self._messages.take(now) or self._bytes.take(now, size)
         if wait or room is None:
             return wait

@@ -47,7 +47,7 @@ class Kept:
 
 @dataclass(slots=True)
 class Space:
-    """What all mailboxes of a server keep together, and how much that may be."""
+    """How much all mailboxes of a server keep together, and may keep."""
 
     most: float = float("inf")
     used: int = 0
@@ -112,24 +112,24 @@ class Member:
     connection: ConnectionId | None
     joined: float
     address: str = ""
-    """From where it is connected, or was when it went away."""
+    """The address it is connected from, or was when it went away."""
     counts_as: str = ""
-    """Whom that address counts as."""
+    """The customer that this address counts as."""
     origin: int = 0
     """A number for that in its room: presenters with the same are connected from one address."""
     connected: float = 0.0
-    """Since when it is connected, or was."""
+    """Since when it is, or was, connected."""
     proven: bool = False
     """It finished the handshake with a host."""
     reached_by: str = ""
-    """By what name it reaches the server."""
+    """The name by which it reaches the server."""
     ice_until: float | None = None
-    """When it gets other ICE servers than it has."""
+    """When it gets new ICE servers."""
     away_since: float = 0.0
     resume_key: bytes | None = None
     """SHA-256 of the newest resume token."""
     spare_key: bytes | None = None
-    """SHA-256 of the token that led to the newest: still good until the member proves that it has the newest."""
+    """SHA-256 of the token before it: good until the member proves that it has the newest."""
     mailbox: Mailbox = field(default_factory=Mailbox)
 
     @property
@@ -147,13 +147,13 @@ class Room:
     idle_until: float | None = None
     """Wall clock: when a room without a host is forgotten. None while it has one."""
     maker: str = ""
-    """Whom it counts for."""
+    """The address that opened it."""
 
     def hosts(self, but: Member | None = None) -> list[Member]:
         return [m for m in self.members.values() if m.role is Role.HOST and m is not but]
 
     def first_host(self) -> Member | None:
-        """The one that a presenter would choose."""
+        """The one to which a presenter's first message goes."""
         return next((host for host in self.hosts() if not host.away), None)
 
     def presenters(self, link: str | None = None) -> list[Member]:
@@ -164,7 +164,7 @@ class Room:
         return min((host.connected for host in self.hosts() if not host.away), default=None)
 
     def origin_of(self, member: Member) -> int:
-        """The number of where it is connected from: that of others there, or the least that nobody has."""
+        """The number of its address in the room: that of others there, or the lowest unused one."""
         others = {m.counts_as: m.origin for m in self.presenters() if m is not member}
         known = others.get(member.counts_as)
         taken = set(others.values())
@@ -184,7 +184,7 @@ class Room:
         return msgspec.structs.replace(entry, proven=member.proven, origin=member.origin, seconds=seconds)
 
     def knows_places(self, link: str) -> bool:
-        """Whether its host says who is proven, and wants to know who holds the places."""
+        """Whether its host reports which members are proven, and is told which ones hold the places."""
         return link in self.links and self.links[link].place is not None
 
     def stored(self) -> StoredRoom:
@@ -193,7 +193,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class StoredRoom:
-    """What of a room outlives the process."""
+    """What is kept of a room through a restart."""
 
     code: str
     token_hash: bytes
@@ -203,7 +203,7 @@ class StoredRoom:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A link that is over: it answers why, for a day, whatever any host announces."""
+    """A link that is over. For a day it is refused with this code, whatever a host announces."""
 
     link: str
     room: str

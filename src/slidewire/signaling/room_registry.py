@@ -1,7 +1,7 @@
-"""Who is here: rooms by code and by link, members by name and by resume token, and which links are over.
+"""Rooms by code and by link, members by id and by resume token, and the links that are over.
 
-It keeps these tables true to one another, and tells by effects what is to outlive the process. Every table has an end.
-Who may do what, and who hears of it, is in `hub.py`.
+These tables are kept consistent here, and each is bounded. Effects say what must be kept through a restart. Who may do
+what, and who is told of it, is in `hub` and `membership`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RoomRegistry:
     # --- rooms --------------------------------------------------------------------------------------------------------
 
     def new_room(self, code: str, token_hash: bytes, maker: str) -> Room:
-        """A room that is in the register once it is opened. Without a code it gets one that nobody has."""
+        """A room that is in these tables once it is opened. Without a code it gets an unused one."""
         return Room(code or self._new_code(), token_hash, RoomQuotas(self._limits), maker=maker)
 
     def open(self, room: Room) -> None:
@@ -67,8 +67,8 @@ class RoomRegistry:
         room.idle_until = None
 
     def make_space(self, maker: str) -> bool:
-        """For one more room: where there are too many, that of the same maker that has been idle longest gives way, or
-        else the one of all. Its host can open it again. False: there is none that could."""
+        """For one more room. Where there are too many, the one that has been idle longest is ended: of the same maker,
+        or of all. Its host can open it again. False: none of them is idle."""
         rooms = list(self.rooms.values())
         own = [room for room in rooms if room.maker == maker]
         for found, most in ((own, self._limits.rooms_per_address), (rooms, self._limits.rooms)):
@@ -81,7 +81,7 @@ class RoomRegistry:
         return True
 
     def end(self, room: Room) -> list[Member]:
-        """The room is forgotten. Who was in it is a member of nothing, and is to leave."""
+        """The room is forgotten. Returns its members, which must leave."""
         for link in room.links:
             self._links.pop(link, None)
         del self.rooms[room.code]
@@ -97,14 +97,14 @@ class RoomRegistry:
         self._router.room_is_here(stored)
 
     def forget_what_is_over(self) -> list[Room]:
-        """Links that were over for long enough. The rooms whose time is over are to be ended."""
+        """Forget links that were over for long enough. Returns the rooms to end."""
         wall = self._wall()
         for link in [link for link, stone in self._tombstones.items() if stone.until <= wall]:
             del self._tombstones[link]
         return [room for room in self.rooms.values() if room.idle_until is not None and room.idle_until <= wall]
 
     def _restore(self, stored: StoredRoom) -> None:
-        """A room from before the restart: it has no host yet, so its time runs."""
+        """A room from before the restart. It has no host yet, so it is idle."""
         latest = self._wall() + ROOM_SECONDS
         idle_until = latest if stored.idle_until is None else min(stored.idle_until, latest)
         room = Room(stored.code, stored.token_hash, RoomQuotas(self._limits), idle_until=idle_until)
@@ -127,7 +127,7 @@ class RoomRegistry:
         return self._tombstones.get(link)
 
     def announce(self, room: Room, links: Iterable[m.Link]) -> list[m.RefusedLink]:
-        """What is over stays over, and what is another room's stays that room's."""
+        """Links that are over stay over, and links of another room stay with that room: these are refused."""
         refused = []
         for link in links:
             stone = self._tombstones.get(link.id)
@@ -169,7 +169,7 @@ class RoomRegistry:
         return member
 
     def leave(self, member: Member) -> None:
-        """For good. The time of a room without a host runs."""
+        """For good. A room without a host is idle from now on."""
         member.mailbox.clear()
         room = member.room
         room.members.pop(member.id, None)
@@ -190,7 +190,7 @@ class RoomRegistry:
     # --- resume tokens ------------------------------------------------------------------------------------------------
 
     def by_resume_token(self, token: str) -> Member | None:
-        """Raises ValueError where it is no token at all."""
+        """Raises ValueError for what is not a token."""
         return self._resumable.get(_key(decode_base64url(token)))
 
     def new_resume_token(self, member: Member, used: str = "") -> str:

@@ -29,7 +29,7 @@ KEY_SECONDS: Final = 90 * 86_400.0
 LONGEST_KEY_SECONDS: Final = 730 * 86_400.0
 PER_MINUTE: Final = 60
 MOST_GENERATIONS: Final = 8
-"""A key, its parent, the parent's parent …: each request asks and charges all of them."""
+"""A key, its parent, and so on: each request is charged to all of them."""
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
@@ -47,7 +47,7 @@ ALL_SCOPES: Final = frozenset(Scope)
 
 
 class BeyondParent(Exception):
-    """Somebody asked for what the parent has not. `code` is for programs."""
+    """A key was to have more than its parent has. `code` is for programs."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -84,7 +84,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody asks a new key to be. None: as the parent, or as usual where there is none."""
+    """What a new key is asked to be. None: as the parent, or the default where there is none."""
 
     scopes: frozenset[Scope]
     seconds: float | None = None

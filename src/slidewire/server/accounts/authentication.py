@@ -28,9 +28,9 @@ from slidewire.signaling.hub import Hub
 FAILED: Final = Rate(10 / 60, 20)
 """Tokens and passwords that were wrong, of one address."""
 FAILED_NAME: Final = Rate(1 / 60, 6)
-"""Wrong passwords for one name from one address: whoever mistypes has a few, whoever guesses has no more …"""
+"""Wrong passwords for one name from one address: enough to mistype, and too few to guess."""
 FAILED_EVERYWHERE: Final = Rate(10 / 60, 100)
-"""… and for one name from everywhere, so that many addresses do not add up. It is wide, because reaching it keeps the
+"""Wrong passwords for one name from everywhere: many addresses do not add up. It is wide, because reaching it keeps the
 operator out of that name too."""
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -38,7 +38,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose token was good."""
+    """The caller that a good token names."""
 
     name: str
     """What a log or a credential calls it."""
@@ -121,13 +121,13 @@ class Authenticator:
         return name == host and (scheme == "https" or (scheme == "http" and not self.secure))
 
     def shows_something(self, request: web.Request) -> bool:
-        """Whoever shows no token guesses none: a page that is opened for the first time asks who has signed in."""
+        """Whether there is a token. A page that is opened for the first time asks without one who has signed in."""
         return "Authorization" in request.headers or self.cookies.access in request.cookies
 
     # --- who ----------------------------------------------------------------------------------------------------------
 
     async def identify(self, request: web.Request, *, members: bool) -> Caller | None:
-        """Whoever the request's token, or else its cookie, was given to. `members`: resume tokens count as well."""
+        """The caller that the request's token, or else its cookie, names. `members`: resume tokens count, too."""
         header = request.headers.get("Authorization")
         if header is None:
             token = request.cookies.get(self.cookies.access)

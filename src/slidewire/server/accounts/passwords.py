@@ -1,6 +1,6 @@
 """Which passwords may be chosen: at least fifteen characters of any kind, and none that would soon be guessed.
 
-What those are, zxcvbn knows: thirty thousand passwords from what was stolen elsewhere, common words and names, keyboard
+zxcvbn knows which those are: thirty thousand passwords from what was stolen elsewhere, common words and names, keyboard
 rows, dates and repetitions, and how guessers put them together. So `passwordpassword1` is refused although no list has
 it, and there is no rule about capitals and digits, which would only be obeyed (`docs/decisions`).
 """
@@ -17,7 +17,7 @@ FEWEST_GUESSES: Final = 1e8
 _WINDOW: Final = 40
 """Characters that zxcvbn looks at: what it does grows with their square."""
 CONTEXT_WORDS: Final = ("slidewire", "clicker", "presenter", "operator", "audience", "slides", "slideshow", "server")
-"""What somebody guesses first who knows where the password is for; besides the account's own name."""
+"""What is guessed first for a password of this program, beside the account's own name."""
 
 
 def normal(password: str) -> bytes:

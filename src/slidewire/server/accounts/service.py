@@ -1,7 +1,7 @@
 """The account store in threads of its own, and passwords: no disk and no hash ever holds up a click.
 
-Whoever asked may have lost the right to while the request was on its way, so what changes something looks once more in
-its own transaction (`store`).
+A caller may lose its rights while its request is on its way, so what changes something checks once more in its own
+transaction (`store`).
 """
 
 from __future__ import annotations

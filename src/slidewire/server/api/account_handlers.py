@@ -172,7 +172,7 @@ class AccountHandlers:
         return self._tokens(session, isinstance(given, UnsetType), 200)
 
     async def revoke(self, call: Call) -> Any:
-        """Whoever has a token may end its session; whether there was one is not said (RFC 7009 §2.2)."""
+        """A token is enough to end its session; whether there was one is not said (RFC 7009 §2.2)."""
         self._check_failures(call)
         body: Revoke = call.body
         response = answer(None)

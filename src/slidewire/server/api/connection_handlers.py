@@ -41,7 +41,7 @@ class ConnectionHandlers:
                 params=MemberPath, body=Kick, faults=(NO_MEMBER,),
             ),
             Endpoint(
-                "POST", "/api/connections/rooms/{room}/broadcast", "Tell everybody in a room something.",
+                "POST", "/api/connections/rooms/{room}/broadcast", "Send a notice to all members of a room.",
                 self.broadcast, Scope.CONTROL, params=RoomPath, body=Broadcast, answer=Told, faults=(NO_ROOM,),
             ),
             Endpoint(

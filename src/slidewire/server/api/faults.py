@@ -10,7 +10,7 @@ from slidewire.server.api.routes import Fault
 SIGN_IN_WRONG = Fault(401, "sign_in_wrong", "No account has this name and this password.")
 TOKEN_INVALID = Fault(401, "token_invalid", "This token is used up, revoked or expired. Sign in again.")
 TOKEN_REUSED = Fault(
-    401, "token_reused", "This token was used before: somebody else may have it, so its session has ended. Sign in."
+    401, "token_reused", "This token was used before: someone else may have it, so its session has ended. Sign in."
 )
 INVITATION_UNKNOWN = Fault(
     403, "invitation_unknown", "This link was used or has expired. On the server, slidewire account invite makes one."
@@ -26,7 +26,7 @@ BEYOND_ADDRESSES = Fault(
 )
 PASSWORD_GUESSABLE = Fault(
     422, "password_guessable",
-    "This password would soon be guessed. Choose four or five words that nobody would put together.",
+    "This password would soon be guessed. Choose four or five words that no one would put together.",
 )  # fmt: skip
 NO_SESSION = Fault(404, "session_unknown", "That session has ended.")
 BUSY = Fault(503, "busy", "Too many are signing in right now. Try again.")

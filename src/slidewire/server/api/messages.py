@@ -140,7 +140,7 @@ class KeyPath(Struct):
 
 
 class Present(Struct):
-    """A member of a room. Its address is nobody's business."""
+    """A member of a room, without its address."""
 
     id: str
     role: str

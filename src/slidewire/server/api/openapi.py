@@ -26,7 +26,7 @@ _MEANS: Final = {
     Scope.READ: "see rooms and who is in them",
     Scope.CONTROL: "remove members, close rooms, tell rooms something",
     Scope.TURN: "get credentials for the relays",
-    Scope.ROOMS: "open rooms, where the server opens them for nobody else",
+    Scope.ROOMS: "open rooms, where the server requires a key for it",
     Scope.ADMIN: "make, see and revoke API keys",
 }
 

@@ -50,7 +50,7 @@ class Fault:
 
 
 class Refused(Exception):
-    """A handler's way out. Headers are named with underscores."""
+    """Raised by a handler. Headers are named with underscores."""
 
     def __init__(self, fault: Fault, text: str | None = None, **headers: str) -> None:
         super().__init__(fault.code)
@@ -109,7 +109,7 @@ class Endpoint:
     signed_in: bool = False
     """With or without a scope, it is for who has signed in."""
     account: bool = False
-    """… and for no key."""
+    """Only for who has signed in, and for no key."""
     confirmed: bool = False
     """Who has signed in must have given the password lately. A key has none, and its own bounds."""
     members: bool = False
@@ -201,7 +201,7 @@ class Rest:
             raise too_often(wait)
         caller = await authenticator.identify(request, members=row.members) if row.guarded else None
         if caller is not None and caller.key is not None and caller.key.bounds.may_come_from(address):
-            # It has a rate of its own, and whoever uses it from elsewhere does not use that up.
+            # It has a rate of its own, which is not used up from other addresses.
             wait, remaining = authenticator.charge(caller.key)
         else:
             rate = row.rate or ORDINARY
