@@ -25,10 +25,10 @@ Begin = Callable[[socket.socket, SocketAddress], Coroutine[Any, Any, None] | Non
 """What to do with a connection; None: it is not wanted."""
 
 _AT_ONCE: Final = 8
-"""Connections accepted before others get a turn …"""
+"""Connections accepted before others get a turn."""
 _REFUSED_SECONDS: Final = 0.002
-"""… and for how long nobody is accepted when all of these were refused: whoever floods waits in the kernel's queue, and
-costs a bounded part of our time. Who else has just come waits there, too: behind 1024 at most, a third of a second."""
+"""Seconds without accepting after all of these were refused: a flood waits in the kernel's queue, and costs a bounded
+part of our time. Others that have just come wait there, too: behind 1024 at most, a third of a second."""
 _NO_MORE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _REST_SECONDS: Final = 1.0
 _TELL_SECONDS: Final = 60.0

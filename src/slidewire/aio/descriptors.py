@@ -42,7 +42,7 @@ def limit() -> int:
 
 
 def for_others(most: int) -> int:
-    """What of so many strangers may have in all."""
+    """How many of so many descriptors all clients together may have."""
     return most - min(RESERVED, most // 4)
 
 

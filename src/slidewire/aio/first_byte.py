@@ -41,14 +41,14 @@ class SharedPort:
         left: Callable[[SocketAddress], None] = lambda remote: None,
     ) -> None:
         """`seconds`: how long the first byte may take, and, twice that, until something is read that was written.
-        `left` hears of each connection once, when it has gone or is TURN's."""
+        `left` is called once for each connection, when it is closed or has become TURN's."""
         self.http = http
         self.streams = streams
         self.is_tls = is_tls
         self.seconds = seconds
         self.left = left
         self.buffer = memoryview(bytearray(READ_BYTES))
-        """Everybody's: what is in it is taken out at once."""
+        """Shared by all connections: what is read into it is taken out at once."""
         self.silent: set[UndecidedConnection] = set()
 
     def __call__(self, remote: SocketAddress) -> UndecidedConnection:
@@ -61,7 +61,7 @@ class SharedPort:
 
 
 class UndecidedConnection(asyncio.BufferedProtocol):
-    """A connection: until it says something nobody's, and then HTTP's (through here) or TURN's (without us)."""
+    """A connection whose protocol is not known before its first byte; then it is HTTP's (through here) or TURN's."""
 
     def __init__(self, port: SharedPort, remote: SocketAddress) -> None:
         self.address = str(remote[0])

@@ -127,7 +127,7 @@ class Pages:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """By name. Hidden ones are nobody's business."""
+    """By name, without hidden ones."""
     if not folder.is_dir():
         return {}
     return {path.name: path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}

@@ -56,7 +56,7 @@ class TrustedProxies:
                 break
             address = _address(hop)
             if address is None:
-                break  # a name, "unknown", or nonsense: whoever said it is the last we know
+                break  # a name, "unknown", or nonsense: the proxy that wrote it is the last known address
             client = address
         return client
 
@@ -100,7 +100,7 @@ def _address(said: str) -> str | None:
     node = parse_host_port(said)
     host = said if node is None else node.host
     if "%" in host:
-        return None  # a zone is somebody else's interface
+        return None  # a zone names an interface of another machine
     try:
         return plain_address(str(ipaddress.ip_address(host)))
     except ValueError:

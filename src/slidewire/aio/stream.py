@@ -58,7 +58,7 @@ class Backlog:
 
 _everybody: Final = Backlog()
 _buffer: Final = memoryview(bytearray(READ_BYTES))
-"""Everybody's: what is in it is taken out at once."""
+"""Shared by all connections: what is read into it is taken out at once."""
 
 
 class StreamConnection(asyncio.BufferedProtocol):

@@ -51,7 +51,7 @@ class UdpSocket:
         self._socket.close()
 
     def send(self, data: bytes | memoryview, target: SocketAddress) -> bool:
-        """False if it could not be sent: no room, nobody there, too large. Nothing more will be said about it."""
+        """False if it could not be sent: no room, no such host, too large. The datagram is dropped."""
         try:
             self.sendto(data, target)
         except OSError:

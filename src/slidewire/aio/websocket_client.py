@@ -131,7 +131,7 @@ class SignalingSocket:
         return self._ends is not None and address_towards(self._ends[1]) not in (None, self._ends[0])
 
     def _look(self) -> None:
-        """Nobody tells a program that its computer slept or has another address."""
+        """A program is not told that its computer slept or has another address."""
         now, before = monotonic(), self._looked
         self._looked = now
         self._watch.set(now + WATCH_SECONDS)

@@ -75,7 +75,7 @@ class Buckets(Generic[K]):
     rate: Rate
     most: int = MOST
     full_at: dict[K, float] = field(default_factory=dict)
-    """Whoever took something last stands last."""
+    """In the order in which they were last taken from."""
 
     def take(self, key: K, now: float, cost: float = 1.0) -> float:
         """0, or the seconds to wait."""
@@ -109,7 +109,7 @@ class Buckets(Generic[K]):
 class Sieve:
     """A rate per source without remembering sources: each falls, by a keyed hash, into one of a fixed set of buckets.
 
-    Strangers who share a bucket share its rate. Without the key nobody can choose whom to share with.
+    Sources that share a bucket share its rate. Without the key, none can choose which one it shares.
     """
 
     def __init__(self, rate: Rate, key: bytes, buckets: int = 1 << 16) -> None:
@@ -152,7 +152,7 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class Block(Generic[K]):
-    """Somebody who is refused everything for a while."""
+    """A key that is refused everything for a while."""
 
     key: K
     seconds: float
@@ -165,7 +165,7 @@ class Blocks(Generic[K]):
     """Who has gone too far: tolerance, then a block, then one twice as long, up to `longest`. One doubling is forgiven
     for every `forgiven` seconds without another block. An offence heavier than the tolerance blocks at once.
 
-    Only an offence makes a record: nobody is remembered for knocking.
+    Only an offence makes a record; a connection or a request alone does not.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u18
 def printable(text: str) -> str:
     """With every character that controls or reorders what is displayed as `\\u202e`, in UTF-16 as JSON has it.
 
-    A terminal obeys control characters (also U+0080 to U+009F), and whoever reads a log is misled by characters that
+    A terminal obeys control characters (also U+0080 to U+009F), and the reader of a log is misled by characters that
     turn the direction of writing, break a line or are not seen. Letters, marks and signs of every script stay.
     """
     if text.isprintable() and _UNSEEN.isdisjoint(text):

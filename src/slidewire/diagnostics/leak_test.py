@@ -86,7 +86,7 @@ async def listen(engine: Engine, servers: Sequence[IceServer], policy: Privacy) 
             async with asyncio.timeout(GATHERS_WITHIN):
                 await over.wait()
         except TimeoutError:
-            pass  # a server that does not answer tells nobody anything
+            pass  # a server that does not answer tells nothing
     finally:
         await peer.close()
     text = "\n".join(said)

@@ -2,7 +2,7 @@
 
 Two allocations on one server over one transport, each other's peer, and packets that go out through one and come back
 through the other. That works with a closed relay too, and is what two clients of one server need. On the way we ask
-for a few peers that nobody should get; asking sends nothing to them.
+for a few peers that no client should get; asking sends nothing to them.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ async def connect(uri: Uri, username: str, password: str, trust: ssl.SSLContext,
         raise CheckError(f"There is no address for {uri.host}. Check the name and its DNS record.") from None
     except ConnectionRefusedError:
         raise CheckError(
-            f"Nobody listens on TCP port {uri.port}. Is the server running, with this port"
+            f"No program listens on TCP port {uri.port}. Is the server running, with this port"
             f"{' and a certificate' if uri.is_secure else ''}?"
         ) from None
     except ssl.SSLCertVerificationError as error:
@@ -258,7 +258,7 @@ class TurnCheck:
             found.granted = [*await self._forbidden(one, IPV4, first.host), *await self._forbidden_ipv6(uri, lines)]
             if found.granted:
                 raise CheckError(
-                    f"It relays, but also to {', '.join(found.granted)}, which nobody should reach through a relay. "
+                    f"It relays, but also to {', '.join(found.granted)}, which no client should reach through a relay. "
                     "Deny them: `slidewire turn export` writes the list for coturn and eturnal."
                 )
         finally:

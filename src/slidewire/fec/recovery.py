@@ -68,7 +68,7 @@ class Recovery:
     _bits: dict[Place, int] = field(default_factory=dict)
     """Missing packet → its bit."""
     _free: list[int] = field(default_factory=list)
-    """Bits that were somebody's."""
+    """Bits that are free again."""
     _unwrappers: dict[int, Unwrapper] = field(default_factory=dict)
 
     def source(self, packet: bytes) -> list[bytes]:

@@ -101,7 +101,7 @@ class CompiledMeter:
             raise MemoryError
         self.address: int = address
 
-    def __del__(self) -> None:  # nobody else knows when the last one to read it has gone
+    def __del__(self) -> None:  # only here it is known that the last reader is gone
         self._library.meter_free(self.address)
 
     @property

@@ -95,7 +95,7 @@ def rotated(found: Sequence[Secret], now: float, every: float) -> tuple[Secret, 
 
 
 def ignore_count(count: int) -> None:
-    """Where nobody is told of it."""
+    """The default of `rotated`."""
 
 
 class SecretFile:

@@ -16,7 +16,7 @@ from slidewire.base.rates import Rate
 from slidewire.turn.effects import Report
 
 LINES: Final = Rate(50, 500)
-"""Whoever has a login can make us write; the rest is counted."""
+"""Any client with a login can cause lines. What is beyond this rate is counted."""
 
 Say = Callable[[dict[str, Any]], object]
 

@@ -57,7 +57,7 @@ def listen_on(
         made = [Listening() for _ in range(processes)]
         port = _port_to_use(port, hosts, other_port)
         if processes > 1:
-            # A port that is shared among us would be shared with another server just as well, and nobody would know.
+            # A port that our processes share would be shared with another server as well, unnoticed.
             port = _alone(port, hosts, "--port")
             if tls_port is not None:
                 tls_port = _alone(tls_port, hosts, "--tls-port", udp=False)
@@ -118,11 +118,11 @@ def _port_to_use(port: int, hosts: tuple[str, ...], other_port: bool) -> int:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 break
-    return 0  # whoever listens there says what is wrong
+    return 0  # listening there fails, and says what is wrong
 
 
 def _alone(port: int, hosts: tuple[str, ...], option: str, *, udp: bool = True) -> int:
-    """Nobody else is there."""
+    """Check that no other program listens there. Raises SetupError."""
     try:
         return _reserve(port, hosts, udp=udp)
     except OSError as error:

@@ -111,11 +111,11 @@ class Share:
     listening: Listening
     relay_hosts: dict[int, RelayHost]
     relay_ports: tuple[int, int]
-    """The ports of its relays, first and last; nobody else has them."""
+    """The ports of its relays, first and last; no other process has them."""
     live: dict[str, Any]
     """By host, 65,536 bytes that all of them share: which ports are live relays."""
     nonce_key: bytes
-    """A client goes on with its nonce at whoever it meets."""
+    """The same for all: a nonce of one process is valid at the others."""
 
     def ports_of(self, host: str) -> Ports:
         return memoryview(self.live[host]).cast("B")
@@ -190,7 +190,7 @@ class TurnService:
         return relay_metrics(self.core, users=users)
 
     async def drain(self, seconds: float) -> None:
-        """Give nobody anything new, and wait until everybody has left, or that long."""
+        """Refuse new allocations, and wait until there are none left, or that long."""
         assert self.core is not None, "start() comes first"
         self.core.draining = True
         deadline = clock.monotonic() + seconds

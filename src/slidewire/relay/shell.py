@@ -190,7 +190,7 @@ class RelayShell:
             self._core.relay_opened(asked.ticket, asked.family, opened[0], self._now, opened[1])
 
     def _bind(self, host: RelayHost, asked: OpenRelay) -> tuple[Opened, Opened | None] | None:
-        """Ports that nobody can guess (RFC 8656 §7.2), by trying some."""
+        """Ports that cannot be guessed (RFC 8656 §7.2), by trying some."""
         first, last = self._ports
         step = 2 if asked.even else 1
         start = first + first % step

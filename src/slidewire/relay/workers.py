@@ -102,7 +102,7 @@ class TurnWorkers:
         self._listening.clear()
 
     async def drain(self, seconds: float) -> None:
-        """Give nobody anything new, and wait until everybody has left, or that long."""
+        """Refuse new allocations, and wait until there are none left, or that long."""
         await self._supervisors.cancel()
         for worker in self._workers:
             worker.order("drain")
@@ -267,7 +267,7 @@ class _Worker:
 
 @contextlib.contextmanager
 def _no_signals() -> Iterator[None]:
-    """Whoever is started meanwhile never gets these."""
+    """Processes that are started meanwhile never get these signals."""
     resource_tracker.ensure_running()  # the first start would do it, and unblock signals on the way
     before = _block_signals()
     try:
@@ -296,7 +296,7 @@ async def _serve(settings: TurnSettings, share: Share, pipe: Connection) -> None
     loop = asyncio.get_running_loop()
     orders: asyncio.Queue[str] = asyncio.Queue()
 
-    def hear() -> None:
+    def receive() -> None:
         try:
             orders.put_nowait(pipe.recv_bytes().decode())
         except (EOFError, OSError):
@@ -318,7 +318,7 @@ async def _serve(settings: TurnSettings, share: Share, pipe: Connection) -> None
         return
     draining: asyncio.Task[None] | None = None
     try:
-        loop.add_reader(pipe.fileno(), hear)
+        loop.add_reader(pipe.fileno(), receive)
         answer(data_path=ready.data_path)
         while (order := await orders.get()) != "stop":
             match order:

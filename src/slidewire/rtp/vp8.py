@@ -11,7 +11,7 @@ The first three bytes of a frame (RFC 6386 §9.1) are 19 bits for the size of th
 the lowest bit of all is unset in a key frame; three bytes of a start code and the size of the picture follow there.
 
 `parse` meets any bytes with one of two fates: a payload, or None. Nothing here puts frames together: what is missing is
-known to whoever knows the sequence numbers.
+known from the sequence numbers.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ _EXTENSIONS: Final = {
     "generation": re.compile("[0-9]{1,5}"),
     "ufrag": re.compile(r"[A-Za-z0-9+/]{4,256}"),
 }
-"""Those that say nothing of where somebody is. The rest are left out (RFC 8839 §5.1: unknown ones are ignored), and so
+"""Those that say nothing of where a peer is. The rest are left out (RFC 8839 §5.1: unknown ones are ignored), and so
 are `raddr` and `rport`, which are for diagnostics."""
 
 

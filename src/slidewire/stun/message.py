@@ -9,10 +9,10 @@
    |                         Value (variable, padded to 4)         |
 
 `parse` meets any bytes with one of two fates: a message whose frame is whole, or None. What the attributes hold is
-looked at when somebody asks (`get`), so that a message that is understood but wrong can still be answered.
+parsed when they are asked for (`get`), so that a message that is understood but wrong can still be answered.
 
 §9: attributes after MESSAGE-INTEGRITY are ignored, but for MESSAGE-INTEGRITY-SHA256 and FINGERPRINT; the parser leaves
-them out, so that nobody can honour them by mistake.
+them out, so that none is honoured by mistake.
 """
 
 from __future__ import annotations

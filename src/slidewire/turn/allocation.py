@@ -47,7 +47,7 @@ MakeMeter = Callable[[Rate | None, Rate | None], Meter]
 
 
 class PlainMeter:
-    """A meter for whoever has none."""
+    """The meter of a shell without its own."""
 
     __slots__ = (
         "_bandwidth", "_bytes_full_at", "_packets", "_packets_full_at", "bytes", "bytes_up", "dropped", "packets",
@@ -85,7 +85,7 @@ Ports = bytearray | memoryview
 
 
 MakePorts = Callable[[str], Ports]
-"""(host), as the world knows it. Whoever runs several processes on one host makes it memory that they share."""
+"""(host), as the world knows it. Several processes on one host share this memory."""
 
 
 def make_ports(host: str) -> Ports:

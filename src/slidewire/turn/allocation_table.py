@@ -64,7 +64,7 @@ class AllocationTable:
     # --- quotas -------------------------------------------------------------------------------------------------------
 
     def hold(self, client: FiveTuple, username: str) -> bool:
-        """False: the user, the client's address, or everybody together has all they may have."""
+        """False: the quota of the user, of the client's address, or of all together is used up."""
         held, holders = self._held, self._holders(client, username)
         for holder, most in holders:
             if held.get(holder, 0) >= most:

@@ -42,7 +42,7 @@ COOKIE: Final = b"obMatJos2" + base64.b64encode(bytes((0x80, 0, 0)))
 _NONCE_BYTES: Final = 12
 _CLOCKS_DIFFER: Final = 60
 """Servers that share a nonce key may disagree about the time by this much."""
-_NOBODY: Final = "0:nobody"
+_UNKNOWN_USER: Final = "0:nobody"
 
 
 class Nonces:
@@ -75,7 +75,7 @@ class Nonces:
 
 
 class Identity(NamedTuple):
-    """Somebody who knows the password."""
+    """A client that has proved that it knows the password."""
 
     username: str
     key: bytes
@@ -152,7 +152,7 @@ class Authenticator:
     def _name_behind(self, hash_: bytes, owner: Identity | None) -> str:
         if owner is not None and hmac.compare_digest(hash_, userhash(owner.username, self._realm)):
             return owner.username
-        return self._hashes.get(hash_, _NOBODY)
+        return self._hashes.get(hash_, _UNKNOWN_USER)
 
     def _verify(
         self, message: Message, username: str, algorithm: tuple[str, bool], now: float, owner: Identity | None

@@ -37,7 +37,7 @@ from slidewire.turn.streams import channel_data, is_channel_data, split_channel_
 Field = tuple[Attribute[Any], Any]
 
 _CHALLENGES: Final = 3
-"""One for the realm, one for a stale nonce; whoever wants more goes round in circles."""
+"""One for the realm, one for a stale nonce; a server that wants more would never end."""
 
 
 class Retry(NamedTuple):
@@ -122,7 +122,7 @@ class TurnClient:
     def say_on(self, number: int, data: bytes) -> bytes:
         return channel_data(number, data, stream=self._stream)
 
-    # --- what it hears ------------------------------------------------------------------------------------------------
+    # --- what it receives ---------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> Retry | Answered | Data | None:
         """A datagram, or a frame of a stream. None: nothing to us."""

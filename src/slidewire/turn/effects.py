@@ -24,7 +24,7 @@ class SendToPeer(NamedTuple):
 
 
 class OpenRelay(NamedTuple):
-    """Open a UDP socket on the relay's address of this family, on a port nobody can guess, from 49152 up (§7.2).
+    """Open a UDP socket on the relay's address of this family, on a port that cannot be guessed, from 49152 up (§7.2).
 
     Then say `relay_opened` or `relay_failed`; the client is answered after that.
     """

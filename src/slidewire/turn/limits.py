@@ -34,14 +34,14 @@ class Limits:
     """New peer hosts per allocation."""
 
     answers: Rate = Rate(60, 300)
-    """Datagrams sent to an address before anybody there has proved to be where he says. Enough for an audience that
-    arrives at once behind one address: each asks where it is, and to be challenged."""
+    """Datagrams sent to an address without a client that has proved its address. Enough for an audience that arrives at
+    once behind one address: each client asks for its address, and for a challenge."""
     answers_known: Rate = Rate(2000, 4000)
-    """… and to one where somebody has: it is nobody's victim. What strangers ask for there comes out of this alone."""
+    """Datagrams sent to an address with a client that has proved its address. Other clients there share this rate."""
     answers_each: Rate = Rate(2, 8)
-    """… of those to one port of it, whether or not it has an allocation: one who floods uses up his own."""
+    """Datagrams sent to one port, whether or not it has an allocation: a flood uses up its own rate."""
     answers_total: Rate = Rate(2000, 4000)
-    """… and to all addresses where nobody has."""
+    """Datagrams sent to all addresses without such a client."""
     failures: Rate = Rate(1, 20)
     """Wrong passwords of a source; past them it is not answered."""
 

@@ -35,7 +35,7 @@ from slidewire.turn.attributes import (
 )
 
 MAX_UNKNOWN: Final = 8
-"""How many types UNKNOWN-ATTRIBUTES names at most: an answer should not grow with what somebody made up."""
+"""How many types UNKNOWN-ATTRIBUTES names at most: an answer must not grow with what a client made up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ _OPTIONS: Final = frozenset(
 def _allocate(message: Message) -> Allocate | Wrong:
     """The numbers are the steps of §7.2; 1 (authentication) is done, and the rest is for who knows the allocations."""
     if message.first.get(REQUESTED_TRANSPORT.type) == _UDP and _OPTIONS.isdisjoint(message.first):
-        return _PLAIN  # what nearly everybody asks for
+        return _PLAIN  # what nearly every client asks for
     transport = message.get(REQUESTED_TRANSPORT)  # 3
     if transport is None:
         return Wrong(ErrorCode.BAD_REQUEST)

@@ -4,8 +4,8 @@ Sans-I/O. A shell feeds it (`receive_…`, `stream_…`, `relay_…`), drains `n
 `handle_timer` when `get_timer` says. `now` is monotonic seconds; the wall clock (credentials and nonces are dates) and
 entropy are functions given by the caller. Nothing that comes from outside makes a method raise.
 
-An Allocate takes two steps: the core asks for a socket (`OpenRelay`), hears `relay_opened` or `relay_failed`, and only
-then answers. Until then whatever else comes from that client waits, in its order: a client may send what follows
+An Allocate takes two steps: the core asks for a socket (`OpenRelay`), is told `relay_opened` or `relay_failed`, and
+answers only then. Until then whatever else comes from that client waits, in its order: a client may send what follows
 without waiting for the answer, and would not send it again on a connection. Datagrams wait as well, because those that
 come together are read together, before any socket is opened; but few, for they may be lost.
 
@@ -114,8 +114,10 @@ class _Pending:
 
 
 class _Reservation(NamedTuple):
-    """The next higher port, kept for whoever shows the token. It takes the place of an allocation of who asked for it:
-    sockets that were kept and forgotten would otherwise be beyond every quota."""
+    """The next higher port, kept for the client that shows the token.
+
+    It counts as an allocation of the client that reserved it: forgotten sockets would otherwise be beyond every quota.
+    """
 
     relay: Opened
     client: FiveTuple
@@ -145,7 +147,7 @@ class TurnServer:
         self.credentials = credentials
         self.counters: Counter[str] = Counter()
         self.draining = False
-        """Nobody gets anything new; what there is lives on."""
+        """No new allocations; the existing ones go on."""
         self._tell = report
         self.total = make_meter(None, limits.total_bandwidth)
         self._make_meter = make_meter
@@ -282,7 +284,7 @@ class TurnServer:
         self.recheck()
 
     def recheck(self) -> None:
-        """Ask the policy again about every permission: somebody left a room, or the policy is another."""
+        """Ask the policy again about every permission: a member left a room, or the policy has changed."""
         for allocation in self._table:
             for host in list(allocation.permissions):
                 if self._refusal_of_host(allocation.owner.username, host):
@@ -295,7 +297,7 @@ class TurnServer:
         self.expel()
 
     def expel(self) -> None:
-        """End the allocations of whoever is shut out by now."""
+        """End the allocations of users that are revoked."""
         for allocation in self.allocations:
             if self.credentials.revoked(allocation.owner.username):
                 self._delete(allocation, "revoked")
@@ -309,7 +311,7 @@ class TurnServer:
     def _read(self, stream: Stream, now: float) -> None:
         """Take what is whole off a stream, up to an Allocate that waits for its socket."""
         if stream.is_read:
-            return  # by whoever called what called this
+            return  # further up the stack
         client, frames = stream.client, 0
         stream.is_read = True
         try:
@@ -332,7 +334,7 @@ class TurnServer:
             return
         finally:
             stream.is_read = False
-        self._streams.heard(stream, frames, self._is_busy(client), now)
+        self._streams.received(stream, frames, self._is_busy(client), now)
         self._deadlines.arm(stream.deadline, self._check_stream, stream)
 
     def _postpone(self, pending: _Pending, data: bytes) -> None:
@@ -382,7 +384,7 @@ class TurnServer:
         return True
 
     def _receive_binding(self, message: Message, client: FiveTuple, now: float) -> None:
-        """RFC 8489 §6.3.1. Nobody has to authenticate for it."""
+        """RFC 8489 §6.3.1. It needs no authentication."""
         self._count("bindings asked")
         if not self._may_answer(client, now):
             return
@@ -406,7 +408,7 @@ class TurnServer:
         owner = None if allocation is None else allocation.owner
         outcome = self._authenticator.authenticate(message, wall, owner, fresh=fresh)
         if isinstance(outcome, ErrorCode):
-            # A stale nonce under a password that is right: somebody pretends to be there, but this is not him
+            # A stale nonce under the right password: whatever may be forged in its name, this is the client itself
             if may_answer or outcome == ErrorCode.STALE_NONCE:
                 self._reject(message, client, outcome, fresh, now)
             return
@@ -452,11 +454,11 @@ class TurnServer:
         self._send(client, _finished(answer, message.fingerprint_at is not None))
 
     def _may_answer(self, client: FiveTuple, now: float) -> bool:
-        """Somebody who may not be where it says: little is sent there. A stream client has shown where it is.
+        """Whether a client whose address is not proven may be answered: little is sent there. A stream has proved it.
 
-        One who floods uses up his own port's ration. Where somebody has an allocation or a connection, strangers have
-        a ration of that address; elsewhere a small one, and one for all such addresses together. A client with an
-        allocation has no part in either.
+        A flood uses up the rate of its own port. An address with an allocation or a connection has a rate for its other
+        clients; every other address has a small one, and all of them share one. A client with an allocation uses none
+        of these.
         """
         if client.transport.is_stream:
             return True
@@ -475,7 +477,7 @@ class TurnServer:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def _is_taken(self, asked: _Asked, allocation: Allocation | None) -> bool:
-        """§7.2 step 2: the five-tuple has an allocation, or is about to get one, whoever's it is. A retransmission gets
+        """§7.2 step 2: the five-tuple has an allocation, or is about to get one, of any user. A retransmission gets
         the same answer; or else that is on its way."""
         existing = allocation or self._pending_by_client.get(asked.client)
         if existing is None:
@@ -539,7 +541,7 @@ class TurnServer:
                 pending.failed[family] = TurnError.ADDRESS_FAMILY_NOT_SUPPORTED
 
     def _finish(self, ticket: int, pending: _Pending, now: float) -> None:
-        """When all sockets are there, or not: answer, if the client is still there to hear it, and go on."""
+        """When all sockets are there, or not: answer, if the client is still there, and go on."""
         if pending.waiting:
             return
         del self._pending[ticket]
@@ -563,7 +565,7 @@ class TurnServer:
             self._refuse(asked, pending.failed.get(request.families[0], TurnError.INSUFFICIENT_CAPACITY))
 
     def _start(self, asked: _Asked, pending: _Pending, now: float) -> None:
-        """§7.2: the allocation begins, and the client hears of it."""
+        """§7.2: the allocation begins, and the client is told."""
         lifetime = self._lifetime(pending.request.lifetime or None)
         answer = asked.success()
         for relay in pending.opened.values():
@@ -600,7 +602,7 @@ class TurnServer:
         self._send(asked.client, allocation.answer)
 
     def _reserve(self, relay: Opened, asked: _Asked, now: float) -> bytes:
-        """§7.2: keep the next higher port for whoever shows the token."""
+        """§7.2: keep the next higher port for the client that shows the token."""
         token = self._entropy(8)
         self._reservations[token] = _Reservation(relay, asked.client, asked.who.username)
         self._deadlines.arm(now + self.limits.reservation_lifetime, self._check_reservation, token)
@@ -624,7 +626,7 @@ class TurnServer:
             self._close_relay(relay)
         else:
             self._delete(allocation, "deleted by the client")
-            # A client whose answer was lost asks again, and hears the same instead of 437.
+            # A client whose answer was lost asks again, and gets the same instead of 437.
             self._deleted[asked.client] = asked.transaction, answer
             self._deadlines.cancel(self._forget_deleted, asked.client)
             self._deadlines.arm(now + self.limits.retransmissions, self._forget_deleted, asked.client)
@@ -851,7 +853,7 @@ def _finished(answer: Builder, fingerprint: bool) -> bytes:
 
 @cache
 def _code(code: int) -> bytes:
-    """Without a reason phrase: the number says it, and what strangers are sent should be short."""
+    """Without a reason phrase: answers to clients that are not authenticated should be short."""
     return packed(ERROR_CODE, Error(code))
 
 

@@ -99,7 +99,7 @@ class Streams:
     """The stream clients that are connected, and whether there may be one more.
 
     Those with an allocation have proved who they are, and are counted by that. The others, strangers, have places of
-    their own, so many for an address; where none is left, whoever has been one for longest makes room.
+    their own, so many for an address; where none is left, the oldest of them is closed.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -167,7 +167,7 @@ class Streams:
             self.has_allocation(stream)
             stream.buffer.clear()
 
-    def heard(self, stream: Stream, frames: int, busy: bool, now: float) -> None:
+    def received(self, stream: Stream, frames: int, busy: bool, now: float) -> None:
         """Move the deadline after that many whole frames came. `busy`: it has an allocation, and may stand still in the
         middle of a frame as long as that lives: what it sends may be under way through a network that is gone for a
         while. Whoever has none, and leaves half a frame behind or has nothing to stay for, is not waited for long."""
