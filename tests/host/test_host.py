@@ -537,9 +537,9 @@ async def test_of_those_who_fell_silent_only_so_many_are_remembered(
     for participant in here[:8]:
         assert participant.member is not None
         agent.member_gone(participant.member, for_good=False)
-    agent._tidy(monotonic() + GIVES_WAY_AFTER - 1)
+    agent._maintain(monotonic() + GIVES_WAY_AFTER - 1)
     assert list(agent.participants.values()) == here, "a short silence is no reason"
-    agent._tidy(monotonic() + GIVES_WAY_AFTER + 1)
+    agent._maintain(monotonic() + GIVES_WAY_AFTER + 1)
     assert list(agent.participants.values()) == here[4:], "two of each link, and those who are reached"
 
 

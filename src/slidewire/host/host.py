@@ -12,31 +12,35 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
+
+from msgspec import Struct
 
 from slidewire.aio.clock import monotonic
 from slidewire.aio.tasks import Tasks
 from slidewire.control import messages
 from slidewire.control.handshake import Admission, HandshakeResponder, hello_link, session_name
-from slidewire.control.intents import Role
 from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
-from slidewire.control.state import HostEntry, RoomPart
+from slidewire.control.state import HostEntry, RoomPart, State
 from slidewire.host.decks.driver import DeckDriver
 from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.media.router import Media, MediaOptions
-from slidewire.host.participants.admission import Refusal, enter, is_let_in, let_in, send_away
-from slidewire.host.participants.commands import CommandError, CommandRow, Commands, Row
+from slidewire.host.participants.admission import Refusal, enter, is_let_in
+from slidewire.host.participants.commands import Commands
+from slidewire.host.participants.link_commands import Links
 from slidewire.host.participants.links import LinkRule, Room
 from slidewire.host.participants.members import Members
-from slidewire.host.participants.operators import check_new_link, describe_room, printable_label
+from slidewire.host.participants.moderation import Moderation
+from slidewire.host.participants.operators import describe_participant
 from slidewire.host.participants.participant import LastClick, Participant
+from slidewire.host.participants.signaling import Signaling
 from slidewire.host.participants.signaling_budget import SignalingBudget
 from slidewire.host.show import audit_events
 from slidewire.host.show.controller import ShowController
 from slidewire.host.show.fair_queue import FairQueue
+from slidewire.host.show.feature import Feature, MessageRow
 from slidewire.host.show.pictures import Pictures
 from slidewire.host.show.position import PositionKeeper
 from slidewire.host.show.state_publisher import StatePublisher
@@ -56,20 +60,10 @@ FORGET_AFTER_LEAVING = 2.5
 SILENT_PER_LINK = 32
 """Of those who have no path any more, so many by one link are remembered for that long: the ones who came last. A
 participant who joins, falls silent and joins again without end would otherwise have the host keep hundreds."""
-HOUSEKEEPING = 1.0
+MAINTENANCE_EVERY = 1.0
 HOSTS_REFUSED = 32
 """Names of STUN and TURN servers that are not used, each said once."""
 GOODBYE_LEAVES_WITHIN = 0.3
-
-
-class Signaling(Protocol):
-    """The room at the server, as the agent uses it."""
-
-    def send(self, to: str, data: bytes) -> None: ...
-    def add_links(self, links: list[dict[str, object]]) -> None: ...
-    def revoke_link(self, link: str) -> None: ...
-    def remove_member(self, member: str, reason: str) -> None: ...
-    def close_room(self) -> None: ...
 
 
 class Host:
@@ -96,7 +90,7 @@ class Host:
         self.network = ""
         """Where we are, in the server's word for it: who says the same is there, too."""
         self.server = server
-        self.show = ShowController(deck, overlay, changed=self._show_changed, laser_moved=self._laser_moved)
+        self.show = ShowController(deck, overlay, changed=self._deck_changed, laser_moved=self._laser_moved)
         self.engine = engine
         self.name = name
         self.signaling: Signaling | None = None
@@ -110,13 +104,22 @@ class Host:
         self.budget = SignalingBudget()
         self._pools: dict[str, LinkPool] = {}
         """What the participants of each link may ask together."""
-        self.media = Media(self, media)
         self._responder = HandshakeResponder(self._admit, secrets.token_bytes)
         self._counts: Counter[str] = Counter()
         self._counts_told = 0
-        self._pictures = Pictures(self.show, self.media.sees_live)
+        self.media = Media(self, media)
+        self.pictures = Pictures(self.show, self.media.sees_live)
+        self.features: tuple[Feature, ...] = (Links(self), Moderation(self), self.pictures, self.media)
+        rows: tuple[MessageRow[Any], ...] = (
+            MessageRow(messages.GetState, Request.STATE, lambda participant, message: self.tell_whole(participant)),
+            MessageRow(messages.Command, Request.COMMAND, self._receive_command),
+            MessageRow(messages.UnknownMessage, Request.ERROR, _refuse_unknown),
+        )
+        self._messages: dict[type[Struct], MessageRow[Any]] = {
+            row.message: row for row in (*rows, *(row for feature in self.features for row in feature.messages))
+        }
         self._commands = Commands(
-            (*self._command_rows(), *self.media.commands),
+            [row for feature in self.features for row in feature.commands],
             lambda participant, command, event: audit_events.command(
                 self.audit, participant, self.participants, command, event
             ),
@@ -128,10 +131,13 @@ class Host:
         self._hosts_refused: set[str] = set()
         self._hosts: list[HostEntry] = []
         self._publisher = StatePublisher(
-            self.participants, self.show, describe_room=self._describe_room, describe_media=self.media.describe
+            self.participants,
+            self.show,
+            describe_room=self._describe_room,
+            describe_features=self._describe_features,
         )
         self.members.changed = self._publisher.room_changed
-        self._housekeeper: asyncio.Task[None] | None = None
+        self._maintenance: asyncio.Task[None] | None = None
         self._reached: dict[int, str] = {}
         """As which member each participant was reached before the server was lost."""
         self._seen: tuple[object, ...] = ()
@@ -143,8 +149,9 @@ class Host:
         """Open the deck. Raises `DeckError`, `SharingError` or `RecordingError`."""
         await self.show.open()
         await self._resume()
-        await self.media.start()
-        self._housekeeper = asyncio.create_task(self._run_maintenance(), name="housekeeping")
+        for feature in self.features:
+            await feature.start()
+        self._maintenance = asyncio.create_task(self._run_maintenance(), name="maintenance")
         self._publisher.show_changed()
 
     async def _resume(self) -> None:
@@ -159,14 +166,13 @@ class Host:
     async def close(self) -> None:
         if self._position is not None:
             self._position.close()
-        if self._housekeeper is not None:
-            self._housekeeper.cancel()
+        if self._maintenance is not None:
+            self._maintenance.cancel()
         self._publisher.close()
-        for participant in self.participants.values():
-            self._pictures.forget(participant)
         # All at once: one whose other end is gone takes seconds.
         await asyncio.gather(*(participant.close() for participant in list(self.participants.values())))
-        await self.media.close()
+        for feature in self.features:
+            await feature.close()
         await self._closing.finish()
         await self.show.close()
 
@@ -262,7 +268,7 @@ class Host:
 
     def _limit_unproven(self, rule: LinkRule) -> None:
         """Keep the unfinished handshakes of one link few: the member with the most of them loses its oldest."""
-        unproven = [participant for participant in self._participants_by(rule) if not participant.session.established]
+        unproven = [participant for participant in self.participants_by(rule) if not participant.session.established]
         if len(unproven) > UNPROVEN_PARTICIPANTS:
             counts = Counter(participant.member for participant in unproven)
             self._forget(max(unproven, key=lambda participant: counts[participant.member]))
@@ -303,24 +309,24 @@ class Host:
             self._counts["link_full"] += 1
             text = f"There are {PRESENTERS_PER_LINK} presenters by this link already. Ask the operator for another one."
             audit_events.turned_away(self.audit, participant, "link_full")
-            self._dismiss(participant, "link_full", text)
+            self.dismiss(participant, "link_full", text)
             return
         rule = enter(self.room.links[participant.link.id], participant.introduction.device, time.time())
         if isinstance(rule, Refusal):
             audit_events.turned_away(self.audit, participant, rule.code)
-            self._dismiss(participant, rule.code, rule.reason)
+            self.dismiss(participant, rule.code, rule.reason)
             return
-        self._change_rule(rule)
+        self.change_rule(rule)
         participant.admitted = is_let_in(rule, participant.introduction.device)
-        if not participant.admitted:
-            self.media.gone(participant)  # what it had in the session before
+        for feature in self.features:
+            feature.joined(participant)
         audit_events.joined(self.audit, participant)
         self._publisher.tell_whole(participant)
         self._publisher.room_changed()
 
     def _has_room(self, rule: LinkRule) -> bool:
         """Whether this link is not used by too many. Somebody who has fallen silent gives way."""
-        present = [participant for participant in self._participants_by(rule) if participant.session.established]
+        present = [participant for participant in self.participants_by(rule) if participant.session.established]
         if len(present) <= PRESENTERS_PER_LINK:
             return True
         silent = min(present, key=lambda participant: participant.last_heard)
@@ -331,7 +337,7 @@ class Host:
 
     def introduction_invalid(self, participant: Participant) -> None:
         text = "This presenter did not keep to what it began with. Load the page again; if it repeats, use a new link."
-        self._dismiss(participant, "introduction_false", text)
+        self.dismiss(participant, "introduction_false", text)
 
     def participant_failed(self, participant: Participant) -> None:
         text = "The host could not go on serving you; its log says why. Load the page again."
@@ -351,22 +357,23 @@ class Host:
 
     def _end_participant(self, participant: Participant, code: str, text: str) -> None:
         if self.participants.get(participant.id) is participant:
-            self._expel(participant, code, text, text)
+            self.expel(participant, code, text, text)
 
-    def _expel(self, participant: Participant, code: str, text: str, reason: str) -> None:
+    def expel(self, participant: Participant, code: str, text: str, reason: str) -> None:
         """Dismiss it, and have the server end its connection. `reason`: what the server tells it."""
         member = participant.member
-        self._dismiss(participant, code, text)
+        self.dismiss(participant, code, text)
         if member is not None and self.signaling is not None:
             self.signaling.remove_member(member, reason)
             participant.reached_by(None)
 
     def _end_replaced(self, participant: Participant) -> None:
         """A presenter that shook hands anew: what is still on its way in its old session must not overtake it here."""
-        for old in self._participants_by(participant.link) if participant.introduction.replaces else ():
+        for old in self.participants_by(participant.link) if participant.introduction.replaces else ():
             if old is not participant and session_name(old.session.wire) == participant.introduction.replaces:
                 participant.follow(old)
-                self.media.follow(participant, old)
+                for feature in self.features:
+                    feature.followed(participant, old)
                 old.session.withdraw()
                 self._forget(old)
 
@@ -376,30 +383,17 @@ class Host:
     def participant_changed(self, participant: Participant) -> None:
         self._publisher.room_changed()
 
-    def media_changed(self) -> None:
-        self._publisher.show_changed()
-
     def message_arrived(self, participant: Participant, message: messages.Received) -> None:
         if self.participants.get(participant.id) is not participant:
             return  # it was sent away, and its connections last a moment longer, for the good-bye
-        if not participant.session.permits(_charged(message), monotonic()):
-            return
-        match message:
-            case messages.GetState():
-                self._publisher.tell_whole(participant)
-            case messages.PictureRequest() if not participant.admitted:
-                participant.send_message(messages.NoPicture(message.id, "not_admitted"))
-            case messages.PictureRequest():
-                self._pictures.request(participant, message)
-            case messages.Command():
-                if not self._commands_waiting:
-                    asyncio.get_running_loop().call_soon(self._obey_a_command)
-                self._commands_waiting.put(participant.link.id, participant.id, (participant, message))
-            case messages.UnknownMessage(type_):
-                text = f"This host does not know messages of type {type_[:40]!r}."
-                participant.send_message(messages.Error("type_unknown", text))
-            case _:
-                self.media.receive(participant, message)
+        row = self._messages.get(type(message))
+        if row is not None and participant.session.permits(row.charge, monotonic()):
+            row.handler(participant, message)
+
+    def _receive_command(self, participant: Participant, command: messages.Command) -> None:
+        if not self._commands_waiting:
+            asyncio.get_running_loop().call_soon(self._obey_a_command)
+        self._commands_waiting.put(participant.link.id, participant.id, (participant, command))
 
     def _obey_a_command(self) -> None:
         """One in each turn of the event loop: some are written to the disk."""
@@ -410,137 +404,63 @@ class Host:
             with participant.contained():
                 participant.send_message(self._commands.receive(participant, message))
 
+    def _describe_features(self, participant: Participant, state: State) -> State:
+        for feature in self.features:
+            state = feature.describe(participant, state)
+        return state
+
     def _describe_room(self) -> RoomPart:
         """What operators are told of the room."""
-        present = [participant for participant in self.participants.values() if participant.session.established]
-        places = self.members.describe(self.privacy)
-        return describe_room(
-            *(self.room, self.server, present, self._hosts, self.media.describe_presenter, places),
-            shared=self.media.describe_room(),
+        room = RoomPart(
+            code=self.room.code,
+            hosts=self._hosts,
+            presenters=[
+                describe_participant(participant)
+                for participant in self.participants.values()
+                if participant.session.established
+            ],
+            places=self.members.describe(self.privacy),
             rejected=dict(self.counts),
         )
+        for feature in self.features:
+            room = feature.describe_room(room)
+        return room
 
-    # Operators' commands
+    # What features need
 
-    def _command_rows(self) -> tuple[Row, ...]:
-        """Those of the room; media have their own."""
-        m = messages
-        return (
-            CommandRow(
-                *(m.Mute, self._mute, lambda request: "muted" if request.muted else "unmuted"),
-                not_to_oneself=True,
-            ),
-            CommandRow(m.Admit, self._admit_participant, lambda request: "let_in"),
-            CommandRow(m.Remove, self._remove, lambda request: "kicked", not_to_oneself=True),
-            CommandRow(m.SendAway, self._send_away, lambda request: "sent_away"),
-            CommandRow(m.MakeLink, self._make_link, lambda request: "link_made"),
-            CommandRow(m.RevokeLink, self._revoke_link, lambda request: "link_revoked"),
-            CommandRow(m.FreeLink, self._free_link, lambda request: "link_freed"),
-            CommandRow(m.EndShow, self._end_show, lambda request: "end_asked_for"),
-        )
+    def show_changed(self) -> None:
+        self._publisher.show_changed()
 
-    def _mute(self, by: Participant, request: messages.Mute) -> messages.Done:
-        participant = self._participant_of(request.session)
-        participant.muted = request.muted
-        self.media.muted(participant)
-        self._publisher.tell_whole(participant)
+    def room_changed(self) -> None:
         self._publisher.room_changed()
-        return messages.Done()
 
-    def _remove(self, by: Participant, request: messages.Remove) -> messages.Done:
-        participant = self._participant_of(request.session)
-        self._change_rule(send_away(participant.link, participant.introduction.device))
-        self._expel(
-            participant, "removed", "The operator removed you from the show.", "The operator removed this presenter."
-        )
-        return messages.Done()
-
-    def _send_away(self, by: Participant, request: messages.SendAway) -> messages.SentAway:
-        """Remove all members that came by a link, or those of them at one address; not the operator who asks for it."""
-        rule, origin = self._link_of(request.link), request.origin
-        gone = [member for member in self.members.by(rule.id, origin) if member != by.member]
-        for participant in self._participants_by(rule):
-            if participant is not by and (origin is None or participant.member in gone):
-                self._change_rule(send_away(self.room.links[rule.id], participant.introduction.device))
-                self._dismiss(participant, "removed", "The operator sent away who came by this link.")
-        if self.signaling is not None:
-            for member in gone:
-                self.signaling.remove_member(member, "The operator sent away who came by this link.")
-        return messages.SentAway(len(gone))
-
-    def _make_link(self, by: Participant, request: messages.MakeLink) -> messages.LinkMade:
-        check_new_link(request)
-        now, role = time.time(), Role(request.role)
-        rule = self.room.make_link(
-            role,
-            page="operator" if role is Role.OPERATOR else "p",
-            label=printable_label(request.label),
-            not_before=None if request.opens_in is None else now + request.opens_in,
-            expires=None if request.expires_in is None else now + request.expires_in,
-            first=request.first,
-            last=request.last,
-            one_device=request.one_device,
-            by_hand=request.by_hand,
-        )
-        if self.signaling is not None:
-            self.signaling.add_links([rule.announcement()])
-        self._publisher.room_changed()
-        return messages.LinkMade(rule.id, rule.link(self.server).url)
-
-    def _revoke_link(self, by: Participant, request: messages.RevokeLink) -> messages.Done:
-        rule = replace(self._link_of(request.link), revoked=True)
-        self._change_rule(rule)
-        for participant in self._participants_by(rule):
-            self._dismiss(participant, "link_revoked", "This link was revoked.")
-        if self.signaling is not None:
-            self.signaling.revoke_link(rule.id)
-        return messages.Done()
-
-    def _free_link(self, by: Participant, request: messages.FreeLink) -> messages.Done:
-        rule = replace(self._link_of(request.link), device=None)
-        self._change_rule(rule)
-        for participant in self._participants_by(rule):
-            self._dismiss(participant, "link_freed", "The operator freed this link: the next device to open it has it.")
-        return messages.Done()
-
-    def _admit_participant(self, by: Participant, request: messages.Admit) -> messages.Done:
-        participant = self._participant_of(request.session)
-        participant.admitted = True
-        participant.send_message(messages.Reoffer())
-        self._change_rule(let_in(participant.link, participant.introduction.device))
+    def tell_whole(self, participant: Participant) -> None:
         self._publisher.tell_whole(participant)
-        return messages.Done()
 
-    def _change_rule(self, rule: LinkRule) -> None:
+    def participants_by(self, rule: LinkRule) -> list[Participant]:
+        return [participant for participant in self.participants.values() if participant.link.id == rule.id]
+
+    def change_rule(self, rule: LinkRule) -> None:
         """It is enforced from now on, also for what is on its way already."""
         self.room.change(rule)
-        for participant in self._participants_by(rule):
+        for participant in self.participants_by(rule):
             participant.link = rule
         self._publisher.room_changed()
 
-    def _participants_by(self, rule: LinkRule) -> list[Participant]:
-        return [participant for participant in self.participants.values() if participant.link.id == rule.id]
+    def mute(self, participant: Participant, muted: bool) -> None:
+        participant.muted = muted
+        for feature in self.features:
+            feature.muted(participant)
+        self._publisher.tell_whole(participant)
+        self._publisher.room_changed()
 
-    def _link_of(self, link: str) -> LinkRule:
-        rule = self.room.links.get(link)
-        if rule is None:
-            raise CommandError("link_unknown", "This room has no such link.")
-        return rule
-
-    def _end_show(self, by: Participant, request: messages.EndShow) -> messages.Done:
+    def end_show(self) -> None:
         # The reply goes out first; the rest follows when the owner sees `ended`.
         asyncio.get_running_loop().call_later(0.2, self.ended.set)
-        return messages.Done()
-
-    def _participant_of(self, session: int) -> Participant:
-        participant = self.participants.get(session)
-        if participant is None:
-            raise CommandError("presenter_unknown", "This presenter is not here any more.")
-        return participant
 
     # From the show
 
-    def _show_changed(self) -> None:
+    def _deck_changed(self) -> None:
         self._publisher.show_changed()
         started = self._publisher.started
         if self._position is not None and started is not None:
@@ -561,7 +481,7 @@ class Host:
         if self.signaling is not None:
             self.signaling.close_room()
 
-    def _dismiss(self, participant: Participant, code: str, reason: str) -> None:
+    def dismiss(self, participant: Participant, code: str, reason: str) -> None:
         participant.say_goodbye(code, reason)
         participant.session.withdraw()
         self._no_longer_here(participant)
@@ -577,8 +497,8 @@ class Host:
             audit_events.left(self.audit, participant)
             self._counts += participant.session.wire.counts
         self._publisher.forget(participant)
-        self._pictures.forget(participant)
-        self.media.gone(participant)
+        for feature in self.features:
+            feature.left(participant)
 
     @staticmethod
     async def _close_after(participant: Participant, seconds: float) -> None:
@@ -587,19 +507,18 @@ class Host:
 
     async def _run_maintenance(self) -> None:
         while True:
-            await asyncio.sleep(HOUSEKEEPING)
+            await asyncio.sleep(MAINTENANCE_EVERY)
             try:
-                self._tidy(monotonic())
+                self._maintain(monotonic())
             except Exception:
                 # Links would not expire any more if it ended here: what failed now may work in a second.
-                log.exception("housekeeping failed")
+                log.exception("maintenance failed")
 
-    def _tidy(self, now: float) -> None:
+    def _maintain(self, now: float) -> None:
         self._log_counts()
-        # That nothing comes from somebody any more is an event only here: operators want to see who went dark.
-        # So is that a link has expired, and what was refused.
+        # That nothing comes from a participant any more is an event only here, and so is what was refused.
         ways = tuple((participant.id, participant.best_path()[0]) for participant in self.participants.values())
-        seen = (ways, tuple(self.room.good_links(time.time())), self.counts.total())
+        seen = (ways, self.counts.total())
         before, self._seen = self._seen, seen
         if seen != before:
             self._publisher.room_changed()
@@ -608,9 +527,9 @@ class Host:
                 FORGET_AFTER_LEAVING if participant.has_left else FORGET_PARTICIPANT_AFTER
             ):
                 self._forget(participant)
-            elif not participant.link.is_good(time.time()):
-                self._dismiss(participant, "link_expired", "This link has expired.")
         self._limit_silent(now)
+        for feature in self.features:
+            feature.handle_timer(now)
 
     def _limit_silent(self, now: float) -> None:
         """Keep the participants of one link that have no path few: those silent for longest are forgotten."""
@@ -632,15 +551,6 @@ class Host:
             log.info("came and was not obeyed so far: %s", told)
 
 
-def _charged(message: messages.Received) -> Request:
-    match message:
-        case messages.GetState():
-            return Request.STATE
-        case messages.PictureRequest():
-            return Request.PICTURE
-        case messages.Command():
-            return Request.COMMAND
-        case messages.UnknownMessage():
-            return Request.ERROR
-        case _:
-            return Request.MEDIA
+def _refuse_unknown(participant: Participant, message: messages.UnknownMessage) -> None:
+    text = f"This host does not know messages of type {message.type[:40]!r}."
+    participant.send_message(messages.Error("type_unknown", text))

@@ -515,12 +515,12 @@ async def test_the_media_of_who_is_sent_away_end_at_once(show: Show, how: str) -
     elif how == "revoke":
         await boss.command("revoke_link", link=ada.rule.id)
     elif how == "expire":
-        agent._change_rule(replace(participant.link, expires=1.0))
-        agent._tidy(monotonic())
+        agent.change_rule(replace(participant.link, expires=1.0))
+        agent._maintain(monotonic())
     else:
         participant.has_left = True
         participant.last_heard -= 3
-        agent._tidy(monotonic())
+        agent._maintain(monotonic())
     a.events.frame(Line.CAMERA, picture(2))
     assert watching.sent[Line.PROGRAM] == [1]
     await boss.until(lambda: not any(p["on_air"] for p in boss.state["room"]["presenters"]))
@@ -534,7 +534,7 @@ async def test_the_media_of_who_is_sent_away_end_at_once(show: Show, how: str) -
 async def test_who_was_sent_away_gets_nothing_in_the_moment_its_connections_last(show: Show, role: Role) -> None:
     ada = await show.presenter(role=role)
     participant, agent = ada.participant, show.agent
-    agent._dismiss(participant, "removed", "The operator removed you from the show.")
+    agent.dismiss(participant, "removed", "The operator removed you from the show.")
     agent.message_arrived(participant, MediaOffer(1, SDP, ["screen"]))
     agent.message_arrived(participant, Command(1, EndShow()))
     assert show.peers == [] and not agent.room.ended
@@ -648,7 +648,7 @@ async def test_pictures_come_behind_the_clicks_of_who_sees_the_screen_live(
     show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, boss = await show.presenter(), await show.operator()
-    pictures, participant = show.agent._pictures, ada.participant
+    pictures, participant = show.agent.pictures, ada.participant
 
     async def waited(*, clicking: bool) -> float:
         """On a clock that stands still but for the waiting."""

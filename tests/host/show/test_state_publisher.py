@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from slidewire.control.state import DeckPart
+from slidewire.control.state import DeckPart, RoomPart
 from slidewire.host.decks.driver import Build, DeckState, DeckStatus
 from slidewire.host.show.controller import ShowController
 from slidewire.host.show.state_publisher import StatePublisher
@@ -17,7 +17,7 @@ async def test_nothing_that_a_deck_tells_is_left_out() -> None:
         *(DeckStatus.RUNNING, "Title", 2, 9, Build(1, 3), "black", "notes", "this slide", "the next"), drawable=False
     )
     show = ShowController(MemoryDeck())
-    publisher = StatePublisher({}, show, describe_room=lambda: None, describe_media=lambda _: None)  # type: ignore[arg-type, return-value]
+    publisher = StatePublisher({}, show, describe_room=RoomPart, describe_features=lambda _, state: state)
     part = publisher._deck(told, {"next", "goto"}, pictures=True)
     assert (part.driver, part.can, part.pictures, part.status) == ("memory", ["goto", "next"], True, "running")
     assert (part.build is not None) and (part.build.position, part.build.count) == (1, 3)

@@ -10,7 +10,7 @@ change, and nothing else ever connects the two.
     … and the microphone            → PROGRAM_SOUND, and the recording
     the operator who speaks         → SOUND of every presenter
 
-Each participant has one media connection (`participantmedia.py`), which no click depends on and which ends with the
+Each participant has one media connection (`participant_media.py`), which no click depends on and which ends with the
 participant.
 """
 
@@ -20,31 +20,32 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from slidewire.aio.tasks import Tasks
 from slidewire.base.rates import Bucket, Rate
 from slidewire.control import messages
 from slidewire.control.privacy import Privacy, read_privacy, stricter
 from slidewire.control.quotas import Request
-from slidewire.control.state import MediaPart, PresenterMedia, RoomMedia
+from slidewire.control.state import MediaPart, PresenterEntry, RoomMedia, RoomPart, State
 from slidewire.host.desktop.adapters import MONITORS
 from slidewire.host.media.media_throttle import MediaThrottle
 from slidewire.host.media.participant_media import Connection, MakePeer, may_send, permitted_lines, read_lines
 from slidewire.host.media.recorder import Recorder, RecordingError, open_recorder
 from slidewire.host.media.screen_sharing import WHOLE, OpenScreen, Sharing, View, open_screen
 from slidewire.host.media.tracks import Clock, Talkback
-from slidewire.host.participants.commands import CommandError, CommandRow, Row
+from slidewire.host.participants.commands import CommandError, CommandRow
 from slidewire.host.participants.participant import Participant
 from slidewire.host.show import audit_events
+from slidewire.host.show.feature import Feature, MessageRow, Services
 from slidewire.media.frames import Frame, Line, Source
-from slidewire.rtc.engine import IceServer, PeerError
+from slidewire.rtc.engine import PeerError
 from slidewire.rtc.guarded import from_init, to_init
 
 log = logging.getLogger(__name__)
@@ -61,22 +62,6 @@ FEW: Final = 4
 OFF: Final = "This host was started with --no-media."
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at how clicks fare beside media."""
-
-
-class Around(Protocol):
-    """What media need of the agent."""
-
-    privacy: Privacy
-    network: str
-    participants: dict[int, Participant]
-    audit: audit_events.Audit
-
-    def count(self, what: str, times: int) -> None: ...
-    def ice_servers(self) -> list[IceServer]: ...
-    def media_changed(self) -> None:
-        """What presenters are told of media is different now."""
-
-    def participant_changed(self, participant: Participant) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +95,13 @@ class _Page:
     """It says that it shows it, too."""
     view: View | None = None
     offers: Bucket = field(default_factory=lambda: Bucket(OFFERS))
-    governor: MediaThrottle = field(default_factory=MediaThrottle)
+    throttle: MediaThrottle = field(default_factory=MediaThrottle)
 
 
-class Media:
-    def __init__(self, around: Around, options: MediaOptions | None, clock: Clock = time.monotonic) -> None:
+class Media(Feature):
+    def __init__(self, host: Services, options: MediaOptions | None, clock: Clock = time.monotonic) -> None:
         """Without options media are turned off."""
-        self._around = around
+        self._host = host
         self._options = options
         self._clock = clock
         self._pages: dict[int, _Page] = {}
@@ -131,7 +116,13 @@ class Media:
         self._problem: str | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._working = Tasks()
-        self.commands: Sequence[Row] = (
+        self.messages = (
+            MessageRow(messages.MediaOn, Request.MEDIA, self._receive_on),
+            MessageRow(messages.MediaOffer, Request.MEDIA, self._receive_offer),
+            MessageRow(messages.MediaCandidate, Request.MEDIA, self._receive_candidate),
+            MessageRow(messages.MediaClose, Request.MEDIA, self._receive_close),
+        )
+        self.commands = (
             CommandRow(
                 messages.ShareScreen,
                 self._share_screen,
@@ -154,23 +145,30 @@ class Media:
         if self._options is not None and self._options.record is not None:
             self._is_recording_wanted = self._is_opening = True
             await self._begin_recording(self._options.record)
-            audit_events.media_from_the_start(self._around.audit, "recording_began")
+            audit_events.media_from_the_start(self._host.audit, "recording_began")
         if self._options is not None and self._options.share is not None:
             await self._sharing.begin(self._options.share)
-            audit_events.media_from_the_start(self._around.audit, "screen_shared")
+            audit_events.media_from_the_start(self._host.audit, "screen_shared")
 
     async def close(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
         for page in list(self._pages.values()):
-            self.gone(page.participant)
+            self.left(page.participant)
         self._end_recording()
         await self._sharing.close()
         await self._working.finish()
 
     # What is told
 
-    def describe(self, participant: Participant) -> MediaPart:
+    def describe(self, participant: Participant, state: State) -> State:
+        return replace(state, media=self.describe_page(participant))
+
+    def describe_room(self, room: RoomPart) -> RoomPart:
+        entries = [self._describe_presenter(entry) for entry in room.presenters]
+        return replace(room, media=self._describe_shared(), presenters=entries)
+
+    def describe_page(self, participant: Participant) -> MediaPart:
         """The `media` part of what a participant is told. Who is not let in is told nothing. A page that shows who is
         on air is told whether anybody is."""
         is_on, lines = self._options is not None and participant.admitted, permitted_lines(participant.link)
@@ -183,8 +181,8 @@ class Media:
             recording=is_on_air and self._recorder is not None,
         )
 
-    def describe_room(self) -> RoomMedia:
-        """… and what operators are told besides."""
+    def _describe_shared(self) -> RoomMedia:
+        """What operators are told besides."""
         return RoomMedia(
             screen=self._sharing.screen is not None,
             recording=self._recorder is not None,
@@ -193,41 +191,37 @@ class Media:
             problem=OFF if self._options is None else self._sharing.problem or self._problem,
         )
 
-    def describe_presenter(self, participant: Participant) -> PresenterMedia:
-        page = self._pages.get(participant.id)
-        sends = page is not None and may_send(participant.link)
-        return PresenterMedia(
+    def _describe_presenter(self, entry: PresenterEntry) -> PresenterEntry:
+        page = self._pages.get(entry.session)
+        sends = page is not None and may_send(page.participant.link)
+        return replace(
+            entry,
             camera=sends and page is not None and page.camera,
             microphone=sends and page is not None and page.microphone,
-            on_air=self._on_air == participant.id,
+            on_air=self._on_air == entry.session,
             reception=page.connection.reception if page and page.camera and page.connection else None,
         )
 
     def _sharing_changed(self) -> None:
         self._route()
-        self._around.media_changed()
+        self._host.show_changed()
 
     # From pages
 
-    def receive(self, participant: Participant, message: messages.Received) -> bool:
-        """Whether the message was about media."""
+    def _receive_close(self, participant: Participant, message: messages.MediaClose) -> None:
+        if (page := self._page_of(participant, message.generation)) is not None:
+            self._end_connection(page)
+            self._says_it_sends(page, camera=False, microphone=False)
+
+    def _receive_candidate(self, participant: Participant, message: messages.MediaCandidate) -> None:
+        page = self._page_of(participant, message.generation)
+        if page is not None and page.connection is not None:
+            page.connection.add_candidate(to_init(message.candidate))
+
+    def _page_of(self, participant: Participant, generation: int) -> _Page | None:
+        """None for a connection that is replaced."""
         page = self._pages.get(participant.id)
-        match message:
-            case messages.MediaOn():
-                self._receive_on(participant, message)
-            case messages.MediaOffer():
-                self._receive_offer(participant, message)
-            case messages.MediaClose(generation) if page is not None and generation == page.generation:
-                self._end_connection(page)
-                self._says_it_sends(page, camera=False, microphone=False)
-            case messages.MediaCandidate(generation, candidate) if page is not None and generation == page.generation:
-                if page.connection is not None:
-                    page.connection.add_candidate(to_init(candidate))
-            case messages.MediaClose() | messages.MediaCandidate():
-                pass  # of a connection that is replaced
-            case _:
-                return False
-        return True
+        return page if page is not None and page.generation == generation else None
 
     def _receive_offer(self, participant: Participant, message: messages.MediaOffer) -> None:
         """Not a step of this waits, so that the candidates which come right behind the offer find their connection."""
@@ -255,14 +249,14 @@ class Media:
             arrived=lambda line, frame: self._arrived(page, line, frame),
             rated=lambda: self._rate_screen(page),
         )
-        is_near = self._around.network != "" and message.network == self._around.network
+        is_near = self._host.network != "" and message.network == self._host.network
         connection.begin(
             self._options.make_peer,
-            self._around.ice_servers(),
-            stricter(read_privacy(message.privacy, absent=Privacy.OPEN), self._around.privacy),
+            self._host.ice_servers(),
+            stricter(read_privacy(message.privacy, absent=Privacy.OPEN), self._host.privacy),
             is_near=is_near,
             say_candidate=lambda candidate: self._say(page, messages.MediaCandidate(generation, from_init(candidate))),
-            refused=lambda times: self._around.count("candidate_refused", times),
+            refused=lambda times: self._host.count("candidate_refused", times),
             permits=lambda: page.participant.permits(Request.MEDIA_DATAGRAM),
         )
         page.connection = connection
@@ -284,7 +278,7 @@ class Media:
             text = f"The host cannot use this: {error}."
             self._say(page, messages.MediaRefused(generation, "offer_unusable", text))
             return
-        self._say(page, messages.MediaAnswer(generation, answer, self._around.network if is_near else UNSET))
+        self._say(page, messages.MediaAnswer(generation, answer, self._host.network if is_near else UNSET))
 
     def _refusal(self, page: _Page, lines: list[Line]) -> tuple[str, str] | None:
         """Why this offer is not taken: a stable code, and a sentence."""
@@ -338,9 +332,9 @@ class Media:
             and not participant.muted
         ):
             self._set_on_air(participant.id)
-            audit_events.on_air_by_itself(self._around.audit, participant)
+            audit_events.on_air_by_itself(self._host.audit, participant)
         elif changed:
-            self._around.participant_changed(page.participant)
+            self._host.room_changed()
 
     @staticmethod
     def _say(page: _Page, message: _Said) -> None:
@@ -348,10 +342,14 @@ class Media:
             page.said.append(message)
         page.participant.send_message(message)
 
-    # Comings and goings
+    # Participants
 
-    def gone(self, participant: Participant) -> None:
-        """It left, or was sent away: nothing of it is seen, heard or sent to any more."""
+    def joined(self, participant: Participant) -> None:
+        if not participant.admitted:
+            self.left(participant)  # what it had in the session before
+
+    def left(self, participant: Participant) -> None:
+        """Nothing of it is passed on or sent to it any more."""
         page = self._pages.pop(participant.id, None)
         if page is not None:
             self._end_connection(page)
@@ -359,15 +357,14 @@ class Media:
             self._set_on_air(None)
 
     def muted(self, participant: Participant) -> None:
-        """It is, or is not any more. Nothing of who is muted is passed on, so that it can be on air no longer."""
+        """Nothing of who is muted is passed on, so that it can be on air no longer."""
         if participant.muted:
             self._talk.ends(participant.id)
             if self._on_air == participant.id:
                 self._set_on_air(None)
             self._route()
 
-    def follow(self, participant: Participant, old: Participant) -> None:
-        """This is `old` again, in a new session."""
+    def followed(self, participant: Participant, old: Participant) -> None:
         page = self._pages.pop(old.id, None)
         if page is not None:
             page.participant = participant
@@ -454,7 +451,7 @@ class Media:
     def _set_on_air(self, participant: int | None) -> None:
         self._on_air = participant
         self._route()
-        self._around.media_changed()
+        self._host.show_changed()
 
     # How clicks fare
 
@@ -468,7 +465,7 @@ class Media:
         for page in busy:
             self._look_at(page, self._clock())
             if page.connection is not None and page.connection.look():
-                self._around.participant_changed(page.participant)
+                self._host.room_changed()
         if busy:
             self._look_soon()
 
@@ -477,7 +474,7 @@ class Media:
         if path is None or page.connection is None:
             return
         queue = page.connection.queue
-        if page.governor.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, queue, now):
+        if page.throttle.must_give_way(path.name, path.latest, path.last_pong, path.unanswered, queue, now):
             log.info("clicks of %08x take long: its media give way", page.participant.id)
             page.connection.give_way()
 
@@ -488,7 +485,7 @@ class Media:
             self._is_directed = True
             self._set_on_air(None)
             return messages.Done()
-        participant = self._around.participants.get(request.session)
+        participant = self._host.participants.get(request.session)
         if participant is None or not participant.session.established:
             raise CommandError("presenter_unknown", "This presenter is not here any more.")
         if self._options is None:
@@ -532,8 +529,8 @@ class Media:
             await self._begin_recording(folder)
         except RecordingError as error:
             self._problem = str(error)
-            audit_events.recording_failed(self._around.audit)
-            self._around.media_changed()
+            audit_events.recording_failed(self._host.audit)
+            self._host.show_changed()
 
     async def _begin_recording(self, folder: Path) -> None:
         """Raises `RecordingError`."""
@@ -547,22 +544,22 @@ class Media:
         self._recorder = recorder
         self._recording_since = self._clock()
         self._route()
-        self._around.media_changed()
+        self._host.show_changed()
 
     def _end_recording(self) -> None:
         recorder, self._recorder = self._recorder, None
         self._is_recording_wanted = False
         if recorder is not None:
             self._working.start(recorder.close())
-            self._around.media_changed()
+            self._host.show_changed()
 
     def _recorder_says(self, sentence: str) -> None:
         """It cannot go on, or not with everything."""
         self._problem = sentence
         if self._recorder is not None and self._recorder.problem is not None:
             self._end_recording()
-            audit_events.recording_failed(self._around.audit)
-        self._around.media_changed()
+            audit_events.recording_failed(self._host.audit)
+        self._host.show_changed()
 
     @staticmethod
     def _rate_screen(page: _Page) -> None:

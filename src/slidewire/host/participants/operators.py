@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from slidewire.control import state
 from slidewire.control.messages import MakeLink
 from slidewire.host.participants.commands import CommandError
-from slidewire.host.participants.links import LinkRule, Room
+from slidewire.host.participants.links import LinkRule
 from slidewire.host.participants.participant import Participant
 
 
@@ -57,7 +54,7 @@ def describe_you(participant: Participant) -> state.YouPart:
     )
 
 
-def describe_participant(participant: Participant, media: state.PresenterMedia) -> state.PresenterEntry:
+def describe_participant(participant: Participant) -> state.PresenterEntry:
     path, round_trip = participant.best_path()
     last = participant.last
     return state.PresenterEntry(
@@ -82,33 +79,4 @@ def describe_participant(participant: Participant, media: state.PresenterMedia) 
             last.outcome.after,
         ),
         since=participant.since,
-        camera=media.camera,
-        microphone=media.microphone,
-        on_air=media.on_air,
-        reception=media.reception,
-    )
-
-
-def describe_room(
-    room: Room,
-    server: str,
-    participants: list[Participant],
-    hosts: list[state.HostEntry],
-    media: Callable[[Participant], state.PresenterMedia],
-    places: list[state.PlacesEntry],
-    *,
-    shared: state.RoomMedia,
-    rejected: dict[str, int],
-) -> state.RoomPart:
-    """The `room` part of an operator's state. `media` tells what each presenter sends, `places` who holds the room's
-    places at the server."""
-    now = time.time()
-    return state.RoomPart(
-        code=room.code,
-        hosts=hosts,
-        presenters=[describe_participant(participant, media(participant)) for participant in participants],
-        links=[describe_link(rule, server, now) for rule in room.links.values()],
-        places=places,
-        media=shared,
-        rejected=rejected,
     )

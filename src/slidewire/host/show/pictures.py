@@ -10,9 +10,11 @@ from slidewire.aio.clock import monotonic
 from slidewire.control.messages import NoPicture, PictureRequest
 from slidewire.control.parts import MESSAGE_BYTES, PICTURE_STREAM, split
 from slidewire.control.paths import PathKind
+from slidewire.control.quotas import Request
 from slidewire.host.participants.participant import Participant
 from slidewire.host.show.controller import ShowController
 from slidewire.host.show.drawing_queue import DrawingQueue
+from slidewire.host.show.feature import Feature, MessageRow
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ WIDTHS = (160, 320, 480, 640, 960, 1280, 1920, 2560, 3840)
 """A wish is rounded up to one of these, so that a few drawings serve every screen."""
 
 
-class Pictures:
+class Pictures(Feature):
     """One request at a time per participant; a newer one replaces those still waiting, because the slide has moved
     on."""
 
@@ -38,8 +40,12 @@ class Pictures:
         self._turns = DrawingQueue(monotonic)
         self._requests: dict[Participant, list[PictureRequest]] = {}
         self._tasks: dict[Participant, asyncio.Task[None]] = {}
+        self.messages = (MessageRow(PictureRequest, Request.PICTURE, self.request),)
 
     def request(self, participant: Participant, asked: PictureRequest) -> None:
+        if not participant.admitted:
+            self._refuse(participant, asked.id, "not_admitted")
+            return
         waiting = self._requests.setdefault(participant, [])
         waiting.append(asked)
         while len(waiting) > self.WAITING:
@@ -47,7 +53,11 @@ class Pictures:
         if participant not in self._tasks:
             self._tasks[participant] = asyncio.create_task(self._serve(participant), name="pictures")
 
-    def forget(self, participant: Participant) -> None:
+    async def close(self) -> None:
+        for participant in list(self._tasks):
+            self.left(participant)
+
+    def left(self, participant: Participant) -> None:
         self._requests.pop(participant, None)
         if (task := self._tasks.pop(participant, None)) is not None:
             task.cancel()

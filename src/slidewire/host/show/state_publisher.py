@@ -18,7 +18,7 @@ from slidewire.aio.loop import Alarm
 from slidewire.base.rates import Rate
 from slidewire.control.intents import Role
 from slidewire.control.messages import LaserMoved, Position
-from slidewire.control.state import Build, DeckPart, MediaPart, RoomPart, State, changes, whole
+from slidewire.control.state import Build, DeckPart, RoomPart, State, changes, whole
 from slidewire.host.decks.driver import DeckState, DeckStatus
 from slidewire.host.participants.operators import describe_you
 from slidewire.host.participants.participant import Participant
@@ -55,12 +55,13 @@ class StatePublisher:
         show: ShowController,
         *,
         describe_room: Callable[[], RoomPart],
-        describe_media: Callable[[Participant], MediaPart],
+        describe_features: Callable[[Participant, State], State],
     ) -> None:
-        """`participants`: those who are here now, by session. `describe_room`: what operators are told besides."""
+        """`participants`: those who are here now, by session. `describe_room`: what operators are told besides.
+        `describe_features`: the state with the parts of all features."""
         self._participants = participants
         self._show = show
-        self._describe_room, self._describe_media = describe_room, describe_media
+        self._describe_room, self._describe_features = describe_room, describe_features
         self.started: float | None = None
         """When the show began."""
         self._clicking, self._looking_on = Turns(STATES), Turns(STATES)
@@ -189,13 +190,13 @@ class StatePublisher:
     def _describe(self, participant: Participant) -> State:
         """The state as this participant may see it."""
         sees_room = is_operator(participant) and participant.admitted
-        return State(
+        state = State(
             deck=self._describe_deck(participant),
             you=describe_you(participant),
-            media=self._describe_media(participant),
             started=self._clock_of(participant, self.started),
             room=self._once("room", self._describe_room) if sees_room else UNSET,
         )
+        return self._describe_features(participant, state)
 
     def _describe_deck(self, participant: Participant) -> DeckPart:
         deck = self._show.deck
