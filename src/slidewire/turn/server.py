@@ -18,17 +18,15 @@ from __future__ import annotations
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
-from slidewire.base.addresses import IPV4, IPV6, Address, SocketAddress, pack_host
+from slidewire.base.addresses import IPV4, IPV6, Address, SocketAddress
 from slidewire.base.deadlines import Deadlines
-from slidewire.base.rates import Bucket, Sieve
-from slidewire.stun.attributes import ERROR_CODE, UNKNOWN_ATTRIBUTES, XOR_MAPPED_ADDRESS, Error, ErrorCode
-from slidewire.stun.message import BINDING, Builder, Class, Message, packed, parse
+from slidewire.stun.attributes import XOR_MAPPED_ADDRESS, Error, ErrorCode
+from slidewire.stun.message import BINDING, Builder, Class, Message, parse
 from slidewire.turn.allocation import NO_CHANNEL, Allocation, MakeMeter, MakePorts, PlainMeter, make_ports
 from slidewire.turn.allocation_table import AllocationTable
+from slidewire.turn.answer_limits import AnswerLimits
 from slidewire.turn.attributes import (
     ADDRESS_ERROR_CODE,
     DATA,
@@ -40,7 +38,7 @@ from slidewire.turn.attributes import (
     Method,
     TurnError,
 )
-from slidewire.turn.authentication import COOKIE, Authenticator, Identity, Nonces
+from slidewire.turn.authentication import COOKIE, Authenticator, Nonces
 from slidewire.turn.credentials import Credentials, user_of
 from slidewire.turn.effects import (
     CloseRelay,
@@ -67,61 +65,10 @@ from slidewire.turn.requests import (
     understand_send,
 )
 from slidewire.turn.streams import BUSY, NotTurn, Stream, Streams, channel_data, is_channel_data, split_channel_data
+from slidewire.turn.transaction import PendingAllocate, Reservation, Transaction, error_response, finish
 
 _LARGEST_FRAME: Final = 4 + 0xFFFF + 1 + 16
 """ChannelData with its padding, or a STUN message with its header."""
-
-
-class _Asked(NamedTuple):
-    """A request on its way through the server."""
-
-    client: FiveTuple
-    method: int
-    transaction: bytes
-    who: Identity
-    fingerprint: bool
-
-    def success(self) -> Builder:
-        return Builder(self.method, Class.SUCCESS, self.transaction)
-
-    def seal(self, answer: Builder) -> bytes:
-        return self.who.sign(answer, fingerprint=self.fingerprint)
-
-
-@dataclass(slots=True, eq=False)
-class _Pending:
-    """An Allocate that waits for its sockets."""
-
-    asked: _Asked
-    request: Allocate
-    waiting: set[int]
-    opened: dict[int, Opened] = field(default_factory=dict)
-    failed: dict[int, int] = field(default_factory=dict)
-    sibling: Opened | None = None
-    wanted: bool = True
-    """The client is still there."""
-    postponed: list[bytes] = field(default_factory=list)
-    """Datagrams that came from it meanwhile. What came in a stream waits in the stream's buffer."""
-    postponed_bytes: int = 0
-
-    @property
-    def transaction(self) -> bytes:
-        return self.asked.transaction
-
-    @property
-    def owner(self) -> Identity:
-        return self.asked.who
-
-
-class _Reservation(NamedTuple):
-    """The next higher port, kept for the client that shows the token.
-
-    It counts as an allocation of the client that reserved it: forgotten sockets would otherwise be beyond every quota.
-    """
-
-    relay: Opened
-    client: FiveTuple
-    username: str
 
 
 class TurnServer:
@@ -158,16 +105,12 @@ class TurnServer:
         self._families = frozenset(families)
         nonces = Nonces(nonce_key or entropy(32), limits.nonce_lifetime, COOKIE if sha256 else b"")
         self._authenticator = Authenticator(realm, credentials, nonces, sha256=sha256)
-        self._answers = Sieve(limits.answers, entropy(32))
-        self._answers_known = Sieve(limits.answers_known, entropy(32))
-        self._answers_each = Sieve(limits.answers_each, entropy(32))
-        self._answers_total = Bucket(limits.answers_total)
-        self._failures = Sieve(limits.failures, entropy(32))
+        self._answer_limits = AnswerLimits(limits, entropy)
         self._table = AllocationTable(limits, make_ports)
         self._streams = Streams(limits)
-        self._pending: dict[int, _Pending] = {}
-        self._pending_by_client: dict[FiveTuple, _Pending] = {}
-        self._reservations: dict[bytes, _Reservation] = {}
+        self._pending: dict[int, PendingAllocate] = {}
+        self._pending_by_client: dict[FiveTuple, PendingAllocate] = {}
+        self._reservations: dict[bytes, Reservation] = {}
         self._deleted: dict[FiveTuple, tuple[bytes, bytes]] = {}
         self._listeners: set[Address] = set()
         self._tickets = itertools.count(1)
@@ -337,7 +280,7 @@ class TurnServer:
         self._streams.received(stream, frames, self._is_busy(client), now)
         self._deadlines.arm(stream.deadline, self._check_stream, stream)
 
-    def _postpone(self, pending: _Pending, data: bytes) -> None:
+    def _postpone(self, pending: PendingAllocate, data: bytes) -> None:
         if data[8:20] == pending.transaction:
             return  # a retransmission: its answer is on its way
         size = pending.postponed_bytes + len(data)
@@ -347,7 +290,7 @@ class TurnServer:
         pending.postponed.append(data)
         pending.postponed_bytes = size
 
-    def _go_on(self, pending: _Pending, now: float) -> None:
+    def _go_on(self, pending: PendingAllocate, now: float) -> None:
         """The Allocate is answered: now for what came behind it. That may be another one, and the rest waits again."""
         client = pending.asked.client
         if (stream := self._streams.get(client)) is not None:
@@ -391,11 +334,11 @@ class TurnServer:
         understood = understand(message)
         if isinstance(understood, Wrong):
             self._count("bindings refused")
-            answer = _error(message.method, message.transaction, understood.code, understood.unknown)
+            answer = error_response(message.method, message.transaction, understood.code, understood.unknown)
         else:
             self._count("bindings answered")
             answer = Builder(BINDING, Class.SUCCESS, message.transaction).add(XOR_MAPPED_ADDRESS, client.address)
-        self._send(client, _finished(answer, message.fingerprint_at is not None))
+        self._send(client, finish(answer, message.fingerprint_at is not None))
 
     def _receive_request(self, message: Message, client: FiveTuple, now: float) -> None:
         """§5: authentication first, whatever the request is."""
@@ -412,7 +355,7 @@ class TurnServer:
             if may_answer or outcome == ErrorCode.STALE_NONCE:
                 self._reject(message, client, outcome, fresh, now)
             return
-        asked = _Asked(client, message.method, message.transaction, outcome, message.fingerprint_at is not None)
+        asked = Transaction(client, message.method, message.transaction, outcome, message.fingerprint_at is not None)
         # Whose five-tuple it is comes before what else the request says: §7.2 step 2, and §5 for the others
         if asked.method == Method.ALLOCATE:
             if self._is_taken(asked, allocation):
@@ -431,7 +374,7 @@ class TurnServer:
         elif allocation is not None:
             self._change(asked, request, allocation, now)
 
-    def _change(self, asked: _Asked, request: Request, allocation: Allocation, now: float) -> None:
+    def _change(self, asked: Transaction, request: Request, allocation: Allocation, now: float) -> None:
         """What its owner may do with an allocation."""
         match request:
             case Refresh():
@@ -443,40 +386,27 @@ class TurnServer:
 
     def _reject(self, message: Message, client: FiveTuple, code: ErrorCode, fresh: bool, now: float) -> None:
         self._count(f"rejected {int(code)}")
-        if fresh and not self._failures.take(client.customer, now):
+        if fresh and not self._answer_limits.allow_failure(client, now):
             self._count("answers withheld")
             return
         if fresh and code == ErrorCode.UNAUTHENTICATED:
             self._report("login failed", client, "")
-        answer = _error(message.method, message.transaction, code)
+        answer = error_response(message.method, message.transaction, code)
         if code != ErrorCode.BAD_REQUEST:
             self._authenticator.challenge(answer, client, self._wall())
-        self._send(client, _finished(answer, message.fingerprint_at is not None))
+        self._send(client, finish(answer, message.fingerprint_at is not None))
 
     def _may_answer(self, client: FiveTuple, now: float) -> bool:
-        """Whether a client whose address is not proven may be answered: little is sent there. A stream has proved it.
-
-        A flood uses up the rate of its own port. An address with an allocation or a connection has a rate for its other
-        clients; every other address has a small one, and all of them share one. A client with an allocation uses none
-        of these.
-        """
-        if client.transport.is_stream:
-            return True
         customer = client.customer
-        if self._answers_each.take(pack_host(client.client[0]) + client.client[1].to_bytes(2, "big"), now):
-            if self._is_busy(client):
-                return True
-            if self._table.has(customer) or self._streams.has(customer):
-                if self._answers_known.take(customer, now):
-                    return True
-            elif self._answers.take(customer, now) and not self._answers_total.take(now):
-                return True
+        is_known = self._table.has(customer) or self._streams.has(customer)
+        if self._answer_limits.allow(client, now, has_allocation=self._is_busy(client), is_known=is_known):
+            return True
         self._count("answers withheld")
         return False
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def _is_taken(self, asked: _Asked, allocation: Allocation | None) -> bool:
+    def _is_taken(self, asked: Transaction, allocation: Allocation | None) -> bool:
         """§7.2 step 2: the five-tuple has an allocation, or is about to get one, of any user. A retransmission gets
         the same answer; or else that is on its way."""
         existing = allocation or self._pending_by_client.get(asked.client)
@@ -488,7 +418,7 @@ class TurnServer:
             self._send(asked.client, allocation.answer)
         return True
 
-    def _allocate(self, asked: _Asked, request: Allocate, now: float) -> None:
+    def _allocate(self, asked: Transaction, request: Allocate, now: float) -> None:
         """§7.2, after step 9: what needs more than the request itself."""
         client = asked.client
         if self.draining:
@@ -502,11 +432,11 @@ class TurnServer:
         elif not self._hold(asked, request):
             self._refuse(asked, TurnError.ALLOCATION_QUOTA_REACHED)
         else:
-            pending = _Pending(asked, request, set(request.families))
+            pending = PendingAllocate(asked, request, set(request.families))
             self._pending_by_client[client] = pending
             self._ask_for_relays(pending, now)
 
-    def _hold(self, asked: _Asked, request: Allocate) -> bool:
+    def _hold(self, asked: Transaction, request: Allocate) -> bool:
         """Places for the allocation and for a port to be reserved. One that was reserved gives up its own."""
         table, client, username = self._table, asked.client, asked.who.username
         reserved = None if request.token is None else self._reservations[request.token]
@@ -523,7 +453,7 @@ class TurnServer:
             table.hold(reserved.client, reserved.username)  # as before
         return False
 
-    def _ask_for_relays(self, pending: _Pending, now: float) -> None:
+    def _ask_for_relays(self, pending: PendingAllocate, now: float) -> None:
         ticket, request = next(self._tickets), pending.request
         self._pending[ticket] = pending
         if request.token is not None:
@@ -540,7 +470,7 @@ class TurnServer:
                 pending.waiting.discard(family)
                 pending.failed[family] = TurnError.ADDRESS_FAMILY_NOT_SUPPORTED
 
-    def _finish(self, ticket: int, pending: _Pending, now: float) -> None:
+    def _finish(self, ticket: int, pending: PendingAllocate, now: float) -> None:
         """When all sockets are there, or not: answer, if the client is still there, and go on."""
         if pending.waiting:
             return
@@ -551,7 +481,7 @@ class TurnServer:
         if pending.wanted:
             self._go_on(pending, now)
 
-    def _end_allocate(self, pending: _Pending, now: float) -> None:
+    def _end_allocate(self, pending: PendingAllocate, now: float) -> None:
         asked, request = pending.asked, pending.request
         if pending.wanted and pending.opened and not self.credentials.revoked(asked.who.username):
             self._start(asked, pending, now)
@@ -564,7 +494,7 @@ class TurnServer:
         if pending.wanted:
             self._refuse(asked, pending.failed.get(request.families[0], TurnError.INSUFFICIENT_CAPACITY))
 
-    def _start(self, asked: _Asked, pending: _Pending, now: float) -> None:
+    def _start(self, asked: Transaction, pending: PendingAllocate, now: float) -> None:
         """§7.2: the allocation begins, and the client is told."""
         lifetime = self._lifetime(pending.request.lifetime or None)
         answer = asked.success()
@@ -601,14 +531,14 @@ class TurnServer:
         self._report("allocated", asked.client, asked.who.username, lifetime=lifetime, relays=len(pending.opened))
         self._send(asked.client, allocation.answer)
 
-    def _reserve(self, relay: Opened, asked: _Asked, now: float) -> bytes:
+    def _reserve(self, relay: Opened, asked: Transaction, now: float) -> bytes:
         """§7.2: keep the next higher port for the client that shows the token."""
         token = self._entropy(8)
-        self._reservations[token] = _Reservation(relay, asked.client, asked.who.username)
+        self._reservations[token] = Reservation(relay, asked.client, asked.who.username)
         self._deadlines.arm(now + self.limits.reservation_lifetime, self._check_reservation, token)
         return token
 
-    def _refresh(self, asked: _Asked, request: Refresh, allocation: Allocation, now: float) -> None:
+    def _refresh(self, asked: Transaction, request: Refresh, allocation: Allocation, now: float) -> None:
         """§8.2."""
         family, lifetime = request.family, self._lifetime(request.lifetime)
         lifetime = max(0, int(min(lifetime, allocation.created + self.limits.max_age - now)))
@@ -631,7 +561,9 @@ class TurnServer:
             self._deadlines.cancel(self._forget_deleted, asked.client)
             self._deadlines.arm(now + self.limits.retransmissions, self._forget_deleted, asked.client)
 
-    def _create_permission(self, asked: _Asked, request: CreatePermission, allocation: Allocation, now: float) -> None:
+    def _create_permission(
+        self, asked: Transaction, request: CreatePermission, allocation: Allocation, now: float
+    ) -> None:
         """§10.2: all of them, or none."""
         hosts = {peer.host: peer.family for peer in request.peers}
         if not allocation.relays.keys() >= set(hosts.values()):
@@ -649,7 +581,7 @@ class TurnServer:
         self._route(allocation)
         self._accept(asked, asked.success())
 
-    def _channel_bind(self, asked: _Asked, request: ChannelBind, allocation: Allocation, now: float) -> None:
+    def _channel_bind(self, asked: Transaction, request: ChannelBind, allocation: Allocation, now: float) -> None:
         """§12.2."""
         number, peer, limits = request.number, request.peer, self.limits
         allocation.forget_expired(now)
@@ -683,7 +615,7 @@ class TurnServer:
         allocation.new_peers_full_at = full_at
         return True
 
-    def _mismatch(self, asked: _Asked) -> None:
+    def _mismatch(self, asked: Transaction) -> None:
         """§5: there is no allocation, unless this is what ended it, once more."""
         transaction, answer = self._deleted.get(asked.client, (b"", b""))
         if transaction == asked.transaction:
@@ -761,18 +693,18 @@ class TurnServer:
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def _forbid(self, asked: _Asked, why: str) -> None:
+    def _forbid(self, asked: Transaction, why: str) -> None:
         self._count(f"peers refused: {why}")
         self._report("peer refused", asked.client, asked.who.username, why=why)
         self._refuse(asked, TurnError.FORBIDDEN)
 
-    def _refuse(self, asked: _Asked, code: int, unknown: tuple[int, ...] = ()) -> None:
+    def _refuse(self, asked: Transaction, code: int, unknown: tuple[int, ...] = ()) -> None:
         self._count(f"refused {int(code)}")
         if asked.method == Method.ALLOCATE:
             self._report("refused", asked.client, asked.who.username, code=int(code))
-        self._accept(asked, _error(asked.method, asked.transaction, code, unknown))
+        self._accept(asked, error_response(asked.method, asked.transaction, code, unknown))
 
-    def _accept(self, asked: _Asked, answer: Builder) -> None:
+    def _accept(self, asked: Transaction, answer: Builder) -> None:
         self._send(asked.client, asked.seal(answer))
 
     def _send(self, client: FiveTuple, data: bytes) -> None:
@@ -844,19 +776,3 @@ class TurnServer:
         self._count("streams closed for silence")
         self._close_stream(stream)
         return None
-
-
-def _finished(answer: Builder, fingerprint: bool) -> bytes:
-    """RFC 8489 §7: with a FINGERPRINT if the request had one."""
-    return (answer.fingerprint() if fingerprint else answer).encode()
-
-
-@cache
-def _code(code: int) -> bytes:
-    """Without a reason phrase: answers to clients that are not authenticated should be short."""
-    return packed(ERROR_CODE, Error(code))
-
-
-def _error(method: int, transaction: bytes, code: int, unknown: tuple[int, ...] = ()) -> Builder:
-    answer = Builder(method, Class.ERROR, transaction).extend(_code(code))
-    return answer.add(UNKNOWN_ATTRIBUTES, unknown) if unknown else answer

@@ -32,7 +32,7 @@ from slidewire.relay.datapath_selection import select_data_path
 from slidewire.relay.shell import RelayHost, RelayShell
 from slidewire.stun.attributes import ERROR_CODE, Error
 from slidewire.stun.message import Builder, Class, Message, packed
-from slidewire.turn import server
+from slidewire.turn import server, transaction
 from slidewire.turn.authentication import Identity
 from slidewire.turn.credentials import Credentials
 from slidewire.turn.five_tuple import FiveTuple
@@ -47,7 +47,7 @@ def _code_with_reason(code: int) -> bytes:
     return packed(ERROR_CODE, Error(code, HTTPStatus(code).phrase if code in set(HTTPStatus) else ""))
 
 
-server._code = _code_with_reason  # type: ignore[assignment]
+transaction._code = _code_with_reason  # type: ignore[assignment]
 
 
 @cache
