@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from slidewire.control.privacy import Filter, Privacy, kind_of, permit_servers, read_privacy, stricter
+from slidewire.control.privacy import Filter, IceServer, Privacy, kind_of, permit_servers, read_privacy, stricter
 
 TARGET = Path(__file__).parent.parent / "protocol" / "vectors" / "privacy.json"
 
@@ -313,11 +313,16 @@ def vectors() -> dict[str, object]:
             for index, sdp in enumerate(DESCRIPTIONS)
         ],
         "servers": [
-            {**case, "permitted": permitted, "refused": refused}
+            {**case, "permitted": [_as_json(server) for server in permitted], "refused": refused}
             for case in SERVERS
             for permitted, refused in [permit_servers(case["servers"], case["hosts"])]  # type: ignore[arg-type]
         ],
     }
+
+
+def _as_json(server: IceServer) -> dict[str, object]:
+    members = {"username": server.username, "credential": server.credential}
+    return {"urls": list(server.urls)} | {name: value for name, value in members.items() if value is not None}
 
 
 def main() -> None:

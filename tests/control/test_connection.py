@@ -35,6 +35,7 @@ from slidewire.control.introduction import Introduction
 from slidewire.control.messages import GetState
 from slidewire.control.paths import Channel, PathKind
 from slidewire.control.presenter_session import ReceiptArrived
+from slidewire.control.privacy import IceServer
 from slidewire.control.seal import HELLO, SEALED, WELCOME, no_session, peek_session
 from slidewire.control.sealed_session import MessageArrived, Transmit
 from slidewire.testing.pair import LINK_ID, PSK
@@ -408,7 +409,7 @@ def test_an_offer_is_made_with_the_servers_that_may_be_used_and_what_the_room_wa
     device.join(ice_servers=told)
     device.run(0.1)
     (wanted,) = device.told(CreateOffer)
-    assert wanted.generation == 1 and wanted.ice_servers == ({"urls": ["stun:server:3478"]},)
+    assert wanted.generation == 1 and wanted.ice_servers == (IceServer(("stun:server:3478",)),)
     assert device.told(ServersRefused) == [ServersRefused(1)]
     assert device.connection.counts["ice_server_refused"] == 1
 

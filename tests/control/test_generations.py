@@ -20,7 +20,7 @@ from slidewire.control.generations import (
 from slidewire.control.intents import Intent, Verb
 from slidewire.control.messages import IceCandidate
 from slidewire.control.paths import LIVE_FOR, Channel, PathKind
-from slidewire.control.privacy import Privacy
+from slidewire.control.privacy import IceServer, Privacy
 from slidewire.control.sealed_session import MessageArrived
 from slidewire.testing.network import CALM
 from slidewire.testing.pair import Pair
@@ -247,9 +247,9 @@ def test_stricter_rules_close_what_was_made_before_them() -> None:
     number = device.offer()
     device.opened(number)
     device.said()
-    rules[0] = Rules(({"urls": "turn:x"},), Privacy.PRIVATE, Privacy.PRIVATE, "here")
+    rules[0] = Rules((IceServer(("turn:x",)),), Privacy.PRIVATE, Privacy.PRIVATE, "here")
     device.generations.restart(device.now)
-    assert device.drain() == [ClosePeer(1), CreateOffer(2, ({"urls": "turn:x"},), Privacy.PRIVATE)]
+    assert device.drain() == [ClosePeer(1), CreateOffer(2, (IceServer(("turn:x",)),), Privacy.PRIVATE)]
     device.generations.offer_created(2, "offer 2", device.now)
     assert device.said() == [offer(2, privacy="private", network="here")]
     assert device.answer(2, network="here") == [AcceptAnswer(2, "answer", True)]

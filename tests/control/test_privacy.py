@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from slidewire.control.privacy import Filter, Kind, Privacy, kind_of, permit_servers, read_privacy, stricter
+from slidewire.control.privacy import Filter, IceServer, Kind, Privacy, kind_of, permit_servers, read_privacy, stricter
 from tools import make_privacy_vectors
 
 MDNS = "6ba7b810-9dad-11d1-80b4-00c04fd430c8.local"
@@ -143,9 +143,10 @@ def test_which_ice_servers_may_be_used() -> None:
         "stun:clicker.example",
     ]
     permitted, refused = permit_servers([own, *others], ["clicker.example"])
-    assert permitted == [own] and set(refused) == {"stun.example", "clicker.example.evil.example", "?"}
+    ours = IceServer(tuple(own["urls"]), "a", "b")
+    assert permitted == [ours] and set(refused) == {"stun.example", "clicker.example.evil.example", "?"}
     listed, _ = permit_servers([own, *others], ["clicker.example", "stun.example:19302"])
-    assert listed == [own, {"urls": ["stun:stun.example:19302"]}]
+    assert listed == [ours, IceServer(("stun:stun.example:19302",))]
 
 
 def test_the_vectors_are_this_code_s() -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -214,7 +214,7 @@ class Connection:
         self.generations = Generations(self._rules, random, makes_offers)
         self._own_host = own_host
         self._privacy = privacy
-        self._ice_servers: Sequence[dict[str, Any]] = ()
+        self._ice_servers: Sequence[object] = ()
         self._ice_hosts: tuple[str, ...] = ()
         """Whose servers may be used besides, as the host says."""
         self._is_member = False
@@ -283,9 +283,7 @@ class Connection:
 
     # What the server says
 
-    def joined(
-        self, hosts: Sequence[HostEntry], ice_servers: Sequence[dict[str, Any]], network: str, now: float
-    ) -> None:
+    def joined(self, hosts: Sequence[HostEntry], ice_servers: Sequence[object], network: str, now: float) -> None:
         """There is a place in the room, for the first time or again."""
         self._happens(now)
         self._is_member, self._hosts = True, hosts
@@ -301,7 +299,7 @@ class Connection:
         self._is_member, self._hosts = True, hosts
         self._ensure_session(now)
 
-    def ice_servers_changed(self, ice_servers: Sequence[dict[str, Any]]) -> None:
+    def ice_servers_changed(self, ice_servers: Sequence[object]) -> None:
         """For the next generation: the end of a credential does not end what was allocated with it."""
         self._ice_servers = ice_servers
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from msgspec import UNSET
 
 from slidewire.control.messages import Answer, Candidate, IceCandidate, Offer, Received, Reoffer
 from slidewire.control.paths import LIVE_FOR, SILENCE, UNKNOWN_ROUND_TRIP, Channel, Path, PathKind
 from slidewire.control.presenter_session import PresenterSession
-from slidewire.control.privacy import Privacy
+from slidewire.control.privacy import IceServer, Privacy
 
 OFFER_AGAIN: Final = 1.0
 """Seconds until an offer without an answer is repeated, at first. The wait doubles."""
@@ -50,8 +50,8 @@ class CreateOffer:
     """Make a peer of this generation and its offer. Report `offer_created`; `peer_failed` where it cannot be made."""
 
     generation: int
-    ice_servers: tuple[dict[str, Any], ...] = field(repr=False)
-    """`RTCIceServer` objects that may be used."""
+    ice_servers: tuple[IceServer, ...] = field(repr=False)
+    """Those that may be used."""
     privacy: Privacy
 
 
@@ -85,7 +85,7 @@ PeerEffect = CreateOffer | AcceptAnswer | AddCandidate | ClosePeer
 class Rules:
     """What a generation may use, and what its offer says."""
 
-    ice_servers: tuple[dict[str, Any], ...] = ()
+    ice_servers: tuple[IceServer, ...] = ()
     privacy: Privacy = Privacy.OPEN
     wanted: Privacy = Privacy.OPEN
     """What this end asks the other for."""

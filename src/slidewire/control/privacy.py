@@ -26,8 +26,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from msgspec import UNSET
 
@@ -150,7 +151,16 @@ class Filter:
 # --- ICE servers ------------------------------------------------------------------------------------------------------
 
 
-def permit_servers(servers: Sequence[object], hosts: Collection[str]) -> tuple[list[dict[str, Any]], list[str]]:
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One STUN or TURN server: the browser's `RTCIceServer`."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
+def permit_servers(servers: Sequence[object], hosts: Collection[str]) -> tuple[list[IceServer], list[str]]:
     """What of `iceServers` may be used: URLs (RFC 7064, RFC 7065) at one of these hosts, each `HOST` or `HOST:PORT`.
     Second, the hosts of those that may not."""
     allowed = {host.strip("[]").lower() if host.count(":") != 1 else host.lower() for host in hosts}
@@ -167,5 +177,7 @@ def permit_servers(servers: Sequence[object], hosts: Collection[str]) -> tuple[l
             else:
                 refused.append(host)
         if kept and isinstance(server, dict):
-            permitted.append({**server, "urls": kept})
+            names = server.get("username"), server.get("credential")
+            if all(name is None or isinstance(name, str) for name in names):
+                permitted.append(IceServer(tuple(kept), *names))
     return permitted, refused

@@ -44,7 +44,7 @@ from slidewire.host.show.feature import Feature, MessageRow
 from slidewire.host.show.pictures import Pictures
 from slidewire.host.show.position import PositionKeeper
 from slidewire.host.show.state_publisher import StatePublisher
-from slidewire.rtc.engine import Engine, IceServer, read_ice_servers
+from slidewire.rtc.engine import Engine, IceServer
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class Host:
 
     # From the server
 
-    def opened(self, room: str, ice_servers: list[dict[str, Any]], hosts: list[HostEntry]) -> None:
+    def opened(self, room: str, ice_servers: Sequence[object], hosts: list[HostEntry]) -> None:
         """The room is open at the server (again)."""
         if self.room.code != room:
             self.room.code = room
@@ -194,10 +194,10 @@ class Host:
         self.ice_servers_are(ice_servers)
         self._hosts = hosts
 
-    def ice_servers_are(self, ice_servers: list[dict[str, Any]]) -> None:
+    def ice_servers_are(self, ice_servers: Sequence[object]) -> None:
         """For the next peers: a credential's end does not end what was allocated with it."""
         permitted, refused = permit_servers(ice_servers, self._hosts_allowed)
-        self._ice_servers = read_ice_servers(permitted)
+        self._ice_servers = permitted
         self._counts["ice_server_refused"] += len(refused)
         for host in set(refused) - self._hosts_refused:
             if len(self._hosts_refused) == HOSTS_REFUSED:

@@ -294,7 +294,7 @@ class HostProgram:
         member: str,
         hosts: list[messages.HostEntry],
         members: list[messages.MemberEntry],
-        ice_servers: list[dict[str, Any]],
+        ice_servers: Sequence[object],
     ) -> None:
         self._hosts = {member: HostEntry(member, self._agent.name, this=True)}
         for host in hosts:

@@ -44,7 +44,7 @@ from slidewire.control.presenter_session import LaserAnswered, ReceiptArrived
 from slidewire.control.privacy import Privacy
 from slidewire.control.sealed_session import MessageArrived
 from slidewire.control.state import State
-from slidewire.rtc.engine import Channel, Engine, PeerError, PeerEvents, read_ice_servers
+from slidewire.rtc.engine import Channel, Engine, PeerError, PeerEvents
 from slidewire.rtc.guarded import GuardedPeer, from_init, to_init
 
 log = logging.getLogger(__name__)
@@ -157,13 +157,13 @@ class PresenterConnection:
         assert self.core.first_hello is not None
         return self.core.first_hello
 
-    def joined(self, hosts: list[dict[str, Any]], ice_servers: list[dict[str, Any]], network: str = "") -> None:
+    def joined(self, hosts: list[dict[str, Any]], ice_servers: Sequence[object], network: str = "") -> None:
         """There is a place in the room, for the first time or again."""
         self._hosts = [HostEntry(str(host["member"]), bool(host.get("away"))) for host in hosts]
         self.core.joined(tuple(self._hosts), ice_servers, network, monotonic())
         self._drain()
 
-    def ice_servers_are(self, ice_servers: list[dict[str, Any]]) -> None:
+    def ice_servers_are(self, ice_servers: Sequence[object]) -> None:
         self.core.ice_servers_changed(ice_servers)
 
     def host_here(self, member: str) -> None:
@@ -285,7 +285,7 @@ class PresenterConnection:
 
         peer = GuardedPeer(
             self._engine,
-            read_ice_servers(wanted.ice_servers),
+            wanted.ice_servers,
             PeerEvents(
                 opened=lambda channel: report(
                     lambda: self.core.channel_opened(generation, channel, peer.is_relayed, monotonic())

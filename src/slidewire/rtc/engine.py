@@ -11,18 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slidewire.control.paths import Channel
-from slidewire.control.privacy import Privacy
+from slidewire.control.privacy import IceServer, Privacy
 
 __all__ = ["Channel", "Engine", "IceServer", "Peer", "PeerError", "PeerEvents", "read_ice_servers"]
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """One STUN or TURN server, in the shape of the browser's `RTCIceServer`."""
-
-    urls: tuple[str, ...]
-    username: str | None = None
-    credential: str | None = field(default=None, repr=False)
 
 
 class PeerError(Exception):

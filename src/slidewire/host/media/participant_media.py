@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slidewire.control.intents import Role
+from slidewire.control.messages import IceCandidate
 from slidewire.control.privacy import Privacy
 from slidewire.control.state import Reception
 from slidewire.host.media.link_quality import LinkQuality
 from slidewire.host.media.tracks import Clock, Publication, Subscription
 from slidewire.media.frames import Codec, Frame, Line
 from slidewire.rtc.engine import IceServer
-from slidewire.rtc.guarded import Guard
+from slidewire.rtc.guarded import Guard, from_init, to_init
 
 if TYPE_CHECKING:
     from slidewire.host.participants.links import LinkRule
@@ -105,13 +106,13 @@ class Connection:
         privacy: Privacy,
         *,
         is_near: bool,
-        say_candidate: Callable[[dict[str, Any] | None], None],
+        say_candidate: Callable[[IceCandidate | None], None],
         refused: Callable[[int], None],
         permits: Callable[[], bool],
     ) -> None:
         from slidewire.rtc.media_peer import MediaEvents  # what nobody uses is not loaded
 
-        self._guard = Guard(privacy, self._let_in, say_candidate, refused)
+        self._guard = Guard(privacy, self._let_in, lambda said: say_candidate(from_init(said)), refused)
         self._guard.is_near = is_near
         events = MediaEvents(
             permits=permits,
@@ -129,9 +130,9 @@ class Connection:
         assert self._peer is not None and self._guard is not None
         return self._guard.send_description(await self._peer.answer(self._guard.receive_description(sdp), self.lines))
 
-    def add_candidate(self, candidate: dict[str, Any] | None) -> None:
+    def add_candidate(self, candidate: IceCandidate | None) -> None:
         if self._guard is not None:
-            self._guard.receive_candidate(candidate)
+            self._guard.receive_candidate(to_init(candidate))
 
     def codec(self, line: Line) -> Codec | None:
         return None if self._peer is None else self._peer.codec(line)

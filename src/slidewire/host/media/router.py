@@ -46,7 +46,6 @@ from slidewire.host.show import audit_events
 from slidewire.host.show.feature import Feature, MessageRow, Services
 from slidewire.media.frames import Frame, Line, Source
 from slidewire.rtc.engine import PeerError
-from slidewire.rtc.guarded import from_init, to_init
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +215,7 @@ class Media(Feature):
     def _receive_candidate(self, participant: Participant, message: messages.MediaCandidate) -> None:
         page = self._page_of(participant, message.generation)
         if page is not None and page.connection is not None:
-            page.connection.add_candidate(to_init(message.candidate))
+            page.connection.add_candidate(message.candidate)
 
     def _page_of(self, participant: Participant, generation: int) -> _Page | None:
         """None for a connection that is replaced."""
@@ -255,7 +254,7 @@ class Media(Feature):
             self._host.ice_servers(),
             stricter(read_privacy(message.privacy, absent=Privacy.OPEN), self._host.privacy),
             is_near=is_near,
-            say_candidate=lambda candidate: self._say(page, messages.MediaCandidate(generation, from_init(candidate))),
+            say_candidate=lambda candidate: self._say(page, messages.MediaCandidate(generation, candidate)),
             refused=lambda times: self._host.count("candidate_refused", times),
             permits=lambda: page.participant.permits(Request.MEDIA_DATAGRAM),
         )
