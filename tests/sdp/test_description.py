@@ -114,7 +114,7 @@ def test_the_library_is_given_no_description_that_no_connection_can_be_made_of(n
     assert for_data_channels(TEXT.replace(f"{line}\r\n", "").replace("t=0 0\r\n", f"t=0 0\r\n{line}\r\n"))
     with pytest.raises(ValueError, match="it has no"):
         for_data_channels(TEXT.replace(f"{line}\r\n", ""))
-    with pytest.raises(ValueError, match="nobody begins"):
+    with pytest.raises(ValueError, match="no end begins"):
         for_data_channels(TEXT.replace("a=setup:actpass", "a=setup:holdconn"))
 
 

@@ -52,7 +52,7 @@ const INCLUDES = {
   },
 }
 
-/** Browsers keep in mind that a module could not be loaded, and by which address. So an import may be given another. */
+/** Browsers remember that a module could not be loaded, and by which address. So an import may be given another. */
 const withQuery = (code) => code.replace(/\bimport\((["'`])(\.\/[^"'`]+)\1\)/g, 'import($1$2$1+importQuery)')
 
 /** Subresource integrity: a page takes its script and its style as they were built, or not at all. What a script imports

@@ -340,7 +340,7 @@ class Congestion:
         if len(self._came) >= _ENOUGH and (delivered > self.rate / 2 or took > 1.1 * left_in):
             self._was_too_much = delivered
         else:
-            least = self.rate / 2  # we hardly use the way; it is somebody else who fills it
+            least = self.rate / 2  # the path is filled by the traffic of others
         share = min(SHRINK, max(0.2, 1 - self.queue / DRAINED))
         self._lower(max(share * delivered, least), now)
 

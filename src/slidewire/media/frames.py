@@ -77,4 +77,4 @@ class Source(Protocol):
     def unsubscribe(self, sink: Sink) -> None: ...
 
     def want_key(self) -> None:
-        """Somebody needs a key frame, soon."""
+        """A sink needs a key frame, soon."""

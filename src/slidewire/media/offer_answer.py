@@ -51,7 +51,7 @@ class Format(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """Our SSRCs of a line to the page. Those without use are told to nobody."""
+    """Our SSRCs of a line to the page. Those without use are left out of the answer."""
 
     media: int
     rtx: int
@@ -164,7 +164,7 @@ def read_offer(sdp: str, lines: Sequence[Line]) -> Offer:
         raise OfferError("the offer cannot be used: it has no fingerprint of a certificate")
     setup = session.get("setup", "actpass")
     if setup == "holdconn":
-        raise OfferError("the offer cannot be used: nobody begins the DTLS handshake")
+        raise OfferError("the offer cannot be used: no end begins the DTLS handshake")
     credentials = Credentials(ufrag, password, tuple(fingerprints))
     return Offer(credentials, setup, tuple(sections), "ice-lite" in session)
 

@@ -2,7 +2,7 @@
 
 A frame is many packets, and a key frame very many. In a row they would fill the narrowest queue on the way, and clicks
 would wait behind them. So packets leave at a little more than the estimated rate (`HEADROOM`), in this order:
-retransmissions, which somebody is waiting for; audio, which is little and does not wait for the budget; repair packets
+retransmissions, which the receiver waits for; audio, which is little and does not wait for the budget; repair packets
 whose time has come; video. What a packet costs is paid back at the pace before the next one leaves.
 """
 

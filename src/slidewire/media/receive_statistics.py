@@ -110,7 +110,7 @@ class SenderClock:
         A browser counts samples for timestamps: they stand still while a microphone is off, and slip when the machine
         is busy. And in a report it takes the moment at which it had encoded its last packet for that at which it began
         to hear it. Both shows in the times of sending: the least late one in a second is as good as a clock, and a
-        packet cannot be sent before it is heard to its end.
+        packet cannot be sent before its last sample is recorded.
         """
         if self._last_sent is not None:
             last_timestamp, last_send_time, then = self._last_sent

@@ -7,7 +7,7 @@ until None, now and after each `handle_timer`. What a packet goes through:
     RED (RFC 2198)  → of video: media or a repair packet; of audio: also the packets before it, if they did not come
     ULPFEC          → packets that follow from repair packets
     what is still missing is asked for (NACK) until it comes or would be too late
-    assembly        → frames; what nobody can decode is left out, and a key frame asked for (PLI)
+    assembly        → frames; what cannot be decoded is left out, and a key frame asked for (PLI)
 
 What comes is from the page of a presenter, and may be anything: no packet makes this raise or grow.
 """
@@ -125,7 +125,7 @@ class RtpReceiver:
             stream.clock.sender_report(report.ntp_time, stream.timestamps.peek(report.rtp_timestamp))
 
     def want_key(self, now: float) -> None:
-        """Somebody new is looking."""
+        """A new viewer needs a key frame."""
         self._key_wanted = self._asks_for_keys
         self._came_since_key_request = True
         self._go_on(now)
@@ -206,7 +206,7 @@ class RtpReceiver:
         return None
 
     def _retransmission(self, packet: rtp.Packet, payload_type: int, now: float) -> None:
-        """Padding in its place is usual, as are packets that nobody asked for: with both, senders probe the path."""
+        """Padding in its place is usual, as are packets that were not asked for: with both, senders probe the path."""
         stream = self._stream
         if stream is None or len(packet.payload) <= 2:
             return

@@ -333,7 +333,7 @@ class RtpSender:
     # --- RTCP ---
 
     def asked_for_key(self, now: float, fir: int | None = None) -> bool:
-        """Whether to ask the source. `fir`: the number of a full intra request, which is repeated until it is heard."""
+        """Whether to ask the source. `fir`: the number of a full intra request, repeated until it is obeyed."""
         self.counts.key_requests += 1
         if fir is not None and fir == self._fir:
             return False

@@ -84,7 +84,7 @@ def for_data_channels(sdp: str) -> str:
         if not any(each.name == name for each in said):
             raise ValueError(f"it has no {missing}")
     if any(each.name == "setup" and each.value == "holdconn" for each in said):
-        raise ValueError("nobody begins the DTLS handshake")
+        raise ValueError("no end begins the DTLS handshake")
     ports = [each.value or "" for each in said if each.name == "sctp-port"]
     if section.protocol == "DTLS/SCTP":  # of drafts, with the port for a format
         ports.append(section.formats[0])
@@ -102,7 +102,7 @@ class AiortcEngine:
         return AiortcPeer(ice_servers, events, privacy, tls=self._tls)
 
     def create_media_peer(self, ice_servers: Sequence[IceServer], events: MediaEvents, privacy: Privacy) -> MediaPeer:
-        """A peer for camera, microphone and screen. What nobody uses is not loaded."""
+        """A peer for camera, microphone and screen. What is not used is not loaded."""
         from slidewire.rtc.media_peer import MediaPeer
 
         return MediaPeer(ice_servers, events, privacy, tls=self._tls)

@@ -2,7 +2,7 @@
 
 - It takes packets for lost after no less than a second (RFC 9260 §6.3.1), the first after three. `SCTP_RTO_MIN` and
   `SCTP_RTO_INITIAL` are lowered to what browsers have.
-- When the network is back, which it hears, it goes on waiting for that timer: `_handle_data`.
+- When the network is back, and packets arrive, it goes on waiting for that timer: `_handle_data`.
 - It lets messages out one after another, as far as they fit into a window that shrinks to one packet when much is lost:
   a receipt waits for the picture before it, and after two seconds without a network for several round trips.
   `send_at_once` lets a small message out before what waits, whatever the window: control says little, at moments that
@@ -94,5 +94,5 @@ async def _send(sctp: RTCSctpTransport, chunk: DataChunk) -> None:
         return  # it ended meanwhile
     if sctp._t3_handle is None:
         sctp._t3_start()
-    with contextlib.suppress(ConnectionError):  # DTLS is over: its owner hears of that by itself
+    with contextlib.suppress(ConnectionError):  # DTLS is over: its owner is told elsewhere
         await sctp._send_chunk(chunk)

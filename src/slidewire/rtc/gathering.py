@@ -60,7 +60,7 @@ class Gathering:
         *,
         tls: ssl.SSLContext | None,
     ) -> None:
-        """`found` hears of candidates that came later, and of their end. `tls` is for `turns:`."""
+        """`found` is called with candidates that came later, and with None at their end. `tls` is for `turns:`."""
         self._connection = connection
         self._stun, self._turn = read_servers(servers)
         self._found = found
@@ -82,7 +82,7 @@ class Gathering:
                 addresses = of_default_route(addresses)
             connection._local_candidates += await connection.get_component_candidates(1, addresses)
         connection._local_candidates_end = True
-        if connection._closing:  # while the sockets were made: nobody else would close them
+        if connection._closing:  # while the sockets were made: they would stay open
             for protocol in connection._protocols:
                 await protocol.close()
             return
@@ -143,7 +143,7 @@ class Gathering:
             connection._pair_remote_candidate(remote)
         connection.sort_check_list()
         if connection._early_checks_done and connection._remote_candidates_end and not connection._check_list_done:
-            # The paced checks are over; nobody else would begin these.
+            # The paced checks are over; these would never begin.
             for pair in connection._check_list:
                 if pair.protocol is protocol and pair.state is CandidatePair.State.FROZEN:
                     connection.check_start_task(pair)

@@ -23,7 +23,7 @@ from slidewire.rtc.media_transport import MediaTransport
 
 WORK: Final = Rate(0.2, 0.2)
 """Processor seconds that packets from one page may cost in each second. A camera with its microphone takes a tenth of
-that, on a slow computer half; somebody's script might send more than the clicks of the others could wait for."""
+that, on a slow computer half; a hostile script might send more than the clicks of the others could wait for."""
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class MediaPeer:
         self._transport.add_candidate(text if isinstance(text, str) else None)
 
     def send(self, line: Line, frame: Frame) -> None:
-        """A frame for the page; while there is no connection, for nobody."""
+        """A frame for the page; dropped while there is no connection."""
         if self._session is not None and self._is_open:
             self._session.send(line, frame, self._now())
             self._flush()

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 CONNECTS_WITHIN = 30.0
 BACKLOG = 1024
 """Datagrams that wait to be read: a large picture comes at once."""
-"""Seconds, twice as long as pages wait: whoever names no address, or never shakes hands, keeps nobody's place."""
+"""Seconds, twice as long as pages wait: a peer without an address or a handshake does not keep a place."""
 
 
 class _Dtls(RTCDtlsTransport):
@@ -66,8 +66,8 @@ class MediaTransport:
         permits: Callable[[], bool],
         tls: ssl.SSLContext | None,
     ) -> None:
-        """`received` is given RTP and RTCP as they were before SRTP. `candidate` hears of candidates that came later
-        than `gather` ended, as `candidate:…`, and of their end."""
+        """`received` is given RTP and RTCP as they were before SRTP. `candidate` is called with candidates that come
+        after `gather`, as `candidate:…`, and with None at their end."""
         policy = RTCIceTransportPolicy.RELAY if privacy.is_relay_only else RTCIceTransportPolicy.ALL
         self._gatherer = RTCIceGatherer(iceServers=[], iceTransportPolicy=policy)
         self._ice = RTCIceTransport(self._gatherer)

@@ -1,5 +1,5 @@
 /* The camera and the microphone of this computer: asked for, chosen among, lost and found again. Nothing here sends
- * anything. What is on here is heard and seen by this page only, until somebody hands its track to a connection.
+ * anything. What is on here is heard and seen by this page only, until its track is given to a connection.
  *
  * A device that vanishes is not replaced by another one: nobody is shown by a camera that they did not choose. It is taken
  * again when it is back. */
@@ -25,7 +25,7 @@ interface Device {
   chosen: string
   /** So it was before the page was loaded anew: it need not be there today. */
   isMemory: boolean
-  /** It was on when it vanished, or somebody waits for the first one to be plugged in. */
+  /** It was on when it vanished, or the first one is waited for. */
   awaited: boolean
   asking: boolean
 }

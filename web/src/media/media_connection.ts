@@ -2,7 +2,7 @@
  * have a connection of their own.
  *
  *     off → connecting → open ⇄ interrupted → (a new generation) connecting …
- *                  refused: asked again much later, or when somebody wants it anew
+ *                  refused: asked again much later, or when it is wanted anew
  *
  * What is said to the host goes in sealed messages by whatever way there is; what had no way, or no answer, is said again. */
 
@@ -75,14 +75,14 @@ export class MediaConnection {
     if (this.connectionState === 'off') this.#begin()
   }
 
-  /** Somebody pressed something: where it waits to try again, it tries now. */
+  /** The user pressed a button: where it waits to try again, it tries now. */
   hurry(): void {
     if (this.connectionState === 'off' || this.#peer) return
     this.#failures = 0
     this.#begin()
   }
 
-  /** Nobody wants it any more. */
+  /** It is not wanted any more. */
   close(): void {
     if (this.connectionState === 'off') return
     if (this.#peer) this.host.send({ type: 'media_close', generation: this.#peer.generation })
@@ -212,7 +212,7 @@ export class MediaConnection {
   }
 
   /** Says what is switched on and wanted, whenever that is not what was said last. A connection that breaks and is made
-   * anew changes nothing of it: nobody is taken off air by a moment without network. */
+   * anew changes nothing of it: a moment without network takes no speaker off air. */
   #tell(): void {
     clearTimeout(this.#telling)
     const on = this.connectionState !== 'off' && this.connectionState !== 'refused'

@@ -1,5 +1,5 @@
 /* The speaker's panel for camera and microphone: what it looks like, and nothing else. It lies over the slide and leaves
- * the buttons free: whoever looks for a camera can still click. */
+ * the buttons free: a speaker who looks for a camera can still click. */
 
 import { setAttribute, setText } from '../ui/dom.ts'
 import { button, element } from '../ui/elements.ts'

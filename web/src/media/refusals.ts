@@ -1,4 +1,4 @@
-/* Why a camera or a microphone cannot be had, and what to do about it, in words for somebody who is about to speak. */
+/* Why a camera or a microphone cannot be had, and what to do about it, in words for a speaker who is about to begin. */
 
 export type Kind = 'camera' | 'microphone'
 
@@ -57,7 +57,7 @@ export function refusalWords(code: RefusalCode, kind: Kind, userAgent: string): 
     ],
     policy: [
       `This page may not use the ${kind}`,
-      'The server forbids it, or a page around this one does. Open the link by itself in a tab; if that does not help, tell whoever runs the server.',
+      'The server forbids it, or a page around this one does. Open the link by itself in a tab; if that does not help, tell the operator of the server.',
     ],
     denied: [`The ${kind} is blocked for this page`, besideTheAddress(kind, userAgent)],
     denied_by_system: [`The system keeps the ${kind} from this browser`, settingsOf(kind, userAgent)],

@@ -151,7 +151,7 @@ export class Speaker {
     return this.#on[kind] && this.devices[kind].track !== null
   }
 
-  /** Somebody wants to send something, whether it can be had just now or not. */
+  /** The speaker wants to send something, whether it can be had just now or not. */
   #sends(): boolean {
     return this.#muted || KINDS.some((kind) => this.#on[kind] && (this.devices[kind].track || this.devices[kind].awaited || this.devices[kind].asking))
   }

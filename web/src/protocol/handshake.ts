@@ -12,7 +12,7 @@ export type Role = (typeof ROLES)[number]
 export interface Identity {
   kind: 'phone' | 'operator' | 'deck' | 'program'
   name: string
-  /** Random, kept by this browser, and told to nobody: what it calls itself is made of it, another name for each link. */
+  /** Random, kept by this browser, and never sent: what it calls itself is made of it, another name for each link. */
   seed: string
 }
 

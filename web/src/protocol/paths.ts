@@ -11,7 +11,7 @@ const PING_AGAIN = 150
 const UNKNOWN_ROUND_TRIP = 250
 /** Milliseconds without a PONG after which a path is not counted on any more. */
 export const LIVE_FOR = 3000
-/** A path is dead when nothing was heard by it for twice its round trip and this, after an intent went out on it. */
+/** A path is dead when nothing was received by it for twice its round trip and this, after an intent went out on it. */
 const SILENCE = 150
 /** Before that, from its round trip and PROBE_AFTER on, it is asked: on a lossy path some answer gets through. */
 const PROBE_AFTER = 50
@@ -31,11 +31,11 @@ export interface Path {
   roundTrip: number | null
   /** The share of PINGs that stayed unanswered, smoothed likewise. */
   loss: number
-  /** When an intent went out on it that nothing was heard after; never: `Infinity`. */
+  /** When an intent went out on it that nothing was received after; never: `Infinity`. */
   unheardSince: number
   /** When it was first asked for a sign of life after that. */
   probedSince: number
-  /** Nothing was heard for too long after an intent; any frame ends that. */
+  /** Nothing was received for too long after an intent; any frame ends that. */
   isSilent: boolean
   /** Whether it was live when last judged. */
   wasLive: boolean
@@ -52,7 +52,7 @@ const pingPatience = (path: Path, now: number): number =>
   path.kind !== 'bulk' && wasAnswered(path, now) ? Math.min(PING_INTERVAL, expected(path) + PING_AGAIN) : PING_INTERVAL
 const probesFrom = (path: Path): number => path.unheardSince + expected(path) + PROBE_AFTER
 const pingDue = (path: Path): number => Math.min(path.nextPing, Math.max(probesFrom(path), path.lastPing + PROBE_EVERY))
-/** When it will be given up if nothing is heard. Not before a probe could be answered: if we stood still, the answers may
+/** When it will be given up if nothing is received. Not before a probe could be answered: if we stood still, the answers may
  * have come and wait to be read. */
 const silentAt = (path: Path): number =>
   Math.max(path.unheardSince + 2 * expected(path) + SILENCE, path.probedSince + expected(path) + PROBE_AFTER)
@@ -80,7 +80,7 @@ export class PathTable {
   }
 
   /** A frame that came by it opened. */
-  heard(path: Path): void {
+  received(path: Path): void {
     path.unheardSince = path.probedSince = Infinity
     path.isSilent = false
   }

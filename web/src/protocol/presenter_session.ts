@@ -34,11 +34,11 @@ const COPIES_FOR = 200
 const RARELY = 100
 /** Once it is acknowledged, in case the receipt is lost. */
 const ASK_EVERY = 250
-/** A stream does not lose what it was given, unless whoever carries it does. */
+/** A stream does not lose what it was given, unless its carrier does. */
 const STREAM_AGAIN = 500
 
 /** Frames of copies into one stream, which somebody forwards who must bound what one presenter says: one each so many
- * milliseconds, and so many at once. Whoever taps faster needs none: what follows a tap is the next one. */
+ * milliseconds, and so many at once. Faster taps need none: what follows a tap is the next one. */
 const STREAM_COPY_EVERY = 80
 const STREAM_COPIES = 60
 
@@ -358,7 +358,7 @@ export class PresenterSession {
     return true
   }
 
-  /** Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know. */
+  /** Never sent: it cannot have happened. Sent, and no answer since: it cannot be known here. */
   #giveUp(sequence: number, now: number): void {
     const sent = this.#waiting.get(sequence)?.firstSent !== null
     this.#settle(sequence, sent ? 'unknown' : 'expired', sent ? 'none' : 'late', now)

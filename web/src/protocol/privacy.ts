@@ -43,7 +43,7 @@ export function kindOf(address: string): 'mdns' | 'public' | 'local' | 'other' {
 // RFC 8839 §5.1. What follows are pairs of a name and a value.
 const CANDIDATE =
   /^candidate:([A-Za-z\d+/]{1,32}) (\d{1,3}) (udp|tcp|UDP|TCP) (\d{1,10}) ([!-~]{1,255}) (\d{1,5}) typ (host|srflx|prflx|relay)((?: [!-~]{1,255} [!-~]{1,255})*)$/
-/** Extensions that say nothing of where somebody is. */
+/** Extensions that say nothing of where a peer is. */
 const KEPT = /^(tcptype (active|passive|so)|generation \d{1,5}|ufrag [A-Za-z\d+/]{4,256})$/
 const MEDIA = /^m=(audio|video|application) (\d{1,5}) ([ -~]{5,999})$/
 /** What is known, of printable characters. Nothing here depends on the values, so that one parser reads them: the browser's. */

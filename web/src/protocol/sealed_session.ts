@@ -46,7 +46,7 @@ export class SealedSession {
     const records = plaintext && decodeRecords(plaintext)
     if (!records) return []
     const path = this.paths.get(pathName)
-    if (path) this.paths.heard(path)
+    if (path) this.paths.received(path)
     for (const record of records) {
       if (!path) break
       if (record.type === 'ping') {

@@ -40,7 +40,7 @@ export type SignalingEffect =
   | { type: 'joined'; fresh: boolean; iceServers: RTCIceServer[] }
   /** In place of those before. */
   | { type: 'ice_servers'; iceServers: RTCIceServer[] }
-  /** The server's operator says something. Nobody sealed it. */
+  /** A message of the server's operator. It is not sealed. */
   | { type: 'notice'; text: string }
   | { type: 'message'; from: string; data: Bytes }
   | { type: 'hosts' }
@@ -110,7 +110,7 @@ export class SignalingClient {
     this.#lose(socket, now)
   }
 
-  /** Something may have happened to the socket (the page slept): hear from it soon, or take another. */
+  /** Something may have happened to the socket (the page slept): get an answer from it soon, or take another. */
   probe(now: number, roundTrip: number | null, patience = answersWithin(roundTrip)): void {
     this.#roundTrip = roundTrip ?? this.#roundTrip
     if (this.#inside !== null) {
@@ -194,7 +194,7 @@ export class SignalingClient {
 
   #enterWithComing(now: number): void {
     const coming = this.#coming
-    // What the quick one hears is waited for: two that join would be two members.
+    // What the quick one receives is waited for: two that join would be two members.
     if (!coming?.isOpen || (this.#quick !== null && this.#inside === null)) return
     if (this.#inside !== null && this.#inside !== this.#quick && this.#answerBy === Infinity) {
       this.#coming = null // the one we have has answered meanwhile
@@ -324,12 +324,12 @@ export class SignalingClient {
     if (final) {
       this.#end()
     } else if (code === 'replaced') {
-      this.#lose(socket, now) // by one of our own, of which we have not heard yet
+      this.#lose(socket, now) // by one of our own, whose answer is still on its way
     } else if (entering || code === 'server_closing') {
       // Being turned away is counted against us, more slowly than a socket that fails: do not burn that by hurrying.
       const after = message['retry_after']
       const wait = typeof after === 'number' ? after * 1000 : 1000
-      if (socket === this.#quick && this.#coming) this.#lose(this.#coming.socket, now, wait) // it would hear the same
+      if (socket === this.#quick && this.#coming) this.#lose(this.#coming.socket, now, wait) // it would be told the same
       this.#lose(socket, now, wait)
     }
   }

@@ -76,7 +76,7 @@ async function refreshUnlessDone(): Promise<void> {
   }
 }
 
-/** One tab at a time: whoever changes tokens must not find that another tab just did. */
+/** One tab at a time: a tab that changes tokens must not find that another just did. */
 async function alone<T>(work: () => Promise<T>): Promise<T> {
   return navigator.locks ? ((await navigator.locks.request('slidewire-refresh', work)) as T) : work()
 }
@@ -94,7 +94,7 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
   }
 }
 
-/** For what needs the password once more: ask for it, once, and go on. `password`: null if nobody gives one. */
+/** For what needs the password once more: ask for it, once, and go on. `password`: null if none is given. */
 export async function confirmed<T>(doing: () => Promise<T>, password: () => Promise<string | null>): Promise<T> {
   try {
     return await doing()

@@ -30,5 +30,5 @@ export function sinceWords(then: number, now: number): string {
   return `${Math.floor(minutes / 1440)} days ago`
 }
 
-/** Networks as somebody types them: with commas or spaces. */
+/** Networks as they are typed: with commas or spaces. */
 export const networks = (typed: string): string[] => typed.split(/[\s,;]+/).filter((word) => word !== '')

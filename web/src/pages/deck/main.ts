@@ -10,7 +10,7 @@ import { draw, Pictures } from '../../ui/pictures.ts'
 import type { State } from '../../protocol/messages.ts'
 import { readState } from '../../ui/state.ts'
 
-/** A short break is nobody's business in the audience. */
+/** A short break is not shown to the audience. */
 const SAY_AFTER = 2500
 /** For so long the slide before stays on the screen while a picture is on its way: no flash of black between two. */
 const KEEP_BEFORE = 1500

@@ -70,7 +70,7 @@ function presenterRow(row: PresenterEntry & { label: string }): Node[] {
   ]
 }
 
-/** Operators' links that are shown: whoever photographs one over a shoulder runs the show. */
+/** Operators' links that are shown: a photograph of one gives control of the show. */
 const shownLinks = new Set<string>()
 
 function linkRow(row: LinkEntry & { hidden: boolean }): Node[] {

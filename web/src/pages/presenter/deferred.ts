@@ -101,7 +101,7 @@ export class Rest {
     place.start.hidden = !clicks || app.deck.status !== 'no_show' || !can(app, 'start')
     place.media.hidden = !app.media.camera && !app.media.microphone
     place.live.hidden = !app.media.screen
-    // Whoever is on air or recorded is told, also after a reload.
+    // A speaker who is on air or recorded is told, also after a reload.
     if ((app.media.on_air || app.media.recording) && !this.#loading) void this.#media()
     setText(place.build, buildWords(app))
     setText(place.title, app.deck.slide_title ?? '')

@@ -48,7 +48,7 @@ function happened(event: AppEvent): void {
 }
 
 async function load(): Promise<void> {
-  // Browsers keep in mind that a module could not be loaded, and by which address: every attempt has one of its own.
+  // Browsers remember that a module could not be loaded, and by which address: every attempt has one of its own.
   globalThis.importQuery = loading++ ? `?${loading}` : ''
   try {
     module = await import('./deferred.ts')

@@ -1,4 +1,4 @@
-/* The page's words: what is the case, and what to do about it, for somebody who has no time to read. */
+/* The page's texts: what is the case, and what to do about it, for a speaker who has no time to read. */
 
 import type { Receipt } from '../../protocol/presenter_session.ts'
 import type { Reason } from '../../protocol/records.ts'
