@@ -23,10 +23,7 @@ TYPES = ROOT / "web/src/protocol/messages.ts"
 EXAMPLES = ROOT / "web/tests/support/examples.ts"
 DOCUMENT = ROOT / "protocol/control.md"
 
-FROM_PRESENTER = (
-    *(messages.Offer, messages.Candidate, messages.GetState, messages.PictureRequest),
-    *(messages.MediaOffer, messages.MediaOn, messages.MediaClose, messages.MediaCandidate),
-)
+FROM_PRESENTER = tuple(struct for struct in get_args(messages.FromPresenter) if struct is not messages.Command)
 FROM_HOST = get_args(messages.FromHost)
 REQUESTS = get_args(messages.CommandRequest)
 PARTS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -13,6 +13,7 @@ from slidewire.host.participants.commands import CommandError, CommandRow, Comma
 from slidewire.host.participants.links import Room
 from slidewire.host.participants.participant import Participant
 from tests.support.cheat import SERVER, DishonestServer
+from tests.support.messages import as_json, say
 
 
 async def a_host() -> tuple[DishonestServer, Host, Participant, Participant]:
@@ -71,4 +72,31 @@ async def test_what_cannot_be_done_is_answered_with_a_code(
         reply = commands.receive(by, messages.Command(2, request_))
         assert (reply.id, reply.ok) == (2, False)
         assert isinstance(reply.error, messages.CommandFault) and reply.error.code == expected
+    await server.close()
+
+
+async def test_what_a_later_operator_asks_for_is_answered_and_what_stands_beside_it_is_done() -> None:
+    server, _, boss, ada = await a_host()
+    told: list[dict[str, Any]] = []
+    send = boss.send_message
+
+    def noting(message: messages.FromHost) -> bool:
+        if not isinstance(message, messages.StateMessage):
+            told.append(as_json(message))
+        return send(message)
+
+    boss.send_message = noting  # type: ignore[method-assign]
+    speaker = next(speaker for member, speaker in server.presenters.items() if member == boss.member)
+    session = speaker.connection.core.session
+    assert session is not None
+    say(session, type="cue", colour="green")
+    say(session, type="command", id=1, name="start_timer", seconds=300)
+    say(session, type="command", id=2, name="mute", session=ada.id, muted=True, softly=True)
+    say(session, type="command", id=3, name="mute", session="Ada")
+    speaker.connection._drain()
+    await speaker.until(lambda: len(told) == 4)
+    assert ada.muted
+    assert told[0]["type"] == "error" and told[0]["code"] == "type_unknown" and "'cue'" in told[0]["message"]
+    answers = {reply["id"]: (reply["ok"], reply.get("error", {}).get("code")) for reply in told[1:]}
+    assert answers == {1: (False, "command_unknown"), 2: (True, None), 3: (False, "malformed")}
     await server.close()
