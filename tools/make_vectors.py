@@ -37,7 +37,7 @@ from slidewire.control.records import (
     WindowBase,
     encode,
 )
-from slidewire.control.sas import verification_words
+from slidewire.control.sas import short_authentication_string
 from slidewire.control.seal import Sealer
 from slidewire.control.sealed_session import SealedSession, Transmit
 from slidewire.testing.network import NetworkConditions
@@ -282,7 +282,7 @@ def main() -> None:
                 "handshake_hash": value.hex(),
                 "presenter_nonce": (ours := value[:16][::-1]).hex(),
                 "host_nonce": (theirs := value[8:24]).hex(),
-                "words": verification_words(value, ours, theirs),
+                "words": short_authentication_string(value, ours, theirs),
             }
             for value in (bytes(32), bytes(range(32)), bytes(range(255, 223, -1)))
         ],

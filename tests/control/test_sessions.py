@@ -394,7 +394,7 @@ def test_every_frame_introduces_the_presenter_until_the_host_has_answered() -> N
     pair.set_conditions("direct", NetworkConditions(delay=0.02))
     pair.run(0.2)
     assert pair.host.introduction == pair.introduction
-    assert pair.presenter.words is not None, "and the host's answer was heard"
+    assert pair.presenter.sas is not None, "and the host's answer was heard"
     assert [receipt.status for receipt in pair.receipts] == [Status.PERFORMED]
 
 
@@ -403,17 +403,17 @@ def test_an_introduction_costs_no_round_trip() -> None:
     pair.tap(NEXT)
     pair.run(0.15)
     assert [receipt.elapsed for receipt in pair.receipts] == [pytest.approx(0.1)]
-    assert pair.presenter.words == pair.host.words is not None
+    assert pair.presenter.sas == pair.host.sas is not None
 
 
 def test_whose_answer_is_lost_says_it_again() -> None:
     pair = Pair(seed=32)
     pair._down["direct"].weather = NetworkConditions(loss=1)
     pair.run(0.2)
-    assert (pair.host.established, pair.presenter.words) == (True, None)
+    assert (pair.host.established, pair.presenter.sas) == (True, None)
     pair._down["direct"].weather = NetworkConditions()
     pair.run(1.2)
-    assert pair.presenter.words == pair.host.words is not None
+    assert pair.presenter.sas == pair.host.sas is not None
     assert sum(isinstance(effect, Established) for effect in pair.effects) == 1
 
 
@@ -422,7 +422,7 @@ def test_a_host_that_opens_another_nonce_gets_no_words_out_of_the_presenter() ->
     pair.host._nonce = bytes(16)
     pair.tap(NEXT)
     pair.run(1)
-    assert pair.presenter.words is None
+    assert pair.presenter.sas is None
     assert pair.presenter.wire.counts["words_false"] == 1
 
 
@@ -446,7 +446,7 @@ def test_an_introduction_that_opens_another_nonce_is_no_second_try() -> None:
     assert sum(isinstance(effect, IntroductionInvalid) for effect in pair.effects) == 1
     pair.presenter.wire.introduction = IntroductionRecord(pair.introduction.encode())
     pair.run(3)
-    assert pair.deck.performed == [] and not pair.host.established and pair.host.words is None
+    assert pair.deck.performed == [] and not pair.host.established and pair.host.sas is None
     assert pair.host.wire.counts["introduction_false"] == 1
     assert pair.host.wire.counts["not_introduced"] > 5
     assert sum(isinstance(effect, IntroductionInvalid) for effect in pair.effects) == 1

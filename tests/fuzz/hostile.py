@@ -154,12 +154,12 @@ class Server:
     def join(self, member: str, link: str, origin: int, hear: Callable[[bytes], None]) -> None:
         assert self.agent is not None
         self.members[member] = hear
-        self.agent.members.hear(Presence(member, False, "joined", "", link, origin))
+        self.agent.members.receive(Presence(member, False, "joined", "", link, origin))
 
     def leave(self, member: str, for_good: bool) -> None:
         assert self.agent is not None
         if self.members.pop(member, None) is not None:
-            self.agent.members.hear(Presence(member, False, "left" if for_good else "away"))
+            self.agent.members.receive(Presence(member, False, "left" if for_good else "away"))
             self.agent.member_gone(member, for_good)
 
     def carry(self, member: str, data: bytes) -> None:

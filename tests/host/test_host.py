@@ -493,7 +493,7 @@ def test_the_server_is_told_whose_places_a_link_leads_to() -> None:
 def holds(carrier: Carrier, rule: LinkRule, *members: str, origin: int = 1) -> None:
     """The server says that they came by this link."""
     for member in members:
-        agent_of(carrier).members.hear(Presence(member, False, "joined", "", rule.id, origin))
+        agent_of(carrier).members.receive(Presence(member, False, "joined", "", rule.id, origin))
 
 
 async def test_the_server_is_told_once_who_is_proven(carrier: Carrier) -> None:
@@ -588,7 +588,7 @@ async def test_an_operator_sees_who_holds_the_places_and_sends_them_away(carrier
     row = places()[deck.id]
     assert (row["count"], row["proven"], row["away"]) == (4, 2, 0)
     assert row["origins"] == [{"origin": 7, "count": 3}], "of one that is alone nothing is said"
-    agent.members.hear(Presence("m3", False, "away"))
+    agent.members.receive(Presence("m3", False, "away"))
     await operator.until(lambda: places()[deck.id]["away"] == 1)
 
     await command(operator, name="send_away", link=deck.id, origin=7)

@@ -467,26 +467,24 @@ async def test_who_is_in_the_middle_with_the_secret_has_one_try_at_the_words(
         (participant,) = [
             participant for participant in agent.participants.values() if participant.id == session.wire.session
         ]
-        assert (participant.session.words, session.words) == (None, None), (
-            "it cannot know them before it shows its part"
-        )
+        assert (participant.session.sas, session.sas) == (None, None), "it cannot know them before it shows its part"
         for frame in pinging(session):
             server.deliver(Carried("h1", "m1", True, frame))
-        assert participant.session.words is not None
-        words.append(participant.session.words)
+        assert participant.session.sas is not None
+        words.append(participant.session.sas)
 
     if not presenter_first:
         server.presenters["m1"] = Speaker(server, "m1", rule_of(agent), direct=False)
         try_the_host()
     server.policy = stand_between
     speaker = server.add_presenter("m1", rule_of(agent))
-    await speaker.until(lambda: speaker.connection.words is not None)
-    assert middle.as_host is not None and middle.as_host.words == speaker.connection.words, "it is quite the host"
+    await speaker.until(lambda: speaker.connection.sas is not None)
+    assert middle.as_host is not None and middle.as_host.sas == speaker.connection.sas, "it is quite the host"
     tries = HELLOS_AT_ONCE + 100
     while len(words) + agent.counts["too_many_hellos"] < tries:
         try_the_host()
     assert agent.counts["too_many_hellos"] > 50
-    assert len(set(words)) == len(words) and speaker.connection.words not in words
+    assert len(set(words)) == len(words) and speaker.connection.sas not in words
     seen = [participant for participant in agent.participants.values() if participant.session.established]
     assert len(seen) == len(words), "each of them is on the operator's page"
     assert performed(agent) == []

@@ -38,7 +38,7 @@ from slidewire.control.records import (
     Unsupported,
     WindowBase,
 )
-from slidewire.control.sas import verification_words
+from slidewire.control.sas import short_authentication_string
 from slidewire.control.sealed_session import MessageArrived, PictureArrived, SealedSession, Transmit
 
 AHEAD = 1024
@@ -132,11 +132,11 @@ class HostSession:
         return self.introduction is not None
 
     @property
-    def words(self) -> str | None:
+    def sas(self) -> str | None:
         """The verification words; None until the presenter is established."""
         if self.introduction is None:
             return None
-        return verification_words(self.wire.handshake_hash, self.introduction.nonce, self._nonce)
+        return short_authentication_string(self.wire.handshake_hash, self.introduction.nonce, self._nonce)
 
     # What the deck's owner does
 

@@ -34,7 +34,7 @@ from slidewire.control.records import (
     Receipt,
     WindowBase,
 )
-from slidewire.control.sas import verification_words
+from slidewire.control.sas import short_authentication_string
 from slidewire.control.sealed_session import (
     MessageArrived,
     PictureArrived,
@@ -195,7 +195,7 @@ class PresenterSession:
         when the hello was sent first."""
         self.wire = SealedSession(session, keys, epoch=None)
         self.wire.introduction = IntroductionRecord(introduction.encode())
-        self.words: str | None = None
+        self.sas: str | None = None
         """The verification words; None until the host has answered the introduction, and where its part is false."""
         self._nonce = introduction.nonce
         self._committed = committed
@@ -266,7 +266,7 @@ class PresenterSession:
                 case IntroductionAck(nonce) if self.wire.introduction is not None:
                     self.wire.introduction = None
                     if commitment(nonce) == self._committed:
-                        self.words = verification_words(self.wire.handshake_hash, self._nonce, nonce)
+                        self.sas = short_authentication_string(self.wire.handshake_hash, self._nonce, nonce)
                     else:
                         self.wire.counts["words_false"] += 1
                 case Pong(stamp, clock, version):

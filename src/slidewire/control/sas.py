@@ -16,7 +16,7 @@ ALPHABET = (
 WORDS = 5
 
 
-def verification_words(handshake_hash: bytes, presenter_nonce: bytes, host_nonce: bytes) -> str:
+def short_authentication_string(handshake_hash: bytes, presenter_nonce: bytes, host_nonce: bytes) -> str:
     """Five words, the same at both ends of one handshake."""
     material = handshake_hash + presenter_nonce + host_nonce
     derived = HKDF(hashes.SHA256(), 4 * WORDS, b"slidewire/1", b"words").derive(material)

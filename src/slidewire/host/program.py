@@ -156,7 +156,7 @@ class HostProgram:
                 raise HostError(str(error)) from None
         self._server = server
         self._has_media = media is not None
-        self._agent = Host(
+        self._host = Host(
             self._room,
             server,
             deck,
@@ -169,7 +169,7 @@ class HostProgram:
             media=media,
             position=PositionKeeper(self._room, _fingerprint(deck, deck_name, deck_file), wall),
         )
-        self._agent.audit = self._write_down
+        self._host.audit = self._write_down
         first = messages.OpenRoom(
             v=messages.VERSION,
             room=self._room.code,
@@ -186,8 +186,8 @@ class HostProgram:
             make_socket=make_socket,
         )
         at_server = _RoomAtServer(self._socket)
-        self._agent.signaling = at_server
-        self._agent.members.tell_proven = at_server.prove
+        self._host.signaling = at_server
+        self._host.members.tell_proven = at_server.prove
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hosts: dict[str, HostEntry] = {}
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -196,9 +196,9 @@ class HostProgram:
     async def start(self) -> HostReady:
         """Open the deck and the room. Raises `DeckError` or `HostError`."""
         try:
-            await self._agent.start()
+            await self._host.start()
         except (RecordingError, SharingError) as error:
-            await self._agent.close()
+            await self._host.close()
             raise HostError(str(error)) from None
         await self._socket.start()
         try:
@@ -206,7 +206,7 @@ class HostProgram:
         except HostError:
             await self.stop()
             raise
-        ending = asyncio.ensure_future(self._agent.ended.wait())
+        ending = asyncio.ensure_future(self._host.ended.wait())
         ending.add_done_callback(lambda _: self._is_over())
         return self.ready
 
@@ -221,7 +221,7 @@ class HostProgram:
             return self._room.first(page).link(self._server).url
 
         links = url("p"), url("operator"), url("deck"), url("program")
-        return HostReady(self._room.code or "", *links, self._agent.show.deck.driver)
+        return HostReady(self._room.code or "", *links, self._host.show.deck.driver)
 
     @property
     def has_other_hosts(self) -> bool:
@@ -232,8 +232,8 @@ class HostProgram:
         """Let go of deck and server. `end_room`: the show is over, and its links with it. Otherwise participants wait
         for a host to come back."""
         if end_room and self._opened.done() and not self._opened.exception():
-            self._agent.end_room()
-        await self._agent.close()
+            self._host.end_room()
+        await self._host.close()
         await self._socket.stop()
         if self._audit is not None:
             self._write_down("log_closed")
@@ -260,26 +260,26 @@ class HostProgram:
                 if not self._opened.done():
                     self._opened.set_result(None)
                     good = ", ".join(f"{rule.id} ({rule.role})" for rule in self._room.good_links(wall()))
-                    self._write_down("show_started", room=room, deck=self._agent.show.deck.driver, links=good)
+                    self._write_down("show_started", room=room, deck=self._host.show.deck.driver, links=good)
                 log.info("room %s is open", room)
             case Resumed(room, member, hosts, members, ice_servers):
                 self._inside(room, member, hosts, members or [], ice_servers)
             case IceServers(ice_servers):
-                self._agent.ice_servers_are(ice_servers)
+                self._host.ice_servers_are(ice_servers)
             case Received(sender, data):
-                self._agent.receive(sender, data)
+                self._host.receive(sender, data)
             case Presence(member, True, change, name):
                 self._host_changed(member, change, name)
             case Presence(member, False, change):
-                self._agent.members.hear(event)
+                self._host.members.receive(event)
                 if change in ("away", "left"):
-                    self._agent.member_gone(member, for_good=change == "left")
+                    self._host.member_gone(member, for_good=change == "left")
             case LinksAdded(refused):
                 self._say_refused(refused)
             case LinkRevoked():
                 pass
             case Lost(reason, retry_in):
-                self._agent.lost_server()
+                self._host.lost_server()
                 log.warning(
                     "no server: %s Trying again in %.1f s; presenters with a direct path go on.", reason, retry_in
                 )
@@ -296,13 +296,13 @@ class HostProgram:
         members: list[messages.MemberEntry],
         ice_servers: Sequence[object],
     ) -> None:
-        self._hosts = {member: HostEntry(member, self._agent.name, this=True)}
+        self._hosts = {member: HostEntry(member, self._host.name, this=True)}
         for host in hosts:
             self._hosts[host.member] = HostEntry(host.member, host.name, host.away)
-        self._agent.network = self._socket.client.network
-        self._agent.opened(room, ice_servers, list(self._hosts.values()))
-        self._agent.members.are(members)
-        self._agent.members_are({entry.member for entry in members if not entry.away})
+        self._host.network = self._socket.client.network
+        self._host.opened(room, ice_servers, list(self._hosts.values()))
+        self._host.members.are(members)
+        self._host.members_are({entry.member for entry in members if not entry.away})
 
     def _host_changed(self, member: str, change: str, name: str) -> None:
         if change == "left":
@@ -310,7 +310,7 @@ class HostProgram:
         else:
             known = self._hosts.get(member) or HostEntry(member, name)
             self._hosts[member] = replace(known, away=change == "away")
-        self._agent.hosts_are(list(self._hosts.values()))
+        self._host.hosts_are(list(self._hosts.values()))
 
     def _say_refused(self, refused: list[messages.RefusedLink]) -> None:
         for link in refused:

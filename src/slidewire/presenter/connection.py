@@ -132,9 +132,9 @@ class PresenterConnection:
             del self._replies[id_]
 
     @property
-    def words(self) -> str | None:
+    def sas(self) -> str | None:
         """The session's verification words, once the host has answered."""
-        return None if self.core.session is None else self.core.session.words
+        return None if self.core.session is None else self.core.session.sas
 
     @property
     def outstanding(self) -> int:

@@ -135,7 +135,7 @@ class TerminalPresenter:
             self._tell({"event": "disconnected"}, "· no connection, trying again")
         else:
             ways = {"direct": "directly", "relayed": "through a relay", "signaling": "through the server"}
-            words = self._connection.words
+            words = self._connection.sas
             self._tell({"event": "connected", "path": kind, "words": words}, f"· connected {ways[kind]} ({words})")
         self._send_waiting()
 

@@ -23,7 +23,7 @@ class Room:
 
 def test_nothing_passes_before_a_key_frame_and_one_is_asked_for() -> None:
     room = Room()
-    room.page.feed(room.ada)
+    room.page.switch_to(room.ada)
     for number, key in ((1, False), (2, False), (3, True), (4, False)):
         room.ada.take(video(number, key))
     assert room.seen == [3, 4] and room.asked == ["a"]
@@ -31,13 +31,13 @@ def test_nothing_passes_before_a_key_frame_and_one_is_asked_for() -> None:
 
 def test_of_a_source_that_is_left_nothing_more_passes() -> None:
     room = Room()
-    room.page.feed(room.ada)
+    room.page.switch_to(room.ada)
     room.ada.take(video(1, key=True))
-    room.page.feed(room.bob)
+    room.page.switch_to(room.bob)
     room.ada.take(video(2))
     room.bob.take(video(3))
     room.bob.take(video(4, key=True))
-    room.page.feed(None)
+    room.page.switch_to(None)
     room.bob.take(video(5))
     assert room.seen == [1, 4] and room.asked == ["a", "b"]
 
@@ -46,7 +46,7 @@ def test_a_source_is_asked_for_one_key_frame_a_second_however_many_watch() -> No
     room = Room()
     pages = [Subscription(Line.PROGRAM, lambda line, frame: None) for _ in range(5)]
     for page in pages:
-        page.feed(room.ada)
+        page.switch_to(room.ada)
         page.want_key()
     assert room.asked == ["a"]
     room.now += KEY_EVERY
@@ -58,7 +58,7 @@ def test_a_source_is_asked_for_one_key_frame_a_second_however_many_watch() -> No
 def test_who_speaks_first_has_the_word_until_a_second_of_silence() -> None:
     talk, now = Talkback(), 50.0
     said = [
-        (talk.hear(who, sound(size), now + after), talk.speaker)
+        (talk.receive(who, sound(size), now + after), talk.speaker)
         for who, size, after in (
             (1, 80, 0.0),
             (2, 80, SILENCE / 2),
@@ -72,8 +72,8 @@ def test_who_speaks_first_has_the_word_until_a_second_of_silence() -> None:
 
 def test_who_leaves_gives_the_word_back() -> None:
     talk = Talkback()
-    talk.hear(1, sound(), 0.0)
-    assert [talk.ends(2), talk.ends(1), talk.hear(2, sound(), 0.1)] == [False, True, True]
+    talk.receive(1, sound(), 0.0)
+    assert [talk.ends(2), talk.ends(1), talk.receive(2, sound(), 0.1)] == [False, True, True]
     assert talk.speaker == 2
 
 
@@ -88,12 +88,12 @@ def test_a_watcher_that_fails_is_left_out_and_the_others_go_on() -> None:
         def take(self, frame: Frame) -> None:
             taken.append(frame)
 
-    feed = Publication(lambda: None, lambda: 0.0)
+    publication = Publication(lambda: None, lambda: 0.0)
     failing = Failing()
-    feed.subscribe(failing)
-    feed.subscribe(Good())
+    publication.subscribe(failing)
+    publication.subscribe(Good())
     one, two = (Frame(Codec.OPUS, bytes(9), number, True, None) for number in (1, 2))
-    feed.take(one)
-    feed.take(two)
-    feed.unsubscribe(failing)
+    publication.take(one)
+    publication.take(two)
+    publication.unsubscribe(failing)
     assert taken == [one, two]

@@ -362,7 +362,7 @@ async def test_who_is_not_let_in_sees_nothing_and_does_nothing(carrier: Carrier)
         return [p for p in operator.states[-1]["room"]["presenters"] if not p["admitted"]]
 
     await operator.until(lambda: len(waiting()) == 1)
-    assert waiting()[0]["words"] == participant.connection.words
+    assert waiting()[0]["words"] == participant.connection.sas
     assert (await command(operator.connection, "admit", session=waiting()[0]["session"]))["ok"]
     await participant.until(
         lambda: participant.states[-1]["you"]["admitted"] and participant.states[-1]["deck"]["notes"] is not None

@@ -1,8 +1,9 @@
-"""One participant's media connection: agreed on through the sealed session, fed by the room, governed by its clicks.
+"""One participant's media connection: agreed on through the sealed session, filled by the room, limited by its clicks.
 
 The page offers and we answer, as with the connection for clicks, and through the same filters: what the room's privacy
-forbids is neither said nor heard. A newer generation takes the place of the older one. What comes in goes to the
-connection's feeds, what goes out comes from its outlets (`onair.py`); the room decides which feed fills which outlet.
+forbids is neither sent nor accepted. A newer generation takes the place of the older one. What comes in goes to the
+connection's publications, what goes out comes from its subscriptions (`tracks.py`); the room decides which publication
+is the source of which subscription.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ class Connection:
         changed."""
         self.lines = tuple(lines)
         self.is_open = False
-        self.feeds = {line: Publication(self._key_asker(line), clock) for line in lines if line.from_page}
-        self.outlets = {line: Subscription(line, self._send) for line in lines if not line.from_page}
+        self.publications = {line: Publication(self._key_asker(line), clock) for line in lines if line.from_page}
+        self.subscriptions = {line: Subscription(line, self._send) for line in lines if not line.from_page}
         self._peer: MediaPeer | None = None
         self._guard: Guard | None = None
         self._clock = clock
@@ -97,7 +98,7 @@ class Connection:
         self._ahead: float | None = None
         """Our clock less the page's, so that whoever watches two pages one after the other sees one clock."""
         self._ended = False
-        self._reception = LinkQuality()
+        self._link_quality = LinkQuality()
 
     def begin(
         self,
@@ -139,13 +140,13 @@ class Connection:
 
     def look(self) -> bool:
         """Whether there is something else to be told of how the camera comes in (`reception`)."""
-        if self._peer is None or Line.CAMERA not in self.feeds:
+        if self._peer is None or Line.CAMERA not in self.publications:
             return False
-        return self._reception.look(self._peer.statistics().get(Line.CAMERA, {}), self._clock())
+        return self._link_quality.look(self._peer.statistics().get(Line.CAMERA, {}), self._clock())
 
     @property
     def reception(self) -> Reception | None:
-        return self._reception.told
+        return self._link_quality.told
 
     def give_way(self) -> None:
         """Clicks suffer: half the rate for media."""
@@ -159,15 +160,19 @@ class Connection:
     @property
     def screen_rate(self) -> float:
         """Bits per second for the screen, which gets what sound leaves."""
-        sounds = [outlet for line, outlet in self.outlets.items() if not line.is_video and outlet.source is not None]
+        sounds = [
+            subscription
+            for line, subscription in self.subscriptions.items()
+            if not line.is_video and subscription.source is not None
+        ]
         return max(0.0, self._peer.rate - AUDIO_RATE * len(sounds)) if self._peer is not None else 0.0
 
     def end(self) -> None:
         """Nothing comes or goes from here on. `close` is to follow."""
         self._ended = True
         self.is_open = False
-        for outlet in self.outlets.values():
-            outlet.feed(None)
+        for subscription in self.subscriptions.values():
+            subscription.switch_to(None)
 
     async def close(self) -> None:
         if self._peer is not None:
@@ -184,19 +189,19 @@ class Connection:
             self._closed()
 
     def _received(self, line: Line, frame: Frame) -> None:
-        feed = self.feeds.get(line)
-        if self._ended or feed is None:
+        publication = self.publications.get(line)
+        if self._ended or publication is None:
             return
         if frame.captured is not None:
             if self._ahead is None:
                 self._ahead = self._clock() - frame.captured
             frame = replace(frame, captured=frame.captured + self._ahead)
         if self._arrived(line, frame):
-            feed.take(frame)
+            publication.take(frame)
 
     def _key_wanted(self, line: Line) -> None:
-        if (outlet := self.outlets.get(line)) is not None:
-            outlet.want_key()
+        if (subscription := self.subscriptions.get(line)) is not None:
+            subscription.want_key()
 
     def _key_asker(self, line: Line) -> Callable[[], None]:
         def ask() -> None:

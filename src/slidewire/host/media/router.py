@@ -2,11 +2,11 @@
 
 The host never decodes. Frames come from the screen's encoder and from presenters' cameras and microphones, and go to
 pages and into a file. One small state decides everything: the screen (shared or not), who is on air, which operator
-speaks, and whether it is recorded. `_route` gives every outlet the source that this state means for it, after every
-change, and nothing else ever connects the two.
+speaks, and whether it is recorded. `_route` gives every subscription the source that this state means for it, after
+every change, and nothing else ever connects the two.
 
     screen                          → SCREEN of every page that may see it
-    the camera of who is on air     → PARTICIPANT of operators and program pages, and the recording
+    the camera of who is on air     → PROGRAM of operators and program pages, and the recording
     … and the microphone            → PROGRAM_SOUND, and the recording
     the operator who speaks         → SOUND of every presenter
 
@@ -111,7 +111,7 @@ class Media(Feature):
         self._on_air: int | None = None
         self._is_directed = False
         """An operator has said who is on air: from then on nobody is by itself."""
-        self._talk = Talkback()
+        self._talkback = Talkback()
         self._problem: str | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._working = Tasks()
@@ -358,7 +358,7 @@ class Media(Feature):
     def muted(self, participant: Participant) -> None:
         """Nothing of who is muted is passed on, so that it can be on air no longer."""
         if participant.muted:
-            self._talk.ends(participant.id)
+            self._talkback.ends(participant.id)
             if self._on_air == participant.id:
                 self._set_on_air(None)
             self._route()
@@ -370,8 +370,8 @@ class Media(Feature):
             self._pages[participant.id] = page
         if self._on_air == old.id:
             self._on_air = participant.id
-        if self._talk.speaker == old.id:
-            self._talk.speaker = participant.id
+        if self._talkback.speaker == old.id:
+            self._talkback.speaker = participant.id
 
     def _connection_closed(self, page: _Page, connection: Connection) -> None:
         if page.connection is connection:
@@ -383,34 +383,34 @@ class Media(Feature):
             return
         connection.end()
         self._working.start(connection.close())
-        self._talk.ends(page.participant.id)
+        self._talkback.ends(page.participant.id)
         self._route()
 
     # Who sees whom
 
     def _route(self) -> None:
-        """Every outlet gets the source that the state of the room means for it."""
+        """Every subscription gets the source that the state of the room means for it."""
         for page in self._pages.values():
             connection = page.connection
             if connection is None or not connection.is_open:
                 continue
-            for line, outlet in connection.outlets.items():
-                outlet.feed(self._source(line, page))
+            for line, subscription in connection.subscriptions.items():
+                subscription.switch_to(self._source(line, page))
             self._rate_screen(page)
         if self._recorder is not None:
             on_air = self._on_air
-            self._recorder.follow(self._feed(on_air, Line.CAMERA), self._feed(on_air, Line.MICROPHONE))
+            self._recorder.follow(self._publication(on_air, Line.CAMERA), self._publication(on_air, Line.MICROPHONE))
 
     def _source(self, line: Line, page: _Page) -> Source | None:
         match line:
             case Line.SCREEN:
                 return self._view(page)
             case Line.PROGRAM:
-                return self._feed(self._on_air, Line.CAMERA)
+                return self._publication(self._on_air, Line.CAMERA)
             case Line.PROGRAM_SOUND:
-                return self._feed(self._on_air, Line.MICROPHONE)
+                return self._publication(self._on_air, Line.MICROPHONE)
             case Line.SOUND:
-                return self._feed(self._talk.speaker, Line.TALKBACK)
+                return self._publication(self._talkback.speaker, Line.TALKBACK)
             case _:
                 return None
 
@@ -428,15 +428,15 @@ class Media(Feature):
             page.view = View(screen, codec, connection.screen_rate)
         return page.view
 
-    def _feed(self, participant: int | None, line: Line) -> Source | None:
+    def _publication(self, participant: int | None, line: Line) -> Source | None:
         page = self._pages.get(participant) if participant is not None else None
-        return page.connection.feeds.get(line) if page is not None and page.connection is not None else None
+        return page.connection.publications.get(line) if page is not None and page.connection is not None else None
 
     def _arrived(self, page: _Page, line: Line, frame: Frame) -> bool:
         """A frame of a page; whether it may pass on."""
         if page.participant.muted:
             return False
-        if line is Line.TALKBACK and self._talk.hear(page.participant.id, frame, self._clock()):
+        if line is Line.TALKBACK and self._talkback.receive(page.participant.id, frame, self._clock()):
             self._route()
         return True
 

@@ -57,7 +57,7 @@ async def open_screen(choice: str) -> Screen:
 
 
 class View:
-    """The screen as one page watches it: the `Source` of one outlet."""
+    """The screen as one page watches it: the `Source` of one subscription."""
 
     def __init__(self, screen: Screen, codec: Codec, rate: float) -> None:
         self.screen = screen

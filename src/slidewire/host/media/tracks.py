@@ -1,8 +1,8 @@
-"""Who sees and hears whom: frames go from feeds to outlets.
+"""Frames go from publications to subscriptions: the participants' media, and what each page gets of it.
 
-A *feed* is one line of one participant, its camera say, for whoever watches. An *outlet* is one line of ours towards
-one page. An outlet is fed by one source at a time, and which one follows from the state of the room (`media.py`). When
-that changes, the outlet asks the new source for a key frame and lets nothing pass before it. (That the page gets one
+A *publication* is one line of one participant, its camera for example. A *subscription* is one line from the host to
+one page. It has one source at a time, and which one follows from the state of the room (`router.py`). When that
+changes, the subscription asks the new source for a key frame and lets nothing pass before it. (That the page gets one
 stream, whose timestamps only grow, is the connection's work.)
 """
 
@@ -69,8 +69,8 @@ class Subscription:
         self._send = send
         self._awaits_key = True
 
-    def feed(self, source: Source | None) -> None:
-        """From now on this source feeds it."""
+    def switch_to(self, source: Source | None) -> None:
+        """From now on its frames come from this source."""
         if source is self.source:
             return
         if self.source is not None:
@@ -100,7 +100,7 @@ class Talkback:
         self.speaker: int | None = None
         self._heard_at = float("-inf")
 
-    def hear(self, who: int, frame: Frame, now: float) -> bool:
+    def receive(self, who: int, frame: Frame, now: float) -> bool:
         """Whether the speaker changed by this."""
         if len(frame.data) <= SILENT_BYTES:
             return False

@@ -51,7 +51,7 @@ class Members:
         }
         self.changed()
 
-    def hear(self, news: Presence) -> None:
+    def receive(self, news: Presence) -> None:
         """That one came or went."""
         member = self._members.get(news.member)
         if news.change == "joined":

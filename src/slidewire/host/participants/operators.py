@@ -65,7 +65,7 @@ def describe_participant(participant: Participant) -> state.PresenterEntry:
         link=participant.link.id,
         muted=participant.muted,
         admitted=participant.admitted,
-        words=participant.session.words,
+        words=participant.session.sas,
         path=path,
         rtt_ms=None if round_trip is None else round(round_trip * 1000),
         clicks=participant.clicks,

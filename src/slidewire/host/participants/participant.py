@@ -61,7 +61,7 @@ class LastClick:
     outcome: Outcome
 
 
-class Surroundings(Protocol):
+class ParticipantHost(Protocol):
     """What a participant needs of the agent."""
 
     show: ShowController
@@ -89,7 +89,7 @@ class Surroundings(Protocol):
 
 class Participant:
     def __init__(
-        self, session: HostSession, rule: LinkRule, around: Surroundings, pool: LinkPool | None = None
+        self, session: HostSession, rule: LinkRule, host: ParticipantHost, pool: LinkPool | None = None
     ) -> None:
         """`pool`: what all participants of this link may ask together."""
         self.session = session
@@ -110,7 +110,7 @@ class Participant:
         """It said so: the page was closed, and will not come back as this session."""
         self.held: State | None = None
         """The state that it was told last; None: it is to be told the whole."""
-        self._around = around
+        self._host = host
         self._share = SendingShare(rule.id, rule.role.may_click)
         self._peers: dict[int, GuardedPeer] = {}
         self._answering = Answering(session)
@@ -175,11 +175,11 @@ class Participant:
     def _path_up(self, name: str, kind: PathKind) -> None:
         self.session.path_up(name, kind, monotonic())
         self.drain()
-        self._around.participant_changed(self)
+        self._host.participant_changed(self)
 
     def _path_down(self, name: str) -> None:
         self.session.path_down(name)
-        self._around.participant_changed(self)
+        self._host.participant_changed(self)
 
     # The session's effects
 
@@ -200,7 +200,7 @@ class Participant:
         if path is None:
             return False
         if path.kind is PathKind.SIGNALING:
-            return self._around.budget.has_room(self._share, now)
+            return self._host.budget.has_room(self._share, now)
         peer = self._peers.get(int(path.name.partition("/")[2]))
         return peer is not None and peer.has_room(Channel.BULK)
 
@@ -220,7 +220,7 @@ class Participant:
             if not self._has_failed:
                 self._has_failed = True
                 log.exception("serving presenter %08x failed: it is sent away", self.id)
-                self._around.participant_failed(self)
+                self._host.participant_failed(self)
 
     def _settle(self, sequence: int, intent: Intent, outcome: Outcome) -> None:
         with self.contained():
@@ -262,16 +262,16 @@ class Participant:
         """After everything was sent: whoever writes clicks down waits for a disk, and no receipt waits for that."""
         settled, self._settled = self._settled, []
         for click in settled:
-            self._around.participant_clicked(self, click)
+            self._host.participant_clicked(self, click)
         if settled:
-            self._around.participant_changed(self)
+            self._host.participant_changed(self)
 
     def _obey(self, effect: Effect) -> None:
         match effect:
             case Transmit(path, data):
                 self._transmit(path, data)
             case Perform(sequence, intent):
-                self._around.show.submit(
+                self._host.show.submit(
                     IntentRequest(
                         intent,
                         is_due=lambda: self.session.is_due(sequence, monotonic()),
@@ -284,16 +284,16 @@ class Participant:
             case Pointed(sequence, points, path):
                 reason = self._permit_laser()
                 if reason is Reason.NONE:
-                    self._around.show.point_through(points)
+                    self._host.show.point_through(points)
                 self.session.settle_laser(sequence, reason, path)
             case MessageArrived(message):
                 self._message_arrived(message)
             case Established():
-                self._around.participant_established(self)
+                self._host.participant_established(self)
             case IntroductionInvalid():
-                self._around.introduction_invalid(self)
+                self._host.introduction_invalid(self)
             case Flooding():
-                self._around.participant_floods(self)
+                self._host.participant_floods(self)
             case PictureArrived():
                 pass  # presenters have no pictures to send
 
@@ -301,10 +301,10 @@ class Participant:
         if path == SIGNALING:
             if self.member is None:
                 return
-            if self._around.budget.take(self._share, len(data), monotonic()):
-                self._around.send_signaling(self.member, data)
+            if self._host.budget.take(self._share, len(data), monotonic()):
+                self._host.send_signaling(self.member, data)
             else:
-                self._around.count("answers_over_budget", 1)  # as if it were lost on the way
+                self._host.count("answers_over_budget", 1)  # as if it were lost on the way
             return
         kind, _, generation = path.partition("/")
         peer = self._peers.get(int(generation))
@@ -322,7 +322,7 @@ class Participant:
         return self._refusal(self.link.role.may_click) or permit_intent(intent, position, self.link)
 
     def _permit_laser(self) -> Reason:
-        return self._refusal(self.link.role.may_point) or permit_laser(self._around.show.position, self.link)
+        return self._refusal(self.link.role.may_point) or permit_laser(self._host.show.position, self.link)
 
     def _refusal(self, may: bool) -> Reason:
         """`may`: whether the role of its link is for that."""
@@ -347,11 +347,11 @@ class Participant:
             case messages.Offer() if not self.admitted:
                 pass  # an answer would tell this computer's addresses; once admitted it is asked for a new offer
             case messages.Offer():
-                self._answering.receive_offer(message, self._around.privacy, self._around.network, monotonic())
+                self._answering.receive_offer(message, self._host.privacy, self._host.network, monotonic())
             case messages.Candidate():
                 self._answering.receive_candidate(message, monotonic())
             case _:
-                self._around.message_arrived(self, message)
+                self._host.message_arrived(self, message)
         self._drain_answering()
 
     def _create_answer(self, wanted: CreateAnswer) -> None:
@@ -363,8 +363,8 @@ class Participant:
             self._drain_answering()
 
         peer = GuardedPeer(
-            self._around.engine,
-            self._around.ice_servers(),
+            self._host.engine,
+            self._host.ice_servers(),
             PeerEvents(
                 opened=lambda channel: report(
                     lambda: answering.channel_opened(number, channel, peer.is_relayed, monotonic())
@@ -375,7 +375,7 @@ class Participant:
                 candidate=lambda candidate: report(lambda: answering.candidate_found(number, from_init(candidate))),
             ),
             wanted.privacy,
-            lambda times: self._around.count("candidate_refused", times),
+            lambda times: self._host.count("candidate_refused", times),
         )
         peer.is_near = wanted.is_near
         self._peers[number] = peer
@@ -410,7 +410,7 @@ class Participant:
                     self.send_error("offer_unusable", reason)
                 case PathsChanged():
                     self.drain()
-                    self._around.participant_changed(self)
+                    self._host.participant_changed(self)
 
     def follow(self, old: Participant) -> None:
         """This is `old` again, in a new session."""

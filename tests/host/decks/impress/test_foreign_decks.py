@@ -38,7 +38,7 @@ def kept_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def state(kept_state: Path, display: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    (kept_state / agreement.BOOK).unlink(missing_ok=True)
+    (kept_state / agreement.FILE).unlink(missing_ok=True)
     yield kept_state
     office.end(kept_state / "libreoffice-profile")
 

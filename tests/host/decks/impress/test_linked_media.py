@@ -233,7 +233,7 @@ def test_an_agreement_is_about_one_file_and_kept(folder: Path, tmp_path: Path) -
     assert not agreement.is_agreed(deck, state)
     agreement.agree(deck, state)
     agreement.agree(deck, state)
-    assert agreement.is_agreed(deck, state) and (state / agreement.BOOK).read_text().count("\n") == 1
+    assert agreement.is_agreed(deck, state) and (state / agreement.FILE).read_text().count("\n") == 1
     copy = folder / "b.odp"
     copy.write_bytes(deck.read_bytes())
     assert agreement.is_agreed(copy, state), "it is the same deck"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from slidewire.host.decks.impress import linked_media as linked
 
-BOOK = "decks-with-linked-media"
+FILE = "decks-with-linked-media"
 
 
 def is_agreed(deck: Path, state: Path) -> bool:
     try:
-        return linked.digest(deck) in (state / BOOK).read_text(encoding="ascii").split()
+        return linked.digest(deck) in (state / FILE).read_text(encoding="ascii").split()
     except (OSError, ValueError):
         return False
 
@@ -25,8 +25,8 @@ def agree(deck: Path, state: Path) -> None:
     if is_agreed(deck, state):
         return
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / BOOK).open("a", encoding="ascii") as book:
-        book.write(linked.digest(deck) + "\n")
+    with (state / FILE).open("a", encoding="ascii") as file:
+        file.write(linked.digest(deck) + "\n")
 
 
 def allowed(links: linked.Links, agreed: bool) -> dict[str, Path]:

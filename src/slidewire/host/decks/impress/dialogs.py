@@ -55,7 +55,7 @@ class DialogCloser:
             xproto.CW.EventMask,
             [xproto.EventMask.SubstructureNotify | xproto.EventMask.PropertyChange],
         )
-        self._server.listeners.append(self._happened)
+        self._server.listeners.append(self._on_event)
         self._server.watch(loop)
         self._server.connection.flush()
 
@@ -64,7 +64,7 @@ class DialogCloser:
             self._again.cancel()
         self._server.close()
 
-    def _happened(self, event: Any) -> None:
+    def _on_event(self, event: Any) -> None:
         if isinstance(event, xproto.MapNotifyEvent):
             self.look()
         elif isinstance(event, xproto.PropertyNotifyEvent):

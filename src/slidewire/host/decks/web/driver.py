@@ -239,9 +239,9 @@ class WebDeck(DeckDriver):
     def _draw_ahead(self) -> None:
         if self._slides is not None and not self._drawing_ahead:
             self._drawing_ahead = True
-            self._background.start(self._draw_around())
+            self._background.start(self._draw_neighbours())
 
-    async def _draw_around(self) -> None:
+    async def _draw_neighbours(self) -> None:
         """One picture at a time, looking anew each time at what is wanted: a presenter may be racing on."""
         try:
             while missing := next((key for key in self._wanted() if key not in self._drawn), None):
