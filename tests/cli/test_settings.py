@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 
 from slidewire.cli import serving
 from slidewire.cli.main import main
-from slidewire.cli.settings import default_file, read_file
+from slidewire.cli.settings import read_file
 from slidewire.server.config import ServerSettings
+from slidewire.system.directories import configuration_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,18 +82,18 @@ class TestWhichFile:
     def test_that_of_the_user(
         self, tmp_path: Path, served: list[ServerSettings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("click.get_app_dir", lambda name: str(tmp_path / name))
+        monkeypatch.setattr("slidewire.cli.settings.configuration_file", lambda: tmp_path / "slidewire" / "config.toml")
         monkeypatch.delenv("SLIDEWIRE_CONFIG")
         assert run("serve").exit_code == 0, "there need not be one"
-        default_file().parent.mkdir()
-        default_file().write_text("[serve]\nport = 1001\n", encoding="utf-8")
+        (tmp_path / "slidewire").mkdir()
+        (tmp_path / "slidewire" / "config.toml").write_text("[serve]\nport = 1001\n", encoding="utf-8")
         assert run("serve").exit_code == 0
         assert [one.port for one in served] == [8443, 1001]
 
     @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="where XDG has the say")
     def test_where_that_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("XDG_CONFIG_HOME", "/home/ada/settings")
-        assert default_file() == Path("/home/ada/settings/slidewire/config.toml")
+        assert configuration_file() == Path("/home/ada/settings/slidewire/config.toml")
 
     def test_one_that_is_named_before_or_after_the_command(self, tmp_path: Path, served: list[ServerSettings]) -> None:
         config = file(tmp_path, "[serve]\nport = 1001\n")

@@ -1,7 +1,7 @@
 """The signaling server's mind under clients that keep to the protocol, nearly do, and do not; time that passes, sockets
 that die, a server's limits that are low.
 
-After every step nothing was raised, nothing was written to a socket that is closed (the stage asserts that), and every
+After every step nothing was raised, nothing was written to a socket that is closed (the world asserts that), and every
 message of the server is one that a client understands. At the end everybody leaves, a day passes, and the hub remembers
 nobody: no member, no connection, nothing kept, no address.
 """
@@ -17,7 +17,7 @@ from slidewire.base.rates import Rate
 from slidewire.signaling import messages as m
 from slidewire.signaling.limits import Limits, Places
 from tests.fuzz import text
-from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Stage, link
+from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, World, link
 
 _STEPS: Final = 120
 _ADDRESSES: Final = ("192.0.2.7", "192.0.2.8", "2001:db8::1", "2001:db8:0:1::1", "::ffff:192.0.2.7", "?")
@@ -36,7 +36,7 @@ class Play:
             tombstones=dice.choice((2, 65_536)),
             kept_bytes=dice.choice((1000, 1 << 26)),
         )
-        self.stage = Stage(limits=limits, seed=seed)
+        self.world = World(limits=limits, seed=seed)
         self.peers: list[Peer] = []
         self.inputs = 0
 
@@ -70,31 +70,31 @@ class Play:
         return {**said, **ref}
 
     def step(self) -> None:
-        dice, stage = self.dice, self.stage
+        dice, world = self.dice, self.world
         if not self.peers or dice.random() < 0.15:
             address = dice.choice(_ADDRESSES)
-            stage.hub.admit(address, stage.now)
-            self.peers.append(stage.connect(address))
+            world.hub.admit(address, world.now)
+            self.peers.append(world.connect(address))
         peer = dice.choice(self.peers[-6:])
         match dice.randrange(20):
             case 0:
-                stage.hub.receive_binary(peer.connection, stage.now)
+                world.hub.receive_binary(peer.connection, world.now)
             case 1:
-                stage.hub.disconnect(peer.connection, stage.now)
+                world.hub.disconnect(peer.connection, world.now)
                 peer.closed = peer.closed or (1006, "")
             case 2:
-                stage.pass_time(dice.choice((0.1, 1.0, 21.0, 50.0)))
+                world.pass_time(dice.choice((0.1, 1.0, 21.0, 50.0)))
             case 3:
-                stage.pass_time(dice.choice((0.0, 600.0, 13 * 3600.0)))
+                world.pass_time(dice.choice((0.0, 600.0, 13 * 3600.0)))
             case 4:
                 data = dice.randbytes(dice.choice((0, 1, 10, 100, 20_000)))
-                stage.hub.receive_message(peer.connection, data, stage.now)
+                world.hub.receive_message(peer.connection, data, world.now)
             case _:
                 said = self.message()
                 data = text.encoded(text.spoiled(said, dice) if dice.random() < 0.3 else said, dice)
-                stage.hub.receive_message(peer.connection, data, stage.now)
+                world.hub.receive_message(peer.connection, data, world.now)
         self.inputs += 1
-        stage.drain()
+        world.drain()
         for each in self.peers:
             for heard in each.inbox:
                 each.resume, each.member = heard.get("resume", each.resume), heard.get("member", each.member)
@@ -103,12 +103,12 @@ class Play:
             each.inbox.clear()
 
     def end(self) -> None:
-        stage, hub = self.stage, self.stage.hub
+        world, hub = self.world, self.world.hub
         for peer in self.peers:
-            hub.disconnect(peer.connection, stage.now)
-            stage.drain()
+            hub.disconnect(peer.connection, world.now)
+            world.drain()
             peer.closed = peer.closed or (1006, "")
-        stage.pass_time(2 * 86_400.0)
+        world.pass_time(2 * 86_400.0)
         assert (hub.member_count, hub.connection_count, hub.room_count, hub.kept_bytes) == (0, 0, 0, 0)
         registry = hub._registry
         assert hub.abuse_limiter.remembered == 0

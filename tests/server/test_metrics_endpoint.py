@@ -8,7 +8,7 @@ from slidewire.relay.metrics import exposition
 from slidewire.server.metrics_endpoint import MOST_NAMED, server_metrics
 from slidewire.signaling.abuse_limiter import FLOOD, AbuseLimiter
 from slidewire.signaling.limits import Limits
-from tests.signaling.world import Stage
+from tests.signaling.world import World
 from tests.support.metrics import values
 
 BEFORE = Path(__file__).parent / "files" / "metrics.txt"
@@ -16,7 +16,7 @@ BEFORE = Path(__file__).parent / "files" / "metrics.txt"
 
 
 def test_names_and_values_are_those_of_earlier_versions() -> None:
-    hub = Stage().hub
+    hub = World().hub
     hub.counts.update({"messages": 12, "sent on": 7, "messages dropped": 1, "failed proofs": 2})
     hub.counts.update({"refused: link_wrong": 2, "refused: malformed": 4})
     limiter = AbuseLimiter(Limits(), bytes(32))
@@ -36,6 +36,6 @@ def test_a_flood_from_everywhere_does_not_fill_the_metrics() -> None:
     limiter = AbuseLimiter(Limits(), bytes(32))
     for number in range(2 * MOST_NAMED):
         limiter.penalize(f"192.0.2.{number}", "a test", 10.0, FLOOD)
-    counted = values(exposition(server_metrics(limiter, Stage().hub, 0, 10.0)).decode())
+    counted = values(exposition(server_metrics(limiter, World().hub, 0, 10.0)).decode())
     assert counted["slidewire_blocked_addresses"] == 2 * MOST_NAMED
     assert sum(name.startswith("slidewire_block_seconds{") for name in counted) == MOST_NAMED

@@ -1,12 +1,12 @@
-"""A stage for every story."""
+"""A new world for each test."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.signaling.world import Stage
+from tests.signaling.world import World
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def world() -> World:
+    return World()

@@ -1,4 +1,4 @@
-"""Who has a place in a room: by a stage of small rooms, and by random comings and goings against what is promised."""
+"""Who has a place in a room: by a world of small rooms, and by random comings and goings against what is promised."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slidewire.signaling import messages as m
 from slidewire.signaling.limits import Limits, Places
 from slidewire.signaling.membership import AWAY_SECONDS
 from slidewire.signaling.room import ConnectionId, Member, Role
-from tests.signaling.world import JOIN_TOKEN, WALL, Peer, Stage, codes, link
+from tests.signaling.world import JOIN_TOKEN, WALL, Peer, World, codes, link
 
 SPEAKER, OTHER_SPEAKER, OPERATOR, DECK, PARTICIPANT = (name * 10 for name in ("s", "t", "o", "d", "g"))
 EVE, ADA, VENUE = "203.0.113.66", "192.0.2.1", "198.51.100.1"
@@ -36,140 +36,140 @@ def announced(*names: str, **more: Any) -> list[dict[str, Any]]:
     return [link(name, place=kinds[name[0]], **more) for name in names]
 
 
-def a_stage(limits: Limits | None = None, *names: str) -> tuple[Stage, Peer]:
-    stage = Stage(limits=limits)
-    host = stage.host(*announced(*(names or (SPEAKER, OPERATOR, DECK))), room="K7QM42")
-    return stage, host
+def a_world(limits: Limits | None = None, *names: str) -> tuple[World, Peer]:
+    world = World(limits=limits)
+    host = world.host(*announced(*(names or (SPEAKER, OPERATOR, DECK))), room="K7QM42")
+    return world, host
 
 
-def come(stage: Stage, by: str, address: str) -> tuple[str, Peer]:
+def come(world: World, by: str, address: str) -> tuple[str, Peer]:
     """What is said to a newcomer, and who that is."""
-    peer = stage.connect(address)
+    peer = world.connect(address)
     (answer,) = peer.say("join", v=1, link=by, token=encode_base64url(JOIN_TOKEN))
     return codes([answer])[0], peer
 
 
-def enter(stage: Stage, by: str, address: str, host: Peer | None = None) -> Peer:
+def enter(world: World, by: str, address: str, host: Peer | None = None) -> Peer:
     """With a host, it is proven at once."""
-    said, peer = come(stage, by, address)
+    said, peer = come(world, by, address)
     assert said == "joined"
     if host is not None:
         host.say("proven", members=[peer.member])
     return peer
 
 
-def entries(stage: Stage) -> list[m.MemberEntry]:
-    (room,) = stage.hub.rooms()
-    return room.member_entries(stage.now)
+def entries(world: World) -> list[m.MemberEntry]:
+    (room,) = world.hub.rooms()
+    return room.member_entries(world.now)
 
 
 class TestALowLink:
     """What began it: the link of the audience's page, and a client that knows nothing but to join."""
 
     def test_64_who_only_join_keep_nobody_out(self) -> None:
-        stage, _ = a_stage()
-        said = Counter(come(stage, DECK, EVE)[0] for _ in range(70))
+        world, _ = a_world()
+        said = Counter(come(world, DECK, EVE)[0] for _ in range(70))
         assert said["joined"] >= 64
         for by in (SPEAKER, OPERATOR, DECK):
-            enter(stage, by, ADA)
+            enter(world, by, ADA)
 
     def test_nor_do_those_who_are_proven(self) -> None:
-        stage, host = a_stage()
+        world, host = a_world()
         for _ in range(130):
-            said, peer = come(stage, DECK, EVE)
+            said, peer = come(world, DECK, EVE)
             host.say("proven", members=[peer.member])
-            stage.pass_time(0.2)
+            world.pass_time(0.2)
         assert said == "room_full"
         for by in (SPEAKER, OPERATOR, DECK):
-            enter(stage, by, ADA, host)
+            enter(world, by, ADA, host)
 
     def test_a_room_takes_64_pages_of_an_audience_besides_those_who_click(self) -> None:
-        stage, host = a_stage()
-        pages = [enter(stage, DECK, VENUE, host) for _ in range(64)]
-        speakers = [enter(stage, SPEAKER, VENUE, host) for _ in range(20)]
-        operators = [enter(stage, OPERATOR, VENUE, host) for _ in range(8)]
+        world, host = a_world()
+        pages = [enter(world, DECK, VENUE, host) for _ in range(64)]
+        speakers = [enter(world, SPEAKER, VENUE, host) for _ in range(20)]
+        operators = [enter(world, OPERATOR, VENUE, host) for _ in range(8)]
         assert all(peer.is_open for peer in (*pages, *speakers, *operators))
 
     def test_as_many_speakers_as_ever_have_one_link(self) -> None:
-        stage, host = a_stage()
-        assert all(enter(stage, SPEAKER, VENUE, host).is_open for _ in range(64))
-        assert come(stage, SPEAKER, VENUE)[0] == "room_full"
-        enter(stage, OPERATOR, VENUE)
+        world, host = a_world()
+        assert all(enter(world, SPEAKER, VENUE, host).is_open for _ in range(64))
+        assert come(world, SPEAKER, VENUE)[0] == "room_full"
+        enter(world, OPERATOR, VENUE)
 
 
 class TestProof:
     def test_who_does_not_finish_the_handshake_gives_its_place_up(self) -> None:
-        stage, host = a_stage()
-        proven, idle = enter(stage, DECK, ADA, host), enter(stage, DECK, EVE)
+        world, host = a_world()
+        proven, idle = enter(world, DECK, ADA, host), enter(world, DECK, EVE)
         host.heard()
-        stage.pass_time(9.9)
+        world.pass_time(9.9)
         assert idle.is_open
-        stage.pass_time(0.2)
+        world.pass_time(0.2)
         assert codes(idle.heard()) == ["unproven"] and idle.closed == CLOSED_UNPROVEN
         assert [said["type"] for said in host.heard()] == ["member_left"]
-        assert proven.is_open and stage.hub.counts["unproven"] == 1
+        assert proven.is_open and world.hub.counts["unproven"] == 1
 
     def test_that_takes_a_host(self) -> None:
-        stage, host = a_stage()
+        world, host = a_world()
         host.lose_socket()
-        early = enter(stage, DECK, ADA)
-        stage.pass_time(15)
+        early = enter(world, DECK, ADA)
+        world.pass_time(15)
         assert early.is_open
-        again, _ = stage.back(host, 0)
-        stage.pass_time(9.9)
+        again, _ = world.back(host, 0)
+        world.pass_time(9.9)
         assert early.is_open
         again.say("proven", members=[early.member])
-        stage.pass_time(20)
+        world.pass_time(20)
         assert early.is_open
 
     def test_and_begins_when_it_is_there(self) -> None:
-        stage, host = a_stage()
-        early = enter(stage, DECK, ADA)
-        stage.pass_time(5)
+        world, host = a_world()
+        early = enter(world, DECK, ADA)
+        world.pass_time(5)
         host.lose_socket()
-        stage.pass_time(10)
-        stage.back(host, 0)
-        stage.pass_time(9.9)
+        world.pass_time(10)
+        world.back(host, 0)
+        world.pass_time(9.9)
         assert early.is_open
-        stage.pass_time(0.2)
+        world.pass_time(0.2)
         assert not early.is_open
 
     def test_a_host_of_an_earlier_version_says_nothing_and_nobody_is_sent_away(self) -> None:
-        stage = Stage()
-        host = stage.host(link(SPEAKER))
-        peer = enter(stage, SPEAKER, ADA)
+        world = World()
+        host = world.host(link(SPEAKER))
+        peer = enter(world, SPEAKER, ADA)
         assert "origin" not in host.heard()[0]
-        stage.pass_time(30)
+        world.pass_time(30)
         assert peer.is_open
         (entry,) = json.loads(m.encode(m.RoomOpened(room="", member="m1", resume="A" * 22, hosts=[],
-                              members=entries(stage), ice_servers=[], heartbeat=1.0)))["members"]  # fmt: skip
+                              members=entries(world), ice_servers=[], heartbeat=1.0)))["members"]  # fmt: skip
         assert entry.keys() == {"member", "link", "name", "away"}
 
     def test_only_hosts_say_it_and_of_nobody_else_than_presenters_of_the_room(self) -> None:
-        stage, host = a_stage()
-        peer = enter(stage, DECK, EVE)
+        world, host = a_world()
+        peer = enter(world, DECK, EVE)
         assert codes(peer.say("proven", members=[peer.member])) == ["not_allowed"]
         host.heard()
         assert host.say("proven", members=["m0000", host.member, peer.member]) == []
-        assert [entry.proven for entry in entries(stage)] == [True]
+        assert [entry.proven for entry in entries(world)] == [True]
 
     def test_a_place_is_kept_while_its_member_is_away_and_proven_it_stays(self) -> None:
-        stage, host = a_stage(SMALL)
-        speaker = enter(stage, SPEAKER, ADA, host)
+        world, host = a_world(SMALL)
+        speaker = enter(world, SPEAKER, ADA, host)
         speaker.lose_socket()
         for _ in range(20):
-            come(stage, DECK, EVE)
-        stage.pass_time(AWAY_SECONDS - 1)
-        back, heard = stage.back(speaker, 0)
+            come(world, DECK, EVE)
+        world.pass_time(AWAY_SECONDS - 1)
+        back, heard = world.back(speaker, 0)
         assert codes(heard)[0] == "resumed"
-        stage.pass_time(30)
-        assert back.is_open and [entry.proven for entry in entries(stage) if entry.link == SPEAKER] == [True]
+        world.pass_time(30)
+        assert back.is_open and [entry.proven for entry in entries(world) if entry.link == SPEAKER] == [True]
 
     def test_a_host_that_comes_again_is_told_who_is_here(self) -> None:
-        stage, host = a_stage()
-        enter(stage, DECK, ADA, host), enter(stage, DECK, EVE), enter(stage, SPEAKER, EVE)
-        stage.pass_time(3)
-        again = stage.connect()
+        world, host = a_world()
+        enter(world, DECK, ADA, host), enter(world, DECK, EVE), enter(world, SPEAKER, EVE)
+        world.pass_time(3)
+        again = world.connect()
         (opened,) = again.say("open_room", v=1, room="K7QM42", token=encode_base64url(bytes(range(16))))
         assert opened["proof_within"] == 10
         found = [(entry["link"], entry["proven"], entry["origin"], entry["seconds"]) for entry in opened["members"]]
@@ -178,136 +178,136 @@ class TestProof:
 
 class TestOrigins:
     def test_members_at_one_address_have_one_number_and_it_is_told_to_hosts_alone(self) -> None:
-        stage, host = a_stage()
-        peers = [enter(stage, DECK, address) for address in (ADA, EVE, ADA, "2001:db8::1", "2001:db8::2")]
+        world, host = a_world()
+        peers = [enter(world, DECK, address) for address in (ADA, EVE, ADA, "2001:db8::1", "2001:db8::2")]
         assert [said["origin"] for said in host.heard()] == [1, 2, 1, 3, 3]
         assert not any("origin" in json.dumps(said) for peer in peers for said in peer.heard())
 
     def test_who_comes_back_from_elsewhere_has_another(self) -> None:
-        stage, host = a_stage()
-        peer = enter(stage, DECK, ADA)
-        enter(stage, DECK, EVE)
+        world, host = a_world()
+        peer = enter(world, DECK, ADA)
+        enter(world, DECK, EVE)
         host.heard()
         peer.lose_socket()
-        moved = stage.connect(VENUE)
+        moved = world.connect(VENUE)
         moved.say("resume", v=1, resume=peer.resume, last=0)
         assert [(said["type"], said.get("origin")) for said in host.heard()] == [
             ("member_away", None),
             ("member_back", 1),
         ]
-        assert enter(stage, DECK, ADA).is_open and host.heard()[0]["origin"] == 3
+        assert enter(world, DECK, ADA).is_open and host.heard()[0]["origin"] == 3
 
 
 class TestShares:
     def test_a_link_has_a_place_that_no_other_link_takes(self) -> None:
-        stage, host = a_stage(SMALL, SPEAKER, OTHER_SPEAKER, OPERATOR, DECK)
+        world, host = a_world(SMALL, SPEAKER, OTHER_SPEAKER, OPERATOR, DECK)
         for _ in range(3):
-            enter(stage, SPEAKER, EVE, host)
-        assert come(stage, SPEAKER, EVE)[0] == "room_full"
-        enter(stage, OTHER_SPEAKER, ADA, host)
-        assert come(stage, OTHER_SPEAKER, ADA)[0] == "room_full", "beyond that everything is taken, by proven members"
-        enter(stage, OPERATOR, ADA, host), enter(stage, DECK, ADA, host)
+            enter(world, SPEAKER, EVE, host)
+        assert come(world, SPEAKER, EVE)[0] == "room_full"
+        enter(world, OTHER_SPEAKER, ADA, host)
+        assert come(world, OTHER_SPEAKER, ADA)[0] == "room_full", "beyond that everything is taken, by proven members"
+        enter(world, OPERATOR, ADA, host), enter(world, DECK, ADA, host)
 
     def test_of_what_is_for_all_links_one_takes_its_share(self) -> None:
         limits = dataclasses.replace(SMALL, presenters=Places(links=2, own=0, shared=3, share=2))
-        stage, host = a_stage(limits, SPEAKER, OTHER_SPEAKER)
+        world, host = a_world(limits, SPEAKER, OTHER_SPEAKER)
         for _ in range(2):
-            enter(stage, SPEAKER, EVE, host)
-        assert come(stage, SPEAKER, EVE)[0] == "room_full"
-        enter(stage, OTHER_SPEAKER, ADA, host)
+            enter(world, SPEAKER, EVE, host)
+        assert come(world, SPEAKER, EVE)[0] == "room_full"
+        enter(world, OTHER_SPEAKER, ADA, host)
 
     def test_the_first_links_that_are_good_have_places_of_their_own(self) -> None:
         limits = dataclasses.replace(SMALL, presenters=Places(links=1, own=1, shared=1, share=1))
-        stage, host = a_stage(limits, OPERATOR)
+        world, host = a_world(limits, OPERATOR)
         host.say("add_links", links=announced(SPEAKER, expires=WALL + 60))
         host.say("add_links", links=announced(OTHER_SPEAKER))
         for _ in range(2):
-            enter(stage, SPEAKER, EVE, host)
-        assert come(stage, OTHER_SPEAKER, ADA)[0] == "room_full"
-        stage.pass_time(61)
+            enter(world, SPEAKER, EVE, host)
+        assert come(world, OTHER_SPEAKER, ADA)[0] == "room_full"
+        world.pass_time(61)
         host.say("ping")
-        assert come(stage, SPEAKER, EVE)[0] == "link_expired"
-        enter(stage, OTHER_SPEAKER, ADA)
+        assert come(world, SPEAKER, EVE)[0] == "link_expired"
+        enter(world, OTHER_SPEAKER, ADA)
 
     def test_who_is_not_proven_gives_way_to_another_link(self) -> None:
-        stage, host = a_stage(SMALL, SPEAKER, OTHER_SPEAKER)
+        world, host = a_world(SMALL, SPEAKER, OTHER_SPEAKER)
         peers = []
         for _ in range(3):
-            stage.pass_time(1)
-            peers.append(enter(stage, SPEAKER, EVE))
+            world.pass_time(1)
+            peers.append(enter(world, SPEAKER, EVE))
         first, *idle = peers
         host.say("proven", members=[first.member])
-        enter(stage, OTHER_SPEAKER, ADA), enter(stage, OTHER_SPEAKER, ADA)
+        enter(world, OTHER_SPEAKER, ADA), enter(world, OTHER_SPEAKER, ADA)
         assert [peer.is_open for peer in (first, *idle)] == [True, False, True], "the oldest of them"
-        assert idle[0].closed == CLOSED_FULL and stage.hub.counts["gave way"] == 1
+        assert idle[0].closed == CLOSED_FULL and world.hub.counts["gave way"] == 1
 
     def test_who_is_proven_does_not(self) -> None:
-        stage, host = a_stage(SMALL, SPEAKER, OTHER_SPEAKER)
+        world, host = a_world(SMALL, SPEAKER, OTHER_SPEAKER)
         for _ in range(3):
-            enter(stage, SPEAKER, EVE, host)
-        enter(stage, OTHER_SPEAKER, ADA)
-        assert come(stage, OTHER_SPEAKER, ADA)[0] == "joined", "in place of the other one, which is not proven"
-        assert Counter(entry.link for entry in entries(stage)) == {SPEAKER: 3, OTHER_SPEAKER: 1}
+            enter(world, SPEAKER, EVE, host)
+        enter(world, OTHER_SPEAKER, ADA)
+        assert come(world, OTHER_SPEAKER, ADA)[0] == "joined", "in place of the other one, which is not proven"
+        assert Counter(entry.link for entry in entries(world)) == {SPEAKER: 3, OTHER_SPEAKER: 1}
 
     def test_not_even_while_it_is_away(self) -> None:
-        stage, host = a_stage(SMALL, SPEAKER, OTHER_SPEAKER)
-        peers = [enter(stage, SPEAKER, EVE, host) for _ in range(3)]
+        world, host = a_world(SMALL, SPEAKER, OTHER_SPEAKER)
+        peers = [enter(world, SPEAKER, EVE, host) for _ in range(3)]
         peers[0].lose_socket()
-        enter(stage, OTHER_SPEAKER, ADA, host)
-        assert come(stage, OTHER_SPEAKER, ADA)[0] == "room_full"
-        assert codes(stage.back(peers[0], 0)[1])[0] == "resumed"
+        enter(world, OTHER_SPEAKER, ADA, host)
+        assert come(world, OTHER_SPEAKER, ADA)[0] == "room_full"
+        assert codes(world.back(peers[0], 0)[1])[0] == "resumed"
 
     def test_by_the_same_link_who_comes_from_elsewhere_is_let_in(self) -> None:
         """The deck's link is in the address bar of the projector's computer, which must come in all the same."""
-        stage, host = a_stage(SMALL)
-        crowd = [enter(stage, DECK, EVE, host) for _ in range(5)]
-        projector = enter(stage, DECK, ADA, host)
+        world, host = a_world(SMALL)
+        crowd = [enter(world, DECK, EVE, host) for _ in range(5)]
+        projector = enter(world, DECK, ADA, host)
         assert [peer.is_open for peer in crowd] == [True] * 4 + [False], "the newest of where the most are"
         for _ in range(10):
-            stage.pass_time(1)
-            assert come(stage, DECK, EVE)[0] == "room_full"
+            world.pass_time(1)
+            assert come(world, DECK, EVE)[0] == "room_full"
         assert projector.is_open
 
     def test_at_one_address_nobody_who_is_proven_gives_way(self) -> None:
-        stage, host = a_stage(SMALL)
+        world, host = a_world(SMALL)
         for _ in range(5):
-            enter(stage, DECK, VENUE, host)
-        assert come(stage, DECK, VENUE)[0] == "room_full"
+            enter(world, DECK, VENUE, host)
+        assert come(world, DECK, VENUE)[0] == "room_full"
 
     def test_a_page_that_is_loaded_again_takes_the_place_it_left(self) -> None:
-        stage, host = a_stage(SMALL)
-        first, *_ = (enter(stage, DECK, VENUE, host) for _ in range(5))
+        world, host = a_world(SMALL)
+        first, *_ = (enter(world, DECK, VENUE, host) for _ in range(5))
         first.lose_socket()
-        enter(stage, DECK, VENUE)
+        enter(world, DECK, VENUE)
 
     def test_a_flood_of_joins_displaces_its_own(self) -> None:
-        stage, _ = a_stage(SMALL)
-        ada = enter(stage, DECK, ADA)
+        world, _ = a_world(SMALL)
+        ada = enter(world, DECK, ADA)
         for _ in range(50):
-            come(stage, DECK, EVE)
+            come(world, DECK, EVE)
         assert ada.is_open
 
     def test_who_joins_without_end_by_a_link_leaves_others_by_it_their_turn(self) -> None:
-        stage, _ = a_stage()
-        said = Counter(come(stage, DECK, EVE)[0] for _ in range(150))
+        world, _ = a_world()
+        said = Counter(come(world, DECK, EVE)[0] for _ in range(150))
         assert said["rate_limited"] == 50
-        enter(stage, DECK, ADA)
+        enter(world, DECK, ADA)
 
     def test_there_is_an_end_to_joins_by_a_link_from_everywhere(self) -> None:
-        stage, _ = a_stage(dataclasses.replace(Limits(), link_joins=Rate(1, 10)))
-        said = Counter(come(stage, DECK, f"203.0.113.{n}")[0] for n in range(30))
+        world, _ = a_world(dataclasses.replace(Limits(), link_joins=Rate(1, 10)))
+        said = Counter(come(world, DECK, f"203.0.113.{n}")[0] for n in range(30))
         assert said == {"joined": 10, "rate_limited": 20}
-        enter(stage, SPEAKER, ADA)
+        enter(world, SPEAKER, ADA)
 
 
 def test_a_server_that_was_started_again_knows_which_places_a_link_leads_to() -> None:
-    stage, _ = a_stage(SMALL, SPEAKER, OTHER_SPEAKER, OPERATOR, DECK)
-    stage.restart_server(remembering=True)
+    world, _ = a_world(SMALL, SPEAKER, OTHER_SPEAKER, OPERATOR, DECK)
+    world.restart_server(remembering=True)
     for _ in range(10):
-        come(stage, DECK, EVE)
-    assert len(entries(stage)) == 5
+        come(world, DECK, EVE)
+    assert len(entries(world)) == 5
     for by in (SPEAKER, OTHER_SPEAKER, OPERATOR):
-        enter(stage, by, ADA)
+        enter(world, by, ADA)
 
 
 @pytest.mark.parametrize("kind", [*m.Place])
@@ -315,12 +315,12 @@ def test_a_room_has_an_end(kind: m.Place) -> None:
     """Whoever comes, by however many links, from however many addresses."""
     names = [f"aaaaaaa{a}{b}{c}" for a in "abc" for b in "abcdefgh" for c in "abcdefgh"][:60]
     generous = dataclasses.replace(Limits(), link_joins=Rate(1e6, 1e6), members=10_000)
-    stage = Stage(limits=generous)
-    stage.host(*(link(name, place=kind) for name in names), room="K7QM42")
+    world = World(limits=generous)
+    world.host(*(link(name, place=kind) for name in names), room="K7QM42")
     for number in range(1500):
-        come(stage, names[number % 60], f"203.0.{number % 7}.{number % 251}")
+        come(world, names[number % 60], f"203.0.{number % 7}.{number % 251}")
     places = {"operator": generous.operators, "presenter": generous.presenters, "audience": generous.audience}[kind]
-    assert len(entries(stage)) == places.links * places.own + places.shared
+    assert len(entries(world)) == places.links * places.own + places.shared
 
 
 # --- whatever happens ---------------------------------------------------------------------------------------------
@@ -348,13 +348,13 @@ class Comings(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 1000))
     def begin(self, seed: int) -> None:
-        self.stage = Stage(limits=TIGHT, seed=seed)
-        self.host = self.stage.host(*(link(name, place=kind) for name, kind in KINDS.items()), room="K7QM42")
+        self.world = World(limits=TIGHT, seed=seed)
+        self.host = self.world.host(*(link(name, place=kind) for name, kind in KINDS.items()), room="K7QM42")
         self.peers: list[Peer] = []
         self.link_of: dict[ConnectionId, str] = {}
 
     def members(self) -> dict[str, Member]:
-        (room,) = self.stage.hub.rooms()
+        (room,) = self.world.hub.rooms()
         return {id_: member for id_, member in room.members.items() if member.role is Role.PRESENTER}
 
     @rule(by=st.sampled_from(sorted(KINDS)), address=st.sampled_from(ADDRESSES), finishes=st.booleans())
@@ -363,7 +363,7 @@ class Comings(RuleBasedStateMachine):
         here = Counter(member.link for member in before.values())
         by_address = Counter((member.link, member.counts_as) for member in before.values())
         proven = {id_ for id_, member in before.items() if member.proven}
-        said, peer = come(self.stage, by, address)
+        said, peer = come(self.world, by, address)
         own = TIGHT.operators.own if KINDS[by] is m.Place.OPERATOR else TIGHT.presenters.own
         if KINDS[by] is not m.Place.AUDIENCE and here[by] < own:
             assert said == "joined"
@@ -396,7 +396,7 @@ class Comings(RuleBasedStateMachine):
     def come_back(self, data: st.DataObject, address: str) -> None:
         gone = self.peers.pop(data.draw(st.integers(0, len(self.peers) - 1)))
         had_place = gone.member in self.members()
-        peer = self.stage.connect(address)
+        peer = self.world.connect(address)
         heard = peer.say("resume", v=1, resume=gone.resume, last=0)
         assert (codes(heard)[0] == "resumed") == had_place, "a place is kept for who comes back to it"
         if had_place:
@@ -409,14 +409,14 @@ class Comings(RuleBasedStateMachine):
         for peer in self.peers:
             if peer.is_open:
                 peer.say("ping")
-        self.stage.pass_time(seconds)
+        self.world.pass_time(seconds)
         now = self.members()
         assert was <= now.keys(), "who is proven and here does not go by waiting"
         assert seconds <= TIGHT.proof_within or not any(not member.proven for member in now.values())
 
     @invariant()
     def nobody_has_more_than_there_is(self) -> None:
-        if not hasattr(self, "stage"):
+        if not hasattr(self, "world"):
             return
         taken = Counter(member.link for member in self.members().values())
         for kind, places in zip(m.Place, (TIGHT.operators, TIGHT.presenters, TIGHT.audience), strict=True):

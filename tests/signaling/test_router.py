@@ -11,7 +11,7 @@ from slidewire.base.base64url import encode_base64url
 from slidewire.signaling.effects import Close, Send
 from slidewire.signaling.messages import FirstMessage, Join, OpenRoom
 from slidewire.signaling.room import ConnectionId, StoredRoom
-from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, Stage, codes, data_of, link
+from tests.signaling.world import HOST_TOKEN, JOIN_TOKEN, LINK, OTHER_LINK, Peer, Said, World, codes, data_of, link
 
 
 @dataclass
@@ -22,14 +22,14 @@ class Cluster:
     links: dict[str, str] = field(default_factory=dict)
     handed_over: dict[ConnectionId, str] = field(default_factory=dict)
     """The node that has the room of a connection of another."""
-    nodes: dict[str, Stage] = field(default_factory=dict)
+    nodes: dict[str, World] = field(default_factory=dict)
 
-    def node(self, name: str) -> Stage:
-        self.nodes[name] = stage = Node(name, self)
-        return stage
+    def node(self, name: str) -> World:
+        self.nodes[name] = world = Node(name, self)
+        return world
 
 
-class Node(Stage):
+class Node(World):
     def __init__(self, name: str, cluster: Cluster) -> None:
         self.cluster = cluster
         super().__init__(seed=ord(name), node=name, router=InMemory(name, cluster))
@@ -46,7 +46,7 @@ class FarPeer(Peer):
         self._cluster, self._now = node.cluster, node.now
 
     @property
-    def _owner(self) -> Stage:
+    def _owner(self) -> World:
         return self._cluster.nodes[self._cluster.handed_over.get(self.connection, self.connection.node)]
 
     def say_text(self, text: str | bytes) -> list[Said]:
@@ -100,12 +100,12 @@ class InMemory:
 
 
 @pytest.fixture
-def nodes() -> tuple[Stage, Stage]:
+def nodes() -> tuple[World, World]:
     cluster = Cluster()
     return cluster.node("a"), cluster.node("b")
 
 
-def test_a_presenter_on_another_node_is_a_presenter(nodes: tuple[Stage, Stage]) -> None:
+def test_a_presenter_on_another_node_is_a_presenter(nodes: tuple[World, World]) -> None:
     here, there = nodes
     host = here.host(link())
     presenter = there.presenter()
@@ -119,7 +119,7 @@ def test_a_presenter_on_another_node_is_a_presenter(nodes: tuple[Stage, Stage]) 
     assert codes(host.heard()) == ["member_away"]
 
 
-def test_messages_of_both_nodes_come_in_the_order_in_which_they_were_sent(nodes: tuple[Stage, Stage]) -> None:
+def test_messages_of_both_nodes_come_in_the_order_in_which_they_were_sent(nodes: tuple[World, World]) -> None:
     here, there = nodes
     host = here.host(link())
     near, far = here.presenter(), there.presenter()
@@ -129,7 +129,7 @@ def test_messages_of_both_nodes_come_in_the_order_in_which_they_were_sent(nodes:
     assert data_of(host.heard()) == [encode_base64url(bytes([number])) for number in range(6)]
 
 
-def test_a_further_host_on_another_node_is_in_the_same_room(nodes: tuple[Stage, Stage]) -> None:
+def test_a_further_host_on_another_node_is_in_the_same_room(nodes: tuple[World, World]) -> None:
     here, there = nodes
     host = here.host(link())
     (code,) = here.rooms
@@ -139,7 +139,7 @@ def test_a_further_host_on_another_node_is_in_the_same_room(nodes: tuple[Stage, 
     assert codes(host.heard()) == ["host_joined"] and there.hub.room_count == 0
 
 
-def test_what_is_refused_is_refused_across_nodes_and_closes_the_far_socket(nodes: tuple[Stage, Stage]) -> None:
+def test_what_is_refused_is_refused_across_nodes_and_closes_the_far_socket(nodes: tuple[World, World]) -> None:
     here, there = nodes
     host = here.host(link())
     wrong = there.connect()
@@ -150,7 +150,7 @@ def test_what_is_refused_is_refused_across_nodes_and_closes_the_far_socket(nodes
     assert codes(removed.heard()) == ["removed"] and not removed.is_open
 
 
-def test_a_room_of_its_own_stays_on_its_node(nodes: tuple[Stage, Stage]) -> None:
+def test_a_room_of_its_own_stays_on_its_node(nodes: tuple[World, World]) -> None:
     here, there = nodes
     here.host(link())
     there.host(link(OTHER_LINK), token=bytes(16))
@@ -159,7 +159,7 @@ def test_a_room_of_its_own_stays_on_its_node(nodes: tuple[Stage, Stage]) -> None
     assert (here.hub.member_count, there.hub.member_count) == (1, 2)
 
 
-def test_what_ended_or_was_withdrawn_is_no_longer_looked_for_there(nodes: tuple[Stage, Stage]) -> None:
+def test_what_ended_or_was_withdrawn_is_no_longer_looked_for_there(nodes: tuple[World, World]) -> None:
     here, there = nodes
     host = here.host(link(), link(OTHER_LINK))
     host.say("revoke_link", link=LINK)

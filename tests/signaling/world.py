@@ -1,4 +1,4 @@
-"""A hub on a stage: the test owns the clock and the dice, and every socket is a list of what was written to it."""
+"""A simulated signaling server: the test owns the clock and the randomness, and reads what each socket was sent."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def data_of(heard: list[Said]) -> list[str]:
 class Peer:
     """One socket, seen from its far end."""
 
-    def __init__(self, stage: Stage, connection: ConnectionId, address: str) -> None:
-        self._stage = stage
+    def __init__(self, world: World, connection: ConnectionId, address: str) -> None:
+        self._world = world
         self.connection = connection
         self.address = address
         self.inbox: list[Said] = []
@@ -56,11 +56,11 @@ class Peer:
         return self.say_text(json.dumps({"type": kind, **fields}))
 
     def say_text(self, text: str | bytes) -> list[Said]:
-        self._stage.hub.receive_message(self.connection, text, self._stage.now)
+        self._world.hub.receive_message(self.connection, text, self._world.now)
         return self.heard()
 
     def heard(self) -> list[Said]:
-        self._stage.drain()
+        self._world.drain()
         heard, self.inbox = self.inbox, []
         for message in heard:
             self.resume = message.get("resume", self.resume)
@@ -69,11 +69,11 @@ class Peer:
         return heard
 
     def lose_socket(self) -> None:
-        self._stage.hub.disconnect(self.connection, self._stage.now)
-        self._stage.drain()
+        self._world.hub.disconnect(self.connection, self._world.now)
+        self._world.drain()
 
 
-class Stage:
+class World:
     def __init__(
         self, *, limits: Limits | None = None, seed: int = 1, node: str = ALONE, router: Router | None = None
     ) -> None:

@@ -17,6 +17,8 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
+from slidewire.system.directories import configuration_file
+
 PREFIX: Final = "SLIDEWIRE"
 FILE_VARIABLE: Final = f"{PREFIX}_CONFIG"
 _FILE: Final = "slidewire.settings.file"
@@ -26,11 +28,6 @@ class SettingsError(click.ClickException):
     """A setting is not what it should be. The message is a sentence that names it."""
 
     exit_code = 2
-
-
-def default_file() -> Path:
-    """In the platform's directory for the configuration of one user's programs."""
-    return Path(click.get_app_dir("slidewire")) / "config.toml"
 
 
 def add_settings(group: click.Group) -> None:
@@ -60,7 +57,7 @@ def _config_option(group: click.Group, path: tuple[str, ...]) -> click.Option:
         is_eager=True,  # the other options look into what it read
         expose_value=False,
         metavar="FILE",
-        help=f"Settings (TOML).  [default: {default_file()}]",
+        help=f"Settings (TOML).  [default: {configuration_file()}]",
     )
 
 
@@ -68,15 +65,15 @@ def read_file(group: click.Group, path: Path | None) -> dict[str, Any]:
     """The tables of a file, with its keys as the commands' functions name them. None: the default file, if there is
     one. Raises SettingsError."""
     try:
-        with (path or default_file()).open("rb") as file:
+        with (path or configuration_file()).open("rb") as file:
             tables = tomllib.load(file)
     except FileNotFoundError:
         if path is None:
             return {}
         raise SettingsError(f"{path} is not there. Give --config a file that is.") from None
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path or default_file()} cannot be read: {error}.") from None
-    return _Reader(path or default_file()).commands(group, (), tables)
+        raise SettingsError(f"{path or configuration_file()} cannot be read: {error}.") from None
+    return _Reader(path or configuration_file()).commands(group, (), tables)
 
 
 class _Reader:

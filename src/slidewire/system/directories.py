@@ -14,3 +14,8 @@ AUTHORITY_FILE: Final = "authority.pem"
 def state_directory() -> Path:
     """The default of `--state-dir`: `$XDG_DATA_HOME/slidewire` on Linux, and each system's own place elsewhere."""
     return platformdirs.user_data_path("slidewire", appauthor=False)
+
+
+def configuration_file() -> Path:
+    """The default of `--config`: `$XDG_CONFIG_HOME/slidewire/config.toml` on Linux."""
+    return platformdirs.user_config_path("slidewire", appauthor=False) / "config.toml"
