@@ -231,22 +231,22 @@ class TestFloods:
     ) -> None:
         log = AuditLog(folder, wall)
         for _ in range(10_000):
-            log.write("refused", what="a knock", link="abcdefgh23")
+            log.write("refused", what="a handshake", link="abcdefgh23")
         log.write("kicked", who="Eve")
         log.write("log_closed")
         log.close()
         found = list(records(log.folder))
         assert len(found) == 502 and (found[-2]["event"], found[-2]["left_out"]) == (
             "kicked",
-            {"refused a knock": 9500},
+            {"refused a handshake": 9500},
         )
         assert "left_out" not in found[-1]
         verdict = verify(log.folder)
-        assert verdict.ok and verdict.left_out == {"refused a knock": 9500}
+        assert verdict.ok and verdict.left_out == {"refused a handshake": 9500}
 
     @pytest.mark.parametrize(
         "flood",
-        [("refused", "a knock"), ("refused", "to join"), ("refused", "next"), ("refused", "goto 7"),
+        [("refused", "a handshake"), ("refused", "to join"), ("refused", "next"), ("refused", "goto 7"),
          ("refused", "command mute"), ("refused", "POST /api/admin/api-keys"), ("sign_in_failed", ""), ("joined", ""),
          ("left", ""), ("waits_to_be_let_in", "")],
     )  # fmt: skip
@@ -256,7 +256,7 @@ class TestFloods:
         event, what = flood
         others = [
             ("clicked", "next"), ("link_made", ""), ("link_revoked", ""), ("kicked", ""), ("key_made", ""),
-            ("key_revoked", ""), ("signed_in", ""), ("refused", "a knock"), ("refused", "to join"),
+            ("key_revoked", ""), ("signed_in", ""), ("refused", "a handshake"), ("refused", "to join"),
             ("refused", "black"), ("refused", "command kick"),
             ("refused", "DELETE /api/admin/api-keys/{id}"), ("sign_in_failed", ""),
             ("joined", ""), ("left", ""), ("waits_to_be_let_in", ""),
@@ -286,7 +286,7 @@ class TestFloods:
         st.lists(
             st.tuples(
                 st.sampled_from(["refused", "joined", "sign_in_failed", "clicked", "link_made"]),
-                st.sampled_from(["", "a knock", "next"]),
+                st.sampled_from(["", "a handshake", "next"]),
                 st.integers(1, 900),
                 st.sampled_from([0.0, 0.5, 60.0, -3600.0]),
             ),

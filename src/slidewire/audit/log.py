@@ -212,7 +212,7 @@ def kind_of(event: str, fields: Mapping[str, Any]) -> str | None:
 
 
 _REFUSALS: Final = {
-    "a knock": "refused a knock",
+    "a handshake": "refused a handshake",
     "to join": "refused to join",
     "command ": "refused a command",
     "to make a key": "refused a request",

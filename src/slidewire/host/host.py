@@ -96,8 +96,8 @@ class Host:
         self.signaling: Signaling | None = None
         self.ended = asyncio.Event()
         """An operator ended the show."""
-        self.audit: audit_events.Audit = audit_events.nobody
-        """Hears who did what."""
+        self.audit: audit_events.Audit = audit_events.not_written
+        """Called with who did what."""
         self.participants: dict[int, Participant] = {}
         self.members = Members()
         """Who holds the room's places at the server."""
@@ -253,8 +253,8 @@ class Host:
     def _receive_hello(self, member: str, data: bytes) -> None:
         admitted = self._responder.receive_hello(data, monotonic(), self.members.origin(member))
         if admitted is None:
-            log.info("a knock on link %s led nowhere: %s", hello_link(data), dict(self._responder.counts))
-            self.audit("refused", what="a knock", link=hello_link(data))
+            log.info("a handshake by link %s was not answered: %s", hello_link(data), dict(self._responder.counts))
+            self.audit("refused", what="a handshake", link=hello_link(data))
             return
         if admitted.session is not None:
             if (pool := self._pools.get(admitted.link_id)) is None:
@@ -325,7 +325,7 @@ class Host:
         self._publisher.room_changed()
 
     def _has_room(self, rule: LinkRule) -> bool:
-        """Whether this link is not used by too many. Somebody who has fallen silent gives way."""
+        """Whether this link is not used by too many. A presenter that has fallen silent gives way."""
         present = [participant for participant in self.participants_by(rule) if participant.session.established]
         if len(present) <= PRESENTERS_PER_LINK:
             return True

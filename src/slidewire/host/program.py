@@ -1,4 +1,4 @@
-"""The host as a program: a room at a server, the agent in it, and the deck it drives.
+"""The host as a program: a room at a server, the host in it, and the deck it drives.
 
 Used by `slidewire host`, and by `slidewire up` beside a server in the same process.
 """
@@ -62,7 +62,7 @@ class HostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HostReady:
-    """The room stands, and somebody can click."""
+    """The room is open, and presenters can click."""
 
     room: str
     presenter_link: str
@@ -73,7 +73,7 @@ class HostReady:
 
 
 class _RoomAtServer:
-    """What the agent asks of the server, in the signaling client's words."""
+    """What the host asks of the server, as the signaling client calls it."""
 
     def __init__(self, socket: SignalingSocket) -> None:
         self._socket = socket
@@ -141,7 +141,7 @@ class HostProgram:
         server, if that runs in this process."""
         folder = state or state_directory()
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # itself, not as a parent that anybody may look into
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # itself, not as a parent that others may look into
             self._room: Room = RoomStore(folder / "rooms").open(server, deck_name, room)
         except OSError as error:
             raise HostError(
@@ -211,7 +211,7 @@ class HostProgram:
         return self.ready
 
     async def warm_up(self) -> None:
-        """Load what media take, so that the first who turns a camera on keeps nobody's click waiting."""
+        """Load what media take, so that the first who turns a camera on keeps no click waiting."""
         if self._has_media:
             await asyncio.to_thread(import_module, "slidewire.rtc.media_peer")
 
@@ -318,7 +318,7 @@ class HostProgram:
 
     def _refused(self, code: str, message: str, final: bool) -> None:
         if not final:
-            # That somebody left while an answer was on its way is ordinary, and in anybody's hand.
+            # That a member left while an answer was on its way is ordinary, and any member can cause it.
             log.log(
                 logging.DEBUG if code == messages.Code.MEMBER_UNKNOWN else logging.WARNING,
                 "the server says: %s",

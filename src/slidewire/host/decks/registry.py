@@ -31,7 +31,7 @@ class Needs(StrEnum):
 
     DESKTOP = "desktop"
     PROGRAM = "program"
-    """A presentation program that somebody installed."""
+    """A presentation program, which has to be installed."""
 
 
 @dataclass(frozen=True, slots=True)

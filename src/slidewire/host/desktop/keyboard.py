@@ -74,7 +74,7 @@ class Keyboard(Protocol):
         """Whether the present keyboard layout has that key."""
 
     def modifiers_held(self) -> bool:
-        """Whether somebody holds Shift, Control, Alt or their like: what is typed now would mean something else."""
+        """Whether Shift, Control, Alt or another modifier is held: what is typed now would mean something else."""
 
     def press(self, key: Key) -> None:
         """Press and release it. It goes to whatever has the focus: look first."""

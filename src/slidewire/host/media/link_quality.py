@@ -1,4 +1,4 @@
-"""How a presenter's camera comes in, for whoever runs the show: is the picture bad because of the network?
+"""How a presenter's camera comes in, for operators: is the picture bad because of the network?
 
 Pure. Counts of a media connection are looked at every few seconds, and what has come since is said in steps, so that
 operators hear of it when it matters and not at every packet.

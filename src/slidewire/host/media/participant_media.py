@@ -57,7 +57,7 @@ class MediaPeer(Protocol):
 
     @property
     def queue(self) -> float | None:
-        """Seconds that they wait in queues on the way; None: nobody says."""
+        """Seconds that they wait in queues on the way; None: not known."""
 
     async def answer(self, sdp: str, lines: Sequence[Line]) -> str: ...
     def add_candidate(self, candidate: dict[str, Any] | None) -> None: ...
@@ -85,7 +85,7 @@ class Connection:
         arrived: Callable[[Line, Frame], bool],
         rated: Callable[[], None],
     ) -> None:
-        """`arrived` hears of each frame first, and says whether it may pass on. `rated`: `screen_rate` has
+        """`arrived` is given each frame first, and says whether it may pass on. `rated`: `screen_rate` has
         changed."""
         self.lines = tuple(lines)
         self.is_open = False
@@ -96,7 +96,7 @@ class Connection:
         self._clock = clock
         self._opened, self._closed, self._arrived, self._rated = opened, closed, arrived, rated
         self._ahead: float | None = None
-        """Our clock less the page's, so that whoever watches two pages one after the other sees one clock."""
+        """Our clock less the page's, so that a viewer of two pages one after the other sees one clock."""
         self._ended = False
         self._link_quality = LinkQuality()
 
@@ -111,7 +111,7 @@ class Connection:
         refused: Callable[[int], None],
         permits: Callable[[], bool],
     ) -> None:
-        from slidewire.rtc.media_peer import MediaEvents  # what nobody uses is not loaded
+        from slidewire.rtc.media_peer import MediaEvents  # what is not used is not loaded
 
         self._guard = Guard(privacy, self._let_in, lambda said: say_candidate(from_init(said)), refused)
         self._guard.is_near = is_near

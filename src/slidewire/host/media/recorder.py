@@ -39,7 +39,7 @@ MOST_WAITING: Final = 64 << 20
 LOOK_EVERY: Final = 0.25
 OPENED_WITHIN: Final = 5.0
 CLOSED_WITHIN: Final = 10.0
-"""Seconds that somebody waits for a disk. It may take longer; then that is said."""
+"""Seconds that the host waits for a disk. It may take longer; then that is said."""
 TAKES_WITHIN: Final = 10.0
 """Seconds after which a disk that takes nothing is said to do so."""
 LEFT_FREE: Final = 256 << 20
@@ -77,7 +77,7 @@ async def open_recorder(folder: Path, when: datetime, failed: Callable[[str], No
     def tell(found: tuple[Path, RawIOBase] | RecordingError) -> None:
         if not opened.done():
             opened.set_result(found)
-        elif isinstance(found, tuple):  # nobody waits for it any more, and we do not wait for this disk
+        elif isinstance(found, tuple):  # it is waited for no longer, and we do not wait for this disk
             threading.Thread(target=_discard, args=found, name="recorder's file", daemon=True).start()
 
     def work() -> None:
@@ -130,7 +130,7 @@ class Recorder:
         self._handed_over = self._written = 0
         """Bytes; each is changed by one thread only."""
         self._took = time.monotonic()
-        """When the disk last kept nobody waiting: real time, whatever frames are timed by."""
+        """When the disk last had nothing left to write: real time, whatever frames are timed by."""
         self._done = asyncio.Event()
         self._queue: queue.SimpleQueue[tuple[Frame | None, float] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True)
@@ -142,7 +142,7 @@ class Recorder:
             return
         before, self._sources = self._sources, (camera, microphone)
         if not any(source is not None and source is was for source, was in zip(self._sources, before, strict=True)):
-            self._queue.put((None, self._now()))  # somebody else, with another clock
+            self._queue.put((None, self._now()))  # another presenter, with another clock
         for source, was in zip(self._sources, before, strict=True):
             if source is not was:
                 if was is not None:
@@ -177,7 +177,7 @@ class Recorder:
         self._hand_over(frame)
 
     async def close(self) -> None:
-        """The file is complete when this returns, unless the disk takes longer than anybody should wait."""
+        """The file is complete when this returns, unless the disk takes longer than a person should wait."""
         self.follow(None, None)
         self._closed = True
         self._queue.put(None)
@@ -239,7 +239,7 @@ class Recorder:
         self._tell(self._done.set)
 
     def _tell(self, what: Callable[..., None], *words: str) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to be told
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: there is nothing left to tell
             self._loop.call_soon_threadsafe(what, *words)
 
     def _write_until_the_end(self, times: RecordingClock, writer: _Writer) -> None:

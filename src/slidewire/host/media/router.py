@@ -110,7 +110,7 @@ class Media(Feature):
         self._is_recording_wanted = self._is_opening = False
         self._on_air: int | None = None
         self._is_directed = False
-        """An operator has said who is on air: from then on nobody is by itself."""
+        """An operator has said who is on air: from then on no presenter is by itself."""
         self._talkback = Talkback()
         self._problem: str | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -169,7 +169,7 @@ class Media(Feature):
 
     def describe_page(self, participant: Participant) -> MediaPart:
         """The `media` part of what a participant is told. Who is not let in is told nothing. A page that shows who is
-        on air is told whether anybody is."""
+        on air is told whether a presenter is."""
         is_on, lines = self._options is not None and participant.admitted, permitted_lines(participant.link)
         is_on_air = is_on and self._on_air is not None and (self._on_air == participant.id or Line.PROGRAM in lines)
         return MediaPart(
@@ -441,7 +441,7 @@ class Media(Feature):
         return True
 
     def _is_air_free(self) -> bool:
-        """Nobody is on air, or somebody who sends nothing, and no operator decides."""
+        """No presenter is on air, or one who sends nothing, and no operator decides."""
         if self._is_directed:
             return False
         page = self._pages.get(self._on_air) if self._on_air is not None else None
@@ -523,7 +523,7 @@ class Media(Feature):
     # The recording
 
     async def _begin_recording_or_say(self, folder: Path) -> None:
-        """A disk may take its time, and nobody waits for it."""
+        """A disk may take its time, and nothing waits for it."""
         try:
             await self._begin_recording(folder)
         except RecordingError as error:
@@ -538,7 +538,7 @@ class Media(Feature):
         finally:
             self._is_opening = False
         if not self._is_recording_wanted:
-            await recorder.close()  # somebody has thought better of it
+            await recorder.close()  # it was switched off meanwhile
             return
         self._recorder = recorder
         self._recording_since = self._clock()

@@ -1,6 +1,6 @@
 """The shared screen: on or off, as operators want it, and what each page gets of it.
 
-Opening a screen takes a moment and may fail; nobody waits for it. What is wrong with it is a sentence for operators.
+Opening a screen takes a moment and may fail; nothing waits for it. What is wrong with it is a sentence for operators.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Sharing:
         finally:
             self._is_opening = False
         if not self._is_wanted:
-            await screen.stop()  # somebody has thought better of it
+            await screen.stop()  # it was switched off meanwhile
             return
         self.screen = screen
         screen.changed = self._screen_changed

@@ -21,7 +21,7 @@ KEY_EVERY: Final = 1.0
 SILENCE: Final = 1.0
 """Seconds without a sound after which another operator may speak."""
 SILENT_BYTES: Final = 3
-"""An Opus packet up to this size is discontinuous transmission's: nobody speaks (RFC 6716 §2.1.9)."""
+"""An Opus packet up to this size is discontinuous transmission's: there is silence (RFC 6716 §2.1.9)."""
 
 Clock = Callable[[], float]
 

@@ -16,7 +16,7 @@ ADMITTED_KEPT = 64
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why somebody is sent away: a stable code, and a sentence."""
+    """Why a presenter is sent away: a stable code, and a sentence."""
 
     code: str
     reason: str

@@ -1,7 +1,7 @@
 """Who holds the room's places at the server: its members, by the link each came by.
 
 The server knows who is a member and by which link. The host knows who finished the handshake, and tells the server,
-which gives the others' places to whoever needs them (protocol/signaling.md, "Places").
+which gives the others' places to those who need them (protocol/signaling.md, "Places").
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Members:
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
         self.changed: Callable[[], object] = lambda: None
-        """Hears that operators see something else now."""
+        """Called when operators are to be told something else."""
         self.tell_proven: Callable[[list[str]], object] = lambda members: None
         """Tells the server who is."""
 
@@ -64,7 +64,7 @@ class Members:
         self.changed()
 
     def prove(self, members: Iterable[str]) -> None:
-        """They finished the handshake. Said once of each; a frame of somebody known costs a look-up."""
+        """They finished the handshake. Said once of each; a frame of a known one costs a look-up."""
         new = [id_ for id_ in members if (member := self._members.get(id_)) is not None and not member.proven]
         if not new:
             return
@@ -86,7 +86,7 @@ class Members:
         ]
 
     def describe(self, privacy: Privacy) -> list[PlacesEntry]:
-        """For operators: of each link that anybody came by, how many are here, how many of them are proven, since when,
+        """For operators: of each link that members came by, how many are here, how many of them are proven, since when,
         and how many come from one address. That, too, is not for others where a show is private."""
         by_link: dict[str, list[Member]] = {}
         for member in self._members.values():

@@ -62,7 +62,7 @@ class LastClick:
 
 
 class ParticipantHost(Protocol):
-    """What a participant needs of the agent."""
+    """What a participant needs of the host."""
 
     show: ShowController
     engine: Engine
@@ -96,7 +96,7 @@ class Participant:
         session.quotas = SessionQuotas(pool)
         self.link = rule
         self.admitted = False
-        """Whether it is let in: the agent says so once it has proven itself."""
+        """Whether it is let in: the host says so once it has proven itself."""
         self.muted = False
         self.member: str | None = None
         """Where the signaling server reaches it; None while it does not."""
@@ -259,7 +259,7 @@ class Participant:
         self._tell_settled()
 
     def _tell_settled(self) -> None:
-        """After everything was sent: whoever writes clicks down waits for a disk, and no receipt waits for that."""
+        """After everything was sent: the log of clicks waits for a disk, and no receipt waits for that."""
         settled, self._settled = self._settled, []
         for click in settled:
             self._host.participant_clicked(self, click)

@@ -1,7 +1,7 @@
 """What a link's slide range allows: one question, answered from the deck's state right before an intent is performed.
 
 An intent is allowed if the slide it would lead to lies in the range. Where that cannot be known it is refused: a range
-is a promise to whoever shows the other slides.
+is a promise to those who show the other slides.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class Audit(Protocol):
     def __call__(self, event: str, /, **fields: object) -> None: ...
 
 
-def nobody(event: str, /, **fields: object) -> None:
-    """Where nothing is written down."""
+def not_written(event: str, /, **fields: object) -> None:
+    """Where no log is kept."""
 
 
 def joined(audit: Audit, participant: Participant) -> None:
@@ -86,7 +86,7 @@ def _name(request: messages.CommandRequest | messages.Malformed | messages.Unkno
 
 
 def on_air_by_itself(audit: Audit, participant: Participant) -> None:
-    """Nobody was, and it turned its camera or microphone on."""
+    """No presenter was, and it turned its camera or microphone on."""
     audit("put_on_air", **_of(participant))
 
 

@@ -27,7 +27,7 @@ POLL_EVERY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class IntentRequest:
-    """One intent that somebody asks for, and how to answer it."""
+    """One intent that is asked for, and how it is answered."""
 
     intent: Intent
     is_due: Callable[[], bool]

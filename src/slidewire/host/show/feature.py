@@ -34,7 +34,7 @@ class MessageRow(Generic[M]):
     charge: Request
     """What it is charged for; beyond that quota the handler is not called."""
     handler: Callable[[Participant, M], None]
-    """It is called with whoever sent it, who may not have been let in yet."""
+    """It is called with the sender, which may not have been let in yet."""
 
 
 class Services(Protocol):

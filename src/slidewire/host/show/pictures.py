@@ -34,7 +34,7 @@ class Pictures(Feature):
         self, show: ShowController, sees_live: Callable[[Participant], bool] = lambda participant: False
     ) -> None:
         """Who sees the screen live needs the slide's picture only if that stalls. On a narrow network the two would
-        share what there is with the receipts of somebody who clicks on."""
+        share what there is with the receipts of a presenter who clicks on."""
         self._show = show
         self._sees_live = sees_live
         self._turns = DrawingQueue(monotonic)

@@ -1,9 +1,9 @@
 """What LibreOffice asks on the audience's screen is answered with no, at once.
 
 Most questions never come up: `uno_helper` answers them before they become a window. Some of LibreOffice's own parts ask
-all the same (whether links shall be updated, what is to be done about a damaged file). Nobody at a phone can see that,
-everybody in the hall can, and the show waits behind it. So its dialogs are closed as somebody would close them who does
-not want to answer, and the person at the host is told. A dialog takes no notice of that before it listens, which may
+all the same (whether links shall be updated, what is to be done about a damaged file). A presenter cannot see that,
+the audience can, and the show waits behind it. So its dialogs are closed as a person would close them who does not want
+to answer, and the person at the host is told. A dialog takes no notice of that before it listens, which may
 be a moment after it is on the screen: as long as it is there it is closed again.
 
 The editor's window may also come up after the show's, and in front of it, where the deck takes long to load. Then the

@@ -275,7 +275,7 @@ class ImpressDeck(DeckDriver):
         if self._profile is None:
             self._profile = self._held.enter_context(own_profile(self._state_directory))
         elif office_running(str(self._profile.resolve())):
-            return deck, None  # somebody's own, who opened it before us
+            return deck, None  # another user's own, who opened it before us
         profile = self._profile.resolve()
         try:
             links, agreed = find_links(deck), agreement.is_agreed(deck, self._state_directory)
@@ -316,7 +316,7 @@ class ImpressDeck(DeckDriver):
         return asyncio.get_running_loop().time() < self._started_until
 
     def _wants_closed(self, title: str, again: bool) -> bool:
-        """Whether a dialog is in the way. What somebody does in LibreOffice after the show is not. `again`: it is one
+        """Whether a dialog is in the way. What a person does in LibreOffice after the show is not. `again`: it is one
         that did not let itself be closed."""
         if not self._opening and self._state.status is not DeckStatus.RUNNING:
             return False
@@ -464,7 +464,7 @@ def pythons(soffice: str) -> list[str]:
 
 
 def check_readable(path: Path) -> None:
-    """Raises `DeckError` for a file that nobody could read."""
+    """Raises `DeckError` for a file that cannot be read."""
     if not path.exists():
         raise DeckError(f"There is no file {path}. Check its name.")
     if not path.is_file():

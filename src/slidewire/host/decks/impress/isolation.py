@@ -1,4 +1,4 @@
-"""The sandbox of a LibreOffice that opens somebody else's deck.
+"""The sandbox of a LibreOffice that opens a stranger's deck.
 
 A deck can ask LibreOffice to fetch and read things, to run macros and programs, and to put questions on the screen. So
 a deck file is opened by a LibreOffice with a user profile of ours, in which all of that is off. Where the system can do
@@ -53,7 +53,7 @@ ALWAYS: tuple[Setting, ...] = (
     (PROXY, "ooInetFTPProxyName", NOWHERE),
     (PROXY, "ooInetFTPProxyPort", DISCARD),
     (PROXY, "ooInetNoProxy", ""),
-    # Links are not updated, and nobody is asked whether.
+    # Links are not updated, and no question is asked.
     ("/org.openoffice.Office.Writer/Content/Update", "Link", 0),
     ("/org.openoffice.Office.Calc/Content/Update", "Link", 1),
     # Nothing is asked or offered: no first steps, tips, recovery, crash report, update, or remote control.
@@ -73,7 +73,7 @@ ALWAYS: tuple[Setting, ...] = (
     ("/org.openoffice.Office.Impress/Misc/Start", "EnableSdremote", False),
 )
 
-# What LibreOffice, GTK, fonts and sound need of the system, and nothing that belongs to somebody.
+# What LibreOffice, GTK, fonts and sound need of the system, and nothing that belongs to a user.
 READABLE = (
     "/usr", "/lib", "/lib64", "/nix/store", "/var/cache/fontconfig", "/var/lib/libreoffice", "/var/spool/libreoffice",
     *("/etc/" + name for name in (
@@ -101,7 +101,7 @@ DEVICES = (
     "/dev/nvidia0",
 )
 PROGRAMS = ("/usr/lib", "/usr/lib64", "/usr/libexec", "/lib", "/lib64", "/nix/store")
-"""What may be started: parts of libraries, and no program that anybody would call one. So nothing opens a browser."""
+"""What may be started: parts of libraries, and no program of its own. So nothing opens a browser."""
 SOCKETS = ("/tmp",)  # noqa: S108
 """Where LibreOffice makes the socket by which it is spoken to."""
 

@@ -43,7 +43,7 @@ RELATIONSHIP = "http://schemas.openxmlformats.org/package/2006/relationships Rel
 FOLLOWED = frozenset({
     "a", "event-listener", "form", "button", "area-rectangle", "area-circle", "area-polygon", "template", "auto-reload",
 })  # fmt: skip
-"""Elements whose links are not loaded to show a slide: somebody or something follows them later."""
+"""Elements whose links are not loaded to show a slide: they are followed later."""
 XML_SUFFIXES = (".xml", ".rels", ".svg", ".vml", ".rdf")
 NESTED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How the file of another program begins: a spreadsheet in a slide has links of its own."""
@@ -68,7 +68,7 @@ class Links:
     damaged: str = ""
     """The part of the file that is no XML: nothing can show it, or it is encrypted."""
     followed: int = 0
-    """Links that lead out of the deck, but only when somebody follows them; and its macros."""
+    """Links that lead out of the deck, but only when they are followed; and its macros."""
 
     def __bool__(self) -> bool:
         return bool(self.media or self.files or self.remote)

@@ -9,7 +9,7 @@ Some programs drop a key that comes while they still change slides. A key map sa
 intent waits for that; whether it was enough cannot be seen from here either.
 
 If a modifier is held at the host's own keyboard, nothing is typed: the key would mean something else. Nor is it let go
-for its owner, because letting go of Alt for somebody may finish a switch to another window.
+for its owner, because letting go of Alt may finish a switch to another window.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class KeysDeck(DeckDriver):
             asyncio.get_running_loop().call_soon(self._refresh)
 
     def _refresh(self) -> None:
-        """Look, and tell the agent if that makes a difference to it."""
+        """Look, and tell the host if that makes a difference."""
         self._refreshing = False
         if self._desktop is None:
             return

@@ -2,7 +2,7 @@
 
 A row has two tests. `window`: this is a window of that program with a deck in it. `show`: and it is showing the deck.
 Only what both tests recognise is typed into without the user naming the window, so they are narrow: a browser in full
-screen may just as well be somebody's chat.
+screen may just as well show a chat.
 """
 
 from __future__ import annotations

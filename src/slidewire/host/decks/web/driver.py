@@ -67,7 +67,7 @@ class WebDeck(DeckDriver):
     def __init__(self, path: Path | None = None, limits: Limits = LIMITS) -> None:
         self._changed: Callable[[], None] = not_told
         self.laser: Point | None = None
-        """Where the pages are to show the laser. The agent passes it on to them."""
+        """Where the pages are to show the laser. The host passes it on to them."""
         self._path = path
         self._limits = limits
         self._file: DeckFile | None = None

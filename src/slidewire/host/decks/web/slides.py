@@ -1,9 +1,9 @@
 """The slides of a PDF or of a folder of pictures. Everything here blocks: it runs in a process of its own, `worker.py`.
 
 `open_slides` says what is wrong in words a speaker can act on. After that nothing raises: a slide that cannot be drawn
-is None. Slides may come from anybody, so nothing outside of their file or folder is read, no file makes another program
-start, and what would be a very large picture in memory is not drawn. PDFium fetches nothing, and was built without
-JavaScript.
+is None. Slides may come from strangers, so nothing outside of their file or folder is read, no file makes another
+program start, and what would be a very large picture in memory is not drawn. PDFium fetches nothing, and was built
+without JavaScript.
 
 Speaker notes are read from a text file beside the slides, in the form pdfpc made common:
 

@@ -23,7 +23,7 @@ NONE, POINTER_ROOT = 0, 1
 FROM_PAGER = 2
 """The source of a request to activate a window: a tool acting for the user, which window managers obey."""
 OWN_CLASS = "slidewire"
-"""The class of our own windows on the screen, which are never anybody's deck."""
+"""The class of our own windows on the screen, which are no deck."""
 
 
 class XFocus:

@@ -33,7 +33,7 @@ REPEATS = (0.15, 0.3, 0.5, 0.75, 1.0)
 STILL_THERE = 1.0
 """Seconds from one frame to the next while nothing changes."""
 KEY_INTERVAL = 1.0
-"""Seconds between two key frames that were asked for: whoever asks meanwhile shares the next one."""
+"""Seconds between two key frames that were asked for: those who ask meanwhile share the next one."""
 DEBT = 0.25
 """Seconds by which the frames so far may be ahead of their bit rate when another one is encoded."""
 

@@ -1,7 +1,7 @@
 """One encoder: pictures in, VP8 or H.264 frames out, at a bit rate, with a key frame when one is wanted.
 
 Set up for a screen and for now: no frame waits for a later one, one thread (two of libvpx's wait for each other in a
-loop that takes ten times the processor), what did not change is skipped, and no bits go into what nobody would see.
+loop that takes ten times the processor), what did not change is skipped, and no bits go into what would not be seen.
 Through PyAV, libvpx cannot be told another bit rate, and libx264 only without its limits: the next frame after
 `set_rate` is the first, and a key frame, of a new encoder.
 """
@@ -20,7 +20,7 @@ from slidewire.media.frames import Codec, Frame
 
 CLOCK_RATE = Codec.VP8.clock_rate
 NO_KEY_BY_ITSELF = 1_000_000
-"""Frames between key frames that nobody asked for: practically none."""
+"""Frames between key frames that were not asked for: practically none."""
 STUDIO_RANGE, BT601 = 1, 6
 """What the canvas is: said in H.264, where receivers may take it for something else; VP8 knows no other."""
 

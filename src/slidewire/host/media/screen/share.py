@@ -1,6 +1,6 @@
 """The screen share: one source, one encoder for each codec and tier in use, any number of viewers.
 
-While nobody watches, nothing is looked at. Everything is decided on the event loop; one thread looks, converts and
+Without viewers nothing is looked at. Everything is decided on the event loop; one thread looks, converts and
 encodes, one thing at a time, so that there is always only the newest picture and nothing to fall behind with. Encoding
 takes the time it takes, and the next look is later for it.
 
@@ -139,7 +139,7 @@ class ScreenShare:
         self._task = asyncio.create_task(self._run(), name="screen share")
 
     async def stop(self) -> None:
-        """Nobody gets anything from now on."""
+        """No viewer gets anything from now on."""
         if self._stopped:
             return
         self._stopped = True
