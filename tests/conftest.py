@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -38,15 +40,39 @@ def timing(request: pytest.FixtureRequest) -> Timing:
     return Timing(request.param)
 
 
-@pytest.hookimpl(trylast=True)  # what -m and -k leave out was not asked for, and is not counted here
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Labs are for root. Whoever is not gets all other tests, and is told how many these are."""
-    if is_possible():
-        return
-    labs = [item for item in items if item.get_closest_marker("lab")]
-    items[:] = [item for item in items if not item.get_closest_marker("lab")]
-    config.hook.pytest_deselected(items=labs)
-    config.stash[_left_out] = len(labs)
+@pytest.hookimpl(wrapper=True)  # what -m and -k leave out was not asked for, and is not counted here
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Leave out the labs where they are not possible. Processes that share the tests begin with the longest."""
+    for item in items:
+        if _needs_the_screen(item):
+            item.add_marker(pytest.mark.xdist_group("screen"))
+    yield
+    if not is_possible():
+        labs = [item for item in items if item.get_closest_marker("lab")]
+        items[:] = [item for item in items if not item.get_closest_marker("lab")]
+        config.hook.pytest_deselected(items=labs)
+        config.stash[_left_out] = len(labs)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (not _needs_the_screen(item), not item.get_closest_marker("lab")))
+
+
+def _needs_the_screen(item: pytest.Item) -> bool:
+    """Browsers and desktops take a processor each: no two of them run at the same time. In a lab they wait for its
+    networks most of the time."""
+    marks = {mark.name for mark in item.iter_markers()}
+    return not marks.isdisjoint({"browser", "desktop"}) and "lab" not in marks
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes that share the tests has counted, and tells the one that reports."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = session.config.stash.get(_left_out, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_left_out] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -60,9 +60,9 @@ async def shows(screen: Tab, slide: int) -> None:
 
 
 async def test_speaker_audience_and_operator(
-    slidewire: Programs, browser: Firefox, record_testsuite_property: Record
+    slidewire: Programs, browser: Firefox, record_property: Record
 ) -> None:
-    record_testsuite_property("firefox", browser.version)
+    record_property("firefox", browser.version)
     ready = await up(slidewire)
     screen = await browser.open(ready["deck_link"], SCREEN)
     operator = await connected(await browser.open(ready["operator_link"], LAPTOP))

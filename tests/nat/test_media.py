@@ -87,7 +87,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 async def test_clicks_are_as_quick_beside_a_shared_screen(
-    lab: Lab, busy_screen: str, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
+    lab: Lab, busy_screen: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     server, host, speaker = lab.machine("server"), lab.machine("host"), lab.machine("speaker", NARROW)
     async with programs(tmp_path / "home") as started:
@@ -120,7 +120,7 @@ async def test_clicks_are_as_quick_beside_a_shared_screen(
             for share in (0.5, 0.95, 1.0)
         }
         for name, value in {**figures, "frames shown": shown}.items():
-            record_testsuite_property(name, value)
+            record_property(name, value)
             print(name, value)  # noqa: T201
     assert len(alone) == len(beside) == CLICKS and max(*alone, *beside) < 5, "no click is lost"
     assert percentile(beside, 0.95) <= percentile(alone, 0.95) + WORSE_BY + PACKET

@@ -81,7 +81,7 @@ async def show(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> Asyn
 
 @pytest.mark.browser
 async def test_clicks_and_pictures_pass_for_a_browser(
-    show: Show, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
+    show: Show, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     pictures = noisy_deck(tmp_path / "deck")
     link = await show.begin(tmp_path / "deck")
@@ -96,7 +96,7 @@ async def test_clicks_and_pictures_pass_for_a_browser(
                 return difference(await canvas(page), pictures[number]) < 6
 
             await until(shown, f"the picture of slide {number + 1}", seconds=20)
-        record_testsuite_property("seconds for eight slides", round(time.monotonic() - began, 2))
+        record_property("seconds for eight slides", round(time.monotonic() - began, 2))
         await expect(page.get_by_test_id("connection")).to_contain_text("Connected through a relay")
 
 
