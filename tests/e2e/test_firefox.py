@@ -59,9 +59,7 @@ async def shows(screen: Tab, slide: int) -> None:
     await until(does, f"slide {slide} is on the screen")
 
 
-async def test_speaker_audience_and_operator(
-    slidewire: Programs, browser: Firefox, record_property: Record
-) -> None:
+async def test_speaker_audience_and_operator(slidewire: Programs, browser: Firefox, record_property: Record) -> None:
     record_property("firefox", browser.version)
     ready = await up(slidewire)
     screen = await browser.open(ready["deck_link"], SCREEN)
