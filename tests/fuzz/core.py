@@ -30,7 +30,7 @@ from slidewire.turn.limits import Limits
 from slidewire.turn.policy import PeerPolicy, networks
 from slidewire.turn.streams import NotTurn, Stream
 from tests.fuzz import mutation
-from tests.turn.world import RELAY_HOST, SECRET, SERVER, Client, Stage, held
+from tests.turn.world import RELAY_HOST, SECRET, SERVER, Client, World, held
 
 _STEPS: Final = 300
 _USERS: Final = ("ada", "bob", "room.eve")
@@ -80,11 +80,11 @@ class Play:
             "families": dice.choice(([IPV4], [IPV4, IPV6])),
             "sha256": self.sha256,
         }
-        self.stage = Stage(relays=False, policy=self.policy(), **self.options)
+        self.world = World(relays=False, policy=self.policy(), **self.options)
         self.actors: dict[FiveTuple, Actor] = {}
         self.overheard: list[bytes] = []
         self.unanswered = 0
-        self.began = self.stage.now
+        self.began = self.world.now
         self.answers_to_strangers: Counter[bytes] = Counter()
         self.answers_to_ports: Counter[SocketAddress] = Counter()
         self.revoked: set[str] = set()
@@ -104,7 +104,7 @@ class Play:
         )
 
     def owner_acts(self) -> None:
-        dice, server = self.dice, self.stage.server
+        dice, server = self.dice, self.world.server
         match dice.randrange(6):
             case 0:
                 server.policy = self.policy()
@@ -140,15 +140,15 @@ class Play:
         name = FiveTuple(transport, (host, dice.randint(1, 8)), SERVER)
         if name in self.actors:
             return
-        client = Client(self.stage, name, dice.choice(_USERS))
-        if transport.is_stream and not self.stage.server.stream_opened(name, self.stage.now):
+        client = Client(self.world, name, dice.choice(_USERS))
+        if transport.is_stream and not self.world.server.stream_opened(name, self.world.now):
             return
         self.actors[name] = Actor(client, honest)
 
     def leave(self, actor: Actor) -> None:
         """A stream client hangs up; a UDP client is not heard of any more."""
         if actor.name.transport.is_stream:
-            self.stage.server.stream_closed(actor.name, self.stage.now)
+            self.world.server.stream_closed(actor.name, self.world.now)
             del self.actors[actor.name]
 
     def request(self, actor: Actor) -> bytes:
@@ -185,8 +185,8 @@ class Play:
     def fields(self, method: int) -> list[tuple[a.Attribute[Any], Any]]:
         dice = self.dice
         peer = mutation.address(dice)
-        if dice.random() < 0.4 and self.stage.open:
-            peer = dice.choice(list(self.stage.open.values())).announced
+        if dice.random() < 0.4 and self.world.open:
+            peer = dice.choice(list(self.world.open.values())).announced
         elif dice.random() < 0.5:
             peer = Address("8.8.4.4", 5000)
         match method:
@@ -196,7 +196,7 @@ class Play:
                     t.LIFETIME, t.EVEN_PORT, t.REQUESTED_ADDRESS_FAMILY, t.ADDITIONAL_ADDRESS_FAMILY, t.DONT_FRAGMENT,
                 )  # fmt: skip
                 fields += [(row, mutation.value(row, dice)) for row in optional if dice.random() < 0.2]
-                tokens = list(self.stage.server._reservations)
+                tokens = list(self.world.server._reservations)
                 if tokens and dice.random() < 0.3:
                     fields = [(t.REQUESTED_TRANSPORT, t.UDP), (t.RESERVATION_TOKEN, dice.choice(tokens))]
                 return fields
@@ -256,19 +256,19 @@ class Play:
             pass
 
     def deliver(self, actor: Actor, data: bytes) -> None:
-        stage, server = self.stage, self.stage.server
-        before = (len(server.allocations), set(stage.open), len(stage.asked), len(server._pending))
+        world, server = self.world, self.world.server
+        before = (len(server.allocations), set(world.open), len(world.asked), len(server._pending))
         if actor.name.transport.is_stream:
-            server.receive_stream(actor.name, data, stage.now)
+            server.receive_stream(actor.name, data, world.now)
         else:
-            server.receive_datagram(data, actor.name, stage.now)
-        stage.drain()
+            server.receive_datagram(data, actor.name, world.now)
+        world.drain()
         if not actor.honest:
-            after = (len(server.allocations), set(stage.open), len(stage.asked), len(server._pending))
+            after = (len(server.allocations), set(world.open), len(world.asked), len(server._pending))
             assert after == before, "a stranger changed something"
-            assert stage.sent == [], "a stranger reached a peer"
+            assert world.sent == [], "a stranger reached a peer"
             if actor.name.transport is Transport.UDP:
-                heard = stage.inboxes.get(actor.name, [])
+                heard = world.inboxes.get(actor.name, [])
                 assert len(heard) <= 1
                 most = _CHALLENGE + 8 * (data[-8:-4] == b"\x80\x28\x00\x04")  # FINGERPRINT is answered in kind
                 assert all(len(answer) <= most for answer in heard) or self.sha256
@@ -278,55 +278,55 @@ class Play:
     # --- everything else ----------------------------------------------------------------------------------------------
 
     def peer_sends(self) -> None:
-        if self.stage.open:
-            relay = self.dice.choice(list(self.stage.open.values()))
+        if self.world.open:
+            relay = self.dice.choice(list(self.world.open.values()))
             source = mutation.address(self.dice)
             if self.dice.random() < 0.3:
-                source = self.dice.choice(list(self.stage.open.values())).bound
+                source = self.dice.choice(list(self.world.open.values())).bound
             data = self.dice.randbytes(self.dice.choice((0, 1, 100, 1200, 65_500, 65_507)))
-            self.stage.server.receive_from_peer(relay.handle, data, source, self.stage.now)
+            self.world.server.receive_from_peer(relay.handle, data, source, self.world.now)
 
     def sockets_open(self) -> None:
-        asked, stage = self.stage.asked, self.stage
+        asked, world = self.world.asked, self.world
         while self.unanswered < len(asked) and self.dice.random() < 0.7:
             each = asked[self.unanswered]
             self.unanswered += 1
             if self.dice.random() < 0.1:
-                stage.fail(each)
+                world.fail(each)
             else:
-                stage.answer(each)
+                world.answer(each)
 
     def time_passes(self) -> None:
-        self.stage.wait(self.dice.choice((0.0, 0.001, 0.1, 1.0, 5.0, 31.0, 200.0, 301.0, 601.0, 3601.0)))
+        self.world.wait(self.dice.choice((0.0, 0.001, 0.1, 1.0, 5.0, 31.0, 200.0, 301.0, 601.0, 3601.0)))
 
     # --- what must hold -----------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        stage = self.stage
-        for effect in stage.happened:
+        world = self.world
+        for effect in world.happened:
             match effect:
                 case SendToClient(name, data):
                     self.hear(name, data)
                 case SendToPeer(relay, _, peer):
                     self.look_at_sent(relay, peer)
-        stage.happened.clear()
-        stage.inboxes.clear()
-        stage.sent.clear()
-        for name in stage.closed_streams[self.closed_at :]:
+        world.happened.clear()
+        world.inboxes.clear()
+        world.sent.clear()
+        for name in world.closed_streams[self.closed_at :]:
             self.actors.pop(name, None)
-        self.closed_at = len(stage.closed_streams)
-        server = stage.server
+        self.closed_at = len(world.closed_streams)
+        server = world.server
         owned = [opened.handle for each in server.allocations for opened in each.relays.values()]
         owned += [reserved.relay.handle for reserved in server._reservations.values()]
         for pending in {id(each): each for each in server._pending.values()}.values():
             owned += [opened.handle for opened in (*pending.opened.values(), pending.sibling) if opened is not None]
-        assert sorted(owned) == sorted(stage.open), "a socket without an owner, or an owner without its socket"
+        assert sorted(owned) == sorted(world.open), "a socket without an owner, or an owner without its socket"
         assert len(server.allocations) + len(server._pending) <= self.limits.allocations
         for allocation in server.allocations:
-            assert allocation.expires > stage.now or (server.get_timer() or 0) <= stage.now
+            assert allocation.expires > world.now or (server.get_timer() or 0) <= world.now
             assert len(allocation.permissions) <= self.limits.permissions
             assert len(allocation.channels) <= self.limits.channels
-        elapsed = stage.now - self.began
+        elapsed = world.now - self.began
         each, few, many = self.limits.answers_each, self.limits.answers, self.limits.answers_known
         for port, answers in self.answers_to_ports.items():
             assert answers <= each.burst + each.per_second * elapsed + 1, port
@@ -354,7 +354,7 @@ class Play:
             self.believe(actor, message)
 
     def believe(self, actor: Actor, message: Message) -> None:
-        now = self.stage.now
+        now = self.world.now
         match message.method:
             case Method.ALLOCATE:
                 if message.get_all(t.XOR_RELAYED_ADDRESS) != sorted(actor.relays, key=lambda each: each.family):
@@ -367,12 +367,12 @@ class Play:
                     actor.permitted[peer.host] = now + self.limits.permission_lifetime
 
     def look_at_sent(self, relay: str, peer: Address) -> None:
-        announced = self.stage.known[relay]
+        announced = self.world.known[relay]
         owners = [actor for actor in self.actors.values() if announced in actor.relays]
         assert owners, "sent from a relay that nobody was told about"
-        assert any(actor.permitted.get(peer.host, 0.0) > self.stage.now for actor in owners), f"{peer} not permitted"
-        refusal = self.stage.server.policy.refusal(owners[0].client.username, peer)
-        assert peer in self.stage.known.values() or refusal is None, f"{peer}: {refusal}"
+        assert any(actor.permitted.get(peer.host, 0.0) > self.world.now for actor in owners), f"{peer} not permitted"
+        refusal = self.world.server.policy.refusal(owners[0].client.username, peer)
+        assert peer in self.world.known.values() or refusal is None, f"{peer}: {refusal}"
 
     # --- the play -----------------------------------------------------------------------------------------------------
 
@@ -394,25 +394,25 @@ class Play:
             self.owner_acts()
         elif (actor := self.somebody()) is not None:
             self.speak(actor)
-        self.stage.drain()
+        self.world.drain()
         self.look()
 
     def end(self) -> None:
-        stage = self.stage
+        world = self.world
         for actor in list(self.actors.values()):
             self.leave(actor)
-        while self.unanswered < len(stage.asked):
-            stage.answer(stage.asked[self.unanswered])
+        while self.unanswered < len(world.asked):
+            world.answer(world.asked[self.unanswered])
             self.unanswered += 1
-        stage.wait(2 * 86_400)
-        stage.drain()
-        server = stage.server
-        assert server.allocations == [] and stage.open == {}
+        world.wait(2 * 86_400)
+        world.drain()
+        server = world.server
+        assert server.allocations == [] and world.open == {}
         for user in _USERS:
             server.credentials.pardon(user)
         server.introduce("0:nobody")
         server.credentials.secrets = (SECRET,)
-        new = Stage(relays=False, policy=server.policy, **self.options)
+        new = World(relays=False, policy=server.policy, **self.options)
         new.server.introduce("0:nobody")
         left, was = held(server), held(new.server)
         assert left <= was + 8, f"{left - was} values are left"  # the dictionaries of the three transports' clients

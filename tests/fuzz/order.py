@@ -18,7 +18,7 @@ from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.five_tuple import Transport
 from slidewire.turn.limits import Limits
-from tests.turn.world import Client, Sent, Stage
+from tests.turn.world import Client, Sent, World
 
 _PEERS: Final = (Address("8.8.4.4", 5000), Address("8.8.4.4", 6000), Address("2606:4700::1111", 5000))
 _USERS: Final = ("ada", "ada", "ada", "bob")
@@ -61,17 +61,17 @@ def _script(dice: random.Random, client: Client) -> list[bytes]:
     return said
 
 
-def _client(transport: Transport, *, relays: bool) -> tuple[Stage, Client]:
-    stage = Stage(relays=relays, limits=Limits(failures=Rate(1, 1000)))
-    client = stage.client(transport=transport)
+def _client(transport: Transport, *, relays: bool) -> tuple[World, Client]:
+    world = World(relays=relays, limits=Limits(failures=Rate(1, 1000)))
+    client = world.client(transport=transport)
     client.challenge()
-    return stage, client
+    return world, client
 
 
-def _answers(stage: Stage, dice: random.Random, done: int, odds: float) -> int:
+def _answers(world: World, dice: random.Random, done: int, odds: float) -> int:
     """Sockets that were asked for are there. How many there were by now."""
-    while done < len(stage.asked) and dice.random() < odds:
-        stage.answer(stage.asked[done])
+    while done < len(world.asked) and dice.random() < odds:
+        world.answer(world.asked[done])
         done += 1
     return done
 
@@ -79,11 +79,11 @@ def _answers(stage: Stage, dice: random.Random, done: int, odds: float) -> int:
 def run(seed: int) -> int:
     dice = random.Random(seed)
     transport = dice.choice((Transport.TCP, Transport.TLS))
-    stage, client = _client(transport, relays=True)
+    world, client = _client(transport, relays=True)
     script = _script(dice, client)
     for data in script:
         client.send(data)
-    expected: tuple[list[bytes], list[Sent], list[Any]] = client.heard(), stage.sent, stage.closed_streams
+    expected: tuple[list[bytes], list[Sent], list[Any]] = client.heard(), world.sent, world.closed_streams
 
     late, other = _client(transport, relays=False)
     everything, at, done = b"".join(script), 0, 0
@@ -94,5 +94,5 @@ def run(seed: int) -> int:
         done = _answers(late, dice, done, 0.3)
     _answers(late, dice, done, 1.0)
     assert (other.heard(), late.sent, late.closed_streams) == expected
-    assert len(late.open) == len(stage.open)
+    assert len(late.open) == len(world.open)
     return len(script)

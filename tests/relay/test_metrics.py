@@ -12,32 +12,32 @@ from slidewire.turn.effects import Report
 from slidewire.turn.five_tuple import Transport
 from tests.stun import test_vectors as vectors
 from tests.support.metrics import values
-from tests.turn.world import PEER, SECRET, Stage
+from tests.turn.world import PEER, SECRET, World
 
 FILES = Path(__file__).parent / "files"
 """What a version before prometheus-client served of `busy()`: of one, and of the sums of two, the first draining."""
 
 
-def served(stage: Stage, *, users: bool = False) -> str:
-    return exposition(relay_metrics(stage.server, users=users)).decode()
+def served(world: World, *, users: bool = False) -> str:
+    return exposition(relay_metrics(world.server, users=users)).decode()
 
 
-def busy() -> Stage:
-    stage = Stage()
-    client = stage.allocated(port=1)
-    stage.allocated(port=2, transport=Transport.TCP)
+def busy() -> World:
+    world = World()
+    client = world.allocated(port=1)
+    world.allocated(port=2, transport=Transport.TCP)
     assert client.relayed is not None
     client.bind(0x4000, PEER)
     client.say_on(0x4000, bytes(100))
     client.say_on(0x4001, bytes(100))
-    stage.from_peer(client.relayed, bytes(60), PEER)
-    stage.from_peer(client.relayed, bytes(60), Address("8.8.8.8", 5))
+    world.from_peer(client.relayed, bytes(60), PEER)
+    world.from_peer(client.relayed, bytes(60), Address("8.8.8.8", 5))
     client.permit(Address("10.0.0.1", 5000))
     client.ask(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
     client.send(vectors.CHROMIUM_BINDING)
     client.send(b"\xff garbage")
-    stage.allocated(port=3).refresh(0)
-    return stage
+    world.allocated(port=3).refresh(0)
+    return world
 
 
 def test_what_was_counted_is_served() -> None:
@@ -56,12 +56,12 @@ def test_what_was_counted_is_served() -> None:
     assert said["turn_draining"] == 0
 
 
-def with_odd_user() -> Stage:
-    stage = busy()
-    odd = stage.client(port=4)
+def with_odd_user() -> World:
+    world = busy()
+    odd = world.client(port=4)
     odd.use('a"b\\c\nd')
     odd.allocate()
-    return stage
+    return world
 
 
 def test_names_and_values_are_those_of_earlier_versions() -> None:
@@ -72,35 +72,35 @@ def test_names_and_values_are_those_of_earlier_versions() -> None:
 def test_sums_are_those_of_earlier_versions_also_over_a_pipe() -> None:
     stages = [with_odd_user(), with_odd_user()]
     stages[0].server.draining = True
-    each = [relay_metrics(stage.server, users=True) for stage in stages]
+    each = [relay_metrics(world.server, users=True) for world in stages]
     before = values((FILES / "metrics-of-two.txt").read_text(encoding="utf-8"))
     for servers in (each, [parse(exposition(one).decode()) for one in each]):
         assert values(exposition(total(servers)).decode()) == before
 
 
 def test_nobody_is_named_unless_asked_for() -> None:
-    stage = Stage()
-    odd = stage.client(port=1)
+    world = World()
+    odd = world.client(port=1)
     odd.use('a"b\\c\nd')
     odd.allocate()
-    stage.allocated(port=2)
-    plain = served(stage)
+    world.allocated(port=2)
+    plain = served(world)
     assert "ada" not in plain and "192.0.2" not in plain and "user=" not in plain
-    said = values(served(stage, users=True))
+    said = values(served(world, users=True))
     assert said['turn_user_allocations{user="ada"}'] == 1
     assert said['turn_user_allocations{user="a\\"b\\\\c\\nd"}'] == 1
 
 
 def test_reports() -> None:
     heard: list[Report] = []
-    stage = Stage(report=heard.append)
-    client = stage.allocated()
+    world = World(report=heard.append)
+    client = world.allocated()
     client.permit(Address("10.0.0.1", 5000))
     client.ask(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
     client.bind(0x4000, PEER)
     client.say_on(0x4000, bytes(100))
     client.refresh(0)
-    guesser = stage.client(port=9)
+    guesser = world.client(port=9)
     guesser.challenge()
     guesser.key = bytes(16)
     guesser.transact(guesser.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17)))
@@ -114,37 +114,37 @@ def test_reports() -> None:
 
 def test_ends_say_why() -> None:
     heard: list[Report] = []
-    stage = Stage(report=heard.append)
-    stage.allocated(port=1)
-    tcp = stage.allocated(port=2, transport=Transport.TCP)
-    stage.server.stream_closed(tcp.five_tuple, stage.now)
-    stage.wait(601)
-    revoked = stage.client(port=3)
+    world = World(report=heard.append)
+    world.allocated(port=1)
+    tcp = world.allocated(port=2, transport=Transport.TCP)
+    world.server.stream_closed(tcp.five_tuple, world.now)
+    world.wait(601)
+    revoked = world.client(port=3)
     revoked.use("bob")
     revoked.allocate()
-    stage.server.revoke("bob")
+    world.server.revoke("bob")
     whys = [report.facts["why"] for report in heard if report.event == "ended"]
     assert whys == ["connection closed", "expired", "revoked"]
 
 
 class TestDraining:
     def test_nobody_gets_anything_new(self) -> None:
-        stage = Stage()
-        old = stage.allocated(port=1)
-        stage.server.draining = True
+        world = World()
+        old = world.allocated(port=1)
+        world.server.draining = True
         for transport in Transport:
-            assert stage.client(port=2, transport=transport).allocate().code == 508
-        assert values(served(stage))["turn_draining"] == 1
+            assert world.client(port=2, transport=transport).allocate().code == 508
+        assert values(served(world))["turn_draining"] == 1
         assert old.refresh().code == 0 and old.permit(PEER).code == 0
         old.say(PEER, b"x")
-        assert stage.sent_away() == [(b"x", PEER)]
+        assert world.sent_away() == [(b"x", PEER)]
 
     def test_a_retransmitted_allocate_is_answered_as_before(self) -> None:
-        stage = Stage()
-        client = stage.client()
+        world = World()
+        client = world.client()
         client.challenge()
         request = client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, 17))
         first = client.transact(request)
-        stage.server.draining = True
+        world.server.draining = True
         again = client.transact(request)
         assert first is not None and again is not None and first.data == again.data

@@ -11,15 +11,15 @@ from slidewire.stun.message import Builder, Class, long_term_key, parse, userhas
 from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.authentication import ALGORITHMS, COOKIE, Identity
-from tests.turn.world import PEER, REALM, Answer, Client, Stage
+from tests.turn.world import PEER, REALM, Answer, Client, World
 
 SHA256, MD5 = ALGORITHMS
 Fields = list[tuple[a.Attribute[Any], Any]]
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage(sha256=True)
+def world() -> World:
+    return World(sha256=True)
 
 
 def ask(client: Client, fields: Fields, sign: str, key: bytes) -> Answer:
@@ -39,16 +39,16 @@ def sha256_key(client: Client) -> bytes:
 
 class TestSha256:
     def test_is_not_offered_unless_asked_for(self) -> None:
-        answer = Stage().client().challenge()
+        answer = World().client().challenge()
         assert answer[a.PASSWORD_ALGORITHMS] is None and not answer[a.NONCE].startswith(b"obMatJos2")
 
-    def test_is_offered_with_the_cookie_that_guards_the_offer(self, stage: Stage) -> None:
-        answer = stage.client().challenge()
+    def test_is_offered_with_the_cookie_that_guards_the_offer(self, world: World) -> None:
+        answer = world.client().challenge()
         assert answer[a.PASSWORD_ALGORITHMS] == (SHA256, MD5)
         assert answer[a.NONCE].startswith(b"obMatJos2gAAA") and COOKIE == b"obMatJos2gAAA"
 
-    def test_a_client_that_takes_it(self, stage: Stage) -> None:
-        client = stage.client()
+    def test_a_client_that_takes_it(self, world: World) -> None:
+        client = world.client()
         client.challenge()
         key = sha256_key(client)
         fields = [*login(client), (a.PASSWORD_ALGORITHMS, ALGORITHMS), (a.PASSWORD_ALGORITHM, SHA256)]
@@ -57,21 +57,21 @@ class TestSha256:
         assert answer.message.integrity_sha256_holds(key) and answer.message.integrity_at is None
 
     @pytest.mark.parametrize("sign", ["sign", "sign_sha256"])
-    def test_answers_are_signed_by_what_was_negotiated_not_by_what_was_sent(self, stage: Stage, sign: str) -> None:
-        client = stage.client(port=1)
+    def test_answers_are_signed_by_what_was_negotiated_not_by_what_was_sent(self, world: World, sign: str) -> None:
+        client = world.client(port=1)
         client.challenge()
         answer = ask(client, login(client), sign, client.key)
         assert answer.class_ is Class.SUCCESS
         assert answer.message.integrity_holds(client.key) and answer.message.integrity_sha256_at is None
-        client = stage.client(port=2)
+        client = world.client(port=2)
         client.challenge()
         fields = [*login(client), (a.PASSWORD_ALGORITHMS, ALGORITHMS), (a.PASSWORD_ALGORITHM, MD5)]
         answer = ask(client, fields, sign, client.key)
         assert answer.class_ is Class.SUCCESS
         assert answer.message.integrity_sha256_holds(client.key) and answer.message.integrity_at is None
 
-    def test_a_client_that_does_not_know_it(self, stage: Stage) -> None:
-        client = stage.client()
+    def test_a_client_that_does_not_know_it(self, world: World) -> None:
+        client = world.client()
         client.challenge()
         answer = ask(client, login(client), "sign", client.key)
         assert answer.class_ is Class.SUCCESS and answer.message.integrity_holds(client.key)
@@ -86,15 +86,15 @@ class TestSha256:
         ],
         ids=["no list", "no choice", "list cut by somebody on the way", "a choice that was not offered"],
     )
-    def test_bidding_down(self, stage: Stage, extra: Fields) -> None:
-        client = stage.client()
+    def test_bidding_down(self, world: World, extra: Fields) -> None:
+        client = world.client()
         client.challenge()
         assert ask(client, [*login(client), *extra], "sign_sha256", sha256_key(client)).code == 400
 
-    def test_a_stale_nonce_is_replaced_with_the_offer(self, stage: Stage) -> None:
-        client = stage.client()
+    def test_a_stale_nonce_is_replaced_with_the_offer(self, world: World) -> None:
+        client = world.client()
         client.challenge()
-        stage.wait(3601)
+        world.wait(3601)
         client.use("ada")
         answer = ask(client, login(client), "sign", client.key)
         assert answer.code == 438 and answer[a.PASSWORD_ALGORITHMS] == ALGORITHMS
@@ -104,22 +104,22 @@ class TestUserhash:
     def fields(self, client: Client) -> Fields:
         return [(a.USERHASH, userhash(client.username, REALM)), (a.REALM, REALM), (a.NONCE, client.nonce)]
 
-    def test_of_a_username_we_made(self, stage: Stage) -> None:
-        client = stage.client()
+    def test_of_a_username_we_made(self, world: World) -> None:
+        client = world.client()
         client.challenge()
         assert ask(client, self.fields(client), "sign", client.key).code == 401
-        stage.server.introduce(client.username)
+        world.server.introduce(client.username)
         assert ask(client, self.fields(client), "sign", client.key).class_ is Class.SUCCESS
 
-    def test_of_whose_allocation_this_is(self, stage: Stage) -> None:
-        client = stage.allocated()
+    def test_of_whose_allocation_this_is(self, world: World) -> None:
+        client = world.allocated()
         builder = client.request(Method.REFRESH, *self.fields(client))
         answer = client.transact(builder.sign(client.key).encode())
         assert answer is not None and answer.class_ is Class.SUCCESS
 
 
 def test_the_realm_has_to_be_ours() -> None:
-    client = Stage().client()
+    client = World().client()
     client.challenge()
     key = long_term_key(client.username, "elsewhere", client.password)
     for realm, with_key in (("elsewhere", key), ("elsewhere", client.key)):
@@ -128,7 +128,7 @@ def test_the_realm_has_to_be_ours() -> None:
 
 
 def test_a_malformed_login_is_a_bad_request() -> None:
-    client = Stage().client()
+    client = World().client()
     client.challenge()
     not_text = a.opaque(0x0006, "USERNAME", "")
     fields: Fields = [(not_text, b"\xff\xfe"), (a.REALM, REALM), (a.NONCE, client.nonce)]
@@ -137,12 +137,12 @@ def test_a_malformed_login_is_a_bad_request() -> None:
 
 def test_signed_indications_are_as_good_as_others() -> None:
     """Indications cannot be challenged (§9.2); an integrity attribute in one says nothing and is ignored."""
-    stage = Stage()
-    client = stage.allocated()
+    world = World()
+    client = world.allocated()
     client.permit(PEER)
     send = Builder(Method.SEND, Class.INDICATION, bytes(12)).add(t.XOR_PEER_ADDRESS, PEER).add(t.DATA, b"x")
     client.send(send.sign(bytes(16)).encode())
-    assert client.heard() == [] and stage.sent_away() == [(b"x", PEER)]
+    assert client.heard() == [] and world.sent_away() == [(b"x", PEER)]
 
 
 @pytest.mark.parametrize("fingerprint", [False, True])

@@ -12,14 +12,14 @@ from slidewire.turn import attributes as t
 from slidewire.turn.attributes import Method
 from slidewire.turn.client import Answered, Data, Retry, TurnClient
 from slidewire.turn.five_tuple import Transport
-from tests.turn.world import PEER, Client, Stage
+from tests.turn.world import PEER, Client, World
 
 
 class Talk:
-    """A client on the stage, with what its shell would do."""
+    """A client beside the server, with what its shell would do."""
 
-    def __init__(self, stage: Stage, *, transport: Transport = Transport.UDP, password: str | None = None) -> None:
-        self.place: Client = stage.client(transport=transport)
+    def __init__(self, world: World, *, transport: Transport = Transport.UDP, password: str | None = None) -> None:
+        self.place: Client = world.client(transport=transport)
         self.client = TurnClient(
             self.place.username, password or self.place.password, random.Random(1).randbytes, stream=transport.is_stream
         )
@@ -41,42 +41,42 @@ class Talk:
 
 @pytest.mark.parametrize("transport", list(Transport))
 def test_a_whole_life(transport: Transport) -> None:
-    stage = Stage()
-    talk = Talk(stage, transport=transport)
+    world = World()
+    talk = Talk(world, transport=transport)
     assert talk.ask(talk.client.binding()).mapped == talk.place.five_tuple.address
     allocated = talk.ask(talk.client.allocate())
     assert allocated.code == 0 and allocated.relayed is not None
     assert talk.ask(talk.client.permit(PEER)).code == 0
-    stage.from_peer(allocated.relayed, b"one", PEER)
+    world.from_peer(allocated.relayed, b"one", PEER)
     assert talk.told() == [Data(PEER, b"one")]
     talk.place.send(talk.client.say(PEER, b"two"))
     assert talk.ask(talk.client.bind(0x4000, PEER)).code == 0
     talk.place.send(talk.client.say_on(0x4000, b"three"))
-    assert stage.sent_away() == [(b"two", PEER), (b"three", PEER)]
-    stage.from_peer(allocated.relayed, b"four", PEER)
+    assert world.sent_away() == [(b"two", PEER), (b"three", PEER)]
+    world.from_peer(allocated.relayed, b"four", PEER)
     assert talk.told() == [Data(0x4000, b"four")]
-    assert talk.ask(talk.client.refresh(0)).code == 0 and stage.open == {}
+    assert talk.ask(talk.client.refresh(0)).code == 0 and world.open == {}
 
 
 def test_a_stale_nonce_is_replaced() -> None:
-    stage = Stage()
-    talk = Talk(stage)
+    world = World()
+    talk = Talk(world)
     assert talk.ask(talk.client.allocate()).code == 0
     for _ in range(8):
-        stage.wait(500)
+        world.wait(500)
         assert talk.ask(talk.client.refresh(600)).code == 0
 
 
 def test_a_wrong_password_is_said_once() -> None:
-    stage = Stage()
-    talk = Talk(stage, password="not it")
+    world = World()
+    talk = Talk(world, password="not it")
     assert talk.ask(talk.client.allocate()).code == 401
-    assert stage.asked == []
+    assert world.asked == []
 
 
 def test_answers_of_others_are_not_heard() -> None:
-    stage = Stage()
-    talk = Talk(stage)
+    world = World()
+    talk = Talk(world)
     talk.ask(talk.client.allocate())
     request = talk.client.refresh(600)
     forged = Builder(Method.REFRESH, Class.SUCCESS, request[8:20]).add(t.LIFETIME, 600)

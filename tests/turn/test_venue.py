@@ -20,7 +20,7 @@ from slidewire.turn.attributes import Method
 from slidewire.turn.effects import CloseStream, SendToClient
 from slidewire.turn.five_tuple import FiveTuple, Transport
 from tests.stun import test_vectors as vectors
-from tests.turn.world import SERVER, Client, Stage
+from tests.turn.world import SERVER, Client, World
 
 PEOPLE = 120
 ADDRESS = "192.0.2.10"
@@ -33,8 +33,8 @@ class Venue:
     """Everybody there, the way to the server, and the server."""
 
     def __init__(self) -> None:
-        self.stage = Stage()
-        self.began = self.stage.now
+        self.world = World()
+        self.began = self.world.now
         self.participants: dict[FiveTuple, Participant] = {}
         self.candidates: dict[Transport, dict[int, float]] = {transport: {} for transport in Transport}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -48,37 +48,37 @@ class Venue:
         heapq.heappush(self._events, (when, next(self._order), what))
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
-        self.at(self.stage.now + seconds, what)
+        self.at(self.world.now + seconds, what)
 
     def connect(self, transport: Transport, port: int) -> FiveTuple | None:
         five_tuple = FiveTuple(transport, (ADDRESS, port), SERVER)
-        opened = self.stage.server.stream_opened(five_tuple, self.stage.now)
-        self.stage.drain()
+        opened = self.world.server.stream_opened(five_tuple, self.world.now)
+        self.world.drain()
         return five_tuple if opened else None
 
     def arrives(self, data: bytes, five_tuple: FiveTuple) -> None:
-        server, now = self.stage.server, self.stage.now
+        server, now = self.world.server, self.world.now
         if five_tuple.transport.is_stream:
             server.receive_stream(five_tuple, data, now)
         else:
             server.receive_datagram(data, five_tuple, now)
-        self.stage.drain()
-        for effect in self.stage.happened:
+        self.world.drain()
+        for effect in self.world.happened:
             match effect:
                 case SendToClient(client, data) if (participant := self.participants.get(client)) is not None:
                     self.later(ONE_WAY, lambda participant=participant, data=data: participant.hear(data))  # type: ignore[misc]
                 case CloseStream(client):
                     self.participants.pop(client, None)
-        self.stage.happened.clear()
-        self.stage.inboxes.clear()
+        self.world.happened.clear()
+        self.world.inboxes.clear()
 
     def run(self, seconds: float) -> None:
         end = self.began + seconds
         while self._events and self._events[0][0] <= end:
             when, _, what = heapq.heappop(self._events)
-            self.stage.wait(max(0.0, when - self.stage.now))
+            self.world.wait(max(0.0, when - self.world.now))
             what()
-        self.stage.wait(end - self.stage.now)
+        self.world.wait(end - self.world.now)
 
     def found(self) -> dict[str, int]:
         return {transport.value: len(found) for transport, found in self.candidates.items()}
@@ -90,7 +90,7 @@ class Participant:
     def __init__(self, venue: Venue, person: int, transport: Transport) -> None:
         self.venue, self.person = venue, person
         self.five_tuple = FiveTuple(transport, (ADDRESS, venue.port()), SERVER)
-        self.client = Client(venue.stage, self.five_tuple, f"person{person}")
+        self.client = Client(venue.world, self.five_tuple, f"person{person}")
         self.waiting: set[bytes] = set()
 
     def begin(self) -> None:
@@ -124,7 +124,7 @@ class Participant:
             self.ask(self.client.signed(Method.ALLOCATE, (t.REQUESTED_TRANSPORT, t.UDP)))
         elif message.get(t.XOR_RELAYED_ADDRESS) is not None:
             found = self.venue.candidates[self.five_tuple.transport]
-            found[self.person] = self.venue.stage.now - self.venue.began
+            found[self.person] = self.venue.world.now - self.venue.began
 
 
 def everybody_comes(venue: Venue) -> None:
@@ -149,7 +149,7 @@ def datagrams_of(ports: int) -> Callable[[Venue], None]:
 
 
 def wrong_passwords(venue: Venue) -> None:
-    clients = [Client(venue.stage, FiveTuple(Transport.UDP, (ADDRESS, 1024 + port), SERVER)) for port in range(20)]
+    clients = [Client(venue.world, FiveTuple(Transport.UDP, (ADDRESS, 1024 + port), SERVER)) for port in range(20)]
     for client in clients:
         client.challenge()
         client.key = bytes(16)
@@ -159,11 +159,11 @@ def wrong_passwords(venue: Venue) -> None:
 
 def connections_that_are_kept(venue: Venue) -> None:
     """As many as there may be, each with something to say now and then; and more of them, all the time."""
-    limits = venue.stage.server.limits
+    limits = venue.world.server.limits
     streams = [venue.connect(Transport.TCP, 1024 + number) for number in range(limits.streams_per_address)]
     assert all(streams)
-    venue.stage.wait(limits.place)
-    venue.began = venue.stage.now
+    venue.world.wait(limits.place)
+    venue.began = venue.world.now
 
     def say(number: int) -> None:
         five_tuple = streams[number % len(streams)]
@@ -207,17 +207,17 @@ def test_from_every_port_there_is_only_datagrams_are_delayed(venue: Venue) -> No
 
 def test_who_has_an_allocation_is_answered_whatever_strangers_do(venue: Venue) -> None:
     """Where am I, and a nonce that has become stale, for each of them, in the middle of a flood from every port."""
-    stage = venue.stage
-    clients = [stage.client(port=venue.port()) for _ in range(PEOPLE)]
+    world = venue.world
+    clients = [world.client(port=venue.port()) for _ in range(PEOPLE)]
     for number, client in enumerate(clients):
         client.use(f"person{number}")
         assert client.allocate((t.LIFETIME, 3600)).code == 0
-    stage.wait(3000)
+    world.wait(3000)
     for client in clients:
         client.refresh(3600)
-    stage.wait(700)
+    world.wait(700)
     datagrams_of(60_000)(venue)
-    venue.began = stage.now
+    venue.began = world.now
     venue.run(1.0)
     codes = Counter(client.refresh().code for client in clients)
     assert codes == {438: PEOPLE}
@@ -226,23 +226,23 @@ def test_who_has_an_allocation_is_answered_whatever_strangers_do(venue: Venue) -
 
 def test_nobody_is_kept_from_his_own_by_pretenders(venue: Venue) -> None:
     """A flood that pretends to come from a client's very port uses up its answers, but not to the right password."""
-    client = venue.stage.allocated((t.LIFETIME, 3600))
-    venue.stage.wait(3599)
+    client = venue.world.allocated((t.LIFETIME, 3600))
+    venue.world.wait(3599)
     client.nonce = b"AAAAAAAAAAAAAAAA"
     for request in (vectors.CHROMIUM_BINDING, vectors.CHROMIUM_ALLOCATE, vectors.CHROMIUM_SIGNED) * 100:
         client.send(request)
-    assert len(client.heard()) <= venue.stage.server.limits.answers_each.burst
+    assert len(client.heard()) <= venue.world.server.limits.answers_each.burst
     assert client.refresh().code == 438
 
 
 def test_pretenders_get_no_more_than_their_ration_back(venue: Venue) -> None:
     """Where nobody is, nothing grows: whatever port it pretends to come from."""
-    stage = venue.stage
+    world = venue.world
     for number in range(60_000):
-        stage.now += 0.0001
+        world.now += 0.0001
         source = FiveTuple(Transport.UDP, ("203.0.113.9", number), SERVER)
-        stage.server.receive_datagram(vectors.CHROMIUM_ALLOCATE, source, stage.now)
-        stage.drain()
-    limits = stage.server.limits
+        world.server.receive_datagram(vectors.CHROMIUM_ALLOCATE, source, world.now)
+        world.drain()
+    limits = world.server.limits
     most = limits.answers.burst + limits.answers.per_second * 6
-    assert stage.bytes_out <= (most + 1) * 64 <= 0.03 * 60_000 * len(vectors.CHROMIUM_ALLOCATE)
+    assert world.bytes_out <= (most + 1) * 64 <= 0.03 * 60_000 * len(vectors.CHROMIUM_ALLOCATE)

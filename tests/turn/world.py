@@ -1,4 +1,4 @@
-"""A TURN server on a stage: the test owns the clock, the dice and every socket."""
+"""A simulated TURN server: the test owns the clock, the dice and every socket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PEER6 = Address("2606:4700::1111", 5000)
 Sent = tuple[Any, bytes, Address]
 
 
-class Stage:
+class World:
     def __init__(self, *, relays: bool = True, policy: PeerPolicy | None = None, **options: Any) -> None:
         limits = options.pop("limits", None) or Limits()
         self.now = 1000.0
@@ -163,30 +163,30 @@ class Answer:
 class Client:
     """A client that does what RFC 8489 §9.2.5 says, and can be told to do otherwise."""
 
-    def __init__(self, stage: Stage, five_tuple: FiveTuple, user: str = "ada") -> None:
-        self.stage = stage
+    def __init__(self, world: World, five_tuple: FiveTuple, user: str = "ada") -> None:
+        self.world = world
         self.five_tuple = five_tuple
         self.nonce: bytes | None = None
         self.relayed: Address | None = None
         self.use(user)
 
     def use(self, user: str, *, secret: str = SECRET, ttl: int = 3600) -> None:
-        made = mint(secret, user, WALL + self.stage.now, ttl)
+        made = mint(secret, user, WALL + self.world.now, ttl)
         self.username, self.password = made.username, made.password
         self.key = long_term_key(self.username, REALM, self.password)
 
     # --- bytes --------------------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        server, now = self.stage.server, self.stage.now
+        server, now = self.world.server, self.world.now
         if self.five_tuple.transport.is_stream:
             server.receive_stream(self.five_tuple, data, now)
         else:
             server.receive_datagram(data, self.five_tuple, now)
-        self.stage.drain()
+        self.world.drain()
 
     def heard(self) -> list[bytes]:
-        return self.stage.inboxes.pop(self.five_tuple, [])
+        return self.world.inboxes.pop(self.five_tuple, [])
 
     def transact(self, data: bytes) -> Answer | None:
         """Send it, and return the answer to this transaction if there is one."""
@@ -200,7 +200,7 @@ class Client:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def request(self, method: int, *fields: tuple[a.Attribute[Any], Any]) -> Builder:
-        builder = Builder(method, Class.REQUEST, self.stage.dice.randbytes(12))
+        builder = Builder(method, Class.REQUEST, self.world.dice.randbytes(12))
         for attribute, value in fields:
             builder.add(attribute, value)
         return builder
@@ -242,7 +242,7 @@ class Client:
 
     def say(self, peer: Address, data: bytes) -> None:
         """A Send indication."""
-        indication = Builder(Method.SEND, Class.INDICATION, self.stage.dice.randbytes(12))
+        indication = Builder(Method.SEND, Class.INDICATION, self.world.dice.randbytes(12))
         self.send(indication.add(t.XOR_PEER_ADDRESS, peer).add(t.DATA, data).encode())
 
     def say_on(self, number: int, data: bytes) -> None:
