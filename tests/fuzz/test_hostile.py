@@ -38,7 +38,7 @@ def _a_message_that_raises(patch: pytest.MonkeyPatch) -> None:
 
 
 def _pictures_that_are_not_ended(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Pictures, "forget", lambda self, participant: None)
+    patch.setattr(Pictures, "left", lambda self, participant: None)
 
 
 def _anybody_may_have_the_speaker_removed(patch: pytest.MonkeyPatch) -> None:
