@@ -14,6 +14,8 @@ from collections.abc import Callable
 import pytest
 
 from slidewire.control import host_clock as hostclock
+from slidewire.control.connection import Connection
+from slidewire.control.generations import Generations
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Reason, Status
 from slidewire.control.presenter_session import PresenterSession
@@ -47,6 +49,25 @@ def test_the_same_seed_is_the_same_show() -> None:
     first, second = show(3), show(3)
     assert (first.events, first.taps) == (second.events, second.taps)
     assert first.hosts[0].deck.performed == second.hosts[0].deck.performed
+
+
+def meeting(seed: int) -> World:
+    """One presenter that seldom taps: what matters is how it stays connected."""
+    again = f"SLIDEWIRE_SEED={seed} pytest tests/simulation/test_network_conditions.py -k a_meeting"
+    world = World(seed, again, presenters=1, between_taps=3.0)
+    world.run(SECONDS)
+    world.finish()
+    return world
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_meeting_stays_connected(seed: int) -> None:
+    """Peers fail, offers cross, the server restarts in the middle of an offer: afterwards everyone is back."""
+    meeting(seed)
+
+
+def test_peer_connections_come_up_in_a_bad_network() -> None:
+    assert sum(meeting(seed).peers.opened for seed in range(3)) > 10
 
 
 def _without_expiry(patch: pytest.MonkeyPatch) -> None:
@@ -108,6 +129,49 @@ def test_a_broken_rule_is_noticed_and_its_seed_named(
     break_it(monkeypatch)
     with pytest.raises(Broken, match=rf"(?s)({sentence}).*SLIDEWIRE_SEED=\d+ pytest"):
         collections.deque(map(show, range(80)), maxlen=0)
+
+
+def _with_answers_for_any_generation(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Generations, "_get", lambda self, number: self._known[-1] if self._known else None)
+
+
+def _with_doubts_that_never_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Connection, "_end_doubt", lambda self, now: None)
+
+
+def _with_offers_repeated_without_candidates(patch: pytest.MonkeyPatch) -> None:
+    repeat = Generations._repeat_offer
+
+    def without_candidates(self: Generations, now: float, wait: float) -> None:
+        said = [(known, known.candidates) for known in self._known]
+        for known, _ in said:
+            known.candidates = []
+        repeat(self, now, wait)
+        for known, candidates in said:
+            known.candidates = candidates
+
+    patch.setattr(Generations, "_repeat_offer", without_candidates)
+
+
+def _without_asking_for_the_state(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Connection, "_ask_for_state", lambda self, now: None)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (_with_answers_for_any_generation, "the answer to offer .* was given to the peer that made offer"),
+        (_with_doubts_that_never_end, "which answers|still doubts"),
+        (_with_offers_repeated_without_candidates, "came without its candidates"),
+        (_without_asking_for_the_state, "does not show the state"),
+    ],
+)
+def test_a_connection_that_is_badly_kept_is_noticed_and_its_seed_named(
+    break_it: Callable[[pytest.MonkeyPatch], None], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_it(monkeypatch)
+    with pytest.raises(Broken, match=rf"(?s)({sentence}).*SLIDEWIRE_SEED=\d+ pytest"):
+        collections.deque(map(meeting, range(30)), maxlen=0)
 
 
 @pytest.mark.long

@@ -243,6 +243,15 @@ class Connection:
         """How often something came that was not obeyed, by a stable name for each kind (docs/design/security.md)."""
         return self._counts + (self.session.wire.counts if self.session is not None else Counter())
 
+    @property
+    def is_shaking_hands(self) -> bool:
+        return self._attempt is not None
+
+    @property
+    def held_version(self) -> int:
+        """Of the host's state; 0: nothing was told yet."""
+        return 0 if self._state is None else self._state.version
+
     # What the user does
 
     def submit(self, intent: Intent, now: float, time_to_live: float = TIME_TO_LIVE) -> int | None:
@@ -328,6 +337,7 @@ class Connection:
             self._receive_welcome(data)
         elif kind == SEALED and session is not None:
             session.receive_frame(data, SIGNALING, now)
+            self._end_doubt(now)
         elif kind == NO_SESSION and session is not None and peek_session(data) == session.wire.session:
             self._receive_hint(now)
         else:
@@ -338,6 +348,7 @@ class Connection:
         self._happens(now)
         if self.session is not None and not self._is_over:
             self.session.receive_frame(data, self.generations.path_name(generation, channel), now)
+            self._end_doubt(now)
 
     def _receive_hint(self, now: float) -> None:
         """The host does not know the session. That is not sealed, so anyone may have written it: a host that answers
@@ -409,6 +420,7 @@ class Connection:
         """See to it that there is a session that answers, or a handshake for one."""
         if self._is_over:
             return
+        self._end_doubt(now)
         is_answering = self._is_answering(now)  # before a path comes up that is too young to be judged
         self._route(now)
         attempt = self._attempt
@@ -492,13 +504,14 @@ class Connection:
             attempt.adopt_at = now + answers_within(None if signaling is None else signaling.round_trip)
 
     def _end_doubt(self, now: float) -> None:
-        """The old session had its chance to answer."""
+        """The session goes on if it has answered since it was doubted. If not, it had its chance after the welcome."""
         attempt = self._attempt
-        if attempt is None or attempt.welcome is None or now < attempt.adopt_at:
+        if attempt is None or not attempt.is_doubt or self.session is None:
             return
-        if self.session is not None and self.session.wire.paths.best(now) is not None:
+        best = self.session.wire.paths.best(now)
+        if best is not None and best.last_pong is not None and best.last_pong >= attempt.since:
             self._attempt = None
-        else:
+        elif attempt.welcome is not None and now >= attempt.adopt_at:
             self._adopt(attempt, attempt.welcome, now)
 
     def _adopt(self, attempt: _Attempt, welcome: Welcome, now: float) -> None:
@@ -534,7 +547,6 @@ class Connection:
             last = None if signaling is None else signaling.last_pong
             if last is not None and now - last > SERVER_SILENT_AFTER:
                 self._effects.append(CheckServer())
-        self._end_doubt(now)
         self._ensure_session(now)
         self.generations.handle_timer(now)
 
@@ -588,7 +600,7 @@ class Connection:
                 channel = Channel.BULK if kind == PathKind.BULK else Channel.CONTROL
                 self._effects.append(SendByPeer(int(generation), channel, data))
             case StateVersion(version):
-                if version != (0 if self._state is None else self._state.version):  # 0: nothing was told yet
+                if version != self.held_version:
                     self._ask_for_state(now)
             case PathSilent(path):
                 self._path_silent(path, now)

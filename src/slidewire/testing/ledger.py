@@ -100,6 +100,13 @@ class Ledger:
         if session.outstanding:
             self.broken(f"{session.outstanding} intents were never settled")
 
+    def landed(self, session: int, sequence: int) -> None:
+        """It was asked where nothing was in the way."""
+        entry = self._entries.get((session, sequence))
+        if entry is None or entry.status not in (Status.PERFORMED, Status.REFUSED):
+            what = None if entry is None else entry.status
+            self.broken(f"the last intent, {sequence} of session {session:08x}, did not land: {what}")
+
     def close(self) -> None:
         for (session, sequence), entry in self._entries.items():
             if entry.status is None:

@@ -4,13 +4,16 @@
     world.run(600)
     world.finish()
 
-Sessions, handshakes and sealing are the real ones; the presenters' and the host's manners around them are those of
-`presenter/connection.py` and `host/host.py` in a few lines each. Hosts die and come back as new processes, the server
-dies with what it carried, paths come, go and change their address, machines sleep, no two clocks agree. There may be
-participants that keep to nothing: they hold links of every role, and say what `slidewire.testing.hostile` makes up.
+The presenters run the real connection core, and the host's half of it is the real one, too; sessions, handshakes and
+sealing are real. What a host does around them (`host/host.py`) is here in a few lines, and peer connections are
+simulated (`PeerNetwork`). Hosts die and come back as new processes, the server dies with what it carried, also in the
+middle of an offer, offers cross, peers fail, paths come, go and change their address, machines sleep, no two clocks
+agree. There may be participants that keep to nothing: they hold links of every role, and say what
+`slidewire.testing.hostile` makes up.
 
 The `Ledger` is told what everybody asked, what decks did and which receipts came, and raises `Broken` at the first
-thing that was promised and is not so. The seed decides everything.
+thing that was promised and is not so. When all is quiet again, every presenter must have come back: its session
+answers, its state is the newest, its next tap lands. The seed decides everything.
 """
 
 from __future__ import annotations
@@ -19,33 +22,53 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from slidewire.control import answering as answering_side
 from slidewire.control import host_session as host_side
 from slidewire.control import presenter_session as presenter_side
+from slidewire.control.answering import Answering, CreateAnswer, OfferRefused, SendMessage
+from slidewire.control.connection import (
+    CheckServer,
+    Connection,
+    CreateHandshake,
+    Effect,
+    HostEntry,
+    PathLost,
+    ReadWelcome,
+    SendByPeer,
+    SendBySignaling,
+    SessionBegan,
+    StateChanged,
+)
+from slidewire.control.generations import AcceptAnswer, AddCandidate, ClosePeer, CreateOffer
 from slidewire.control.handshake import Admission, Admitted, HandshakeResponder, PresenterHandshake, session_name
 from slidewire.control.host_session import HostSession
 from slidewire.control.intents import Intent, Reason, Role, Verb
 from slidewire.control.introduction import Introduction
-from slidewire.control.messages import Error
-from slidewire.control.paths import PathKind
+from slidewire.control.messages import Candidate, Error, GetState, Offer, Received, Reoffer
+from slidewire.control.paths import Channel, PathKind
 from slidewire.control.presenter_session import PresenterSession, ReceiptArrived
+from slidewire.control.privacy import Privacy
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request, SessionQuotas
 from slidewire.control.records import IntroductionRecord, encode
-from slidewire.control.seal import HELLO, LAST_COUNTER, NO_SESSION, SEALED, WELCOME, no_session, peek_session
+from slidewire.control.seal import HELLO, LAST_COUNTER, SEALED, WELCOME, no_session, peek_session
 from slidewire.control.sealed_session import MessageArrived, Transmit
+from slidewire.control.state import DeckPart, State, changes, whole
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.testing.hostile import HostileSpeech
 from slidewire.testing.ledger import Ledger
 from slidewire.testing.network import NetworkConditions, SimulatedPath
 from slidewire.testing.pair import LINK_ID, PSK, FakeDeck, permit_by_role, refuse
+from slidewire.testing.peers import CANDIDATES, PeerNetwork, SimulatedPeer
 
 SIGNALING = "signaling"
-SILENT_AFTER = 3.0
-HELLO_EVERY = 1.0
 FORGET_AFTER = 60.0
 LONGEST_TIME_TO_LIVE = 5.0
+CANDIDATE_WITHIN = 3.0
+"""Seconds within which a candidate follows an offer, where nothing is lost."""
+QUIET = 25.0
+"""Seconds after the last misfortune in which every presenter comes back."""
 LINKS = {
     LINK_ID: Role.CLICK,
     "click23456": Role.CLICK,
@@ -116,6 +139,14 @@ class Host(Machine):
         self.heard: dict[int, float] = {}
         self.links: dict[int, str] = {}
         """By which link each session came."""
+        self.answering: dict[int, Answering] = {}
+        self.peers: dict[tuple[int, int], SimulatedPeer] = {}
+        """By session and generation."""
+        self.version = 0
+        self.slides: dict[tuple[int, int], int] = {}
+        """By process and version of the state: which slide it told."""
+        self._held: dict[int, int] = {}
+        """By session: the version of the state that it was told last."""
         self._pools: dict[str, LinkPool] = {}
         self._queue: FairQueue[tuple[HostSession, int, Intent]] = FairQueue()
         self._is_busy = False
@@ -124,6 +155,7 @@ class Host(Machine):
     def start(self) -> None:
         self.process += 1
         self.up = True
+        self.version, self.slides[self.process, 1] = 1, self.deck.slide
         self.door = HandshakeResponder(
             lambda link: Admission(PSK, LINKS[link]) if link in LINKS else None, self.world.rng.randbytes
         )
@@ -132,8 +164,18 @@ class Host(Machine):
         self.up = self._is_busy = False
         self.process += 1
         self._queue = FairQueue()
-        for known in (self.sessions, self.reached, self.heard, self.links, self._pools):
+        for peer in self.peers.values():
+            peer.close()
+        for known in (
+            *(self.sessions, self.reached, self.heard, self.links, self._pools, self.answering, self.peers),
+            self._held,
+        ):
             known.clear()
+
+    @property
+    def member(self) -> str:
+        """What the server calls this process."""
+        return f"{self.name}.{self.process}"
 
     def receive_signaling(self, data: bytes, sender: Participant, process: int) -> None:
         if process != self.process or not data:
@@ -146,6 +188,8 @@ class Host(Machine):
                 id_ = admitted.session.wire.session
                 self.sessions[id_], self.heard[id_] = admitted.session, self.now
                 self.links[id_] = admitted.link_id
+                self.answering[id_] = Answering(admitted.session)
+                self.world.processes[id_] = (self, self.process)
                 admitted.session.quotas = SessionQuotas(self._pool(admitted))
                 self._reach(id_, sender)
             self.world.carry_down(self, sender, admitted.welcome)
@@ -183,33 +227,128 @@ class Host(Machine):
             self.sessions[id_].path_down(SIGNALING)
 
     def drain(self, id_: int) -> None:
-        session = self.sessions[id_]
-        while (effect := session.next_effect()) is not None:
-            match effect:
-                case Transmit(path, data) if path != SIGNALING:
-                    self.world.send_direct(path, data, up=False)
-                case Transmit(_, data):
-                    if (presenter := self.reached.get(id_)) is not None:
-                        self.world.carry_down(self, presenter, data)
-                case host_side.Perform(sequence, intent):
-                    self._queue.put(self.links[id_], id_, (session, sequence, intent))
-                    self._perform_next()
-                case host_side.Pointed(sequence, _, path):
-                    session.settle_laser(sequence, Reason.NONE if session.role.may_point else Reason.ROLE, path)
-                case host_side.Established(introduction):
-                    self._forget_replaced(introduction.replaces)
-                case MessageArrived(message):
-                    if session.permits(Request.ERROR, self.now):
-                        session.send_message(Error("type_unknown", type(message).__name__), self.now)
-                case host_side.Flooding() | host_side.IntroductionInvalid():
-                    self.world.sent_away(id_)
-                    session.withdraw()
-                    self._forget(id_)
-                    return
-                case _:
-                    pass
-        if id_ in self.sessions:
-            self.wake_at(session.get_timer())
+        session, answering = self.sessions[id_], self.answering[id_]
+        while id_ in self.sessions:
+            if (effect := session.next_effect()) is not None:
+                self._obey(id_, session, effect)
+            elif (step := answering.next_effect()) is not None:
+                self._obey_answering(id_, session, step)
+            else:
+                self.wake_at(session.get_timer())
+                return
+
+    def _obey(self, id_: int, session: HostSession, effect: host_side.Effect) -> None:
+        match effect:
+            case Transmit(path, data) if path != SIGNALING:
+                kind, _, generation = path.partition("/")
+                if (peer := self.peers.get((id_, int(generation)))) is not None:
+                    peer.send(Channel.BULK if kind == PathKind.BULK else Channel.CONTROL, data)
+            case Transmit(_, data):
+                if (presenter := self.reached.get(id_)) is not None:
+                    self.world.carry_down(self, presenter, data)
+            case host_side.Perform(sequence, intent):
+                self._queue.put(self.links[id_], id_, (session, sequence, intent))
+                self._perform_next()
+            case host_side.Pointed(sequence, _, path):
+                session.settle_laser(sequence, Reason.NONE if session.role.may_point else Reason.ROLE, path)
+            case host_side.Established(introduction):
+                self._forget_replaced(introduction.replaces)
+                self._tell_state(id_, session)
+            case MessageArrived(message):
+                self._receive_message(id_, session, message)
+            case host_side.Flooding() | host_side.IntroductionInvalid():
+                self.world.sent_away(id_)
+                session.withdraw()
+                self._forget(id_)
+            case _:
+                pass
+
+    # Messages, the state, and peer connections
+
+    def _receive_message(self, id_: int, session: HostSession, message: Received) -> None:
+        answering = self.answering[id_]
+        match message:
+            case Offer(number):
+                answering.receive_offer(message, Privacy.OPEN, "", self.now)
+                self.world.expect_candidate(self, id_, number)
+            case Candidate():
+                answering.receive_candidate(message, self.now)
+            case GetState():
+                if session.permits(Request.STATE, self.now):
+                    self._held.pop(id_, None)
+                    self._tell_state(id_, session)
+            case _:
+                if session.permits(Request.ERROR, self.now):
+                    session.send_message(Error("type_unknown", type(message).__name__), self.now)
+
+    def publish(self) -> None:
+        """The state is another one: tell everybody."""
+        self.version += 1
+        self.slides[self.process, self.version] = self.deck.slide
+        for id_, session in list(self.sessions.items()):
+            if session.established and id_ in self.sessions:
+                self._tell_state(id_, session)
+                self.drain(id_)
+
+    def _tell_state(self, id_: int, session: HostSession) -> None:
+        session.wire.version = self.version
+        state, held = State(deck=DeckPart(slide=self.slides[self.process, self.version])), self._held.get(id_)
+        if held is None:
+            message = whole(state, self.version)
+        else:
+            before = State(deck=DeckPart(slide=self.slides[self.process, held]))
+            message = changes(before, state, self.version, held)
+        self._held[id_] = self.version
+        session.send_message(message, self.now)
+
+    def _obey_answering(self, id_: int, session: HostSession, effect: answering_side.Effect) -> None:
+        match effect:
+            case CreateAnswer(number, sdp):
+                self._create_answer(id_, number, sdp)
+            case AddCandidate(number, candidate):
+                if (peer := self.peers.get((id_, number))) is not None:
+                    peer.add_candidate(candidate)
+            case ClosePeer(number):
+                if (peer := self.peers.pop((id_, number), None)) is not None:
+                    peer.close()
+            case SendMessage(message):
+                session.send_message(message, self.now)
+            case OfferRefused(reason):
+                if session.permits(Request.ERROR, self.now):
+                    session.send_message(Error("offer_unusable", reason), self.now)
+            case _:
+                pass
+
+    def _create_answer(self, id_: int, number: int, sdp: str) -> None:
+        world, rng = self.world, self.world.rng
+
+        def report(happened: Callable[..., None], *arguments: Any) -> None:
+            """Later, unless the peer is closed by then."""
+            if self.peers.get((id_, number)) is peer:
+                happened(number, *arguments)
+                self.drain_if_known(id_)
+
+        def opened(number: int, channel: Channel, is_relayed: bool) -> None:
+            answering.channel_opened(number, channel, is_relayed, self.now)
+
+        answering = self.answering[id_]
+        peer = world.peers.new(
+            opened=lambda channel, is_relayed: self.hear(report, opened, channel, is_relayed),
+            received=lambda channel, data: self.hear(
+                report, lambda *_: self.receive(id_, data, answering.path_name(number, channel))
+            ),
+            failed=lambda: self.hear(report, answering.peer_failed),
+        )
+        self.peers[id_, number] = peer
+        answer = peer.answer(sdp)
+        after = world.now + rng.choice([0.001, 0.05, 0.3])
+        if answer is None or world.something_fails(0.03):
+            world.at(after, self.hear, report, answering.offer_unusable, "It cannot be used.")
+            return
+        world.at(after, self.hear, report, answering.answer_created, answer)
+        for candidate in [*map(peer.candidate, range(CANDIDATES)), None]:
+            after += rng.random() * 0.1
+            world.at(after, self.hear, report, answering.candidate_found, candidate)
 
     def _forget_replaced(self, name: str) -> None:
         for id_, session in list(self.sessions.items()):
@@ -220,7 +359,9 @@ class Host(Machine):
     def _forget(self, id_: int) -> None:
         if id_ in self.links:
             self._queue.forget(self.links[id_], id_)
-        for known in (self.sessions, self.reached, self.heard, self.links):
+        for number in [number for session, number in self.peers if session == id_]:
+            self.peers.pop((id_, number)).close()
+        for known in (self.sessions, self.reached, self.heard, self.links, self.answering, self._held):
             known.pop(id_, None)
 
     def handle_timer(self) -> None:
@@ -264,6 +405,7 @@ class Host(Machine):
         self._is_busy = False
         session.settle(sequence, outcome, self.now)
         self.drain_if_known(session.wire.session)
+        self.publish()
         self._perform_next()
 
     def drain_if_known(self, id_: int) -> None:
@@ -272,110 +414,166 @@ class Host(Machine):
 
 
 class Presenter(Machine):
-    """A speaker's page: it knocks, taps, and knocks again when nobody knows it or nobody answers."""
+    """A speaker's device: the shell of a real `Connection`."""
 
     def __init__(self, world: World, number: int) -> None:
         super().__init__(world)
         self.number = number
-        self.host: Host | None = None
-        """Whom the server says it is talking to."""
-        self.session: PresenterSession | None = None
-        self._handshake: PresenterHandshake | None = None
-        self._asked = self._next_hello = 0.0
-        self._silent_since: float | None = None
+        self.connection = Connection("server", world.rng.random)
+        self.session_id = 0
+        """Of the session that began last."""
+        self.server = -1
+        """Which life of the server it is a member of."""
+        self.disturbed = 0
+        """When something was lost last between it and a host, or changed there, in the order of all such events."""
+        self.was_lied_to = False
+        self._target: str | None = None
+        self._answered = float("-inf")
+        """When its session was last seen to answer."""
+        self._peers: dict[int, SimulatedPeer] = {}
 
-    def host_is(self, host: Host | None) -> None:
-        self.host = host
-        if self.session is not None:
-            if host is None:
-                self.session.path_down(SIGNALING)
-            else:
-                self.session.path_up(SIGNALING, PathKind.SIGNALING, self.now)
-            self.drain()
-        elif host is not None:
-            self._knock()
-
-    def tap(self, intent: Intent, time_to_live: float) -> bool:
-        if self.session is None or self.world.now < self.asleep_until:
-            return False
-        sequence = self.session.submit(intent, self.now, time_to_live)
-        self.world.ledger.asked(self.number, self.session.wire.session, sequence, intent, self.world.now, time_to_live)
+    def introduce(self, hosts: tuple[HostEntry, ...] | None, server: int) -> None:
+        """What the server says of who is there; None: there is no server."""
+        if hosts is None:
+            self.server = -1
+            self.connection.server_lost(self.now)
+        elif server != self.server:
+            self.server = server
+            self.connection.joined(hosts, (), "", self.now)
+        else:
+            self.connection.hosts_changed(hosts, self.now)
         self.drain()
-        return True
 
-    def _knock(self) -> None:
-        if self._handshake is None:
-            replaces = session_name(self.session.wire) if self.session is not None else ""
-            introduction = Introduction(self.world.rng.randbytes(16), "Ada", "phone", replaces)
-            self._handshake = PresenterHandshake(LINK_ID, PSK, self.world.rng.randbytes(32), introduction)
-            self._asked = self.now
-            self._send_hello()
+    def tap(self, intent: Intent, time_to_live: float) -> int | None:
+        """The intent's sequence number; None: there is no session, or the device sleeps."""
+        if self.world.now < self.asleep_until:
+            return None
+        sequence = self.connection.submit(intent, self.now, time_to_live)
+        if sequence is None:
+            return None
+        self.world.ledger.asked(self.number, self.session_id, sequence, intent, self.world.now, time_to_live)
+        self.drain()
+        return sequence
 
-    def _send_hello(self) -> None:
-        assert self._handshake is not None
-        self._next_hello = self.now + HELLO_EVERY
-        if self.host is not None:
-            self.world.carry_up(self, self.host, self._handshake.hello)
-        self.wake_at(self._next_hello)
-
-    def receive_signaling(self, data: bytes) -> None:
-        if data[0] == WELCOME and self._handshake is not None:
-            welcomed = self._handshake.receive_welcome(data, self.now, self._asked)
-            if welcomed is not None:
-                self._handshake = None
-                if self.session is not None:
-                    self.session.abandon(self.now)
-                    self.drain()
-                    self.world.direct_down(self)
-                self.session, self._silent_since = welcomed[0], None
-                if self.host is not None:
-                    self.session.path_up(SIGNALING, PathKind.SIGNALING, self.now)
-                self.drain()
-        elif data[0] == NO_SESSION:
-            if self.session is not None and peek_session(data) == self.session.wire.session:
-                self._knock()
-        elif data[0] == SEALED:
-            self.receive(data, SIGNALING)
-
-    def receive(self, data: bytes, path: str) -> None:
-        if self.session is not None:
-            self.session.receive_frame(data, path, self.now)
-            self.drain()
-
-    def drain(self) -> None:
-        session = self.session
-        assert session is not None
-        while (effect := session.next_effect()) is not None:
-            match effect:
-                case Transmit(path, data) if path != SIGNALING:
-                    self.world.send_direct(path, data, up=True)
-                case Transmit(_, data):
-                    if self.host is not None:
-                        self.world.carry_up(self, self.host, data)
-                case ReceiptArrived():
-                    self.world.ledger.receipt(session.wire.session, effect)
-                case _:
-                    pass
-        if session.wire.paths.best(self.now) is not None:
-            self._silent_since = None
-        elif self._silent_since is None:
-            self._silent_since = self.now
-        self.wake_at(session.get_timer())
-        if self._silent_since is not None and self.host is not None:
-            self.wake_at(self._silent_since + SILENT_AFTER)
+    def receive_signaling(self, data: bytes, member: str) -> None:
+        self.connection.receive_signaling(data, member, self.now)
+        self.drain()
 
     def handle_timer(self) -> None:
-        now = self.now
-        if self._handshake is not None and now >= self._next_hello:
-            self._send_hello()
-        if self.session is None:
+        self.connection.handle_timer(self.now)
+        self.drain()
+
+    def drain(self) -> None:
+        while (effect := self.connection.next_effect()) is not None:
+            self._obey(effect)
+        self._judge_target()
+        self.wake_at(self.connection.get_timer())
+
+    def _judge_target(self) -> None:
+        """A host that is there and answers is not left for another."""
+        connection, left = self.connection, self._target
+        if connection.target != left:
+            self._target = connection.target
+            is_there = any(host.member == left for host in connection._hosts) and self.server == self.world.server
+            if is_there and self.world.now - self._answered < 1.0 and not self.was_lied_to:
+                self.world.ledger.broken(f"presenter {self.number} left {left}, which answers")
+        if connection.session is not None and connection.session.wire.paths.best(self.now) is not None:
+            self._answered = self.world.now
+
+    def _obey(self, effect: Effect) -> None:
+        world = self.world
+        match effect:
+            case SendBySignaling(member, data):
+                host = next((host for host in world.hosts if host.member == member), None)
+                if host is not None:
+                    world.carry_up(self, host, data)
+            case SendByPeer(number, channel, data):
+                if (peer := self._peers.get(number)) is not None:  # it may be closed with frames on their way to it
+                    peer.send(channel, data)
+            case CheckServer():
+                world.at(world.now + 0.1, world.introduce_again, self)
+            case CreateHandshake():
+                self._compute(self._create_handshake, effect)
+            case ReadWelcome():
+                self._compute(self._read_welcome, effect)
+            case CreateOffer(number):
+                self._create_offer(number)
+            case AcceptAnswer(number, sdp):
+                self._peers[number].accept_answer(sdp)
+            case AddCandidate(number, candidate):
+                self._peers[number].add_candidate(candidate)
+            case ClosePeer(number):
+                self._peers.pop(number).close()
+            case _:
+                self._take(effect)
+
+    def _take(self, effect: Effect) -> None:
+        world = self.world
+        match effect:
+            case SessionBegan():
+                assert self.connection.session is not None
+                self.session_id = self.connection.session.wire.session
+                self.was_lied_to = False
+            case PathLost():
+                world.disturb(self)  # messages may take another way now, and overtake each other
+            case StateChanged(state):
+                world.judge_state(self, state)
+            case ReceiptArrived():
+                world.ledger.receipt(self.session_id, effect)
+            case _:
+                pass
+
+    def _compute(self, work: Callable[[Any], None], effect: Effect) -> None:
+        """Cryptography takes no time, or a while, as WebCrypto does."""
+        if self.world.rng.random() < 0.7:
+            work(effect)
+        else:
+            self.world.at(self.world.now + self.world.rng.random() * 0.02, self.hear, self._computed, work, effect)
+
+    def _computed(self, work: Callable[[Any], None], effect: Effect) -> None:
+        work(effect)
+        self.drain()
+
+    def _create_handshake(self, request: CreateHandshake) -> None:
+        rng = self.world.rng
+        introduction = Introduction(rng.randbytes(16), "Ada", "phone", request.replaces)
+        handshake = PresenterHandshake(LINK_ID, PSK, rng.randbytes(32), introduction)
+        self.connection.handshake_created(request, handshake, self.now)
+
+    def _read_welcome(self, request: ReadWelcome) -> None:
+        self.connection.welcome_read(request, request.handshake.read_welcome(request.data), self.now)
+
+    def _create_offer(self, number: int) -> None:
+        world, rng, connection = self.world, self.world.rng, self.connection
+
+        def report(happened: Callable[..., None], *arguments: Any) -> None:
+            """Later, unless the peer is closed by then."""
+            if self._peers.get(number) is peer:
+                happened(number, *arguments, self.now)
+                self.drain()
+
+        peer = world.peers.new(
+            opened=lambda channel, is_relayed: self.hear(report, self._channel_opened, channel, is_relayed),
+            received=lambda channel, data: self.hear(self._receive_peer, data, number, channel),
+            failed=lambda: self.hear(report, connection.peer_failed),
+        )
+        self._peers[number] = peer
+        after = world.now + rng.choice([0.001, 0.05, 0.3])
+        if world.something_fails(0.03):
+            world.at(after, self.hear, report, connection.peer_failed)
             return
-        self.session.handle_timer(now)
-        if self._silent_since is not None and now - self._silent_since >= SILENT_AFTER and self.host is not None:
-            self._silent_since = now
-            self._knock()
-        if self._handshake is not None:
-            self.wake_at(self._next_hello)
+        world.at(after, self.hear, report, connection.offer_created, peer.offer())
+        world.offer_is_made(after)
+        for candidate in [*map(peer.candidate, range(CANDIDATES)), None]:
+            after += rng.random() * 0.1
+            world.at(after, self.hear, report, connection.candidate_found, candidate)
+
+    def _channel_opened(self, number: int, channel: Channel, is_relayed: bool, now: float) -> None:
+        self.world.disturb(self)
+        self.connection.channel_opened(number, channel, is_relayed, now)
+
+    def _receive_peer(self, data: bytes, number: int, channel: Channel) -> None:
+        self.connection.receive_peer(data, number, channel, self.now)
         self.drain()
 
 
@@ -437,7 +635,7 @@ class HostileParticipant(Machine):
         else:
             self.world.carry_up(self, host, data)
 
-    def receive_signaling(self, data: bytes) -> None:
+    def receive_signaling(self, data: bytes, member: str) -> None:
         if data[0] != WELCOME or self._handshake is None or self.host is None:
             return
         welcomed = self._handshake.receive_welcome(data, self.now, self.now)
@@ -458,18 +656,6 @@ class HostileParticipant(Machine):
 
 
 Participant = Presenter | HostileParticipant
-
-
-@dataclass(slots=True)
-class _Direct:
-    """A data channel between a session's two ends; `id` and `process` say whose it is at the host."""
-
-    up: SimulatedPath
-    down: SimulatedPath
-    presenter: Presenter
-    host: Host
-    id: int
-    process: int
 
 
 class World:
@@ -501,10 +687,18 @@ class World:
         self.hostile_sessions: dict[int, HostileParticipant] = {}
         self.floods = 0
         """How often somebody was sent away."""
-        self._server = 0
+        self.processes: dict[int, tuple[Host, int]] = {}
+        """By session: the process of the host that it is with."""
+        self.server = 0
+        """Which life of the server this is."""
         self._server_up = True
-        self._direct: dict[str, _Direct] = {}
-        self._generation = itertools.count(1)
+        self._order = itertools.count(1)
+        self._sent = 0
+        """When what arrives now was sent, in the order of all that was sent and lost."""
+        self._last_arrival: dict[tuple[Participant, int], float] = {}
+        self.peers = PeerNetwork(
+            *(self.rng, lambda: self.now, self.at, self._weather, self.disturb, self.ledger.broken, self._is_fair)
+        )
         rng = self.rng
         slow = rng.choice([0.0, 0.0, 0.01, 0.08, 0.4] if misfortunes else [0.0, 0.001])
         self.hosts = [Host(self, "main", slow), Host(self, "backup", rng.choice([0.0, slow]))]
@@ -514,9 +708,9 @@ class World:
         self._signaling = {participant: (self._path(), self._path()) for participant in everybody}
         self._bad_weather = {
             self._change_weather: 5.0,
-            self._direct_comes: 4.0,
-            self._direct_goes: 15.0,
-            self._rebind: 15.0,
+            self.peers.lose_one: 10.0,
+            self.peers.rebind: 15.0,
+            self._offers_cross: 8.0,
             self._black_out: 40.0,
             self._server_lies: 20.0,
             self._server_dies: 60.0,
@@ -524,7 +718,7 @@ class World:
             self._somebody_sleeps: 60.0,
         }
         if not misfortunes:
-            self._bad_weather = {self._direct_comes: 4.0}
+            self._bad_weather = {}
         for misfortune, every in self._bad_weather.items():
             self.at(rng.expovariate(1 / every), self._happen, misfortune, every)
         for presenter in self.presenters:
@@ -551,14 +745,46 @@ class World:
         self.now = end
 
     def finish(self) -> None:
-        """No more taps, no more misfortunes; then nothing may be owed to anybody."""
+        """No more taps, no more misfortunes; then nothing may be owed to anybody, and every presenter comes back."""
         self._is_calm = True
         self.run(max(0.0, *(machine.asleep_until - self.now for machine in (*self.presenters, *self.hosts))))
         self.run(LONGEST_TIME_TO_LIVE + presenter_side.UNKNOWN_AFTER + 3)
         for presenter in self.presenters:
-            if presenter.session is not None:
-                self.ledger.nothing_is_outstanding(presenter.session)
+            if presenter.connection.session is not None:
+                self.ledger.nothing_is_outstanding(presenter.connection.session)
+        self._clear_up()
+        self.run(QUIET)
+        for presenter in self.presenters:
+            self._judge_presenter(presenter)
+        last = [(presenter, self._last_tap(presenter)) for presenter in self.presenters]
+        self.run(LONGEST_TIME_TO_LIVE + presenter_side.UNKNOWN_AFTER + 1)
+        for presenter, sequence in last:
+            self.ledger.landed(presenter.session_id, sequence)
         self.ledger.close()
+
+    def _clear_up(self) -> None:
+        """The server and the hosts are there, and the network is good."""
+        self._is_fair = True
+        self._light_again()
+        for host in self.hosts:
+            self._host_returns(host)
+        self._server_returns()
+
+    def _judge_presenter(self, presenter: Presenter) -> None:
+        connection = presenter.connection
+        session = connection.session
+        who = f"presenter {presenter.number}, {QUIET:.0f} s after everything was well again,"
+        if session is None or session.wire.paths.best(presenter.now) is None:
+            self.ledger.broken(f"{who} has no session that answers")
+        if connection.is_shaking_hands:
+            self.ledger.broken(f"{who} still doubts a session that answers")
+        host, process = self.processes[presenter.session_id]
+        if process != host.process or connection.held_version != host.version:
+            self.ledger.broken(f"{who} does not show the state of {host.name}: {connection.held_version}")
+
+    def _last_tap(self, presenter: Presenter) -> int:
+        self.taps += 1
+        return presenter.tap(Intent(Verb.NEXT), LONGEST_TIME_TO_LIVE) or 0
 
     # What people do
 
@@ -568,9 +794,8 @@ class World:
         rng = self.rng
         for _ in range(rng.choice([1, 1, 1, 1, 2, 3, 10])):
             intent = rng.choice(self.INTENTS) if rng.random() > 0.1 else Intent(Verb.GOTO, rng.randint(1, 1100))
-            self.taps += presenter.tap(
-                intent, rng.choice([presenter_side.TIME_TO_LIVE] * 4 + [0.3, LONGEST_TIME_TO_LIVE])
-            )
+            time_to_live = rng.choice([presenter_side.TIME_TO_LIVE] * 4 + [0.3, LONGEST_TIME_TO_LIVE])
+            self.taps += presenter.tap(intent, time_to_live) is not None
         self.at(self.now + rng.expovariate(1 / self._pause), self._tap, presenter)
 
     # Those who keep to nothing
@@ -590,33 +815,61 @@ class World:
 
     def carry_up(self, presenter: Participant, host: Host, data: bytes) -> None:
         if self._server_up and host.up:
-            for moment in self._signaling[presenter][0].arrivals(len(data), self.now):
-                self.at(
-                    moment, self._carried, self._server, host, host.receive_signaling, data, presenter, host.process
-                )
+            arguments = (host, host.receive_signaling, data, presenter, host.process)
+            self._carry(presenter, 0, len(data), arguments)
+        else:
+            self.disturb(presenter)
 
     def carry_down(self, host: Host, presenter: Participant, data: bytes) -> None:
-        if self._server_up and presenter.host is host:
-            for moment in self._signaling[presenter][1].arrivals(len(data), self.now):
-                self.at(moment, self._carried, self._server, presenter, presenter.receive_signaling, data)
+        is_member = presenter.server == self.server if isinstance(presenter, Presenter) else presenter.host is host
+        if self._server_up and is_member:
+            self._carry(presenter, 1, len(data), (presenter, presenter.receive_signaling, data, host.member))
+        else:
+            self.disturb(presenter)
 
-    def _carried(self, server: int, to: Machine, receive: Callable[..., None], *arguments: Any) -> None:
-        if server == self._server and self._server_up:
+    def _carry(self, presenter: Participant, direction: int, size: int, arguments: tuple[Any, ...]) -> None:
+        moments, sent = self._signaling[presenter][direction].arrivals(size, self.now), next(self._order)
+        before = self._last_arrival.get((presenter, direction), 0.0)
+        if not moments or min(moments) < before:  # lost, or overtaken by what follows
+            self.disturb(presenter)
+        self._last_arrival[presenter, direction] = max(before, *moments, 0.0)
+        for moment in moments:
+            self.at(moment, self._carried, self.server, sent, presenter, *arguments)
+
+    def _carried(
+        self,
+        server: int,
+        sent: int,
+        presenter: Participant,
+        to: Machine,
+        receive: Callable[..., None],
+        *arguments: Any,
+    ) -> None:
+        if server == self.server and self._server_up:
+            self._sent = sent
             to.hear(receive, *arguments)
+        else:
+            self.disturb(presenter)
 
     def _introduce(self, presenter: Presenter) -> None:
-        present = [host for host in self.hosts if host.up]
-        host = present[0] if present and self._server_up else None
-        if host is not presenter.host:
-            presenter.hear(presenter.host_is, host)
+        hosts = tuple(HostEntry(host.member) for host in self.hosts if host.up) if self._server_up else None
+        presenter.hear(presenter.introduce, hosts, self.server)
+
+    def introduce_again(self, presenter: Presenter) -> None:
+        """It looks at its socket, and finds out that it is dead if it is."""
+        if presenter.server != self.server or not self._server_up:
+            self._introduce(presenter)
 
     def _introduce_everybody(self) -> None:
         for presenter in self.presenters:
             self.at(self.now + self.rng.random() * 2, self._introduce, presenter)
 
     def _server_dies(self) -> None:
+        if not self._server_up or self._is_calm:
+            return
         self._server_up = False
-        self._server += 1
+        self.server += 1
+        self.disturb()
         for host in self.hosts:
             host.lose_server()
         self._introduce_everybody()
@@ -625,63 +878,60 @@ class World:
     def _server_lies(self) -> None:
         """It tells a presenter that its host does not know it."""
         presenter = self.rng.choice(self.presenters)
-        if presenter.session is not None:
-            presenter.hear(presenter.receive_signaling, no_session(presenter.session.wire.session))
+        connection = presenter.connection
+        if connection.session is not None and connection.target is not None:
+            presenter.was_lied_to = True
+            hint = no_session(connection.session.wire.session)
+            presenter.hear(presenter.receive_signaling, hint, connection.target)
 
     def _server_returns(self) -> None:
         self._server_up = True
         self._introduce_everybody()
 
-    # Direct paths
+    # Peer connections
 
-    def send_direct(self, path: str, data: bytes, up: bool) -> None:
-        channel = self._direct.get(path)
-        if channel is None:
+    def something_fails(self, share: float) -> bool:
+        return not self._is_fair and not self._is_calm and self.rng.random() < share
+
+    def offer_is_made(self, moment: float) -> None:
+        """The server may die at that moment, with the offer or its candidates."""
+        if self.something_fails(0.1):
+            self.at(moment + self.rng.random() * 0.2, self._server_dies)
+
+    def _offers_cross(self) -> None:
+        """A host asks for a new connection, whatever is under way."""
+        host = self.rng.choice(self.hosts)
+        ids = [
+            id_ for id_, session in host.sessions.items() if session.established and id_ not in self.hostile_sessions
+        ]
+        if ids and self.now >= host.asleep_until:
+            id_ = self.rng.choice(sorted(ids))
+            host.sessions[id_].send_message(Reoffer(), host.now)
+            host.drain(id_)
+
+    def expect_candidate(self, host: Host, id_: int, number: int) -> None:
+        """An offer arrived. Where nothing is lost, a candidate follows, also when the offer was said again."""
+        if id_ not in self.hostile_sessions:
+            self.at(self.now + CANDIDATE_WITHIN, self._judge_offer, host, id_, number, self._sent)
+
+    def _judge_offer(self, host: Host, id_: int, number: int, sent: int) -> None:
+        presenter = next((presenter for presenter in self.presenters if presenter.session_id == id_), None)
+        peer = host.peers.get((id_, number))
+        if presenter is None or peer is None or presenter.disturbed > sent:
             return
-        host, presenter = channel.host, channel.presenter
-        for moment in (channel.up if up else channel.down).arrivals(len(data), self.now):
-            if up:
-                self.at(moment, host.hear, host.receive_direct, data, channel.id, path, channel.process)
-            else:
-                self.at(moment, presenter.hear, presenter.receive, data, path)
+        if not peer.candidates:
+            self.ledger.broken(f"offer {number} of session {id_:08x} came without its candidates")
 
-    def _direct_comes(self) -> None:
-        presenter = self.rng.choice(self.presenters)
-        session = presenter.session
-        if session is None or self.now < presenter.asleep_until:
-            return
-        id_ = session.wire.session
-        host = next((host for host in self.hosts if id_ in host.sessions), None)
-        if host is None or self.now < host.asleep_until:
-            return
-        kind = self.rng.choice([PathKind.DIRECT, PathKind.DIRECT, PathKind.RELAYED])
-        name = f"{kind.value}/{next(self._generation)}"
-        self._direct[name] = _Direct(self._path(), self._path(), presenter, host, id_, host.process)
-        host.sessions[id_].path_up(name, kind, host.now)
-        host.drain(id_)
-        session.path_up(name, kind, presenter.now)
-        presenter.drain()
+    def disturb(self, presenter: Participant | None = None) -> None:
+        for disturbed in self.presenters if presenter is None else [presenter]:
+            if isinstance(disturbed, Presenter):
+                disturbed.disturbed = next(self._order)
 
-    def direct_down(self, presenter: Presenter) -> None:
-        for name in [name for name, channel in self._direct.items() if channel.presenter is presenter]:
-            self._take_down(name)
-
-    def _direct_goes(self) -> None:
-        if self._direct:
-            self._take_down(self.rng.choice(list(self._direct)))
-
-    def _take_down(self, name: str) -> None:
-        channel = self._direct.pop(name)
-        presenter, host, id_ = channel.presenter, channel.host, channel.id
-        if presenter.session is not None and self.rng.random() < 0.8:
-            presenter.session.path_down(name)  # the rest notices by silence
-        if id_ in host.sessions and self.rng.random() < 0.8:
-            host.sessions[id_].path_down(name)
-
-    def _rebind(self) -> None:
-        """Another address at one end: what is on its way arrives, what follows takes another way."""
-        for channel in self._direct.values():
-            channel.up = self._path()
+    def judge_state(self, presenter: Presenter, state: State) -> None:
+        held = presenter.connection.held_version
+        host, process = self.processes[presenter.session_id]
+        if host.slides.get((process, held)) != state.deck.slide:
+            self.ledger.broken(f"version {held} of {host.name}'s state was shown with slide {state.deck.slide}")
 
     # Weather
 
@@ -702,11 +952,11 @@ class World:
         )
 
     def _every_path(self) -> list[SimulatedPath]:
-        direct = [path for channel in self._direct.values() for path in (channel.up, channel.down)]
-        return [path for pair in self._signaling.values() for path in pair] + direct
+        return [path for pair in self._signaling.values() for path in pair] + self.peers.every_path()
 
     def _change_weather(self) -> None:
-        self.rng.choice(self._every_path()).weather = self._weather()
+        paths = [path for pair in self._signaling.values() for path in pair] + self.peers.control_paths()
+        self.rng.choice(paths).weather = self._weather()
 
     def _black_out(self) -> None:
         for path in self._every_path():
@@ -714,8 +964,9 @@ class World:
         self.at(self.now + self.rng.expovariate(1 / 2), self._light_again)
 
     def _light_again(self) -> None:
+        streams = set(self.peers.every_path()) - set(self.peers.control_paths())
         for path in self._every_path():
-            path.weather = self._weather()
+            path.weather = NetworkConditions(delay=0.05) if path in streams else self._weather()
 
     # Death and sleep
 
@@ -727,11 +978,13 @@ class World:
             self.at(self.now + self.rng.expovariate(1 / 5), self._host_returns, host)
 
     def _host_returns(self, host: Host) -> None:
-        host.start()
-        self._introduce_everybody()
+        if not host.up:
+            host.start()
+            self._introduce_everybody()
 
     def _somebody_sleeps(self) -> None:
         machine: Machine = self.rng.choice([*self.presenters, *self.hosts])
+        self.disturb()
         machine.asleep_until = max(machine.asleep_until, self.now + self.rng.choice([0.5, 3, 20, 90]))
 
     def _happen(self, misfortune: Callable[[], None], every: float) -> None:
