@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET
 
 from slidewire.control.answering import (
+    MOST_EARLY,
     PEERS,
     Answering,
     CreateAnswer,
@@ -107,6 +108,21 @@ def test_a_candidate_goes_to_the_generation_it_names() -> None:
         if isinstance(message, Candidate):
             end.answering.receive_candidate(message, end.pair.now)
     assert end.drain() == [AddCandidate(2, CANDIDATE), AddCandidate(1, None)]
+
+
+def test_candidates_that_overtake_their_offer_wait_for_it() -> None:
+    """The offer went through the server, and they in a channel that was back by then."""
+    end = HostEnd()
+    end.offer(1)
+    for number in (3, 2, 2):
+        end.answering.receive_candidate(Candidate(number, CANDIDATE), end.pair.now)
+    assert end.drain() == []
+    added = [AddCandidate(2, CANDIDATE), AddCandidate(2, CANDIDATE)]
+    assert end.offer(2) == [CreateAnswer(2, "offer", Privacy.BALANCED, False), *added]
+    assert end.offer(3)[-1] == AddCandidate(3, CANDIDATE)
+    for _ in range(10 * MOST_EARLY):
+        end.answering.receive_candidate(Candidate(9, CANDIDATE), end.pair.now)
+    assert len([effect for effect in end.offer(9) if isinstance(effect, AddCandidate)]) <= MOST_EARLY
 
 
 def test_who_offers_and_repeats_without_end_is_not_read_without_end() -> None:

@@ -24,6 +24,8 @@ from slidewire.control.quotas import Request
 
 PEERS: Final = 3
 """Peer connections at once: the one in use, and those that are coming up."""
+MOST_EARLY: Final = 16
+"""Candidates that are kept for an offer which is still on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Answering:
         self._newest = 0
         self._said: list[Answer | Candidate] = []
         """What was said to the newest offer: an answer, and candidates."""
+        self._early: deque[Candidate] = deque(maxlen=MOST_EARLY)
+        """Of generations that are not offered yet: an offer by signaling is overtaken by candidates in a channel."""
         self._effects: deque[Effect] = deque()
 
     # Receiving
@@ -96,6 +100,12 @@ class Answering:
         wanted = read_privacy(offer.privacy, absent=Privacy.OPEN)
         self._known[number] = _Generation(number, network if is_near else "")
         self._effects.append(CreateAnswer(number, offer.sdp, stricter(wanted, privacy), is_near))
+        early, self._early = self._early, deque(maxlen=MOST_EARLY)
+        for message in early:
+            if message.generation == number:
+                self._effects.append(AddCandidate(number, message.candidate))
+            elif message.generation > number:
+                self._early.append(message)
 
     def receive_candidate(self, message: Candidate, now: float) -> None:
         """A candidate is for the generation it names and no other."""
@@ -103,6 +113,8 @@ class Answering:
             return
         if message.generation in self._known:
             self._effects.append(AddCandidate(message.generation, message.candidate))
+        elif message.generation > self._newest:
+            self._early.append(message)
 
     def receive_by_signaling(self) -> None:
         """A presenter says through the server what it could say directly: to it the channels are dead. Whatever comes

@@ -408,6 +408,11 @@ class Host(Machine):
         self.publish()
         self._perform_next()
 
+    @property
+    def is_idle(self) -> bool:
+        """Its deck has nothing to do."""
+        return not self._queue and not self._is_busy
+
     def drain_if_known(self, id_: int) -> None:
         if id_ in self.sessions:
             self.drain(id_)
@@ -779,7 +784,7 @@ class World:
         if connection.is_shaking_hands:
             self.ledger.broken(f"{who} still doubts a session that answers")
         host, process = self.processes[presenter.session_id]
-        if process != host.process or connection.held_version != host.version:
+        if process != host.process or (host.is_idle and connection.held_version != host.version):
             self.ledger.broken(f"{who} does not show the state of {host.name}: {connection.held_version}")
 
     def _last_tap(self, presenter: Presenter) -> int:
