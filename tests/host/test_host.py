@@ -74,6 +74,9 @@ class Carrier:
     def remove_member(self, member: str, reason: str) -> None:
         self.asked.append(("remove_member", member))
 
+    def prove(self, members: list[str]) -> None:
+        pass
+
     def close_room(self) -> None:
         self.asked.append(("close_room", None))
 
@@ -499,7 +502,7 @@ def holds(carrier: Carrier, rule: LinkRule, *members: str, origin: int = 1) -> N
 async def test_the_server_is_told_once_who_is_proven(carrier: Carrier) -> None:
     agent = agent_of(carrier)
     told: list[list[str]] = []
-    agent.members.tell_proven = told.append
+    agent.members._tell_proven = told.append
     rule = agent.room.first("p")
     holds(carrier, rule, "m1", "m2")
     presenter = Presenter(carrier, rule, "m1", direct=False)
@@ -546,7 +549,7 @@ async def test_of_those_who_fell_silent_only_so_many_are_remembered(
 async def test_who_only_knocks_is_not_proven(carrier: Carrier) -> None:
     agent = agent_of(carrier)
     told: list[list[str]] = []
-    agent.members.tell_proven = told.append
+    agent.members._tell_proven = told.append
     rule = agent.room.first("p")
     holds(carrier, rule, "m1")
     carrier.presenters["m1"] = Presenter(carrier, rule, "m2", direct=False).connection

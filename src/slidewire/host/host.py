@@ -80,6 +80,7 @@ class Host:
         own_hosts: Collection[str] = (),
         ice_hosts: Sequence[str] = (),
         media: MediaOptions | None = None,
+        audit: audit_events.Audit = audit_events.not_written,
         position: PositionKeeper | None = None,
     ) -> None:
         """`own_hosts`: the names of the server's own host. `ice_hosts`: whose STUN and TURN servers may be used besides
@@ -96,10 +97,10 @@ class Host:
         self.signaling: Signaling | None = None
         self.ended = asyncio.Event()
         """An operator ended the show."""
-        self.audit: audit_events.Audit = audit_events.not_written
+        self.audit = audit
         """Called with who did what."""
         self.participants: dict[int, Participant] = {}
-        self.members = Members()
+        self.members = Members(self.room_changed, self._tell_proven)
         """Who holds the room's places at the server."""
         self.budget = SignalingBudget()
         self._pools: dict[str, LinkPool] = {}
@@ -136,7 +137,6 @@ class Host:
             describe_room=self._describe_room,
             describe_features=self._describe_features,
         )
-        self.members.changed = self._publisher.room_changed
         self._maintenance: asyncio.Task[None] | None = None
         self._reached: dict[int, str] = {}
         """As which member each participant was reached before the server was lost."""
@@ -277,6 +277,10 @@ class Host:
         """The server is told whose place is no longer to be given away."""
         if participant.session.established and participant.member is not None:
             self.members.prove([participant.member])
+
+    def _tell_proven(self, members: list[str]) -> None:
+        if self.signaling is not None:
+            self.signaling.prove(members)
 
     def _admit(self, link_id: str) -> Admission | None:
         rule = self.room.links.get(link_id)

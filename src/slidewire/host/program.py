@@ -167,9 +167,9 @@ class HostProgram:
             own_hosts={urlsplit(url).hostname or "" for url in (server, connect_to or server)},
             ice_hosts=ice_hosts,
             media=media,
+            audit=self._write_down,
             position=PositionKeeper(self._room, _fingerprint(deck, deck_name, deck_file), wall),
         )
-        self._host.audit = self._write_down
         first = messages.OpenRoom(
             v=messages.VERSION,
             room=self._room.code,
@@ -185,9 +185,7 @@ class HostProgram:
             token=api_key,
             make_socket=make_socket,
         )
-        at_server = _RoomAtServer(self._socket)
-        self._host.signaling = at_server
-        self._host.members.tell_proven = at_server.prove
+        self._host.signaling = _RoomAtServer(self._socket)
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hosts: dict[str, HostEntry] = {}
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()

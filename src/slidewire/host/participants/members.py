@@ -33,12 +33,11 @@ class Member:
 
 
 class Members:
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], object], tell_proven: Callable[[list[str]], object]) -> None:
+        """`changed`: operators are to be told something else. `tell_proven`: tells the server which members are."""
         self._members: dict[str, Member] = {}
-        self.changed: Callable[[], object] = lambda: None
-        """Called when operators are to be told something else."""
-        self.tell_proven: Callable[[list[str]], object] = lambda members: None
-        """Tells the server who is."""
+        self._changed = changed
+        self._tell_proven = tell_proven
 
     def are(self, entries: Iterable[MemberEntry]) -> None:
         """The room's members as the server lists them, when the room was opened or we are back."""
@@ -49,7 +48,7 @@ class Members:
             )
             for entry in entries
         }
-        self.changed()
+        self._changed()
 
     def receive(self, news: Presence) -> None:
         """That one came or went."""
@@ -61,7 +60,7 @@ class Members:
         elif member is not None:
             member.away = news.change == "away"
             member.origin = news.origin or member.origin
-        self.changed()
+        self._changed()
 
     def prove(self, members: Iterable[str]) -> None:
         """They finished the handshake. Said once of each; a frame of a known one costs a look-up."""
@@ -70,8 +69,8 @@ class Members:
             return
         for id_ in new:
             self._members[id_].proven = True
-        self.tell_proven(new)
-        self.changed()
+        self._tell_proven(new)
+        self._changed()
 
     def origin(self, member: str) -> int:
         known = self._members.get(member)
