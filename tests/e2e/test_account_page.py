@@ -10,7 +10,7 @@ from tests.support.browser import LAPTOP, NO_WEBRTC, PHONE, Visitors, barriers, 
 from tests.support.decks import numbered_pdf
 from tests.support.programs import NO_DISPLAY, Programs
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PASSWORD = "correct horse battery staple"
 ANOTHER = "five words nobody knows yet"

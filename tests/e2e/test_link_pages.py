@@ -20,7 +20,7 @@ from tests.support.browser import (
 from tests.support.decks import numbered_pdf
 from tests.support.programs import NO_DISPLAY, Programs
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def operator_of(slidewire: Programs, visitors: Visitors) -> Page:

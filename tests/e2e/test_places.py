@@ -20,7 +20,7 @@ from tests.support.browser import LAPTOP, Visitors, barriers, connected, picture
 from tests.support.decks import numbered_pdf
 from tests.support.programs import LOOPBACK, NO_DISPLAY, Programs
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 ELSEWHERE = "127.0.0.66"
 
