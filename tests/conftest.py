@@ -32,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("long")
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda number, frame: None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; the programs are ended by it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.long)], ids=["happens", "in time"])

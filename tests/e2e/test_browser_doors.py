@@ -65,7 +65,7 @@ async def test_a_link_that_was_good(slidewire: Programs, visitors: Visitors) -> 
     ada = await connected(await visitors.open(withdrawn))
     await row(operator, "links", "Ada").get_by_role("button", name="Withdraw…").click()
     await operator.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
-    await is_told(ada, "This link was withdrawn", "Ask whoever runs the show for a new link", "withdrawn-inside")
+    await is_told(ada, "This link was withdrawn", "Ask the operator of the show for a new link", "withdrawn-inside")
     await is_told(await visitors.open(withdrawn), "This link was withdrawn", "new link", "withdrawn")
     await expect(row(operator, "links", "Ada")).to_contain_text("withdrawn")
 
@@ -73,7 +73,7 @@ async def test_a_link_that_was_good(slidewire: Programs, visitors: Visitors) -> 
     await operator.locator("#make-expires option", has_text="1 hour").evaluate("option => { option.value = '2' }")
     brief = await make_link(operator, "Ben", "1 hour")
     ben = await connected(await visitors.open(brief))
-    await is_told(ben, "This link has expired", "Ask whoever runs the show for a new link", "expired-inside")
+    await is_told(ben, "This link has expired", "Ask the operator of the show for a new link", "expired-inside")
     await is_told(await visitors.open(brief), "This link has expired", "new link", "expired")
     await expect(row(operator, "links", "Ben")).to_contain_text("expired")
     await expect(row(operator, "links", "Ben")).not_to_contain_text("withdrawn")
@@ -123,7 +123,7 @@ async def test_the_operator_mutes_lets_click_and_removes(slidewire: Programs, vi
 
     await presenter.get_by_role("button", name="Remove…").click()
     await operator.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    await is_told(page, "You were removed from the show", "Ask whoever runs the show", "removed")
+    await is_told(page, "You were removed from the show", "Ask the operator of the show", "removed")
     await expect(presenter).to_have_count(0)
 
 

@@ -616,7 +616,7 @@ class TestStarting:
         folder = tmp_path / "state"
         folder.mkdir()
         folder.chmod(0o1777)
-        with pytest.raises(SetupError, match=r"everybody's.*state/slidewire"):
+        with pytest.raises(SetupError, match=r"is for everyone.*state/slidewire"):
             await Server(settings(tmp_path)).start()
         assert folder.stat().st_mode & 0o7777 == 0o1777 and not list(folder.iterdir())
 

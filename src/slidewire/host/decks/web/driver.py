@@ -144,6 +144,8 @@ class WebDeck(DeckDriver):
 
     def _move(self, intent: Intent) -> Reason:
         """Do it, or leave everything as it was and say why."""
+        if intent.verb.word not in self.can:
+            return Reason.UNSUPPORTED
         if self._slides is None:
             return Reason.NO_DECK
         if not self._running and intent.verb is not Verb.START:
