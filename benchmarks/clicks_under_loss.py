@@ -103,7 +103,7 @@ class End:
         await self._process.wait()
 
 
-class ShowController:
+class Setup:
     """The lab with everything in it: a presenter's machine behind the weather, servers and hosts on good cables."""
 
     def __init__(self, presenters: int, seed: int) -> None:
@@ -127,7 +127,7 @@ class ShowController:
             self.relay.address: "relay",
         }
 
-    async def __aenter__(self) -> ShowController:
+    async def __aenter__(self) -> Setup:
         pages = self._temporary / "pages"
         build = await asyncio.create_subprocess_exec("node", str(ROOT / "benchmarks/clicks/build.mjs"), str(pages))
         if await build.wait():
@@ -206,29 +206,29 @@ class Traffic(NamedTuple):
         return Traffic(self.packets - before.packets, self.bytes - before.bytes)
 
 
-def traffic(stage: ShowController) -> dict[str, Traffic]:
-    total = dict.fromkeys(stage.addresses.values(), Traffic())
-    for (_, address), count in stage.presenter.link.counts().items():
-        if (method := stage.addresses.get(address)) is not None:
+def traffic(setup: Setup) -> dict[str, Traffic]:
+    total = dict.fromkeys(setup.addresses.values(), Traffic())
+    for (_, address), count in setup.presenter.link.counts().items():
+        if (method := setup.addresses.get(address)) is not None:
             total[method] = Traffic(total[method].packets + count.packets, total[method].bytes + count.bytes)
     return total
 
 
 async def run_cell(
-    stage: ShowController, cell: Cell, methods: Sequence[str], clicks: int, first: int, without_server: bool
+    setup: Setup, cell: Cell, methods: Sequence[str], clicks: int, first: int, without_server: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every click of the cell, and what it cost."""
-    link = stage.presenter.link
+    link = setup.presenter.link
     link.set(cell.calm)
-    each = -(-clicks // stage.presenters)
-    async with stage.page(methods) as page:
+    each = -(-clicks // setup.presenters)
+    async with setup.page(methods) as page:
         await asyncio.sleep(3.0)  # connections have just been made: let what follows that settle
         if without_server:
             link.block(TCP)
-        idle_before, idle_since = traffic(stage), time.monotonic()
+        idle_before, idle_since = traffic(setup), time.monotonic()
         link.set(cell.weather)
         await asyncio.sleep(IDLE)
-        before, cpu, start = traffic(stage), stage.hosts.cpu_seconds(), time.monotonic()
+        before, cpu, start = traffic(setup), setup.hosts.cpu_seconds(), time.monotonic()
         idled = start - idle_since
         lateness = link.lateness()
         every = await page.evaluate(
@@ -236,14 +236,14 @@ async def run_cell(
             [each, *PAUSE, first, PATIENCE],
         )
         took = time.monotonic() - start
-        after = traffic(stage)
+        after = traffic(setup)
         cost: dict[str, Any] = {
             "loss": cell.loss,
             "round_trip": cell.round_trip,
             "burst": cell.burst,
             "took": took,
             "load": os.getloadavg()[0],
-            "host_cpu": (stage.hosts.cpu_seconds() - cpu) / took,
+            "host_cpu": (setup.hosts.cpu_seconds() - cpu) / took,
             "lateness": [b - a for a, b in zip(lateness, link.lateness(), strict=True)],
         }
         for method in after:
@@ -254,12 +254,12 @@ async def run_cell(
                 cost[method] = {
                     "packets": (busy.packets - idle.packets * resting) / count,
                     "bytes": (busy.bytes - idle.bytes * resting) / count,
-                    "idle_packets": idle.packets / idled / stage.presenters,
-                    "idle_bytes": idle.bytes / idled / stage.presenters,
+                    "idle_packets": idle.packets / idled / setup.presenters,
+                    "idle_bytes": idle.bytes / idled / setup.presenters,
                 }
         link.set(cell.calm)
     link.block()
-    told = (await stage.hosts.ask())["told"]
+    told = (await setup.hosts.ask())["told"]
     for click in every:
         if click["method"] == "slidewire":
             times = [at for number, at in told[click["presenter"]] if number == click["number"]]
@@ -287,12 +287,12 @@ async def main() -> None:
     attempts: Counter[str] = Counter()
     while waiting:
         try:
-            async with ShowController(options.presenters, options.seed) as stage:
+            async with Setup(options.presenters, options.seed) as setup:
                 first = 1
                 while waiting:
                     cell = waiting[0]
                     every, cost = await run_cell(
-                        stage, cell, options.methods.split(","), options.clicks, first, options.without_server
+                        setup, cell, options.methods.split(","), options.clicks, first, options.without_server
                     )
                     first += -(-options.clicks // options.presenters)
                     keep(options.out, named(cell, options), commit, every, cost)

@@ -117,7 +117,7 @@ Run = dict[str, float]
 """Milliseconds since the navigation began, by mark."""
 
 
-class ShowController:
+class Setup:
     """The lab: the presenter's browser behind the weather, `slidewire up` and all that PeerJS needs on good cables."""
 
     def __init__(self, seed: int) -> None:
@@ -129,7 +129,7 @@ class ShowController:
         self.presenter = self._lab.machine("presenter", NetworkConditions())
         self.pages: dict[str, str] = {}
 
-    async def __aenter__(self) -> ShowController:
+    async def __aenter__(self) -> Setup:
         programs = Programs(self._temporary / "home")
         self._open.push_async_callback(programs.close)
         first = self._server.command("setsid", "sh", "-c", f'{FIRST}; exec "$@"', "sh")
@@ -214,21 +214,21 @@ def _key_hash(path: Path) -> str:
 
 async def measure(round_trips: list[float], runs: int, seed: int) -> dict[str, Any]:
     cells: dict[float, dict[str, list[Run]]] = {}
-    async with ShowController(seed) as stage:
+    async with Setup(seed) as setup:
         for round_trip in round_trips:
-            stage.presenter.link.set(NetworkConditions(delay=round_trip / 2000))
+            setup.presenter.link.set(NetworkConditions(delay=round_trip / 2000))
             cell = cells[round_trip] = {kind: [] for kind in STEPS}
-            late = stage.presenter.link.lateness()
+            late = setup.presenter.link.lateness()
             for number in range(WARM_UP + runs):
                 for kind, done in cell.items():
-                    marks = await stage.visit(kind, "previous" if number % 2 else "next")
+                    marks = await setup.visit(kind, "previous" if number % 2 else "next")
                     if number >= WARM_UP:
                         done.append(marks)
-            late = [b - a for a, b in zip(late, stage.presenter.link.lateness(), strict=True)]
+            late = [b - a for a, b in zip(late, setup.presenter.link.lateness(), strict=True)]
             print(f"{round_trip:g} ms: done, load {here.load():.2f}, forwarder lateness {late}", file=sys.stderr)
         packages = here.versions("aiortc", "aioice", "aiohttp", "uvloop")
         where = here.describe(
-            browser=f"Chromium {stage.chromium}",
+            browser=f"Chromium {setup.chromium}",
             packages=", ".join(f"{name} {number}" for name, number in packages.items()),
             peerjs=json.loads((ROOT / "benchmarks/clicks/package.json").read_text())["dependencies"]["peerjs"],
             runs=f"{runs} of each kind in each cell, after {WARM_UP} that do not count",

@@ -106,7 +106,7 @@ class DeckDriver(Protocol):
     loop and never block it."""
 
     driver: str
-    """Its name in the registry: said in `state` and in `doctor`."""
+    """Its name in the registry; `state` says it."""
     can: frozenset[str]
     """The words of the intents it can do, and "laser" if it can show a pointer itself."""
     reports: ClassVar[Reports]
