@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from slidewire.control import connection as core
-from slidewire.control.connection import (
+from slidewire.control.connection import Connection, HostEntry
+from slidewire.control.effects import (
     CheckServer,
-    Connection,
     ConnectionClosed,
     CreateHandshake,
     Effect,
-    HostEntry,
     PathChanged,
     PathLost,
     ReadWelcome,
+    SendByPeer,
     SendBySignaling,
     ServersRefused,
     SessionBegan,
@@ -312,7 +312,7 @@ def test_a_hint_that_a_data_channel_contradicts_changes_nothing() -> None:
     (at_host,) = host.sessions.values()
     at_host.path_up("direct/1", PathKind.DIRECT, device.now)
     for effect in list(iter(device.connection.next_effect, None)):
-        if isinstance(effect, core.SendByPeer):
+        if isinstance(effect, SendByPeer):
             at_host.receive_frame(effect.data, "direct/1", device.now)
     while (answer := at_host.next_effect()) is not None:
         if isinstance(answer, Transmit) and answer.path == "direct/1":

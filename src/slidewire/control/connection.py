@@ -22,17 +22,27 @@ from typing import Final
 from msgspec.structs import replace
 
 from slidewire.control import messages
+from slidewire.control.effects import (
+    CheckServer,
+    ConnectionClosed,
+    CreateHandshake,
+    Effect,
+    PathChanged,
+    PathLost,
+    ReadWelcome,
+    SendByPeer,
+    SendBySignaling,
+    ServersRefused,
+    SessionBegan,
+    StateChanged,
+)
 from slidewire.control.generations import (
-    AcceptAnswer,
-    AddCandidate,
-    ClosePeer,
-    CreateOffer,
     Generations,
     Rules,
     answers_within,
 )
 from slidewire.control.handshake import REPEAT_HELLO, PresenterHandshake, Welcome, session_name
-from slidewire.control.intents import Intent, Point, Role
+from slidewire.control.intents import Intent, Point
 from slidewire.control.paths import LIVE_FOR, Channel, PathKind
 from slidewire.control.presenter_session import (
     TIME_TO_LIVE,
@@ -46,7 +56,7 @@ from slidewire.control.presenter_session import Effect as SessionEffect
 from slidewire.control.privacy import Privacy, permit_servers, stricter
 from slidewire.control.seal import NO_SESSION, SEALED, WELCOME, peek_session
 from slidewire.control.sealed_session import MessageArrived, PictureArrived, Transmit
-from slidewire.control.state import State, apply, read_state
+from slidewire.control.state import apply, read_state
 
 SIGNALING: Final = PathKind.SIGNALING.value
 """The name of the path through the server."""
@@ -62,109 +72,6 @@ SERVER_SILENT_AFTER: Final = 1.5
 """Seconds without a PONG through the server after which its socket is checked: it may have died without a sign."""
 MOST_UNREAD: Final = 256
 """Messages that are kept while a welcome is read. What is more is dropped, as if it had been lost."""
-
-
-# --- effects ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SendBySignaling:
-    """Have the server hand this to a member."""
-
-    member: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SendByPeer:
-    generation: int
-    channel: Channel
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CheckServer:
-    """Find out whether the socket to the server is alive."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CreateHandshake:
-    """Make a handshake with a fresh key and nonce. Report `handshake_created`."""
-
-    replaces: str
-    """The name of the session that the new one replaces; empty where there is none."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadWelcome:
-    """Have the handshake read the welcome. Report `welcome_read`."""
-
-    handshake: PresenterHandshake
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SessionBegan:
-    """What was asked of an earlier session gets no answer any more."""
-
-    role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    """The host's state, whole."""
-
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class PathChanged:
-    """The best proven path is now of this kind; None: there is none."""
-
-    kind: PathKind | None
-
-
-@dataclass(frozen=True, slots=True)
-class PathLost:
-    """A path died or came back: what was asked by it and not answered may be asked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServersRefused:
-    """So many STUN and TURN servers may not be used: they are neither on the signaling server's host nor the host's."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionClosed:
-    """The host ended it, for good: a stable code, and a sentence."""
-
-    code: str
-    reason: str
-
-
-Effect = (
-    SendBySignaling
-    | SendByPeer
-    | CheckServer
-    | CreateHandshake
-    | ReadWelcome
-    | SessionBegan
-    | StateChanged
-    | PathChanged
-    | PathLost
-    | ServersRefused
-    | ConnectionClosed
-    | CreateOffer
-    | AcceptAnswer
-    | AddCandidate
-    | ClosePeer
-    | ReceiptArrived
-    | LaserAnswered
-    | MessageArrived
-    | PictureArrived
-)
 
 
 @dataclass(frozen=True, slots=True)

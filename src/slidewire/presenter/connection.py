@@ -21,13 +21,12 @@ from slidewire.aio.clock import monotonic
 from slidewire.aio.loop import Alarm
 from slidewire.aio.tasks import Tasks
 from slidewire.control import messages
-from slidewire.control.connection import (
+from slidewire.control.connection import Connection, HostEntry
+from slidewire.control.effects import (
     CheckServer,
-    Connection,
     ConnectionClosed,
     CreateHandshake,
     Effect,
-    HostEntry,
     PathChanged,
     ReadWelcome,
     SendByPeer,

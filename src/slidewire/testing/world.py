@@ -28,12 +28,11 @@ from slidewire.control import answering as answering_side
 from slidewire.control import host_session as host_side
 from slidewire.control import presenter_session as presenter_side
 from slidewire.control.answering import Answering, CreateAnswer, OfferRefused, SendMessage
-from slidewire.control.connection import (
+from slidewire.control.connection import Connection, HostEntry
+from slidewire.control.effects import (
     CheckServer,
-    Connection,
     CreateHandshake,
     Effect,
-    HostEntry,
     PathLost,
     ReadWelcome,
     SendByPeer,
