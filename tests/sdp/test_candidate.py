@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from slidewire.sdp.candidate import LONGEST, Candidate, Trickled, usual_notation
 
+MDNS = "6ba7b810-9dad-41d1-80b4-00c04fd430c8.local"
 HOST = "candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host"
 
 
@@ -27,7 +28,7 @@ HOST = "candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host"
             "candidate:1 1 tcp 1 ::ffff:10.0.0.1 9 typ prflx tcptype active",
             "candidate:1 1 tcp 1 ::ffff:a00:1 9 typ prflx raddr :: rport 9 tcptype active",
         ),
-        ("candidate:1 1 udp 1 printer.local 9 typ host", "candidate:1 1 udp 1 printer.local 9 typ host"),
+        (f"candidate:1 1 udp 1 {MDNS} 9 typ host", f"candidate:1 1 udp 1 {MDNS} 9 typ host"),
     ],
 )
 def test_a_candidate_is_written_anew(said: str, written: str) -> None:
@@ -62,6 +63,8 @@ def test_a_candidate_is_written_anew(said: str, written: str) -> None:
         ("192.168.1.7", "192.168.1.\uff17"),
         ("192.168.1.7", "host.example"),
         ("192.168.1.7", "a.b.local"),
+        ("192.168.1.7", "printer.local"),
+        ("192.168.1.7", MDNS + "."),
         ("192.168.1.7", "fe80::1%eth0"),
         ("192.168.1.7", "[::1]"),
         ("50000", "0"),

@@ -3,7 +3,7 @@
     what a candidate is          open    balanced               private
     ------------------------------------------------------------------------------
     relay                        yes     yes                    yes
-    mDNS name (`….local`)        yes     yes                    no
+    mDNS name (`UUID.local`)     yes     yes                    no
     public address               yes     yes                    no
     local address                yes     on the same network    no
     any other name               no      no                     no
@@ -71,7 +71,7 @@ class Kind(StrEnum):
     LOCAL = "local"
     """Of a private network, this machine's own, or anything else that is not plainly public."""
     OTHER = "other"
-    """No address, and no name that is looked up on the link only."""
+    """No address, and no name that a browser made up for itself."""
 
 
 _LOCAL_4: Final = tuple(

@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple, Self
 LONGEST: Final = 1024
 """Characters of a candidate."""
 
-MDNS: Final = re.compile(r"[A-Za-z0-9-]{1,63}\.local")
-"""RFC 6762 §3, as browsers make them: one label, so that the name is asked for on the link and nowhere else."""
+MDNS: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\.local")
+"""draft-ietf-mmusic-mdns-ice-candidates §3.1.1: a UUID and `.local`. So no printer or camera can be named by it."""
 
 _NUMBER: Final = r"(?:0|[1-9][0-9]{0,9})"
 _CANDIDATE: Final = re.compile(

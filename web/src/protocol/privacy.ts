@@ -28,11 +28,11 @@ const TUNNEL_6 = /^(2002:|2001:(0:|:))/
 
 /** An IP address as RFC 5952 has it, an mDNS name as it is, or nothing. */
 const usual = (address: string): string =>
-  /^[A-Za-z\d-]{1,63}\.local$/.test(address) ? address
+  /^[\dA-Fa-f]{8}(-[\dA-Fa-f]{4}){3}-[\dA-Fa-f]{12}\.local$/.test(address) ? address
   : /^[\d.]+$/.test(address) ? (canonical(address) === address ? address : '')
   : /^[\da-f:.]+$/i.test(address) ? canonical(`[${address}]`).slice(1, -1) : ''
 
-/** `other`: no address in its usual notation, and no name that is looked up on the link only. */
+/** `other`: no address in its usual notation, and no name that a browser made up for itself. */
 export function kindOf(address: string): 'mdns' | 'public' | 'local' | 'other' {
   const read = usual(address)
   if (read.endsWith('l')) return 'mdns'
