@@ -67,6 +67,8 @@ class Reason(enum.IntEnum):
     NOT_ADMITTED = 14
     SLIDE_UNKNOWN = 15
     RATE = 16
+    GRABBED = 17
+    MODIFIER = 18
 
     @classmethod
     def _missing_(cls, value: object) -> Reason:

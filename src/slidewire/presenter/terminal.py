@@ -30,7 +30,11 @@ from slidewire.signaling.client import Event, Lost, Notice, Refused
 
 GIVE_UP_WAITING = 5.0
 """Seconds after the input's end within which every receipt has come, or was declared unknown."""
-_WHY = {Reason.RATE: "too many at once: wait a second, then send no more than 40 a second"}
+_WHY = {
+    Reason.RATE: "too many at once: wait a second, then send no more than 40 a second",
+    Reason.GRABBED: "a lock screen, a screen saver or a menu has the host's keyboard",
+    Reason.MODIFIER: "Ctrl, Shift, Alt or Super is held down at the host",
+}
 """Where the reason's own word does not say what to do."""
 
 

@@ -18,7 +18,7 @@ export type Status = (typeof STATUSES)[number]
 
 // prettier-ignore
 export const REASONS = ['none', 'muted', 'role', 'range', 'no_show', 'no_deck', 'focus', 'unsupported', 'at_end',
-  'at_start', 'deck_error', 'late', 'revoked', 'unseen', 'not_admitted', 'slide_unknown', 'rate'] as const
+  'at_start', 'deck_error', 'late', 'revoked', 'unseen', 'not_admitted', 'slide_unknown', 'rate', 'grabbed', 'modifier'] as const
 export type Reason = (typeof REASONS)[number]
 
 /** A laser position as fractions of the slide, from its upper left corner, each between 0 and 1. */

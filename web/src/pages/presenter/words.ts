@@ -24,6 +24,8 @@ const REASON: { [reason in Reason]: string } = {
   not_admitted: 'not let in yet',
   slide_unknown: 'the slide is not known',
   rate: 'too many taps – wait a second',
+  grabbed: 'the screen is locked, or a menu is open',
+  modifier: 'Ctrl, Shift, Alt or Super is held down',
 }
 
 /** `blank` is what the screen was when it was tapped: then the tap brought the slide back. */
