@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import xcffib
+import xcffib.xkb
 import xcffib.xproto as xproto
 import xcffib.xtest
 from PIL import Image
@@ -69,11 +71,33 @@ def _is_managed(display: str) -> bool:
         return bool(managed)
 
 
+class Keymap:
+    """The keyboard as programs see it: by Xlib."""
+
+    def __init__(self, display: str) -> None:
+        self._x = ctypes.CDLL("libX11.so.6")
+        self._x.XOpenDisplay.restype = self._x.XkbGetMap.restype = ctypes.c_void_p
+        self._display = ctypes.c_void_p(self._x.XOpenDisplay(display.encode()))
+        self._map = ctypes.c_void_p(self._x.XkbGetMap(self._display, 7, 0x100))
+
+    def name(self, code: int, state: int) -> str:
+        """What a key means in that state; "" for one that only changes what others mean."""
+        left, symbol = ctypes.c_uint(), ctypes.c_ulong()
+        self._x.XkbTranslateKeyCode(self._map, code, state, ctypes.byref(left), ctypes.byref(symbol))
+        if 0xFFE1 <= symbol.value <= 0xFFEE or 0xFE00 <= symbol.value <= 0xFE13:
+            return ""
+        return NAMES.get(symbol.value, chr(symbol.value) if symbol.value < 0x100 else hex(symbol.value))
+
+    def close(self) -> None:
+        self._x.XCloseDisplay(self._display)
+
+
 class XClient:
     """Somebody else's program on the display: makes windows, looks at pixels, and has a keyboard of its own."""
 
     def __init__(self, display: str) -> None:
         connect: Any = xcffib.connect
+        self.display = display
         self.connection: Any = connect(display=display)
         self.core = self.connection.core
         self.screen = self.connection.get_setup().roots[0]
@@ -112,6 +136,24 @@ class XClient:
         first, count = setup.min_keycode, setup.max_keycode - setup.min_keycode + 1
         reply = self.core.GetKeyboardMapping(first, count).reply()
         return int(first + list(reply.keysyms).index(keysym) // reply.keysyms_per_keycode)
+
+    def lock_group(self, group: int) -> None:
+        """Put one of the keyboard's layouts in force, as the desktop's switch does."""
+        keyboard: Any = self.connection(xcffib.xkb.key)
+        keyboard.UseExtension(1, 0).reply()
+        keyboard.LatchLockState(0x100, 0, 0, True, group, 0, False, 0)
+        self.sync()
+
+    def group(self) -> int:
+        """Which layout is in force."""
+        keyboard: Any = self.connection(xcffib.xkb.key)
+        keyboard.UseExtension(1, 0).reply()
+        return int(keyboard.GetState(0x100).reply().group)
+
+    def screen_saver(self, on: bool) -> None:
+        """Switch the server's own one on or off, as its time limit and a touch of the mouse do."""
+        self.core.ForceScreenSaver(1 if on else 0)
+        self.sync()
 
     def keys_down(self) -> bool:
         """Whether any key of this display is held down."""
@@ -154,7 +196,9 @@ class TestWindow:
         full_screen: bool = False,
         colour: int = 0x203040,
         area: tuple[int, int, int, int] = (100, 100, 400, 300),
+        managed: bool = True,
     ) -> None:
+        """`managed`: False for a window that the window manager leaves alone, as menus and screen lockers have."""
         self.client = client
         self.id = int(client.connection.generate_id())
         core = client.core
@@ -166,7 +210,8 @@ class TestWindow:
         )
         core.CreateWindow(
             client.screen.root_depth, self.id, client.root, *area, 0, xproto.WindowClass.InputOutput,
-            client.screen.root_visual, xproto.CW.BackPixel | xproto.CW.EventMask, [colour, mask],
+            client.screen.root_visual,
+            xproto.CW.BackPixel | xproto.CW.OverrideRedirect | xproto.CW.EventMask, [colour, not managed, mask],
         )  # fmt: skip
         self.rename(title)
         name = wm_class.replace(" ", "\0").encode() + b"\0"
@@ -178,7 +223,7 @@ class TestWindow:
             core.ChangeProperty(0, self.id, client.atom("_NET_WM_STATE"), xproto.Atom.ATOM, 32, 1, state)
         core.MapWindow(self.id)
         client.sync()
-        if client.numbers(client.root, "_NET_SUPPORTING_WM_CHECK"):
+        if managed and client.numbers(client.root, "_NET_SUPPORTING_WM_CHECK"):
             until(lambda: client.focus() == self.id, f"{title!r} is in front")
 
     def rename(self, title: str) -> None:
@@ -186,9 +231,26 @@ class TestWindow:
         self.client.core.ChangeProperty(0, self.id, self.client.atom("_NET_WM_NAME"), utf8, 8, len(text), text)
         self.client.sync()
 
+    def grab_keyboard(self) -> None:
+        """Take every key, as a screen locker and an open menu do."""
+        assert self.client.core.GrabKeyboard(True, self.id, 0, 1, 1).reply().status == 0
+
+    def release_keyboard(self) -> None:
+        self.client.core.UngrabKeyboard(0)
+        self.client.sync()
+
     def keys(self) -> list[str]:
         """Which keys were pressed in this window since the last question, with what Shift made of them."""
         return [self._name(event) for event in self._events(xproto.KeyPressEvent)]
+
+    def typed(self) -> list[str]:
+        """What a program makes of the keys since the last question, each in the layout of that moment."""
+        keymap = Keymap(self.client.display)
+        try:
+            named = [keymap.name(event.detail, event.state) for event in self._events(xproto.KeyPressEvent)]
+        finally:
+            keymap.close()
+        return [name for name in named if name]
 
     def key_events(self) -> list[str]:
         """Every press (+) and release (-)."""

@@ -36,6 +36,9 @@ class Focus(Protocol):
     def windows(self) -> list[Window]:
         """Every window that is managed, the topmost first."""
 
+    def is_hidden(self, window: Window) -> bool:
+        """Whether nobody can see it: another window lies over all of it, or a screen saver has the screen."""
+
     def bring_to_front(self, window: Window) -> None:
         """Ask for it to be raised and focused. It takes a moment, and the desktop may refuse."""
 

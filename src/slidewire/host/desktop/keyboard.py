@@ -71,10 +71,13 @@ class Keyboard(Protocol):
     """Keys and pointer of this desktop. Whatever is pressed is released before the call returns, also on an error."""
 
     def can_type(self, key: Key) -> bool:
-        """Whether the present keyboard layout has that key."""
+        """Whether the keyboard has that key, in the layout in force or in another that it can switch to."""
 
     def modifiers_held(self) -> bool:
         """Whether Shift, Control, Alt or another modifier is held: what is typed now would mean something else."""
+
+    def is_grabbed(self) -> bool:
+        """Whether another program takes every key for itself, such as a screen locker or an open menu."""
 
     def press(self, key: Key) -> None:
         """Press and release it. It goes to whatever has the focus: look first."""

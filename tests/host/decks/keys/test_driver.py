@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from xcffib import xproto
 
 from slidewire.control.intents import Intent, Outcome, Reason, Status, Verb
 from slidewire.host.decks.driver import DeckError, DeckStatus, not_told
@@ -195,7 +196,7 @@ async def test_while_a_modifier_is_held_nothing_is_typed_and_it_stays_held(displ
         others.fake(2, shift)
         window.key_events()
         try:
-            assert await deck.perform(NEXT) == refused(Reason.FOCUS)
+            assert await deck.perform(NEXT) == refused(Reason.MODIFIER)
             assert window.key_events() == []
             assert others.keys_down()
             asyncio.get_running_loop().call_later(0.05, others.fake, 3, shift)
@@ -248,11 +249,18 @@ async def test_nothing_outside_the_allow_list_can_be_pressed(display: str, other
         assert window.key_events() == []
 
 
+def set_layouts(display: str, layouts: str) -> None:
+    """`us,de(neo)`: layouts, each with its variant."""
+    names = [it.rstrip(")").partition("(") for it in layouts.split(",")]
+    layout, variant = (",".join(it[at] for it in names) for at in (0, 2))
+    subprocess.run(["setxkbmap", "-display", display, "-layout", layout, "-variant", variant], check=True)
+
+
 async def test_digits_are_found_on_a_keyboard_that_needs_shift_for_them(others: XClient, display: str) -> None:
     window = show(others)
 
     def set_layout(name: str) -> None:
-        subprocess.run(["setxkbmap", "-display", display, name], check=True)
+        set_layouts(display, name)
 
     async with keys_deck(display) as deck:
         try:
@@ -262,12 +270,159 @@ async def test_digits_are_found_on_a_keyboard_that_needs_shift_for_them(others: 
             assert [key for key in typed if key != hex(SHIFT)] == ["3", "0", "7", "Return"]
             assert await deck.perform(Intent(Verb.BLACK)) == UNSEEN
             assert window.keys() == ["b"]
-            set_layout("ru")
-            assert await deck.perform(Intent(Verb.BLACK)) == refused(Reason.UNSUPPORTED)  # no "b" to be had
+            set_layout("ru")  # no "b" to be had; in Impress a period says the same
+            assert await deck.perform(Intent(Verb.BLACK)) == UNSEEN
+            assert window.keys() == ["."]
             assert await deck.perform(NEXT) == UNSEEN
             assert window.keys() == ["PageDown"]
         finally:
             set_layout("us")
+
+
+async def test_a_key_that_no_layout_of_the_keyboard_has_is_not_typed(others: XClient, display: str) -> None:
+    page = TestWindow(others, "reveal talk - Chromium", "chromium Chromium")
+    async with keys_deck(display, Target("talk")) as deck:
+        try:
+            set_layouts(display, "ru")
+            assert await deck.perform(Intent(Verb.BLACK)) == refused(Reason.UNSUPPORTED)
+            assert page.key_events() == []
+        finally:
+            set_layouts(display, "us")
+
+
+@pytest.mark.parametrize(
+    "layouts",
+    ["us,fr,de,ru", "us,ru,fr,de", "de,ru,us", "ru,gr,il,us", "fr,us", "in,us", "de(neo),fr(bepo),us(dvorak)"],
+)
+async def test_every_key_is_found_in_whichever_layout_is_in_force(others: XClient, display: str, layouts: str) -> None:
+    window = TestWindow(others, "talk.pdf", "evince Evince", full_screen=True)
+    try:
+        set_layouts(display, layouts)
+        for group in range(layouts.count(",") + 1):
+            others.lock_group(group)
+            async with keys_deck(display) as deck:
+                window.key_events()
+                for intent, wanted in [
+                    (NEXT, ["PageDown"]),
+                    (Intent(Verb.PREVIOUS), ["PageUp"]),
+                    (Intent(Verb.BLACK), ["b"]),
+                    (Intent(Verb.GOTO, 307), ["3", "0", "7", "Return"]),
+                ]:
+                    assert await deck.perform(intent) == UNSEEN
+                    assert window.typed() == wanted, (layouts, group)
+                assert others.group() == group  # as it was
+    finally:
+        others.lock_group(0)
+        set_layouts(display, "us")
+
+
+async def test_a_change_of_layout_during_the_show_is_followed(others: XClient, display: str) -> None:
+    window = show(others)
+    async with keys_deck(display) as deck:
+        try:
+            for layouts, group in (("us", 0), ("us,fr,de,ru", 3), ("fr", 0)):
+                set_layouts(display, layouts)
+                others.lock_group(group)
+                assert await deck.perform(Intent(Verb.GOTO, 12)) == UNSEEN
+                assert window.typed() == ["1", "2", "Return"]
+        finally:
+            others.lock_group(0)
+            set_layouts(display, "us")
+
+
+async def test_a_lock_screen_gets_no_key_and_the_receipt_says_so(display: str, others: XClient) -> None:
+    window = show(others)
+    with x_client(display) as theirs:
+        locker = TestWindow(theirs, "lock", area=(0, 0, 1280, 720), managed=False)
+        locker.grab_keyboard()
+        async with keys_deck(display, raise_window=True) as deck:
+            for intent in (NEXT, Intent(Verb.BLACK), Intent(Verb.GOTO, 12), Intent(Verb.STOP)):
+                assert await deck.perform(intent) == refused(Reason.GRABBED)
+            assert (locker.key_events(), window.key_events()) == ([], [])
+            locker.release_keyboard()
+            locker.close()
+            assert await deck.perform(NEXT) == UNSEEN
+            assert window.keys() == ["PageDown"]
+
+
+async def test_an_open_menu_gets_no_key(display: str, others: XClient) -> None:
+    window = show(others)
+    with x_client(display) as theirs:
+        menu = TestWindow(theirs, "menu", area=(10, 10, 200, 200), managed=False)
+        menu.grab_keyboard()
+        async with keys_deck(display) as deck:
+            assert await deck.perform(NEXT) == refused(Reason.GRABBED)
+            asyncio.get_running_loop().call_later(0.05, menu.release_keyboard)
+            assert await deck.perform(NEXT) == UNSEEN  # it closed in time
+        assert (menu.key_events(), window.keys()) == ([], ["PageDown"])
+        menu.close()
+
+
+async def test_looking_for_a_grab_disturbs_no_window(display: str, others: XClient) -> None:
+    window = show(others)
+    watched = xproto.EventMask.FocusChange | xproto.EventMask.KeyPress | xproto.EventMask.StructureNotify
+    others.core.ChangeWindowAttributes(window.id, xproto.CW.EventMask, [watched])
+    async with keys_deck(display) as deck:
+        window.client.events(window.id)
+        assert await deck.perform(NEXT) == UNSEEN
+        assert not [it for it in others.events(window.id) if isinstance(it, xproto.FocusOutEvent)]
+
+
+async def test_behind_a_screen_saver_nothing_is_changed(display: str, others: XClient) -> None:
+    window = show(others)
+    async with keys_deck(display) as deck:
+        others.screen_saver(True)
+        try:
+            assert await deck.perform(NEXT) == refused(Reason.GRABBED)
+            assert window.key_events() == []
+        finally:
+            others.screen_saver(False)
+        assert await deck.perform(NEXT) == UNSEEN
+        cover = TestWindow(others, "saver", area=(0, 0, 1280, 720), managed=False)
+        assert others.focus() == window.id
+        window.key_events()
+        assert await deck.perform(NEXT) == refused(Reason.GRABBED)
+        cover.close()
+        corner = TestWindow(others, "volume", area=(1000, 600, 200, 60), managed=False)
+        assert await deck.perform(NEXT) == UNSEEN
+        assert window.keys() == ["PageDown"]
+        corner.close()
+
+
+async def test_the_speakers_console_takes_keys_and_is_not_the_deck(display: str, others: XClient) -> None:
+    window = show(others)
+    console = TestWindow(others, "talk.odp - LibreOffice Impress", "soffice Soffice", full_screen=True)
+    async with keys_deck(display) as deck:
+        assert deck.state().title == "Presenting: talk"
+        assert await deck.perform(NEXT) == refused(Reason.GRABBED)  # on one screen it lies over the show
+        console.close()
+        console = TestWindow(others, "pdfpc - presenter (talk.pdf)", "pdfpc Pdfpc")
+        beside = TestWindow(others, "pdfpc - presentation (talk.pdf)", "pdfpc Pdfpc", full_screen=True)
+        window.close()
+        until(
+            lambda: deck.area() is not None and deck.state().title == "pdfpc - presentation (talk.pdf)",
+            "the show is found",
+        )
+        assert await deck.perform(NEXT) == UNSEEN
+        assert (console.keys(), beside.keys()) == ([], ["PageDown"])
+        beside.close()
+        until(lambda: others.focus() == console.id, "the console is in front")
+        assert await deck.perform(NEXT) == refused(Reason.NO_SHOW)
+        assert console.key_events() == []
+
+
+@pytest.mark.parametrize("symbol", [0xFFE3, 0xFFEB, 0xFFE9, 0xFE03], ids=["Control", "Super", "Alt", "AltGr"])
+async def test_a_stuck_modifier_is_told_as_such(display: str, others: XClient, symbol: int) -> None:
+    window = show(others)
+    async with keys_deck(display) as deck:
+        code = others.key_code(symbol)
+        others.fake(2, code)
+        window.key_events()
+        try:
+            assert await deck.perform(NEXT) == refused(Reason.MODIFIER)
+            assert window.key_events() == []
+        finally:
+            others.fake(3, code)
 
 
 async def test_state_follows_the_windows_without_being_asked(display: str, others: XClient) -> None:

@@ -2,8 +2,8 @@
 
 It cannot see slides, only windows: a receipt says `unseen`, and the slide number stays unknown. Before anything is
 typed the window in front must be the deck's. That look and the keys happen while the desktop is held still, so on X11
-there is no moment between them in which another window could come to the front. What a look at the windows cannot show
-is a program that has grabbed the keyboard, such as a screen locker: it would get the key.
+there is no moment between them in which another window could come to the front. Nothing is typed either while another
+program has grabbed the keyboard, as screen lockers and open menus do, nor while the show is hidden by a screen saver.
 
 Some programs drop a key that comes while they still change slides. A key map says how long they need, and the next
 intent waits for that; whether it was enough cannot be seen from here either.
@@ -32,15 +32,18 @@ from slidewire.host.decks.driver import (
     not_told,
 )
 from slidewire.host.decks.keys.keymaps import GENERIC, KEY_MAPS, Sighting, Step, Target
+from slidewire.host.decks.keys.windows import Recipient, find_recipient, find_shows
 from slidewire.host.desktop.adapters import Desktop, open_desktop, probe_desktop
 from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.geometry import Rectangle
-from slidewire.host.desktop.keyboard import Button, Key
+from slidewire.host.desktop.keyboard import Button
 
 log = logging.getLogger(__name__)
 
+PASSING = frozenset({Reason.GRABBED, Reason.MODIFIER})
+"""What may be over in a moment: a key that is let go, a menu that closes."""
 PATIENCE = 0.25
-"""Seconds to wait for a modifier to be let go, and no longer: the intent must not land late."""
+"""Seconds to wait for that, and no longer: the intent must not land late."""
 RAISING = 0.5
 """Seconds within which a window that was asked to come to the front must be there."""
 LOOK_AGAIN = 0.01
@@ -120,57 +123,69 @@ class KeysDeck(DeckDriver):
 
     async def _perform(self, intent: Intent, desktop: Desktop) -> Outcome:
         await asyncio.sleep(self._free_at - asyncio.get_running_loop().time())
-        wanted = intent.verb is not Verb.START
         front = desktop.focus.front()
-        sightings = [it for it in map(self._target.recognise, [front] if front else []) if it]
-        sightings += self._sightings(desktop)
-        if not sightings:
+        in_front = self._target.recognise(front) if front is not None else None
+        sightings = self._sightings(desktop)
+        if in_front is None and not sightings:
             return refused(Reason.NO_DECK)
-        if not wanted and any(it.showing for it in sightings):
-            return Outcome(Status.PERFORMED)  # it runs already: nothing is left to do
-        deck = next((it for it in sightings if it.showing is wanted), None)
-        if deck is None:
+        recipient = find_recipient(in_front, sightings)
+        if intent.verb is Verb.START:
+            if recipient is not None:
+                return Outcome(Status.PERFORMED)  # it runs already: nothing is left to do
+            editor = in_front or sightings[0]
+            recipient = Recipient(editor, editor)
+        if recipient is None:
             return refused(Reason.NO_SHOW)
-        steps = deck.key_map.steps(intent)
-        if steps is None or not all(desktop.keyboard.can_type(step) for step in steps if isinstance(step, Key)):
+        steps = recipient.window.key_map.steps(intent, desktop.keyboard.can_type)
+        if steps is None:
             return refused(Reason.UNSUPPORTED)
-        if self._raise_window and (front is None or front.id != deck.window.id):
-            desktop.focus.bring_to_front(deck.window)
-            await soon(lambda: self._is_front(deck, desktop), RAISING)
-        await soon(lambda: not desktop.keyboard.modifiers_held(), PATIENCE)
-        return self._type(steps, deck, desktop)
+        if self._raise_window and not desktop.keyboard.is_grabbed() and not self._is_front(recipient, desktop):
+            desktop.focus.bring_to_front(recipient.window.window)
+            await soon(lambda: self._is_front(recipient, desktop), RAISING)
+        await soon(lambda: self._obstacle(recipient, desktop) not in PASSING, PATIENCE)
+        return self._type(steps, recipient, desktop)
 
-    def _type(self, steps: tuple[Step, ...], deck: Sighting, desktop: Desktop) -> Outcome:
+    def _type(self, steps: tuple[Step, ...], recipient: Recipient, desktop: Desktop) -> Outcome:
         """Look once more and type, with no gap between."""
-        keyboard, focus = desktop.keyboard, desktop.focus
+        keyboard, focus, window = desktop.keyboard, desktop.focus, recipient.window.window
         with focus.held():
-            if not self._is_front(deck, desktop) or keyboard.modifiers_held():
-                return refused(Reason.FOCUS)
+            if (obstacle := self._obstacle(recipient, desktop)) is not None:
+                return refused(obstacle)
             for step in steps:
                 if isinstance(step, Button):
-                    keyboard.move(*deck.window.area.middle)
+                    keyboard.move(*window.area.middle)
                     under = focus.under_pointer()
-                    if under is None or under.id != deck.window.id:
+                    if under is None or under.id != window.id:
                         return refused(Reason.FOCUS)
                     keyboard.click(step)
                 else:
                     keyboard.press(step)
-        self._free_at = asyncio.get_running_loop().time() + deck.key_map.pace
+        self._free_at = asyncio.get_running_loop().time() + recipient.window.key_map.pace
         return Outcome(Status.PERFORMED, reason=Reason.UNSEEN)
 
-    def _is_front(self, deck: Sighting, desktop: Desktop) -> bool:
+    def _obstacle(self, recipient: Recipient, desktop: Desktop) -> Reason | None:
+        """Why a key typed now would not reach the deck, or not as that key, or would change what nobody can see."""
+        if desktop.keyboard.is_grabbed():
+            return Reason.GRABBED
+        if not self._is_front(recipient, desktop):
+            return Reason.FOCUS
+        if desktop.keyboard.modifiers_held():
+            return Reason.MODIFIER
+        return Reason.GRABBED if desktop.focus.is_hidden(recipient.show.window) else None
+
+    def _is_front(self, recipient: Recipient, desktop: Desktop) -> bool:
         """Whether that very window is in front, and still what it was (a browser's window changes with its tab)."""
-        front = desktop.focus.front()
-        seen = self._target.recognise(front) if front is not None and front.id == deck.window.id else None
-        return seen is not None and seen.key_map is deck.key_map and seen.showing is deck.showing
+        front, expected = desktop.focus.front(), recipient.window
+        seen = self._target.recognise(front) if front is not None and front.id == expected.window.id else None
+        return seen is not None and seen.key_map is expected.key_map and seen.showing is expected.showing
 
     def _sightings(self, desktop: Desktop) -> list[Sighting]:
         return [it for it in map(self._target.recognise, desktop.focus.windows()) if it is not None]
 
     def _look(self, desktop: Desktop) -> None:
-        """Find the deck among the windows: a show before an editor, and the topmost."""
+        """Find the deck among the windows: what the audience sees before an editor, and the topmost."""
         sightings = self._sightings(desktop)
-        self._deck = next((it for it in sightings if it.showing), sightings[0] if sightings else None)
+        self._deck = next(iter(find_shows(sightings) or sightings), None)
         if self._deck is None:
             self._state = DeckState(DeckStatus.NO_DECK)
             return

@@ -8,7 +8,7 @@ screen may just as well show a chat.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from slidewire.control.intents import Intent, Verb
@@ -57,18 +57,31 @@ class KeyMap:
     """Seconds from one intent's keys to the next one's: the program drops what comes sooner."""
     editor: bool = False
     """Outside the show its keys edit the deck: then nothing but `start` is ever typed, even if the user names it."""
+    consoles: tuple[Match, ...] = ()
+    """Any of these: beside a show it is the speaker's window, which obeys the same keys and no audience sees."""
+    equal: Mapping[Key, Key] = field(default_factory=dict)
+    """Another key for the same, on a keyboard that does not have the first one."""
     named_only: bool = False
     """Its windows do not tell a deck from anything else: used only if the user names the window."""
 
     def shows(self, window: Window) -> bool:
         return not self.show or any(test(window) for test in self.show)
 
-    def steps(self, intent: Intent) -> tuple[Step, ...] | None:
-        """What to press for an intent, or None if this program has nothing for it."""
-        keys = self.keys.get(intent.verb)
-        if keys is None or intent.verb is not Verb.GOTO:
-            return keys
-        return *self.goto_before, *(DIGITS[int(digit)] for digit in str(intent.argument)), *keys
+    def is_console(self, window: Window) -> bool:
+        return any(test(window) for test in self.consoles)
+
+    def steps(self, intent: Intent, can_type: Callable[[Key], bool] = lambda key: True) -> tuple[Step, ...] | None:
+        """What to press for an intent, or None if this program or the keyboard has nothing for it."""
+        steps = self.keys.get(intent.verb)
+        if steps is None:
+            return None
+        if intent.verb is Verb.GOTO:
+            steps = *self.goto_before, *(DIGITS[int(digit)] for digit in str(intent.argument)), *steps
+        found = tuple(
+            self.equal[step] if isinstance(step, Key) and step in self.equal and not can_type(step) else step
+            for step in steps
+        )
+        return found if all(can_type(step) for step in found if isinstance(step, Key)) else None
 
     @property
     def can(self) -> frozenset[str]:
@@ -84,6 +97,8 @@ START: dict[Verb, tuple[Step, ...]] = {Verb.START: (Key.F5,)}
 STOP: dict[Verb, tuple[Step, ...]] = {Verb.STOP: (Key.ESCAPE,)}
 NUMBER: dict[Verb, tuple[Step, ...]] = {Verb.GOTO: (Key.RETURN,)}
 
+PERIOD_AND_COMMA = {Key.B: Key.PERIOD, Key.W: Key.COMMA}
+
 FULL_SCREEN = Match(full_screen=True)
 BROWSER = r"chrom|firefox|navigator|brave|vivaldi|opera|edge|epiphany|falkon"
 
@@ -95,6 +110,9 @@ IMPRESS = KeyMap(
     PAGES | ENDS | BLANKS | START | STOP | NUMBER,
     # Measured: of 40 keys 20 ms apart it dropped up to 18, 30 ms apart none; a slide that is slow to draw takes longer.
     pace=0.1,
+    # The console has the suite's class as the show does, and the editor's title.
+    consoles=(Match("^soffice", r" [-–—] (Libre|Open)Office[^-–—]*$"),),
+    equal=PERIOD_AND_COMMA,
     editor=True,
 )
 POWERPOINT = KeyMap(
@@ -102,6 +120,8 @@ POWERPOINT = KeyMap(
     (Match(process="powerpnt|microsoft powerpoint"), Match("powerpnt")),
     (Match(title="^PowerPoint Slide Show"), Match(title="^PowerPoint Presenter View")),
     PAGES | ENDS | BLANKS | START | STOP | NUMBER,
+    consoles=(Match(title="^PowerPoint Presenter View"),),
+    equal=PERIOD_AND_COMMA,
     editor=True,
 )
 KEYNOTE = KeyMap(
@@ -112,10 +132,24 @@ KEYNOTE = KeyMap(
     {Verb.NEXT: (Key.RIGHT,), Verb.PREVIOUS: (Key.LEFT,)} | ENDS | BLANKS | STOP | NUMBER,
     editor=True,
 )
-EVINCE = KeyMap("Evince", (Match("evince"),), (FULL_SCREEN,), PAGES | ENDS | BLANKS | START | STOP | NUMBER)
-OKULAR = KeyMap("Okular", (Match("okular"),), (FULL_SCREEN,), PAGES | ENDS | {Verb.BLACK: (Key.B,)} | STOP)
+EVINCE = KeyMap(
+    "Evince",
+    (Match("evince"),),
+    (FULL_SCREEN,),
+    PAGES | ENDS | BLANKS | START | STOP | NUMBER,
+    equal=PERIOD_AND_COMMA,
+)
+OKULAR = KeyMap(
+    "Okular",
+    (Match("okular"),),
+    (FULL_SCREEN,),
+    PAGES | ENDS | {Verb.BLACK: (Key.B,)} | STOP,
+    equal={Key.B: Key.PERIOD},
+)
 # In pdfpc digits choose a pen and "w" leaves the full screen; on one screen (4.6.0) neither "b" nor "g" does its work.
-PDFPC = KeyMap("pdfpc", (Match("pdfpc"),), (FULL_SCREEN,), PAGES | ENDS)
+PDFPC = KeyMap(
+    "pdfpc", (Match("pdfpc"),), (FULL_SCREEN,), PAGES | ENDS, consoles=(Match("pdfpc", "^pdfpc - presenter"),)
+)
 IMPRESSIVE = KeyMap("Impressive", (Match("impressive"),), (), PAGES | ENDS | BLANKS | STOP)
 XPDF = KeyMap("xpdf", (Match("xpdf"),), (FULL_SCREEN,), PAGES)
 MUPDF = KeyMap(
@@ -194,7 +228,8 @@ class Target:
             forced = self.window and self.key_map
             if forced or any(test(window) for test in key_map.window):
                 trusted = self.window and not key_map.editor
-                return Sighting(window, key_map, bool(trusted) or key_map.shows(window))
+                shows = bool(trusted) or key_map.shows(window)
+                return Sighting(window, key_map, shows, key_map.is_console(window))
         return None
 
 
@@ -205,3 +240,5 @@ class Sighting:
     window: Window
     key_map: KeyMap
     showing: bool
+    console: bool = False
+    """It has the marks of the speaker's own window."""

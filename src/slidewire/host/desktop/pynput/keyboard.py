@@ -49,6 +49,10 @@ class PynputKeyboard:
         """pynput knows only the modifiers that it pressed itself, so this adapter cannot tell."""
         return False
 
+    def is_grabbed(self) -> bool:
+        """It cannot tell this either."""
+        return False
+
     def press(self, key: Key) -> None:
         code = self._keys[key]
         try:

@@ -13,15 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import xcffib
+import xcffib.screensaver
+import xcffib.shape
 from xcffib import xproto
 
+from slidewire.host.desktop.errors import DesktopError
 from slidewire.host.desktop.focus import Window
-from slidewire.host.desktop.geometry import monitor_of
+from slidewire.host.desktop.geometry import Rectangle, monitor_of
 from slidewire.host.desktop.x11.connection import XServer, translated
 
 NONE, POINTER_ROOT = 0, 1
 FROM_PAGER = 2
 """The source of a request to activate a window: a tool acting for the user, which window managers obey."""
+SAVER_ON = 1
+WITH_ALPHA = 32
+"""The depth of a window that may be translucent."""
 OWN_CLASS = "slidewire"
 """The class of our own windows on the screen, which are no deck."""
 
@@ -33,6 +39,8 @@ class XFocus:
         """`changed` is called on the event loop when `windows()` may answer otherwise than before."""
         self._changed = changed
         self._server = server
+        self._saver = _optional(server, xcffib.screensaver.key, "MIT-SCREEN-SAVER")
+        self._shape = _optional(server, xcffib.shape.key, "SHAPE")
         self._known: dict[int, Window] = {}
         self._watched: set[int] = set()
         self._list_atoms = {server.atom(name) for name in ("_NET_CLIENT_LIST_STACKING", "_NET_CLIENT_LIST")}
@@ -96,6 +104,35 @@ class XFocus:
                 continue
             found.append(self._known[window])
         return [window for window in found if window.wm_class.split(" ")[0] != OWN_CLASS]
+
+    @translated()
+    def is_hidden(self, window: Window) -> bool:
+        if self._saver is not None and self._saver.QueryInfo(self._server.root).reply().state == SAVER_ON:
+            return True
+        server = self._server
+        stack = list(server.core.QueryTree(server.root).reply().children)
+        frame = self._frame(window.id)
+        above = stack[stack.index(frame) + 1 :] if frame in stack else []
+        asked = [(it, server.core.GetWindowAttributes(it), server.core.GetGeometry(it)) for it in above]
+        return any(self._covers(*it, window.area) for it in asked)
+
+    def _frame(self, window: int) -> int:
+        """The window around it that lies on the root."""
+        while (parent := self._server.core.QueryTree(window).reply().parent) not in (NONE, self._server.root):
+            window = parent
+        return window
+
+    def _covers(self, window: int, attributes: Any, geometry: Any, area: Rectangle) -> bool:
+        """Whether a window hides that area: one that can be seen through does not."""
+        try:
+            attributes, geometry = attributes.reply(), geometry.reply()
+            if attributes.map_state != xproto.MapState.Viewable or attributes._class != xproto.WindowClass.InputOutput:
+                return False
+            if geometry.depth == WITH_ALPHA or not self._server.area(window).covers(area):
+                return False
+            return not (self._shape is not None and self._shape.QueryExtents(window).reply().bounding_shaped)
+        except xcffib.Error:
+            return False
 
     @translated()
     def bring_to_front(self, window: Window) -> None:
@@ -180,6 +217,13 @@ class XFocus:
             full_screen=server.atom("_NET_WM_STATE_FULLSCREEN") in states
             or (monitor is not None and area.covers(monitor)),
         )
+
+
+def _optional(server: XServer, key: Any, name: str) -> Any:
+    try:
+        return server.extension(key, name)
+    except DesktopError:
+        return None
 
 
 def _process_name(pid: list[int]) -> str:
