@@ -22,7 +22,7 @@ from slidewire.control.intents import Intent, Outcome, Point, Reason, Role, Stat
 from slidewire.control.introduction import Introduction, commitment, read_introduction
 from slidewire.control.messages import GetState, Offer
 from slidewire.control.noise import Initiator
-from slidewire.control.parts import Assembler
+from slidewire.control.parts import JSON_STREAM, MESSAGE_BYTES, PICTURE_BYTES, PICTURE_STREAM, Assembler, split
 from slidewire.control.paths import Path, PathKind
 from slidewire.control.presenter_session import TIME_TO_LIVE, UNKNOWN_AFTER, LaserAnswered, PathSilent
 from slidewire.control.quotas import QUOTAS, Request
@@ -384,6 +384,18 @@ def test_a_message_in_more_parts_than_it_may_have_takes_no_memory() -> None:
     for number in range(2000):
         assert assembler.add(Part(0, 1, number, 60_000, b"")) is None
     assert not assembler._halves
+
+
+@pytest.mark.parametrize("by", [PathKind.BULK, PathKind.SIGNALING])
+def test_a_picture_may_be_longer_than_any_other_message(by: PathKind) -> None:
+    picture = bytes(PICTURE_BYTES)
+    assembler = Assembler(picture_bytes=PICTURE_BYTES)
+    assert [whole for part in split(PICTURE_STREAM, 1, picture, by) if (whole := assembler.add(part))] == [picture]
+    with pytest.raises(ValueError, match="4194304 bytes, this one has 4194305"):
+        next(split(PICTURE_STREAM, 1, bytes(PICTURE_BYTES + 1), by))
+    with pytest.raises(ValueError, match="1048576 bytes"):
+        next(split(JSON_STREAM, 1, bytes(MESSAGE_BYTES + 1), by))
+    assert not any(Assembler().add(part) for part in split(PICTURE_STREAM, 1, bytes(10_000), by)), "none are expected"
 
 
 def test_every_frame_introduces_the_presenter_until_the_host_has_answered() -> None:

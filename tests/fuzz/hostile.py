@@ -430,7 +430,7 @@ class Play:
         for participant in agent.participants.values():
             wire = participant.session.wire
             assert len(wire._frames) <= 100 and sum(map(len, wire._due.values())) <= 1000
-            assert wire._assembler._size <= 2 * wire._assembler._message_bytes
+            assert wire._assembler._size <= wire._assembler._most_together
             assert len(participant._peers) <= 3
         assert sum(not peer.is_closed for peer in self.engine.peers) <= 3 * len(agent.participants) + 3
 

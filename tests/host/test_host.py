@@ -815,7 +815,7 @@ async def test_the_laser_is_told_by_itself_and_no_faster_than_a_page_can_show_it
 async def test_a_picture_that_is_under_way_ends_with_the_host(
     carrier: Carrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def draw_without_end(slide: int, width: int) -> None:
+    async def draw_without_end(slide: int, width: int, most: int) -> None:
         await asyncio.Event().wait()
 
     def drawing() -> list[asyncio.Task[Any]]:

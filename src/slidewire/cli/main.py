@@ -134,6 +134,11 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--window", help="keys: the deck's window, as a pattern of its title."),
             click.option("--raise-window", is_flag=True, help="keys: bring the deck to the front instead of refusing."),
             click.option(
+                "--notes",
+                type=click.Choice(["none", "left", "right", "top", "bottom"]),
+                help="PDF: where its pages have notes beside the slide. Not needed where it can be seen.",
+            ),
+            click.option(
                 "--allow-linked-media",
                 is_flag=True,
                 help="impress: show media in the deck's folder that it links to. Kept for this file of a deck.",
@@ -384,6 +389,7 @@ def _host(deck: Path | None, options: dict[str, Any]) -> Any:
         options["media"],
         options["share_screen"],
         options["record"],
+        notes=options["notes"],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import webbrowser
@@ -49,6 +50,7 @@ class HostOptions:
     share_screen: str | None = None
     record: Path | None = None
     api_key: str | None = field(default=None, repr=False)
+    notes: str | None = None
 
 
 async def serve(settings: ServerSettings, as_json: bool) -> None:
@@ -124,14 +126,17 @@ def _program(
 ) -> HostProgram:
     if options.privacy is not Privacy.OPEN:
         keep_addresses_out_of_the_log()
-    deck = make_deck(options.driver, DeckOptions(options.deck, options.window, options.raise_window, options.state))
+    deck = make_deck(
+        options.driver,
+        DeckOptions(options.deck, options.window, options.raise_window, options.state, options.notes),
+    )
     engine = AiortcEngine(client_context(ca))
     return HostProgram(
         server,
         deck,
         engine,
         deck_file=options.deck,
-        deck_name=str(options.deck.resolve()) if options.deck else options.driver,
+        deck_name=_name(options.deck.resolve()) if options.deck else options.driver,
         room=options.room,
         overlay=_overlay_for(deck),
         ca=ca,
@@ -144,6 +149,11 @@ def _program(
         api_key=options.api_key,
         make_socket=make_socket,
     )
+
+
+def _name(path: Path) -> str:
+    """As text, whatever its bytes are."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _media(engine: AiortcEngine, options: HostOptions) -> MediaOptions | None:

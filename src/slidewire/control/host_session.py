@@ -102,7 +102,7 @@ class HostSession:
         self, session: int, keys: TransportKeys, role: Role, now: float, nonce: bytes, committed: bytes
     ) -> None:
         """`nonce` is our own part in the verification words; `committed` is what the presenter's has to open."""
-        self.wire = SealedSession(session, keys, now, PRESENTER_MESSAGE_BYTES, messages.read_from_presenter)
+        self.wire = SealedSession(session, keys, now, PRESENTER_MESSAGE_BYTES, messages.read_from_presenter, 0)
         self.role = role
         self.is_withdrawn = False
         """The presenter was sent away: nothing of it that still waits anywhere is to be performed."""

@@ -94,11 +94,12 @@ class GetState(Message, frozen=True, tag="get_state"):
 
 
 class PictureRequest(Message, frozen=True, tag="picture"):
-    """Send the picture of a slide, about so many pixels wide."""
+    """Send the picture of a slide, about so many pixels wide, in at most so many bytes."""
 
     id: PictureId
     slide: Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
     width: Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
+    most: Annotated[int, Meta(ge=0, lt=1 << 31)] = 1 << 20
 
 
 class MediaOffer(Message, frozen=True, tag="media_offer"):

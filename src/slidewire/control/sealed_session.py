@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from slidewire.control import messages
 from slidewire.control.host_clock import milliseconds, serial_difference
 from slidewire.control.noise import TransportKeys
-from slidewire.control.parts import JSON_STREAM, MESSAGE_BYTES, Assembler, split
+from slidewire.control.parts import JSON_STREAM, MESSAGE_BYTES, PICTURE_BYTES, Assembler, split
 from slidewire.control.paths import Path, PathKind, PathTable
 from slidewire.control.records import (
     MAX_RECORDS,
@@ -74,10 +74,11 @@ class SealedSession:
         epoch: float | None,
         message_bytes: int = MESSAGE_BYTES,
         read_message: Callable[[bytes], messages.Received | None] = messages.read_from_host,
+        picture_bytes: int = PICTURE_BYTES,
     ) -> None:
         """`epoch` is when the session clock read zero; None at the presenter, which has no session clock of its own.
-        `message_bytes`: the longest message that is put together from parts. `read_message` reads what the other end
-        says."""
+        `message_bytes` and `picture_bytes`: the longest message and picture that are put together from parts.
+        `read_message` reads what the other end says."""
         self.session = session
         self.handshake_hash = keys.handshake_hash
         self.exported = keys.exported
@@ -93,7 +94,7 @@ class SealedSession:
         self._epoch = epoch
         self._sealer = Sealer(session, keys.send)
         self._opener = Opener(session, keys.receive)
-        self._assembler = Assembler(message_bytes)
+        self._assembler = Assembler(message_bytes, picture_bytes)
         self._read_message = read_message
         self._due: dict[str, list[Record]] = {}
         self._frames: deque[Transmit] = deque()

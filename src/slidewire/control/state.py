@@ -39,6 +39,8 @@ class DeckPart(Struct, frozen=True):
     notes: str | None = None
     slide_title: str | None = None
     next_title: str | None = None
+    slide_label: str | None = None
+    """What the deck itself calls the slide, where that is not its number."""
     drawable: bool = True
     """False: there is no picture of this slide."""
 

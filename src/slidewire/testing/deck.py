@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.decks.driver import DeckDriver, DeckState, DeckStatus, Picture, Reported, Reports, not_told
 
 
@@ -66,7 +67,7 @@ class MemoryDeck(DeckDriver):
         self._changed()
         return Outcome(Status.PERFORMED, before, self.slide)
 
-    async def picture(self, slide: int, width: int) -> Picture | None:
+    async def picture(self, slide: int, width: int, most: int = PICTURE_BYTES) -> Picture | None:
         if not 1 <= slide <= self.count:
             return None
         return Picture("image/jpeg", bytes([slide % 256]) * self.picture_bytes)

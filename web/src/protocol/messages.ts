@@ -56,6 +56,7 @@ export interface DeckPart {
   notes: string | null
   slide_title: string | null
   next_title: string | null
+  slide_label: string | null
   drawable: boolean
 }
 
@@ -202,12 +203,13 @@ export interface GetState {
   type: 'get_state'
 }
 
-/** Send the picture of a slide, about so many pixels wide. */
+/** Send the picture of a slide, about so many pixels wide, in at most so many bytes. */
 export interface PictureRequest {
   type: 'picture'
   id: number
   slide: number
   width: number
+  most?: number
 }
 
 /** Make a media connection with these lines. */

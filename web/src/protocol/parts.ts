@@ -15,6 +15,9 @@ const PART_BYTES = 8192
 const SMALL_PART_BYTES = 1100
 const MOST_PARTS = 1024
 const MESSAGE_BYTES = 1 << 20
+const MOST_PICTURE_PARTS = 4096
+/** Of a picture for which so much was asked. */
+const PICTURE_BYTES = 1 << 22
 /** Unfinished messages kept at once: the oldest goes when another begins. */
 const UNFINISHED = 8
 
@@ -34,7 +37,7 @@ export class Assembler {
   /** The whole message when this part was its last, else `null`. */
   add(part: Part): Uint8Array | null {
     const { stream, id, index, count, bytes } = part
-    if (index >= count || bytes.length > PART_BYTES || count > MOST_PARTS) return null
+    if (index >= count || bytes.length > PART_BYTES || count > (stream === PICTURE ? MOST_PICTURE_PARTS : MOST_PARTS)) return null
     const key = stream * 0x10000 + id
     let message = this.#unfinished.get(key)
     if (message?.pieces.length !== count) {
@@ -49,7 +52,7 @@ export class Assembler {
     if (message.pieces[index]) return null
     message.pieces[index] = bytes
     message.length += bytes.length
-    if (message.length > MESSAGE_BYTES) {
+    if (message.length > (stream === PICTURE ? PICTURE_BYTES : MESSAGE_BYTES)) {
       this.#unfinished.delete(key)
       return null
     }

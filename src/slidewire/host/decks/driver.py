@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 from slidewire.control.intents import Intent, Outcome, Point
+from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.desktop.geometry import Rectangle
 
 
@@ -51,6 +52,8 @@ class DeckState:
     notes: str | None = None
     slide_title: str | None = None
     next_title: str | None = None
+    slide_label: str | None = None
+    """What the deck itself calls the slide, where that is not its number: `iv`, `A-3`."""
     drawable: bool = True
     """False: no picture can be made of this slide. A page shows it as such, never as the slide before."""
 
@@ -95,6 +98,8 @@ class DeckOptions:
     """Bring that window to the front when it is not there."""
     state: Path | None = None
     """The state directory, if not the usual one."""
+    notes: str | None = None
+    """Where a PDF's pages have notes: none, left, right, top or bottom; None: it is found out."""
 
 
 def not_told() -> None:
@@ -139,8 +144,9 @@ class DeckDriver(Protocol):
         """What is known now, without waiting."""
         ...
 
-    async def picture(self, slide: int, width: int) -> Picture | None:
-        """That slide about `width` pixels wide, or None if there is no such slide or this deck has no pictures."""
+    async def picture(self, slide: int, width: int, most: int = PICTURE_BYTES) -> Picture | None:
+        """That slide about `width` pixels wide, or None if there is no such slide or this deck has no pictures. A deck
+        that can make it coarser, or smaller, sees to it that it has at most `most` bytes."""
         return None
 
     def point(self, at: Point | None) -> bool:

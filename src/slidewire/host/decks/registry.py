@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Final
 
@@ -103,9 +104,18 @@ def choose_driver(options: DeckOptions) -> DriverRow:
     return last
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        raise DeckError(
+            f"{path}: this user may not look into its folder. Change its permissions, or copy it."
+        ) from None
+
+
 def make_deck(driver: str, options: DeckOptions) -> DeckDriver:
     """The deck behind a driver's name or `auto`. Raises `DeckError`, also for a driver that cannot work here."""
-    if options.path is not None and not options.path.exists():
+    if options.path is not None and not _is_there(options.path):
         raise DeckError(f"There is no {options.path}. Check the path of the deck.")
     row = choose_driver(options) if driver == AUTO else next(row for row in ROWS if row.name == driver)
     if (remedy := row.probe()) is not None:

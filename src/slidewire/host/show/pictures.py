@@ -1,16 +1,23 @@
-"""Slide pictures for presenters and deck pages: made by the deck, sent in parts, and never in the way of a receipt."""
+"""Slide pictures for presenters and deck pages: made by the deck, sent in parts, and never in the way of a receipt.
+
+A picture is drawn while earlier ones are on their way, and the one that has the least left to send goes first: on a
+narrow network a coarse picture of the slide that is shown now passes a sharp one of the slide before.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from slidewire.aio.clock import monotonic
 from slidewire.control.messages import NoPicture, PictureRequest
-from slidewire.control.parts import MESSAGE_BYTES, PICTURE_STREAM, split
+from slidewire.control.parts import PICTURE_BYTES, PICTURE_STREAM, split
 from slidewire.control.paths import PathKind
 from slidewire.control.quotas import Request
+from slidewire.control.records import Part
+from slidewire.host.decks.driver import Picture
 from slidewire.host.participants.participant import Participant
 from slidewire.host.show.controller import ShowController
 from slidewire.host.show.drawing_queue import DrawingQueue
@@ -20,10 +27,41 @@ log = logging.getLogger(__name__)
 
 WIDTHS = (160, 320, 480, 640, 960, 1280, 1920, 2560, 3840)
 """A wish is rounded up to one of these, so that a few drawings serve every screen."""
+LEAST_BYTES = 16 * 1024
+"""Fewer are not asked of a deck."""
+
+
+@dataclass(slots=True, eq=False)
+class _Outgoing:
+    id: int
+    data: bytes
+    sent: int = 0
+    path: str = ""
+    """By which it is sent; empty before its first part."""
+    parts: Iterator[Part] = field(default_factory=lambda: iter(()))
+
+    @property
+    def left(self) -> int:
+        return len(self.data) - self.sent
+
+    def begin(self, path: str) -> None:
+        self.path = path
+        self.parts = split(PICTURE_STREAM, self.id, self.data, PathKind(path.partition("/")[0]))
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """What one participant has asked for."""
+
+    requests: list[PictureRequest] = field(default_factory=list)
+    """Not drawn yet."""
+    outgoing: list[_Outgoing] = field(default_factory=list)
+    drawing: asyncio.Task[None] | None = None
+    sending: asyncio.Task[None] | None = None
 
 
 class Pictures(Feature):
-    """One request at a time per participant; a newer one replaces those still waiting, because the slide has moved
+    """One drawing at a time per participant; a newer request replaces those still waiting, because the slide has moved
     on."""
 
     WAITING = 3
@@ -38,60 +76,103 @@ class Pictures(Feature):
         self._show = show
         self._sees_live = sees_live
         self._turns = DrawingQueue(monotonic)
-        self._requests: dict[Participant, list[PictureRequest]] = {}
-        self._tasks: dict[Participant, asyncio.Task[None]] = {}
+        self._lines: dict[Participant, _Line] = {}
         self.messages = (MessageRow(PictureRequest, Request.PICTURE, self.request),)
 
     def request(self, participant: Participant, asked: PictureRequest) -> None:
         if not participant.admitted:
             self._refuse(participant, asked.id, "not_admitted")
             return
-        waiting = self._requests.setdefault(participant, [])
-        waiting.append(asked)
-        while len(waiting) > self.WAITING:
-            self._refuse(participant, waiting.pop(0).id, "overtaken")
-        if participant not in self._tasks:
-            self._tasks[participant] = asyncio.create_task(self._serve(participant), name="pictures")
+        line = self._lines.setdefault(participant, _Line())
+        line.requests.append(asked)
+        while len(line.requests) > self.WAITING:
+            self._refuse(participant, line.requests.pop(0).id, "overtaken")
+        if line.drawing is None:
+            line.drawing = asyncio.create_task(self._draw_all(participant, line), name="pictures")
 
     async def close(self) -> None:
-        for participant in list(self._tasks):
+        for participant in list(self._lines):
             self.left(participant)
 
     def left(self, participant: Participant) -> None:
-        self._requests.pop(participant, None)
-        if (task := self._tasks.pop(participant, None)) is not None:
-            task.cancel()
+        if (line := self._lines.pop(participant, None)) is not None:
+            for task in (line.drawing, line.sending):
+                if task is not None:
+                    task.cancel()
 
-    async def _serve(self, participant: Participant) -> None:
+    # Drawing
+
+    async def _draw_all(self, participant: Participant, line: _Line) -> None:
         try:
             with participant.contained():
-                while waiting := self._requests.get(participant):
-                    await self._send(participant, waiting.pop(0))
+                while line.requests:
+                    request = line.requests.pop(0)
+                    picture = await self._draw(participant, request)
+                    if isinstance(picture, str):
+                        self._refuse(participant, request.id, picture)
+                    else:
+                        self._put(participant, line, _Outgoing(request.id, picture.data))
         finally:
-            self._tasks.pop(participant, None)
+            line.drawing = None
 
-    async def _send(self, participant: Participant, request: PictureRequest) -> None:
-        picture = None
-        width = next((step for step in WIDTHS if step >= request.width), WIDTHS[-1])
+    async def _draw(self, participant: Participant, request: PictureRequest) -> Picture | str:
+        """The picture, or why there is none. A deck that cannot make it coarser is asked for a smaller one."""
+        most = min(max(request.most, LEAST_BYTES), PICTURE_BYTES)
+        wish = next((number for number, step in enumerate(WIDTHS) if step >= request.width), len(WIDTHS) - 1)
+        reason = "unavailable"
+        for width in reversed(WIDTHS[: wish + 1]):
+            picture = None
+            try:
+                async with self._turns.turn(
+                    participant.link.id, participant.id, may_click=participant.link.role.may_click
+                ):
+                    picture = await self._show.deck.picture(request.slide, width, most)
+            except Exception:
+                log.exception("the %s deck failed to draw slide %d", self._show.deck.driver, request.slide)
+            if picture is None:
+                break
+            if len(picture.data) <= most:
+                return picture
+            reason = "too_large"
+        return reason
+
+    # Sending
+
+    def _put(self, participant: Participant, line: _Line, picture: _Outgoing) -> None:
+        line.outgoing.append(picture)
+        while len(line.outgoing) > self.WAITING:
+            largest = max(line.outgoing, key=lambda each: each.left)
+            line.outgoing.remove(largest)
+            self._refuse(participant, largest.id, "overtaken")
+        if line.sending is None:
+            line.sending = asyncio.create_task(self._send_all(participant, line), name="sent pictures")
+
+    async def _send_all(self, participant: Participant, line: _Line) -> None:
         try:
-            async with self._turns.turn(participant.link.id, participant.id, may_click=participant.link.role.may_click):
-                picture = await self._show.deck.picture(request.slide, width)
-        except Exception:
-            log.exception("the %s deck failed to draw slide %d", self._show.deck.driver, request.slide)
-        if picture is None or len(picture.data) > MESSAGE_BYTES:
-            self._refuse(participant, request.id, "unavailable" if picture is None else "too_large")
+            with participant.contained():
+                while line.outgoing:
+                    if all(not each.path for each in line.outgoing):
+                        await self._let_clicks_pass(participant)
+                    if (path := await participant.wait_for_room()) is None:
+                        line.outgoing.clear()
+                    elif line.outgoing:
+                        self._send_part(participant, line, path)
+        finally:
+            line.sending = None
+
+    def _send_part(self, participant: Participant, line: _Line, path: str) -> None:
+        picture = min(line.outgoing, key=lambda each: each.left)
+        if not picture.path:
+            picture.begin(path)
+        part = next(picture.parts, None) if participant.is_live(picture.path) else None
+        if part is None:  # what went by a path that died is gone: the presenter asks again, by another
+            line.outgoing.remove(picture)
             return
-        await self._let_clicks_pass(participant)
-        begun = path = await participant.wait_for_room()
-        if begun is None:
-            return
-        for part in split(PICTURE_STREAM, request.id, picture.data, PathKind(begun.partition("/")[0])):
-            path = path or await participant.wait_for_room()
-            if path is None or not participant.is_live(begun):
-                return  # what went by a path that died is gone: the presenter asks again, by another
-            participant.session.wire.send_part(part, path)
-            participant.drain()
-            path = None
+        participant.session.wire.send_part(part, path)
+        participant.drain()
+        picture.sent += len(part.data)
+        if not picture.left:
+            line.outgoing.remove(picture)
 
     async def _let_clicks_pass(self, participant: Participant) -> None:
         now = monotonic()

@@ -40,6 +40,8 @@ TOLD_AT_ONCE = 4
 """Participants told in one turn of the event loop; the next ones after `TOLD_EVERY` seconds. A click waits for no
 more."""
 TOLD_EVERY = 0.004
+NOTES_LENGTH = 16_000
+"""Of the notes of one slide."""
 STATE_BYTES = 8 * 1024
 STATE_BYTES_PER_SECOND = 128 * 1024
 """A state longer than `STATE_BYTES`, as an operator's of a room with many links, is told no faster than this."""
@@ -218,9 +220,10 @@ class StatePublisher:
             blank=state.blank,
             can=sorted(can),
             pictures=pictures,
-            notes=state.notes,
+            notes=_cut(state.notes),
             slide_title=state.slide_title,
             next_title=state.next_title,
+            slide_label=state.slide_label,
             drawable=state.drawable,
         )
 
@@ -234,6 +237,11 @@ class StatePublisher:
     def _clock_of(participant: Participant, moment: float | None) -> int | None:
         """A moment in the participant's session clock; negative if it was before the session began."""
         return None if moment is None else round((moment - participant.session.wire.seconds_of(0)) * 1000)
+
+
+def _cut(notes: str | None) -> str | None:
+    """A state is told again and again, also where a network is narrow."""
+    return notes if notes is None or len(notes) <= NOTES_LENGTH else notes[: NOTES_LENGTH - 1] + "…"
 
 
 def is_operator(participant: Participant) -> bool:

@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.decks.driver import DeckDriver, DeckError, DeckState, DeckStatus, Picture
 from slidewire.host.decks.web import deck_file
 from slidewire.host.decks.web import slides as slides_module
 from slidewire.host.decks.web.deck_file import read_deck
 from slidewire.host.decks.web.driver import KEPT_PICTURES, WebDeck
-from slidewire.host.decks.web.slides import Slides, first_line, natural, open_slides, read_notes
+from slidewire.host.decks.web.notes import read_notes
+from slidewire.host.decks.web.slides import Description, Slides, first_line, natural, open_slides
 from tests.support.decks import colour, numbered_pdf, title
+from tests.support.pdf import PdfPage, write_pdf
 
 SLIDES = 5
 
@@ -43,7 +46,7 @@ async def deck(pdf: Path) -> AsyncIterator[WebDeck]:
 def opened(path: Path) -> Slides:
     """As the drawing process opens it."""
     file = read_deck(path)
-    return open_slides(file.path, file.pdf)
+    return open_slides(file.path, file.kind, file.content)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -292,11 +295,11 @@ class Drawings:
         self._draw = deck._process.draw
         deck._process.draw = self.draw  # type: ignore[method-assign]
 
-    async def draw(self, slide: int, width: int) -> Picture | None:
+    async def draw(self, slide: int, width: int, most: int = PICTURE_BYTES) -> Picture | None:
         async with asyncio.timeout(20):
             await self.go.wait()
         self.made.append((slide, width))
-        return await self._draw(slide, width)
+        return await self._draw(slide, width, most)
 
 
 async def test_a_drawing_under_way_blocks_neither_the_loop_nor_a_click(deck: WebDeck) -> None:
@@ -534,7 +537,7 @@ def test_the_name_of_a_picture_does_not_choose_the_program_that_reads_it(tmp_pat
     )
     with pytest.raises(DeckError, match=r"1\.png: is no picture"):
         opened(tmp_path)
-    picture(tmp_path / "1.png", "BMP")
+    picture(tmp_path / "1.png", "TGA")
     with pytest.raises(DeckError, match=r"1\.png: is no picture"):
         opened(tmp_path)
 
@@ -556,6 +559,10 @@ def test_a_page_with_such_a_picture_is_not_drawn(tmp_path: Path, monkeypatch: py
     Image.new("L", (100, 101), 255).save(path, "PDF")
     assert opened(path).draw(1, 320) is not None
     monkeypatch.setattr(slides_module, "MAX_PIXELS", 10_000)
+    assert opened(path).draw(1, 320) is not None, "a JPEG is read line by line, and may have more"
+    monkeypatch.setattr(slides_module, "JPEG_MAX_PIXELS", 10_000)
+    assert opened(path).draw(1, 320) is None
+    Image.new("P", (100, 101), 0).save(path, "PDF")
     assert opened(path).draw(1, 320) is None
 
 
@@ -580,7 +587,7 @@ def test_a_pdf_does_nothing_by_itself(tmp_path: Path) -> None:
         path = tmp_path / "talk.pdf"
         path.write_bytes(pdf_page(f"/MediaBox [0 0 96 54] /AA <</O {action}>>", f"/OpenAction {action}"))
         slides = opened(path)
-        assert slides.draw(1, 320) is not None and slides.title(1) is None
+        assert slides.draw(1, 320) is not None and slides.describe(1) == Description()
         with pytest.raises(TimeoutError):
             server.accept()
     assert not ran.exists()
@@ -592,3 +599,64 @@ def pdf_page(page: str, catalogue: str = "") -> bytes:
         "2 0 obj<</Type /Pages /Kids [3 0 R] /Count 1>>endobj\n"
         f"3 0 obj<</Type /Page /Parent 2 0 R {page}>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
     ).encode()
+
+
+# --- pictures that are not to have many bytes
+
+
+async def test_a_picture_has_no_more_bytes_than_it_may_have(tmp_path: Path) -> None:
+    Image.effect_noise((1920, 1080), 90).convert("RGB").save(tmp_path / "1.jpg", quality=95)
+    deck = WebDeck(tmp_path)
+    await deck.open()
+    sizes = {}
+    for most in (2**22, 2**20, 300_000, 40_000, 1):
+        drawn = await deck.picture(1, 1920, most)
+        assert drawn is not None
+        sizes[most] = len(drawn.data)
+    assert 2**20 < sizes[2**22] <= 2**22 and sizes[2**20] <= 2**20 and sizes[300_000] <= 300_000
+    assert sizes[1] <= sizes[40_000] < 40_000
+    await deck.close()
+
+
+async def test_a_picture_that_has_few_bytes_anyway_is_drawn_once(deck: WebDeck) -> None:
+    drawings = Drawings(deck)
+    first = await deck.picture(3, 640, 2**22)
+    assert first is not None and first is await deck.picture(3, 640, 2**16)
+    assert drawings.made.count((3, 640)) == 1
+
+
+async def test_slides_have_the_numbers_and_notes_of_their_pages(tmp_path: Path) -> None:
+    path = tmp_path / "talk.pdf"
+    comment = "/Subtype /Text /Contents (Smile) /Rect [0 0 9 9]"
+    path.write_bytes(
+        write_pdf([PdfPage(), PdfPage(annotations=[comment])], "/PageLabels <</Nums [0 <</S /D /St 7>>]>>")
+    )
+    deck = WebDeck(path)
+    await deck.open()
+    assert (await do(deck, "goto 2")) == performed(1, 2)
+    await until(lambda: deck.state().notes is not None)
+    assert (deck.state().slide, deck.state().slide_label, deck.state().notes) == (2, "8", "Smile")
+    assert (await do(deck, "goto 7")) == refused(2, Reason.RANGE), "a label is no number"
+    await deck.close()
+
+
+async def test_what_there_is_to_say_of_a_deck_is_said_where_it_was_started(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture(tmp_path / "1.png")
+    (tmp_path / "2.svg").write_text("<svg/>")
+    deck = WebDeck(tmp_path)
+    await deck.open()
+    assert "2 files, 1 slide. Left out: 2.svg." in caplog.text
+    await deck.close()
+
+
+async def test_names_that_are_no_text_are_shown_as_far_as_they_are(pdf: Path) -> None:
+    path = pdf.rename(Path(os.fsdecode(os.fsencode(pdf.parent) + b"/pr\xe9sentation.pdf")))
+    deck = WebDeck(path)
+    await deck.open()
+    assert deck.state().title == "pr\ufffdsentation"
+    await deck.close()
+    path.unlink()
+    with pytest.raises(DeckError, match=r"pr.sentation\.pdf: there is no such file"):
+        await deck.open()

@@ -23,7 +23,7 @@ from tests.support.hostile_pdf import endless_pdf
 
 LONG = 600.0
 """Seconds that no test waits for."""
-PATIENT = Limits(open=LONG, title=LONG, draw=LONG)
+PATIENT = Limits(open=LONG, describe=LONG, draw=LONG)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def processes() -> AsyncIterator[list[SlideProcess]]:
 async def test_a_slide_that_takes_too_long_is_given_up_and_the_others_are_drawn(
     endless: Path, processes: list[SlideProcess]
 ) -> None:
-    process = SlideProcess(read_deck(endless), Limits(memory=2**33, open=LONG, title=LONG, draw=2.0))
+    process = SlideProcess(read_deck(endless), Limits(memory=2**33, open=LONG, describe=LONG, draw=2.0))
     processes.append(process)
     assert (await process.open()).count == 3
     assert await process.draw(1, 160) is not None
@@ -59,15 +59,15 @@ async def test_a_slide_that_takes_too_long_is_given_up_and_the_others_are_drawn(
 async def test_a_slide_that_takes_too_much_memory_is_given_up_and_the_others_are_drawn(
     endless: Path, processes: list[SlideProcess]
 ) -> None:
-    process = SlideProcess(read_deck(endless), Limits(memory=300 * 10**6, open=LONG, title=LONG, draw=LONG))
+    process = SlideProcess(read_deck(endless), Limits(memory=300 * 10**6, open=LONG, describe=LONG, draw=LONG))
     processes.append(process)
     await process.open()
     with pytest.raises(Exceeded, match=r"more memory than 0\.3 GB"):
         await process.draw(2, 160)
     assert await process.draw(3, 160) is not None
     with pytest.raises(Exceeded, match="more memory"):
-        await process.title(2)
-    assert await process.title(3) is None
+        await process.describe(2)
+    assert (await process.describe(3)).title is None
 
 
 async def test_it_is_closed_at_once_whatever_it_is_drawing(endless: Path) -> None:
@@ -164,7 +164,7 @@ def test_where_the_system_sets_no_limit_the_resident_size_is_watched() -> None:
 async def test_a_slide_that_cannot_be_drawn_is_told_as_such_and_the_show_goes_on(
     endless: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    deck = WebDeck(endless, Limits(memory=300 * 10**6, open=LONG, title=LONG, draw=LONG))
+    deck = WebDeck(endless, Limits(memory=300 * 10**6, open=LONG, describe=LONG, draw=LONG))
     await deck.open()
     told: list[tuple[int | None, bool]] = []
     deck._changed = lambda: told.append((deck.state().slide, deck.state().drawable))
@@ -189,11 +189,11 @@ async def test_a_slide_that_takes_too_much_in_a_large_size_is_drawn_in_a_smaller
     assert deck._process is not None
     draw = deck._process.draw
 
-    async def draw_small(slide: int, width: int) -> Picture | None:
+    async def draw_small(slide: int, width: int, most: int = 0) -> Picture | None:
         tried.append((slide, width))
         if width > SECOND_TRY:
             raise Exceeded("takes too long")
-        return await draw(slide, width)
+        return await draw(slide, width, most)
 
     deck._process.draw = draw_small  # type: ignore[method-assign]
     first = await deck.picture(1, 3840)
@@ -208,7 +208,7 @@ async def test_slides_that_cannot_be_drawn_are_not_tried_again() -> None:
     await deck.open()
     tried: list[tuple[int, int]] = []
 
-    async def fail(slide: int, width: int) -> Picture | None:
+    async def fail(slide: int, width: int, most: int = 0) -> Picture | None:
         tried.append((slide, width))
         raise Exceeded("takes too long")
 
@@ -228,7 +228,7 @@ async def test_titles_that_take_too_much_to_read_end_the_reading_of_titles(monke
         asked.append(slide)
         raise Exceeded("takes too long")
 
-    monkeypatch.setattr(SlideProcess, "title", fail)
+    monkeypatch.setattr(SlideProcess, "describe", fail)
     deck = WebDeck(numbered_pdf(10))
     await deck.open()
     await deck._background.finish()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.decks.driver import (
     Build,
     DeckDriver,
@@ -348,7 +349,7 @@ class ImpressDeck(DeckDriver):
     def state(self) -> DeckState:
         return self._state
 
-    async def picture(self, slide: int, width: int) -> Picture | None:
+    async def picture(self, slide: int, width: int, most: int = PICTURE_BYTES) -> Picture | None:
         kept = self._kept.pop((slide, width), None)
         if kept is None:
             if self._helper is None:

@@ -4,6 +4,8 @@ Nothing is driven here, so every outcome is exact: what a presenter asks for has
 is refused with its reason. Pages that show the deck are told of it through `changed`, and fetch their pictures from
 `picture`.
 
+A slide's number is its place in the file: of the page, or of the picture among those shown. None is hidden.
+
 Drawing is slow, and what draws may fail, so a process of the deck's own does all of it (`process.py`). The slide that
 is shown and its neighbours are drawn ahead in every size that was recently asked for; hence the next slide is there
 before it is wanted. A slide that takes too much is drawn once more in a smaller size; after that it is told as one that
@@ -21,6 +23,7 @@ from typing import Self
 
 from slidewire.aio.tasks import Tasks
 from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Verb
+from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.decks.driver import (
     DeckDriver,
     DeckOptions,
@@ -32,7 +35,8 @@ from slidewire.host.decks.driver import (
     not_told,
 )
 from slidewire.host.decks.web.deck_file import DeckFile, read_deck
-from slidewire.host.decks.web.messages import Opened
+from slidewire.host.decks.web.messages import Described, Opened
+from slidewire.host.decks.web.page_layout import Side
 from slidewire.host.decks.web.process import LIMITS, Exceeded, Gone, Limits, SlideProcess
 
 log = logging.getLogger(__name__)
@@ -41,18 +45,26 @@ WIDTHS = (160, 320, 480, 640, 960, 1280, 1920, 2560, 3840)
 """A wish is rounded up to one of these, so that a few cached sizes serve every screen."""
 SECOND_TRY = 1280
 """The width in which a slide is drawn that takes too much in a larger one."""
+LEAST_BYTES = 2**14
+"""A limit of a picture's bytes is rounded down to this, doubled some times."""
 KEPT_PICTURES = 48
-KEPT_WIDTHS = 3
+KEPT_SIZES = 4
 MAX_TITLES = 2000
 MAX_FAILED_TITLES = 3
-"""After so many slides whose text takes too much to read, no more titles are read."""
+"""After so many slides whose text takes too much to read, no more of them are read."""
+MAX_REMARKS, MAX_REMARK = 8, 600
 
-_Key = tuple[int, int]
-"""Slide and width."""
+_Size = tuple[int, int]
+"""Width, and the most bytes."""
+_Key = tuple[int, _Size]
+"""A slide in a size."""
+
+
+_NOTHING = Described(None, None)
 
 
 class WebDeck(DeckDriver):
-    """A PDF or a folder of pictures; the demo deck if no path is given."""
+    """A PDF, a picture or a folder of pictures; the demo deck if no path is given."""
 
     driver = "web"
     can = frozenset({"next", "previous", "first", "last", "goto", "start", "stop", "black", "white", "laser"})
@@ -62,25 +74,27 @@ class WebDeck(DeckDriver):
 
     @classmethod
     def make(cls, options: DeckOptions) -> Self:
-        return cls(options.path)
+        return cls(options.path, side=Side.read(options.notes or ""))
 
-    def __init__(self, path: Path | None = None, limits: Limits = LIMITS) -> None:
+    def __init__(self, path: Path | None = None, limits: Limits = LIMITS, side: Side | None = None) -> None:
+        """`side`: where the pages have notes; None: it is found out."""
         self._changed: Callable[[], None] = not_told
         self.laser: Point | None = None
         """Where the pages are to show the laser. The host passes it on to them."""
         self._path = path
         self._limits = limits
+        self._side = side
         self._file: DeckFile | None = None
         self._process: SlideProcess | None = None
         self._slides: Opened | None = None
         self._running = False
         self._slide = 1
         self._blank: str | None = None
-        self._titles: dict[int, str | None] = {}
+        self._described: dict[int, Described] = {}
         self._drawn: OrderedDict[_Key, asyncio.Future[Picture | None]] = OrderedDict()
         self._failed: dict[int, int] = {}
         """For each slide that could not be drawn, the smallest width in which it was tried."""
-        self._widths: OrderedDict[int, None] = OrderedDict()
+        self._sizes: OrderedDict[_Size, None] = OrderedDict()
         self._background = Tasks()
         self._drawing_ahead = False
 
@@ -88,14 +102,16 @@ class WebDeck(DeckDriver):
         """The show is running on slide 1 at once. Raises `DeckError`."""
         self._changed = changed
         self._file = await asyncio.to_thread(read_deck, self._path)
-        self._process = SlideProcess(self._file, self._limits)
+        self._process = SlideProcess(self._file, self._limits, self._side)
         self._slides = await self._process.open()
         if not self._slides.network:
             log.info("the program that draws the deck runs beside the network here")
         if not self._slides.files:
             log.info("the program that draws the deck may read this user's files here")
+        for remark in self._slides.remarks[:MAX_REMARKS]:
+            log.warning("%s", remark[:MAX_REMARK])
         self._running = True
-        self._background.start(self._read_titles(self._process, self._slides.count))
+        self._background.start(self._read_texts(self._process, self._slides.count))
         self._changed()
 
     async def close(self) -> None:
@@ -120,9 +136,10 @@ class WebDeck(DeckDriver):
             slide=self._slide,
             count=self._slides.count,
             blank=self._blank,
-            notes=self._slides.notes.get(self._slide),
-            slide_title=self._titles.get(self._slide),
-            next_title=self._titles.get(self._slide + 1),
+            notes=self._slides.notes.get(self._slide) or self._text(self._slide).notes,
+            slide_title=self._text(self._slide).title,
+            next_title=self._text(self._slide + 1).title,
+            slide_label=self._slides.labels.get(self._slide),
             drawable=self._narrower(self._slide, WIDTHS[-1]) is not None,
         )
 
@@ -180,16 +197,17 @@ class WebDeck(DeckDriver):
 
     # Pictures
 
-    async def picture(self, slide: int, width: int) -> Picture | None:
-        size = next((step for step in WIDTHS if step >= width), WIDTHS[-1])
-        self._widths[size] = None
-        self._widths.move_to_end(size)
-        while len(self._widths) > KEPT_WIDTHS:
-            self._widths.popitem(last=False)
+    async def picture(self, slide: int, width: int, most: int = PICTURE_BYTES) -> Picture | None:
+        wanted = next((step for step in WIDTHS if step >= width), WIDTHS[-1])
+        size = wanted, LEAST_BYTES << max(0, (min(most, PICTURE_BYTES) // LEAST_BYTES).bit_length() - 1)
+        self._sizes[size] = None
+        self._sizes.move_to_end(size)
+        while len(self._sizes) > KEPT_SIZES:
+            self._sizes.popitem(last=False)
         drawn = None
-        while drawn is None and self._has(slide) and (size_now := self._narrower(slide, size)) is not None:
+        while drawn is None and self._has(slide) and (narrower := self._narrower(slide, size[0])) is not None:
             # Shielded, because the same drawing may be awaited by others.
-            drawn = await asyncio.shield(self._draw(slide, size_now))
+            drawn = await asyncio.shield(self._draw(slide, (narrower, size[1])))
             if drawn is None and slide not in self._failed:
                 return None
         self._draw_ahead()
@@ -205,24 +223,35 @@ class WebDeck(DeckDriver):
             return width
         return min(width, SECOND_TRY) if failed > SECOND_TRY else None
 
-    def _draw(self, slide: int, width: int) -> asyncio.Future[Picture | None]:
-        key = (slide, width)
+    def _draw(self, slide: int, size: _Size) -> asyncio.Future[Picture | None]:
+        key = self._finer(slide, size) or (slide, size)
         if key not in self._drawn:
-            self._drawn[key] = asyncio.ensure_future(self._draw_now(slide, width))
+            self._drawn[key] = asyncio.ensure_future(self._draw_now(slide, size))
         self._drawn.move_to_end(key)
         while len(self._drawn) > KEPT_PICTURES:
             self._drawn.popitem(last=False)
         return self._drawn[key]
 
-    async def _draw_now(self, slide: int, width: int) -> Picture | None:
+    def _finer(self, slide: int, size: _Size) -> _Key | None:
+        """A picture of this slide that is there, may have more bytes, and has no more than these."""
+        width, most = size
+        for key, drawing in self._drawn.items():
+            if key[0] == slide and key[1][0] == width and key[1][1] >= most and drawing.done():
+                picture = drawing.result()
+                if picture is not None and len(picture.data) <= most:
+                    return key
+        return None
+
+    async def _draw_now(self, slide: int, size: _Size) -> Picture | None:
         assert self._process is not None
+        width, most = size
         try:
-            drawn = await self._process.draw(slide, width)
+            drawn = await self._process.draw(slide, width, most)
             problem, failed = "is damaged", 0
         except Exceeded as exceeded:
             drawn, problem, failed = None, str(exceeded), width
         except Gone:
-            self._drawn.pop((slide, width), None)
+            self._drawn.pop((slide, size), None)
             return None
         if drawn is None:
             self._cannot_draw(slide, failed, problem)
@@ -246,26 +275,33 @@ class WebDeck(DeckDriver):
     async def _draw_neighbours(self) -> None:
         """One picture at a time, looking anew each time at what is wanted: a presenter may be racing on."""
         try:
-            while missing := next((key for key in self._wanted() if key not in self._drawn), None):
+            while missing := next((key for key in self._wanted() if self._is_missing(key)), None):
                 if await asyncio.shield(self._draw(*missing)) is None and missing[0] not in self._failed:
                     return
         finally:
             self._drawing_ahead = False
 
+    def _is_missing(self, key: _Key) -> bool:
+        return key not in self._drawn and self._finer(*key) is None
+
     def _wanted(self) -> Iterator[_Key]:
         for slide in (self._slide, self._slide + 1, self._slide - 1):
             if self._has(slide):
-                sizes = (self._narrower(slide, width) for width in reversed(self._widths))
-                yield from ((slide, size) for size in sizes if size is not None)
+                for width, most in reversed(self._sizes):
+                    if (narrower := self._narrower(slide, width)) is not None:
+                        yield slide, (narrower, most)
 
-    # Titles
+    # Texts
 
-    async def _read_titles(self, process: SlideProcess, count: int) -> None:
-        """One slide after another, so that a picture that is waited for never waits for more than one title."""
+    def _text(self, slide: int) -> Described:
+        return self._described.get(slide, _NOTHING)
+
+    async def _read_texts(self, process: SlideProcess, count: int) -> None:
+        """One slide after another, so that a picture that is waited for never waits for more than one."""
         failed = 0
         for slide in range(1, min(count, MAX_TITLES) + 1):
             try:
-                title = await process.title(slide)
+                described = await process.describe(slide)
             except Exceeded as exceeded:
                 log.info("the text of slide %d is not read: it %s", slide, exceeded)
                 failed += 1
@@ -275,6 +311,6 @@ class WebDeck(DeckDriver):
             except Gone:
                 return
             earlier = self.state()
-            self._titles[slide] = title
+            self._described[slide] = described
             if self.state() != earlier:
                 self._changed()

@@ -12,6 +12,9 @@ from typing import Literal
 
 import msgspec
 
+from slidewire.host.decks.web.deck_file import DeckKind
+from slidewire.host.decks.web.page_layout import Side
+
 LENGTHS = struct.Struct(">II")
 MAX_HEADER = 32 * 2**20
 """The notes are the longest."""
@@ -19,27 +22,31 @@ MAX_PICTURE = 64 * 2**20
 
 
 class Open(msgspec.Struct, tag="open", frozen=True):
-    """The first request. Its body is the PDF."""
+    """The first request. Its body is the PDF, or the one picture."""
 
     path: bytes
     """As the system has it, which need not be text."""
-    is_folder: bool
+    kind: DeckKind
     memory: int
     """Bytes that the process may take, the body included."""
     seconds: int
     """The process ends itself when a request takes longer: the host may be gone."""
+    side: Side | None = None
+    """Where the pages have notes; None: it is found out."""
 
 
-class Title(msgspec.Struct, tag="title", frozen=True):
+class Describe(msgspec.Struct, tag="describe", frozen=True):
     slide: int
 
 
 class Draw(msgspec.Struct, tag="draw", frozen=True):
     slide: int
     width: int
+    most: int
+    """Bytes."""
 
 
-Request = Open | Title | Draw
+Request = Open | Describe | Draw
 
 
 class Opened(msgspec.Struct, tag="opened", frozen=True):
@@ -49,6 +56,9 @@ class Opened(msgspec.Struct, tag="opened", frozen=True):
     """Whether the system keeps it from the network,"""
     files: bool
     """and from files that are not the deck's."""
+    labels: dict[int, str] = {}
+    remarks: list[str] = []
+    """Sentences for who started the show."""
 
 
 class Unusable(msgspec.Struct, tag="unusable", frozen=True):
@@ -57,8 +67,10 @@ class Unusable(msgspec.Struct, tag="unusable", frozen=True):
     message: str
 
 
-class Titled(msgspec.Struct, tag="titled", frozen=True):
+class Described(msgspec.Struct, tag="described", frozen=True):
     title: str | None
+    notes: str | None
+    """On the page itself."""
 
 
 class Drawn(msgspec.Struct, tag="drawn", frozen=True):
@@ -67,7 +79,7 @@ class Drawn(msgspec.Struct, tag="drawn", frozen=True):
     media_type: Literal["image/jpeg", "image/png"] | None
 
 
-Reply = Opened | Unusable | Titled | Drawn
+Reply = Opened | Unusable | Described | Drawn
 
 _encoder = msgspec.msgpack.Encoder()
 decode_request = msgspec.msgpack.Decoder(Request).decode

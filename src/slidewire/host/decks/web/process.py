@@ -17,24 +17,26 @@ from dataclasses import dataclass
 
 import msgspec
 
+from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.decks.driver import DeckError, Picture
-from slidewire.host.decks.web.deck_file import DeckFile
+from slidewire.host.decks.web.deck_file import DeckFile, printable
 from slidewire.host.decks.web.messages import (
     LENGTHS,
     MAX_HEADER,
     MAX_PICTURE,
+    Describe,
+    Described,
     Draw,
     Drawn,
     Open,
     Opened,
     Reply,
     Request,
-    Title,
-    Titled,
     Unusable,
     decode_reply,
     encode_head,
 )
+from slidewire.host.decks.web.page_layout import Side
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,10 @@ class Limits:
     """Of the drawing process."""
 
     memory: int = 3 * 2**29
-    """Bytes, beside the PDF's own. A picture of 64 million pixels takes half a gigabyte."""
+    """Bytes, beside the file's own. A picture of 64 million pixels takes half a gigabyte."""
     open: float = 20.0
     """Seconds, the start of the process included."""
-    title: float = 2.0
+    describe: float = 2.0
     draw: float = 10.0
 
 
@@ -69,9 +71,11 @@ class Gone(Exception):
 
 
 class SlideProcess:
-    def __init__(self, deck: DeckFile, limits: Limits) -> None:
+    def __init__(self, deck: DeckFile, limits: Limits, side: Side | None = None) -> None:
+        """`side`: where the pages have notes; None: it is found out."""
         self._deck = deck
         self._limits = limits
+        self._side = side
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Task[Opened] | None = None
@@ -82,14 +86,14 @@ class SlideProcess:
         self._starting = asyncio.create_task(self._start(), name="slide process")
         return await self._starting
 
-    async def title(self, slide: int) -> str | None:
+    async def describe(self, slide: int) -> Described:
         """Raises `Exceeded` or `Gone`."""
-        reply, _ = await self._ask(Title(slide), self._limits.title)
-        return reply.title if isinstance(reply, Titled) else None
+        reply, _ = await self._ask(Describe(slide), self._limits.describe)
+        return reply if isinstance(reply, Described) else Described(None, None)
 
-    async def draw(self, slide: int, width: int) -> Picture | None:
+    async def draw(self, slide: int, width: int, most: int = PICTURE_BYTES) -> Picture | None:
         """None: this slide cannot be drawn. Raises `Exceeded` or `Gone`."""
-        reply, body = await self._ask(Draw(slide, width), self._limits.draw)
+        reply, body = await self._ask(Draw(slide, width, most), self._limits.draw)
         return Picture(reply.media_type, body) if isinstance(reply, Drawn) and reply.media_type else None
 
     async def close(self) -> None:
@@ -102,11 +106,11 @@ class SlideProcess:
 
     async def _start(self) -> Opened:
         """Raises `DeckError`."""
-        path = self._deck.path
+        path = printable(self._deck.path)
         try:
             async with asyncio.timeout(self._limits.open):
                 self._process = await _spawn()
-                reply, _ = await self._exchange(self._process, self._first(), self._deck.pdf or b"")
+                reply, _ = await self._exchange(self._process, self._first(), self._deck.content)
         except TimeoutError:
             await self._kill()
             raise DeckError(f"{path}: takes longer than {self._limits.open:g} s to open. Export it again.") from None
@@ -126,13 +130,14 @@ class SlideProcess:
         return reply
 
     def _first(self) -> Open:
-        limits, pdf = self._limits, self._deck.pdf
-        longest = max(limits.open, limits.title, limits.draw)
+        limits, deck = self._limits, self._deck
+        longest = max(limits.open, limits.describe, limits.draw)
         return Open(
-            os.fsencode(self._deck.path),
-            is_folder=pdf is None,
-            memory=limits.memory + len(pdf or b""),
+            os.fsencode(deck.path),
+            kind=deck.kind,
+            memory=limits.memory + len(deck.content),
             seconds=math.ceil(longest) + ALARM_AFTER,
+            side=self._side,
         )
 
     async def _ask(self, request: Request, seconds: float) -> tuple[Reply, bytes]:

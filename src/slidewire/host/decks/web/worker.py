@@ -18,21 +18,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 from slidewire.host.decks.driver import DeckError
+from slidewire.host.decks.web.deck_file import DeckKind
 from slidewire.host.decks.web.messages import (
     LENGTHS,
+    Describe,
+    Described,
     Draw,
     Drawn,
     Open,
     Opened,
     Reply,
     Request,
-    Title,
-    Titled,
     Unusable,
     decode_request,
     encode_head,
 )
-from slidewire.host.decks.web.slides import Slides, notes_path, open_slides
+from slidewire.host.decks.web.notes import notes_path, pdfpc_path
+from slidewire.host.decks.web.slides import Slides, open_slides
 
 if sys.platform != "win32":
     import resource
@@ -52,18 +54,25 @@ def main() -> None:
     first = _read(requests)
     if first is None:
         return
-    request, pdf = first
+    request, content = first
     assert isinstance(request, Open)
-    seconds = request.seconds
+    seconds, path = request.seconds, Path(os.fsdecode(request.path))
     give_way()
-    network, files = confine(Path(os.fsdecode(request.path)), is_folder=request.is_folder)
+    network, files = confine(path, is_folder=request.kind is DeckKind.FOLDER)
     limit_memory(request.memory)
     with _alarm(seconds):
         try:
-            slides = open_slides(Path(os.fsdecode(request.path)), None if request.is_folder else pdf)
-            reply: Opened | Unusable = Opened(slides.count, slides.notes, network, files)
+            slides = open_slides(path, request.kind, content, request.side)
+            reply: Opened | Unusable = Opened(
+                slides.count,
+                slides.notes,
+                network,
+                files,
+                {slide: _text(label) for slide, label in slides.labels.items()},
+                [_text(remark) for remark in slides.remarks],
+            )
         except DeckError as error:
-            reply = Unusable(str(error).encode(errors="replace").decode())
+            reply = Unusable(_text(str(error)))
     _write(replies, reply)
     while (frame := _read(requests)) is not None:
         with _alarm(seconds):
@@ -71,12 +80,18 @@ def main() -> None:
         _write(replies, answer, picture)
 
 
+def _text(words: str) -> str:
+    """The names of files need not be text."""
+    return words.encode(errors="surrogatepass").decode(errors="replace")
+
+
 def _answer(slides: Slides, request: Request) -> tuple[Reply, bytes]:
     match request:
-        case Title(slide):
-            return Titled(slides.title(slide)), b""
-        case Draw(slide, width):
-            drawn = slides.draw(slide, width)
+        case Describe(slide):
+            description = slides.describe(slide)
+            return Described(description.title, description.notes), b""
+        case Draw(slide, width, most):
+            drawn = slides.draw(slide, width, most)
             if drawn is None:
                 return Drawn(None), b""
             return Drawn("image/png" if drawn.media_type == "image/png" else "image/jpeg"), drawn.data
@@ -126,12 +141,12 @@ def confine(deck: Path, *, is_folder: bool) -> tuple[bool, bool]:
     from slidewire.host.decks.impress.uno_helper.confine import leave_network, restrict
 
     python = {sys.prefix, sys.base_prefix, *(path for path in sys.path if os.path.isabs(path))}  # noqa: PTH117
-    own = deck if is_folder else notes_path(deck)
+    own = [deck] if is_folder else [notes_path(deck), pdfpc_path(deck)]
     try:
         network = leave_network([])
     except OSError:  # it is out of the network, and has another number inside: nothing of ours looks at that
         network = True
-    rules = {"read": [*READABLE, *sorted(python), str(own)], "execute": [], "write": [], "sockets": [], "tcp": []}
+    rules = {"read": [*READABLE, *sorted(python), *map(str, own)], "execute": [], "write": [], "sockets": [], "tcp": []}
     return network, restrict(rules)
 
 
