@@ -137,13 +137,14 @@ test('parts in any order and repeated make one message', () => {
   expect(() => split(0, 0, new Uint8Array(1_048_577))).toThrow('1 MiB')
 })
 
+function assemble(stream: number, count: number): Uint8Array[] {
+  const assembler = new Assembler()
+  const bytes = new Uint8Array(1100)
+  const add = (index: number) => assembler.add({ type: 'part', stream, id: 1, index, count, bytes })
+  return Array.from({ length: count }, (_, index) => add(index)).filter((whole) => whole !== null)
+}
+
 test('a picture may be longer than any other message, and no longer than 4 MiB', () => {
-  const assemble = (stream: number, count: number) => {
-    const assembler = new Assembler()
-    const bytes = new Uint8Array(1100)
-    const add = (index: number) => assembler.add({ type: 'part', stream, id: 1, index, count, bytes })
-    return Array.from({ length: count }, (_, index) => add(index)).filter((whole) => whole !== null)
-  }
   expect(assemble(1, 3813).map((whole) => whole.length)).toEqual([3813 * 1100])
   expect(assemble(1, 3814)).toEqual([])
   expect(assemble(0, 954)).toEqual([])
