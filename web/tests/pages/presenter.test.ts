@@ -11,11 +11,11 @@ import { connectionText } from '../../src/ui/connection_state.ts'
 import { errorText } from '../../src/ui/errors.ts'
 import { type App, type AppEvent, BEGINNING, can, mayClick, mayPoint, reduce } from '../../src/pages/presenter/app.ts'
 import { verificationWords, wordsOf } from '../../src/pages/presenter/compare.ts'
-import { keyIntent } from '../../src/pages/presenter/keys.ts'
 import { fraction } from '../../src/pages/presenter/laser.ts'
 import { hidingWords } from '../../src/pages/presenter/shield.ts'
 import { buildWords, elapsed } from '../../src/pages/presenter/slide_text.ts'
 import { notice, receiptWords, slideNumber } from '../../src/pages/presenter/words.ts'
+import { keyIntent } from '../../src/ui/slide_keys.ts'
 import { fromHex, readVectors } from '../support/hex.ts'
 
 const after = (...events: AppEvent[]): App => events.reduce(reduce, BEGINNING)
@@ -171,29 +171,42 @@ test('what has no words here is said in the sentence that came', () => {
   expect(errorText({ code: 'room_full', message: 'The room is full.', final: false })[1]).toBe('The room is full.')
 })
 
+const NO_MODIFIER = { repeat: false, ctrlKey: false, metaKey: false, altKey: false }
+
 test.each([
-  ['PageDown', 'next'],
-  ['ArrowRight', 'next'],
-  [' ', 'next'],
-  ['Enter', 'next'],
-  ['PageUp', 'previous'],
-  ['Backspace', 'previous'],
-  ['Home', 'first'],
-  ['End', 'last'],
-  ['b', 'black'],
-  ['B', 'black'],
-  ['.', 'black'],
-  ['w', 'white'],
-])('the key %s asks for %s', (key, verb) => {
-  const event = { key, repeat: false, ctrlKey: false, metaKey: false, altKey: false }
+  ['PageDown', 'PageDown', 'next'],
+  ['ArrowRight', 'ArrowRight', 'next'],
+  [' ', 'Space', 'next'],
+  ['Enter', 'Enter', 'next'],
+  ['Enter', 'NumpadEnter', 'next'],
+  ['PageDown', 'Numpad3', 'next'],
+  ['PageUp', 'PageUp', 'previous'],
+  ['Backspace', 'Backspace', 'previous'],
+  ['Home', 'Home', 'first'],
+  ['End', 'End', 'last'],
+  ['b', 'KeyB', 'black'],
+  ['B', 'KeyB', 'black'],
+  ['.', 'Period', 'black'],
+  ['w', 'KeyW', 'white'],
+  ['F5', 'F5', 'start'],
+  // The same keys under Russian, Greek, French and Dvorak layouts.
+  ['и', 'KeyB', 'black'],
+  ['β', 'KeyB', 'black'],
+  [':', 'Period', 'black'],
+  ['v', 'Period', 'black'],
+  // A device that tells no place.
+  ['PageDown', '', 'next'],
+  [' ', '', 'next'],
+])('the key %s at %s asks for %s', (key, code, verb) => {
+  const event = { key, code, ...NO_MODIFIER }
   expect(keyIntent(event)).toEqual({ verb, argument: 0 })
   expect(keyIntent({ ...event, repeat: true })).toBeNull()
   expect(keyIntent({ ...event, ctrlKey: true })).toBeNull()
 })
 
 test('other keys ask for nothing', () => {
-  for (const key of ['a', 'F5', 'Tab', 'Escape', 'constructor']) {
-    expect(keyIntent({ key, repeat: false, ctrlKey: false, metaKey: false, altKey: false })).toBeNull()
+  for (const [key, code] of [['a', 'KeyA'], ['b', 'KeyN'], ['.', 'KeyE'], ['3', 'Numpad3'], ['Tab', 'Tab'], ['Escape', 'Escape'], ['constructor', '']] as const) {
+    expect(keyIntent({ key, code, ...NO_MODIFIER })).toBeNull()
   }
 })
 

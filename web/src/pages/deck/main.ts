@@ -9,6 +9,7 @@ import { fit } from '../../ui/fit.ts'
 import { draw, Pictures } from '../../ui/pictures.ts'
 import type { State } from '../../protocol/messages.ts'
 import { readState } from '../../ui/state.ts'
+import { keepScreenOn } from '../../ui/wake_lock.ts'
 
 /** A short break is not shown to the audience. */
 const SAY_AFTER = 2500
@@ -34,6 +35,7 @@ let connection: Connection | null = null
 let state: State | null = null
 let brokenSince: number | null = Date.now()
 let connectionState: Standing = 'connecting'
+let letScreenSleep = (): void => undefined
 
 const pictures = new Pictures(
   (slide, width) => connection?.requestPicture(slide, width) ?? null,
@@ -128,6 +130,7 @@ function happened(event: ConnectionEvent): void {
       render()
       break
     case 'trouble':
+      if (event.final) letScreenSleep()
       if (event.final && state && event.code === END) end()
       else if (event.final || !state) showError(event)
       break
@@ -146,9 +149,10 @@ if ('error' in entrance) {
 } else {
   connection = new Connection(entrance.link, identity('deck'), socketUrl(), happened)
   void connection.start()
+  letScreenSleep = keepScreenOn()
   document.addEventListener('dblclick', toggleFullScreen)
   document.addEventListener('keydown', (event) => {
-    if (event.key.toLowerCase() === 'f' && !event.repeat && !event.ctrlKey && !event.metaKey) toggleFullScreen()
+    if (event.code === 'KeyF' && !event.repeat && !event.ctrlKey && !event.metaKey) toggleFullScreen()
   })
   globalThis.addEventListener('resize', () => {
     wantPictures()

@@ -8,8 +8,12 @@ import { enter, identity, socketUrl } from '../../ui/enter.ts'
 import { showError } from '../../ui/error_page.ts'
 import { connectionText } from '../../ui/connection_state.ts'
 import type { Role } from '../../protocol/handshake.ts'
+import type { Intent } from '../../protocol/records.ts'
 import type { CommandRequest, LinkEntry, PlacesEntry, PresenterEntry, Reply, State } from '../../protocol/messages.ts'
+import { listenToKeys } from '../../ui/slide_keys.ts'
 import { readState } from '../../ui/state.ts'
+import { keepScreenOn } from '../../ui/wake_lock.ts'
+import { receiptWords } from '../presenter/words.ts'
 import { Air } from './air.ts'
 import { qrCode } from './qr.ts'
 import { answers, expiryWords, lastWords, originWords, pathWords, placesWords, readRoom, rejectedRows, roleWords, type Room, rulesWords, secondsUntil, sentWords } from './room.ts'
@@ -19,6 +23,8 @@ const DECK = { running: 'The show is running', no_show: 'The show is not running
 let connection: Connection | null = null
 let air: Air | null = null
 let known = false
+let blankWhenTapped: 'black' | 'white' | null = null
+let letScreenSleep = (): void => undefined
 let nextCommand = 1
 /** What was asked for, so that the answer can be put in words. */
 const asked = new Map<number, string>()
@@ -200,11 +206,23 @@ function happened(event: ConnectionEvent): void {
     case 'notice':
       say(`The server's operator: ${event.text}`)
       break
+    case 'receipt': {
+      const { text, detail } = receiptWords(event.receipt, blankWhenTapped)
+      say([text, detail].filter(Boolean).join(' · '))
+      break
+    }
     case 'trouble':
+      if (event.final) letScreenSleep()
       if (event.final || !known) showError(event)
       break
-    default: // an operator's page taps nothing
+    default: // an operator's page has no laser
   }
+}
+
+/** A clicker or the keyboard of the computer that this page is open on. */
+function tap(intent: Intent): void {
+  blankWhenTapped = latest?.[0].deck.blank ?? null
+  connection?.submit(intent)
 }
 
 const value = (id: string): string => find<HTMLInputElement | HTMLSelectElement>(id).value
@@ -218,6 +236,8 @@ if ('error' in entrance) {
   connection = new Connection(entrance.link, identity('operator'), socketUrl(), happened)
   air = new Air(connection, command, (session) => names.get(session) ?? 'Somebody')
   void connection.start()
+  letScreenSleep = keepScreenOn()
+  listenToKeys(tap)
   const form = find<HTMLFormElement>('make')
   form.addEventListener('submit', (event) => {
     event.preventDefault()

@@ -7,11 +7,11 @@ import type { Speaker } from '../../media/speaker.ts'
 import { find, setAttribute, setText } from '../../ui/dom.ts'
 import { showError } from '../../ui/error_page.ts'
 import { draw, Pictures } from '../../ui/pictures.ts'
+import { keepScreenOn } from '../../ui/wake_lock.ts'
 import { type App, can, mayClick, mayPoint } from './app.ts'
 import { laserPad } from './laser.ts'
 import type { Shield } from './shield.ts'
 import { buildWords, elapsed } from './slide_text.ts'
-import { keepScreenOn } from './wake_lock.ts'
 
 const place = {
   connection: find('connection'),
@@ -49,6 +49,7 @@ export class Rest {
   #coming: Promise<Speaker | null> | null = null
   #loading = 0
   #shield: Shield | null = null
+  readonly #letScreenSleep = keepScreenOn()
 
   constructor(
     private readonly connection: Connection,
@@ -70,7 +71,6 @@ export class Rest {
     laserPad(place.pad, find('dot'), ratio, (points) => mayPoint(this.#app) && connection.point(points))
     place.media.addEventListener('click', () => void this.#media().then((speaker) => speaker?.panel()))
     place.live.addEventListener('click', () => void this.#media().then((speaker) => speaker?.live()))
-    keepScreenOn()
     globalThis.addEventListener('resize', () => this.#wantPictures())
     setInterval(() => this.#tick(), 1000)
     this.#tick()
@@ -80,6 +80,7 @@ export class Rest {
     this.#app = app
     this.#speaker?.happened(event)
     if (event.type === 'session' || event.type === 'path_silent') this.#pictures.forgetRequests()
+    if (event.type === 'trouble' && event.final) this.#letScreenSleep()
     if (event.type === 'notice') this.#says(event.text)
     if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
     if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(event.message.id)

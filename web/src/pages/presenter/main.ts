@@ -3,11 +3,11 @@
 import { Connection } from '../../transport/connection.ts'
 import type { Intent } from '../../protocol/records.ts'
 import { find } from '../../ui/dom.ts'
+import { listenToKeys } from '../../ui/slide_keys.ts'
 import { enter, identity, relaysOnly, socketUrl } from '../../ui/enter.ts'
 import { type AppEvent, BEGINNING, can, mayClick, reduce } from './app.ts'
 import { tapButton } from './buttons.ts'
 import { vibrate } from './haptics.ts'
-import { listenToKeys } from './keys.ts'
 import type { Rest } from './deferred.ts'
 import { show } from './view.ts'
 

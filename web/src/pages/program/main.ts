@@ -7,6 +7,7 @@ import { find } from '../../ui/dom.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
 import { showError } from '../../ui/error_page.ts'
 import { readState } from '../../ui/state.ts'
+import { keepScreenOn } from '../../ui/wake_lock.ts'
 import { OnAir } from './on_air.ts'
 
 const LOOK_EVERY = 200
@@ -16,6 +17,7 @@ const unmute = find('unmute')
 const onAir = new OnAir()
 let media: MediaConnection | null = null
 let known = false
+let letScreenSleep = (): void => undefined
 
 /** With sound, if the browser lets us; else the picture alone, and a line that says why. */
 async function play(): Promise<void> {
@@ -66,6 +68,7 @@ function happened(event: ConnectionEvent): void {
       show()
       break
     case 'trouble':
+      if (event.final) letScreenSleep()
       // On a stream an error is worse than black. In front of whoever sets it up it is not.
       if (!known) showError(event)
       else if (event.final) media?.close()
@@ -82,6 +85,7 @@ if ('error' in entrance) {
   const connection = new Connection(entrance.link, identity('program'), socketUrl(), happened)
   media = new MediaConnection(['program', 'program_sound'], connection, { changed: () => undefined, received: (_, track) => received(track) })
   void connection.start()
+  letScreenSleep = keepScreenOn()
   setInterval(() => void look(), LOOK_EVERY)
   document.addEventListener('click', () => void play())
 }
