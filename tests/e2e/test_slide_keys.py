@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +118,61 @@ async def test_keys_work_without_the_server(slidewire: Programs, visitors: Visit
     await operator.keyboard.press("PageDown")
     await is_at(operator, 2)
     await says(operator, "1 → 2", "said")
+
+
+def a_browser(folder: Path) -> dict[str, str]:
+    """The environment in which the browser that a program starts only notes the address."""
+    script = folder / "browser"
+    script.write_text(f'#!/bin/sh\nprintf %s "$1" > {folder}/address\n')
+    script.chmod(0o700)
+    return {**NO_DISPLAY, "BROWSER": f"{script} %s"}
+
+
+async def test_the_deck_page_that_the_host_opened_takes_keys_and_no_other_deck_page_does(
+    slidewire: Programs, visitors: Visitors, tmp_path: Path
+) -> None:
+    visitors.tolerate(SOCKET_FAILS)
+    visitors.tolerate("ERR_CONNECTION_REFUSED")
+    deck = str(decks.numbered_pdf(12))
+    host = await slidewire.start("up", deck, *HERE, "--open", environment=a_browser(tmp_path))
+    ready = await host.ready()
+
+    async def is_opened() -> bool:
+        return (tmp_path / "address").exists()
+
+    await until(is_opened, "the host opened a browser")
+    address = (tmp_path / "address").read_text()
+    here = await visitors.open(address, SCREEN)
+    audience = await visitors.open(ready["deck_link"], SCREEN)
+    page = await connected(await visitors.open(ready["presenter_link"]))
+
+    async def shown(screen: Page, slide: int) -> None:
+        await expect(screen.get_by_role("img")).to_have_attribute("aria-label", re.compile(f"^Slide {slide}:"))
+
+    await shown(here, 1)
+    await shown(audience, 1)
+    assert "#" not in here.url and "#" not in audience.url
+    for at, key in enumerate(("PageDown", "ArrowRight", "Space"), start=2):
+        await audience.keyboard.press(key)
+        await here.keyboard.press(key)
+        await is_at(page, at)
+        await shown(audience, at)
+    await press(here, "KeyB", "и")
+    await expect(page.locator("#notice")).to_have_text("The screen is black")
+    await press(here, "Period", "ю")
+    await expect(page.locator("#notice")).to_have_text("")
+    await here.evaluate("window.wasHere = true")
+    await here.keyboard.press("F5")
+    await here.keyboard.press("PageUp")
+    await is_at(page, 3)
+    assert await not_loaded_again(here)
+    await here.reload()
+    await shown(here, 3)
+    await here.keyboard.press("PageDown")
+    await is_at(page, 4)
+    await shown(audience, 4)
+    # As the page's own code could say it, if it were another's.
+    assert await audience.evaluate("sessionStorage.getItem('slidewire local')") == ""
 
 
 async def test_every_page_keeps_its_screen_on_until_the_show_is_over(slidewire: Programs, visitors: Visitors) -> None:

@@ -110,7 +110,7 @@ async def up(settings: ServerSettings, options: HostOptions, as_json: bool, open
                 say_trust(started)
                 print("Ctrl-C ends the show.", flush=True)
             if open_browser and ready.driver == "web":
-                webbrowser.open(f"{started.url}{server.tickets.make(ready.deck_link)}")
+                webbrowser.open(f"{started.url}{server.tickets.make(program.local_deck_page)}")
 
         await _run_host(program, stop, say)
     finally:

@@ -93,6 +93,12 @@ class GetState(Message, frozen=True, tag="get_state"):
     """Send the whole state."""
 
 
+class LocalGrant(Message, frozen=True, tag="local_grant"):
+    """The host itself opened this page on its own computer, and gave it this: its keyboard may click."""
+
+    grant: Annotated[str, Meta(max_length=64)]
+
+
 class PictureRequest(Message, frozen=True, tag="picture"):
     """Send the picture of a slide, about so many pixels wide, in at most so many bytes."""
 
@@ -362,7 +368,7 @@ class UnknownMessage(Struct, frozen=True):
 
 
 _FromPresenter = (
-    Offer | Candidate | GetState | PictureRequest | MediaOffer | MediaOn | MediaClose | MediaCandidate
+    Offer | Candidate | GetState | LocalGrant | PictureRequest | MediaOffer | MediaOn | MediaClose | MediaCandidate
 )  # and `_CommandHead`
 FromPresenter = _FromPresenter | Command
 FromHost = (
@@ -386,6 +392,7 @@ _MEDIA: Final = "A media message has a generation, an offer its SDP and its line
 _SENTENCES: Final = {
     "offer": _CONNECTION,
     "candidate": _CONNECTION,
+    "local_grant": "A grant is a text.",
     "picture": "A picture needs an id from 0 to 65535, a slide and a width.",
     "command": "A command needs a number as its id.",
     "media_offer": _MEDIA,

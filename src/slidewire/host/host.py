@@ -31,6 +31,7 @@ from slidewire.host.participants.admission import Refusal, enter, is_let_in
 from slidewire.host.participants.commands import Commands
 from slidewire.host.participants.link_commands import Links
 from slidewire.host.participants.links import LinkRule, Room
+from slidewire.host.participants.local_keys import LocalKeys
 from slidewire.host.participants.members import Members
 from slidewire.host.participants.moderation import Moderation
 from slidewire.host.participants.operators import describe_participant
@@ -110,7 +111,7 @@ class Host:
         self._counts_told = 0
         self.media = Media(self, media)
         self.pictures = Pictures(self.show, self.media.sees_live)
-        self.features: tuple[Feature, ...] = (Links(self), Moderation(self), self.pictures, self.media)
+        self.features: tuple[Feature, ...] = (Links(self), Moderation(self), LocalKeys(self), self.pictures, self.media)
         rows: tuple[MessageRow[Any], ...] = (
             MessageRow(messages.GetState, Request.STATE, lambda participant, message: self.tell_whole(participant)),
             MessageRow(messages.Command, Request.COMMAND, self._receive_command),

@@ -33,6 +33,7 @@ from slidewire.host.media.recorder import RecordingError
 from slidewire.host.media.router import MediaOptions
 from slidewire.host.media.screen_sharing import SharingError
 from slidewire.host.participants.links import Room, RoomStore
+from slidewire.host.participants.local_keys import local_grant
 from slidewire.host.show.position import PositionKeeper, fingerprint
 from slidewire.rtc.engine import Engine
 from slidewire.signaling import messages
@@ -220,6 +221,11 @@ class HostProgram:
 
         links = url("p"), url("operator"), url("deck"), url("program")
         return HostReady(self._room.code or "", *links, self._host.show.deck.driver)
+
+    @property
+    def local_deck_page(self) -> str:
+        """The deck page for a browser on this computer: the link and a grant. It is shown to nobody."""
+        return f"{self._room.first('deck').link(self._server).url}.{local_grant(self._room)}"
 
     @property
     def has_other_hosts(self) -> bool:

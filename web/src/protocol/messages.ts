@@ -203,6 +203,12 @@ export interface GetState {
   type: 'get_state'
 }
 
+/** The host itself opened this page on its own computer, and gave it this: its keyboard may click. */
+export interface LocalGrant {
+  type: 'local_grant'
+  grant: string
+}
+
 /** Send the picture of a slide, about so many pixels wide, in at most so many bytes. */
 export interface PictureRequest {
   type: 'picture'
@@ -419,6 +425,7 @@ export type FromPresenter =
   | Offer
   | Candidate
   | GetState
+  | LocalGrant
   | PictureRequest
   | MediaOffer
   | MediaOn

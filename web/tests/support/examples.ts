@@ -6,6 +6,7 @@ export const FROM_PRESENTER: FromPresenter[] = [
   {"type": "offer", "generation": 1, "sdp": "text", "privacy": "private", "network": "text"},
   {"type": "candidate", "generation": 1, "candidate": {"candidate": "text", "sdpMid": "text", "sdpMLineIndex": 1, "usernameFragment": "text"}},
   {"type": "get_state"},
+  {"type": "local_grant", "grant": "text"},
   {"type": "picture", "id": 1, "slide": 1, "width": 1, "most": 1},
   {"type": "media_offer", "generation": 1, "sdp": "text", "lines": ["text"], "privacy": "private", "network": "text"},
   {"type": "media_on", "camera": true, "microphone": true, "screen": true},

@@ -98,6 +98,8 @@ class Participant:
         self.admitted = False
         """Whether it is let in: the host says so once it has proven itself."""
         self.muted = False
+        self.is_local = False
+        """It is the deck page on the host's own computer, whose keyboard may click."""
         self.member: str | None = None
         """Where the signaling server reaches it; None while it does not."""
         self.clicks = 0
@@ -319,7 +321,7 @@ class Participant:
     # Permission
 
     def _permit(self, intent: Intent, position: DeckState) -> Reason:
-        return self._refusal(self.link.role.may_click) or permit_intent(intent, position, self.link)
+        return self._refusal(self.link.role.may_click or self.is_local) or permit_intent(intent, position, self.link)
 
     def _permit_laser(self) -> Reason:
         return self._refusal(self.link.role.may_point) or permit_laser(self._host.show.position, self.link)

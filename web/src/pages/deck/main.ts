@@ -7,8 +7,11 @@ import { enter, identity, socketUrl } from '../../ui/enter.ts'
 import { showError } from '../../ui/error_page.ts'
 import { fit } from '../../ui/fit.ts'
 import { draw, Pictures } from '../../ui/pictures.ts'
+import type { Intent } from '../../protocol/records.ts'
 import type { State } from '../../protocol/messages.ts'
+import { takeGrant } from './local_keys.ts'
 import { readState } from '../../ui/state.ts'
+import { listenToKeys } from '../../ui/slide_keys.ts'
 import { keepScreenOn } from '../../ui/wake_lock.ts'
 
 /** A short break is not shown to the audience. */
@@ -20,6 +23,10 @@ const BROKEN: { [state in Standing]?: string } = {
   reconnecting: 'Reconnecting…',
   host_gone: 'Waiting for the host…',
 }
+
+/** Milliseconds after which a key that was pressed too early is forgotten. */
+const TAP_WAITS = 2000
+const TELLINGS = 8
 
 /** The show is over, and that is nothing to tell an audience in words about links. */
 const END = 'room_ended'
@@ -114,6 +121,7 @@ function happened(event: ConnectionEvent): void {
       break
     case 'session':
       pictures.forgetRequests()
+      tellings = TELLINGS
       showError(null)
       break
     case 'joined':
@@ -126,6 +134,8 @@ function happened(event: ConnectionEvent): void {
       if (event.message.type === 'no_picture') pictures.noPicture(event.message.id)
       if (event.message.type !== 'state') break
       state = readState(event.message)
+      tellGrant()
+      submitEarly()
       wantPictures()
       render()
       break
@@ -138,11 +148,32 @@ function happened(event: ConnectionEvent): void {
   }
 }
 
+function tellGrant(): void {
+  if (!grant || !state || state.you.role === 'click' || tellings === 0) return
+  if (connection?.send({ type: 'local_grant', grant })) tellings--
+}
+
+/** A key of this computer. The host may not have said yet that they count here. */
+function tap(intent: Intent): void {
+  early.push({ intent, at: Date.now() })
+  submitEarly()
+}
+
+function submitEarly(): void {
+  if (state?.you.role !== 'click') return
+  for (const { intent, at } of early.splice(0)) if (Date.now() - at < TAP_WAITS) connection?.submit(intent)
+}
+
 function toggleFullScreen(): void {
   if (document.fullscreenElement) void document.exitFullscreen()
   else void document.documentElement.requestFullscreen?.().catch(() => undefined)
 }
 
+/** What the host gave this page, if it opened it on its own computer. */
+const grant = takeGrant()
+/** How often the host is still told of it in this session: a message may be lost with the path that it took. */
+let tellings = 0
+const early: { intent: Intent; at: number }[] = []
 const entrance = enter()
 if ('error' in entrance) {
   showError({ code: entrance.error, message: '', final: true })
@@ -150,6 +181,7 @@ if ('error' in entrance) {
   connection = new Connection(entrance.link, identity('deck'), socketUrl(), happened)
   void connection.start()
   letScreenSleep = keepScreenOn()
+  if (grant) listenToKeys(tap)
   document.addEventListener('dblclick', toggleFullScreen)
   document.addEventListener('keydown', (event) => {
     if (event.code === 'KeyF' && !event.repeat && !event.ctrlKey && !event.metaKey) toggleFullScreen()
@@ -160,6 +192,7 @@ if ('error' in entrance) {
   })
   setInterval(() => {
     sayWhatIsBroken()
+    tellGrant()
     wantPictures()
     render()
   }, 500)
