@@ -186,7 +186,7 @@ export class Connection {
 
   /** Asks for a slide's picture of at most so many bytes; the id that the answer will name, or `null` if it could not be
    * asked. */
-  requestPicture(slide: number, width: number, most = 1 << 20): number | null {
+  requestPicture(slide: number, width: number, most: number): number | null {
     const id = this.#nextPicture
     if (!this.send({ type: 'picture', id, slide, width, most })) return null
     this.#nextPicture = (id + 1) & 0xffff

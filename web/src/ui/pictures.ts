@@ -1,28 +1,50 @@
 /* Slide pictures: ask for those that are wanted, keep a few, and draw without flicker. They are decoded off the page and
- * drawn on a canvas, which needs no address and so no exception in the page's content security policy. */
+ * drawn on a canvas, which needs no address and so no exception in the page's content security policy.
+ *
+ * Where the network is narrow, or nothing is known of it yet, a coarse picture comes first, then one as fine as comes in
+ * a moment, then the finest there is. What does not come is asked for again, smaller. */
 
-/** Requests under way at once: more would hold up the one that is looked at. */
-const AT_ONCE = 2
 const KEPT = 10
-/** Milliseconds before an unanswered or refused request is made again. */
+/** Requests at once, the late ones too. */
+const AT_ONCE = 4
+/** Milliseconds before an unanswered or refused request is made again; an answer that is long has longer. */
 const ASK_AGAIN = 5000
+/** Milliseconds in which a picture is to be there. */
+const MOMENT = 2500
+const [LEAST, MOST] = [1 << 14, 1 << 22]
+const COARSE = { width: 960, most: 1 << 15 }
+/** Bytes in a millisecond: coarse pictures are of no use then. */
+const FAST = 750
+/** A picture that is so much of what it may be was made to fit, and a larger one would be finer. */
+const FITTED = 0.3
 
-interface Asked {
-  slide: number
+interface Size {
   width: number
+  /** Bytes that it may have. */
+  most: number
 }
 
+interface Asked extends Size {
+  slide: number
+  since: number
+  until: number
+}
+
+const holds = (it: Size | undefined, { width, most }: Size): boolean => !!it && it.width >= width && it.most >= most
+
 export class Pictures {
-  readonly #bitmaps = new Map<number, { bitmap: ImageBitmap; asked: number }>()
+  readonly #bitmaps = new Map<number, Size & { bitmap: ImageBitmap }>()
   readonly #asked = new Map<number, Asked>()
-  /** By slide: when it may be asked for again. */
-  readonly #notBefore = new Map<number, number>()
+  /** By slide: how often it did not come, and when it may be asked for again. */
+  readonly #failed = new Map<number, { times: number; until: number }>()
   #wanted: number[] = []
   #width = 0
   #deck = ''
+  /** Bytes in a millisecond; 0: not known. */
+  #rate = 0
 
   constructor(
-    private readonly request: (slide: number, width: number) => number | null,
+    private readonly request: (slide: number, width: number, most: number) => number | null,
     private readonly changed: () => void,
   ) {}
 
@@ -31,37 +53,72 @@ export class Pictures {
     this.#wanted = slides
     this.#width = width
     const now = Date.now()
-    for (const [id, { slide }] of this.#asked) if ((this.#notBefore.get(slide) ?? 0) < now) this.#asked.delete(id)
-    for (const slide of slides) {
-      if (this.#asked.size >= AT_ONCE) return
-      const have = this.#bitmaps.get(slide)?.asked ?? 0
-      if (have >= width || (this.#notBefore.get(slide) ?? 0) > now) continue
-      const id = this.request(slide, width)
+    for (const asked of this.#asked.values()) {
+      if (asked.until > now) continue
+      asked.until = Infinity
+      this.#fail(asked.slide, 0)
+    }
+    for (const [slide, size] of this.#sizes()) {
+      const { times, until } = this.#failed.get(slide) ?? { times: 0, until: 0 }
+      const wish = { width: Math.max(size.width >> times, 160), most: Math.max(size.most >> times, LEAST) }
+      if (until > now || holds(this.#bitmaps.get(slide), wish)) continue
+      for (const it of this.#asked.values())
+        if (it.slide === slide && it.until < Infinity && holds(it, wish)) return // nothing less urgent comes before it
+      if (this.#asked.size >= AT_ONCE) this.#asked.clear() // they are very late
+      const id = this.request(slide, wish.width, wish.most)
       if (id === null) return
-      this.#asked.set(id, { slide, width })
-      this.#notBefore.set(slide, now + ASK_AGAIN)
+      this.#asked.set(id, { ...wish, slide, since: now, until: now + ASK_AGAIN + (2 * wish.most) / (this.#rate || 50) })
+      return
     }
   }
 
+  /** What is asked for, in this order: the slide that is shown and the next one, then the one before. */
+  #sizes(): [number, Size][] {
+    const [rate, width, wanted] = [this.#rate, this.#width, this.#wanted]
+    const coarse = { width: Math.min(width, COARSE.width), most: COARSE.most }
+    const most = 2 ** Math.floor(Math.log2(Math.min(rate * MOMENT, MOST)))
+    const of = (slides: number[], ...sizes: Size[]): [number, Size][] =>
+      sizes.flatMap((size) => slides.map((slide): [number, Size] => [slide, size]))
+    const shown = wanted.slice(0, 1)
+    if (!rate) return of(shown, coarse)
+    const sizes = [{ width, most }]
+    if (rate < FAST) sizes.unshift(coarse)
+    return [...of(wanted.slice(0, 2), ...sizes), ...of(wanted.slice(2), ...sizes), ...of(shown, { width, most: MOST })]
+  }
+
   get(slide: number | null): ImageBitmap | undefined {
-    return slide === null ? undefined : this.#bitmaps.get(slide)?.bitmap
+    return this.#bitmaps.get(slide ?? 0)?.bitmap
+  }
+
+  /** How often this slide was asked for and did not come. */
+  failures(slide: number): number {
+    return this.#failed.get(slide)?.times ?? 0
   }
 
   arrived(id: number, data: Uint8Array): void {
     const asked = this.#asked.get(id)
     this.#asked.delete(id)
-    if (asked) void this.#decode(asked, data)
+    if (!asked) return
+    const rate = data.length / Math.max(Date.now() - asked.since, 1)
+    this.#rate = Math.max(rate, (this.#rate + rate) / 2)
+    void this.#decode(asked, data)
   }
 
-  /** The host has none now. It is asked again after a while. */
-  noPicture(id: number): void {
+  /** The host has none now. It is asked again after a while, or at once where something else came first. */
+  noPicture(id: number, reason: string): void {
+    const asked = this.#asked.get(id)
     this.#asked.delete(id)
+    if (asked && reason !== 'overtaken') this.#fail(asked.slide)
+  }
+
+  #fail(slide: number, after = ASK_AGAIN): void {
+    this.#failed.set(slide, { times: Math.min(this.failures(slide) + 1, 5), until: Date.now() + after })
   }
 
   /** A new session answers none of the old one's requests. */
   forgetRequests(): void {
     this.#asked.clear()
-    this.#notBefore.clear()
+    this.#failed.clear()
   }
 
   /** Pictures of another deck are not this one's. */
@@ -78,12 +135,17 @@ export class Pictures {
     try {
       const bitmap = await createImageBitmap(new Blob([data as Uint8Array<ArrayBuffer>]))
       if (deck !== this.#deck) return
-      this.#bitmaps.get(asked.slide)?.bitmap.close()
-      this.#bitmaps.delete(asked.slide)
-      this.#bitmaps.set(asked.slide, { bitmap, asked: asked.width })
-      this.#notBefore.delete(asked.slide)
+      const before = this.#bitmaps.get(asked.slide)
+      const most = data.length < FITTED * asked.most ? MOST : asked.most
+      const size = { width: asked.width, most }
+      if (holds(before, size)) bitmap.close()
+      else {
+        before?.bitmap.close()
+        this.#bitmaps.delete(asked.slide)
+        this.#bitmaps.set(asked.slide, { ...size, bitmap })
+      }
     } catch {
-      // Not a picture after all: as if there were none.
+      this.#fail(asked.slide) // not a picture after all: as if there were none
     }
     for (const [slide, { bitmap }] of this.#bitmaps) {
       if (this.#bitmaps.size <= KEPT) break

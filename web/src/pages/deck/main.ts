@@ -17,7 +17,7 @@ import { keepScreenOn } from '../../ui/wake_lock.ts'
 /** A short break is not shown to the audience. */
 const SAY_AFTER = 2500
 /** For so long the slide before stays on the screen while a picture is on its way: no flash of black between two. */
-const KEEP_BEFORE = 1500
+const KEEP_BEFORE = 1000
 const BROKEN: { [state in Standing]?: string } = {
   connecting: 'Connecting…',
   reconnecting: 'Reconnecting…',
@@ -45,7 +45,7 @@ let connectionState: Standing = 'connecting'
 let letScreenSleep = (): void => undefined
 
 const pictures = new Pictures(
-  (slide, width) => connection?.requestPicture(slide, width) ?? null,
+  (slide, width, most) => connection?.requestPicture(slide, width, most) ?? null,
   () => render(),
 )
 
@@ -92,7 +92,8 @@ function wordsInstead({ deck }: State): string {
   }
   if (!waiting) return ''
   if (deck.drawable === false) return `Slide ${deck.slide} cannot be drawn`
-  return Date.now() - waiting.since < KEEP_BEFORE ? '' : `Slide ${deck.slide} is on its way`
+  if (Date.now() - waiting.since < KEEP_BEFORE) return ''
+  return pictures.failures(deck.slide) ? `Slide ${deck.slide} has not come. Asking again…` : `Slide ${deck.slide} is on its way`
 }
 
 /** What the audience sees from now on. */
@@ -131,7 +132,7 @@ function happened(event: ConnectionEvent): void {
       pictures.arrived(event.id, event.data)
       break
     case 'message':
-      if (event.message.type === 'no_picture') pictures.noPicture(event.message.id)
+      if (event.message.type === 'no_picture') pictures.noPicture(event.message.id, event.message.reason)
       if (event.message.type !== 'state') break
       state = readState(event.message)
       tellGrant()

@@ -58,7 +58,7 @@ export class Rest {
   ) {
     this.#app = app
     this.#pictures = new Pictures(
-      (slide, width) => connection.requestPicture(slide, width),
+      (slide, width, most) => connection.requestPicture(slide, width, most),
       () => this.show(this.#app),
     )
     place.black.addEventListener('click', () => submit({ verb: 'black', argument: 0 }))
@@ -83,7 +83,7 @@ export class Rest {
     if (event.type === 'trouble' && event.final) this.#letScreenSleep()
     if (event.type === 'notice') this.#says(event.text)
     if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
-    if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(event.message.id)
+    if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(event.message.id, event.message.reason)
     if (event.type === 'path_silent' || (event.type === 'message' && event.message.type === 'state')) this.#wantPictures()
   }
 
