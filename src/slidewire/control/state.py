@@ -41,6 +41,10 @@ class DeckPart(Struct, frozen=True):
     next_title: str | None = None
     slide_label: str | None = None
     """What the deck itself calls the slide, where that is not its number."""
+    edition: int = 0
+    """Pictures of another edition are not of this deck."""
+    has_newer: bool = False
+    """The deck's file was written anew; `start` shows what is in it now, from the same slide on."""
     drawable: bool = True
     """False: there is no picture of this slide."""
 

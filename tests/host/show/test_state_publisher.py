@@ -14,13 +14,13 @@ from slidewire.testing.deck import MemoryDeck
 async def test_nothing_that_a_deck_tells_is_left_out() -> None:
     assert {field.name for field in fields(DeckState)} <= set(DeckPart.__struct_fields__)
     words = "notes", "this slide", "the next", "A-2"
-    told = DeckState(DeckStatus.RUNNING, "Title", 2, 9, Build(1, 3), "black", *words, drawable=False)
+    told = DeckState(DeckStatus.RUNNING, "Title", 2, 9, Build(1, 3), "black", *words, 3, True, False)
     show = ShowController(MemoryDeck())
     publisher = StatePublisher({}, show, describe_room=RoomPart, describe_features=lambda _, state: state)
     part = publisher._deck(told, {"next", "goto"}, pictures=True)
     assert (part.driver, part.can, part.pictures, part.status) == ("memory", ["goto", "next"], True, "running")
     assert (part.build is not None) and (part.build.position, part.build.count) == (1, 3)
-    for name in ("title", "slide", "count", "blank", "notes", "slide_title", "next_title", "slide_label", "drawable"):
+    for name in {field.name for field in fields(DeckState)} - {"status", "build"}:
         assert getattr(part, name) == getattr(told, name)
 
 

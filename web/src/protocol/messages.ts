@@ -57,6 +57,8 @@ export interface DeckPart {
   slide_title: string | null
   next_title: string | null
   slide_label: string | null
+  edition: number
+  has_newer: boolean
   drawable: boolean
 }
 

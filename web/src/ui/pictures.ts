@@ -1,28 +1,40 @@
 /* Slide pictures: ask for those that are wanted, keep a few, and draw without flicker. They are decoded off the page and
  * drawn on a canvas, which needs no address and so no exception in the page's content security policy.
- *
- * Where the network is narrow, or nothing is known of it yet, a coarse picture comes first, then one as fine as comes in
- * a moment, then the finest there is. What does not come is asked for again, smaller. */
+ * What does not come is asked for again, smaller. */
 
 const KEPT = 10
 /** Requests at once, the late ones too. */
 const AT_ONCE = 4
 /** Milliseconds before an unanswered or refused request is made again; an answer that is long has longer. */
 const ASK_AGAIN = 5000
-/** Milliseconds in which a picture is to be there. */
-const MOMENT = 2500
-const [LEAST, MOST] = [1 << 14, 1 << 22]
-const COARSE = { width: 960, most: 1 << 15 }
-/** Bytes in a millisecond: coarse pictures are of no use then. */
-const FAST = 750
+const LEAST = 1 << 14
+export const FEW = 1 << 15
+export const MOST = 1 << 22
 /** A picture that is so much of what it may be was made to fit, and a larger one would be finer. */
 const FITTED = 0.3
 
-interface Size {
+export interface Size {
   width: number
   /** Bytes that it may have. */
   most: number
 }
+
+/** A slide in a size. */
+export type Wish = [number, Size]
+
+/** How pictures have come so far. */
+export interface Speed {
+  /** Bytes in a millisecond; 0: not known. */
+  rate: number
+  /** Milliseconds that the last one took that was not to have few bytes. */
+  took: number
+}
+
+/** What is asked for, the most urgent first, where these slides are looked at so many pixels wide. */
+export type Order = (slides: number[], width: number, speed: Speed) => Wish[]
+
+/** For a page that shows them small. */
+const inTurn: Order = (slides, width) => slides.map((slide) => [slide, { width, most: 1 << 18 }])
 
 interface Asked extends Size {
   slide: number
@@ -40,12 +52,12 @@ export class Pictures {
   #wanted: number[] = []
   #width = 0
   #deck = ''
-  /** Bytes in a millisecond; 0: not known. */
-  #rate = 0
+  readonly #speed = { rate: 0, took: 0 }
 
   constructor(
     private readonly request: (slide: number, width: number, most: number) => number | null,
     private readonly changed: () => void,
+    private readonly order = inTurn,
   ) {}
 
   /** What is looked at, the most important first. Call it whenever anything may have changed. */
@@ -58,7 +70,7 @@ export class Pictures {
       asked.until = Infinity
       this.#fail(asked.slide, 0)
     }
-    for (const [slide, size] of this.#sizes()) {
+    for (const [slide, size] of this.order(slides, width, this.#speed)) {
       const { times, until } = this.#failed.get(slide) ?? { times: 0, until: 0 }
       const wish = { width: Math.max(size.width >> times, 160), most: Math.max(size.most >> times, LEAST) }
       if (until > now || holds(this.#bitmaps.get(slide), wish)) continue
@@ -67,23 +79,9 @@ export class Pictures {
       if (this.#asked.size >= AT_ONCE) this.#asked.clear() // they are very late
       const id = this.request(slide, wish.width, wish.most)
       if (id === null) return
-      this.#asked.set(id, { ...wish, slide, since: now, until: now + ASK_AGAIN + (2 * wish.most) / (this.#rate || 50) })
+      this.#asked.set(id, { ...wish, slide, since: now, until: now + ASK_AGAIN + (2 * wish.most) / (this.#speed.rate || 50) })
       return
     }
-  }
-
-  /** What is asked for, in this order: the slide that is shown and the next one, then the one before. */
-  #sizes(): [number, Size][] {
-    const [rate, width, wanted] = [this.#rate, this.#width, this.#wanted]
-    const coarse = { width: Math.min(width, COARSE.width), most: COARSE.most }
-    const most = 2 ** Math.floor(Math.log2(Math.min(rate * MOMENT, MOST)))
-    const of = (slides: number[], ...sizes: Size[]): [number, Size][] =>
-      sizes.flatMap((size) => slides.map((slide): [number, Size] => [slide, size]))
-    const shown = wanted.slice(0, 1)
-    if (!rate) return of(shown, coarse)
-    const sizes = [{ width, most }]
-    if (rate < FAST) sizes.unshift(coarse)
-    return [...of(wanted.slice(0, 2), ...sizes), ...of(wanted.slice(2), ...sizes), ...of(shown, { width, most: MOST })]
   }
 
   get(slide: number | null): ImageBitmap | undefined {
@@ -99,8 +97,10 @@ export class Pictures {
     const asked = this.#asked.get(id)
     this.#asked.delete(id)
     if (!asked) return
-    const rate = data.length / Math.max(Date.now() - asked.since, 1)
-    this.#rate = Math.max(rate, (this.#rate + rate) / 2)
+    const took = Math.max(Date.now() - asked.since, 1)
+    const rate = data.length / took
+    this.#speed.rate = Math.max(rate, (this.#speed.rate + rate) / 2)
+    if (asked.most > FEW) this.#speed.took = took
     void this.#decode(asked, data)
   }
 

@@ -5,7 +5,7 @@ import type { DeckPart, MediaPart, State, StateMessage, YouPart } from '../proto
 
 // prettier-ignore
 export const NO_DECK: DeckPart = { status: 'no_deck', driver: '', title: '', slide: null, count: null, build: null, blank: null,
-  can: [], pictures: false, notes: null, slide_title: null, next_title: null, slide_label: null, drawable: true }
+  can: [], pictures: false, notes: null, slide_title: null, next_title: null, slide_label: null, edition: 0, has_newer: false, drawable: true }
 
 export const NOBODY: YouPart = { role: 'view', muted: false, name: '', admitted: true, first: null, last: null, expires: null }
 

@@ -1,6 +1,7 @@
 /* Which pictures a page asks for, in which size and order: on a good network, on a narrow one, and when none comes. */
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { coarseFirst } from '../../src/pages/deck/order.ts'
 import { Pictures } from '../../src/ui/pictures.ts'
 
 const [WIDTH, MIB] = [3840, 1 << 20]
@@ -17,6 +18,7 @@ beforeEach(() => {
   pictures = new Pictures(
     (slide, width, most) => asked.push({ slide, width, most }) - 1,
     () => undefined,
+    coarseFirst,
   )
 })
 afterEach(() => {
@@ -158,4 +160,22 @@ test('pictures of another deck are not shown', async () => {
   expect(pictures.get(1)?.width).toBe(20_000)
   pictures.ofDeck('two')
   expect(pictures.get(1)).toBeUndefined()
+})
+
+test('a good network that needs long for a photo gets coarse ones first, too', async () => {
+  pictures.want([1], WIDTH)
+  await comes(32_000, 10)
+  await comes(3 * MIB, 1200)
+  pictures.want([7, 8], WIDTH)
+  expect(last()).toBe('7 960 32768')
+})
+
+test('a page that shows them small asks for each of them once', async () => {
+  pictures = new Pictures(
+    (slide, width, most) => asked.push({ slide, width, most }) - 1,
+    () => undefined,
+  )
+  pictures.want([3, 4, 2], 1280)
+  for (let index = 0; index < 3; index++) await comes(260_000, 2000)
+  expect(asked).toEqual([3, 4, 2].map((slide) => ({ slide, width: 1280, most: 1 << 18 })))
 })

@@ -54,6 +54,10 @@ class DeckState:
     next_title: str | None = None
     slide_label: str | None = None
     """What the deck itself calls the slide, where that is not its number: `iv`, `A-3`."""
+    edition: int = 0
+    """Another one: what is known of the slides, and their pictures, is of another file."""
+    has_newer: bool = False
+    """The deck's file was written anew, and `start` shows what is in it now."""
     drawable: bool = True
     """False: no picture can be made of this slide. A page shows it as such, never as the slide before."""
 

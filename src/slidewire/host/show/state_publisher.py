@@ -224,6 +224,8 @@ class StatePublisher:
             slide_title=state.slide_title,
             next_title=state.next_title,
             slide_label=state.slide_label,
+            edition=state.edition,
+            has_newer=state.has_newer,
             drawable=state.drawable,
         )
 

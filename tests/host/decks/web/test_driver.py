@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +24,7 @@ from slidewire.host.decks.web.driver import KEPT_PICTURES, WebDeck
 from slidewire.host.decks.web.notes import read_notes
 from slidewire.host.decks.web.slides import Description, Slides, first_line, natural, open_slides
 from tests.support.decks import colour, numbered_pdf, title
-from tests.support.pdf import PdfPage, write_pdf
+from tests.support.pdf import PdfPage, words, write_pdf
 
 SLIDES = 5
 
@@ -660,3 +661,46 @@ async def test_names_that_are_no_text_are_shown_as_far_as_they_are(pdf: Path) ->
     path.unlink()
     with pytest.raises(DeckError, match=r"pr.sentation\.pdf: there is no such file"):
         await deck.open()
+
+
+# --- a file that is written anew during the show
+
+
+async def test_a_file_that_was_written_anew_is_offered_and_shown_by_start_from_the_same_slide_on(pdf: Path) -> None:
+    deck = WebDeck(pdf, look_every=0.01)
+    told: list[bool] = []
+    await deck.open(lambda: told.append(deck.state().has_newer))
+    await do(deck, "goto 4")
+    old = await deck.picture(4, 320)
+    pdf.write_bytes(write_pdf([PdfPage(content=words(f"New {number}", 100, 100)) for number in range(1, 9)]))
+    await until(lambda: deck.state().has_newer)
+    assert told[-1], "it is told"
+    assert (deck.state().slide, deck.state().count, await deck.picture(4, 320)) == (4, SLIDES, old), (
+        "nothing changes yet"
+    )
+    assert await do(deck, "start") == performed(4, 4)
+    assert (deck.state().count, deck.state().edition, deck.state().has_newer) == (8, 1, False)
+    assert await deck.picture(4, 320) != old
+    await until(lambda: deck.state().slide_title == "New 4")
+    pdf.write_bytes(write_pdf([PdfPage()] * 2))
+    await until(lambda: deck.state().has_newer)
+    await do(deck, "stop", "start")
+    assert (deck.state().slide, deck.state().count) == (2, 2), "the last there is"
+    await deck.close()
+
+
+async def test_a_file_that_cannot_be_opened_any_more_is_not_offered(
+    pdf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    deck = WebDeck(pdf, look_every=0.01)
+    await deck.open()
+    content = pdf.read_bytes()
+    pdf.write_bytes(b"%PDF-1.7 half of it")
+    await until(lambda: "is not shown" in caplog.text)
+    assert not deck.state().has_newer and await do(deck, "start", "next") == performed(1, 2)
+    pdf.unlink()
+    await asyncio.sleep(0.05)
+    pdf.write_bytes(content + b"%")
+    await until(lambda: deck.state().has_newer)
+    await deck.close()

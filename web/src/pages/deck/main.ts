@@ -8,6 +8,7 @@ import { showError } from '../../ui/error_page.ts'
 import { fit } from '../../ui/fit.ts'
 import { draw, Pictures } from '../../ui/pictures.ts'
 import type { Intent } from '../../protocol/records.ts'
+import { coarseFirst } from './order.ts'
 import type { State } from '../../protocol/messages.ts'
 import { takeGrant } from './local_keys.ts'
 import { readState } from '../../ui/state.ts'
@@ -47,12 +48,13 @@ let letScreenSleep = (): void => undefined
 const pictures = new Pictures(
   (slide, width, most) => connection?.requestPicture(slide, width, most) ?? null,
   () => render(),
+  coarseFirst,
 )
 
 function wantPictures(): void {
   if (!state) return
   const { deck } = state
-  pictures.ofDeck(`${deck.driver} ${deck.title} ${deck.count}`)
+  pictures.ofDeck(`${deck.driver} ${deck.title} ${deck.count} ${deck.edition}`)
   if (!deck.pictures || deck.slide === null) return
   const around = [deck.slide, deck.slide + 1, deck.slide - 1]
   const width = Math.min(3840, Math.ceil((innerWidth * devicePixelRatio) / 160) * 160)

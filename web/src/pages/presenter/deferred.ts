@@ -152,7 +152,7 @@ export class Rest {
 
   #wantPictures(): void {
     const { deck } = this.#app
-    this.#pictures.ofDeck(`${deck.driver} ${deck.title} ${deck.count}`)
+    this.#pictures.ofDeck(`${deck.driver} ${deck.title} ${deck.count} ${deck.edition}`)
     if (!deck.pictures || deck.slide === null) return
     const around = [deck.slide, deck.slide + 1, deck.slide - 1]
     this.#pictures.want(

@@ -89,6 +89,16 @@ def read_deck(path: Path | None) -> DeckFile:
         raise DeckError(unreadable(path, error)) from None
 
 
+def mark_of(path: Path) -> object:
+    """Something that is another when the file, or a picture of the folder, was written anew; None: it is not there.
+    Blocks."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    except OSError:
+        return None
+
+
 def _not_shown(suffix: str) -> str:
     if suffix in LEFT_OUT_SUFFIXES:
         return f"{suffix.removeprefix('.').upper()} files cannot be shown. Save it as PNG, JPEG or PDF."

@@ -10,6 +10,9 @@ Drawing is slow, and what draws may fail, so a process of the deck's own does al
 is shown and its neighbours are drawn ahead in every size that was recently asked for; hence the next slide is there
 before it is wanted. A slide that takes too much is drawn once more in a smaller size; after that it is told as one that
 cannot be drawn, and not tried again.
+
+A file that is written anew during the show is opened beside the one that is shown. `start` shows it, from the same
+slide on; until then nothing changes. One that cannot be opened is not offered.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +30,7 @@ from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Ve
 from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.decks.driver import (
     DeckDriver,
+    DeckError,
     DeckOptions,
     DeckState,
     DeckStatus,
@@ -34,7 +39,7 @@ from slidewire.host.decks.driver import (
     Reports,
     not_told,
 )
-from slidewire.host.decks.web.deck_file import DeckFile, read_deck
+from slidewire.host.decks.web.deck_file import DeckFile, mark_of, read_deck
 from slidewire.host.decks.web.messages import Described, Opened
 from slidewire.host.decks.web.page_layout import Side
 from slidewire.host.decks.web.process import LIMITS, Exceeded, Gone, Limits, SlideProcess
@@ -60,7 +65,15 @@ _Key = tuple[int, _Size]
 """A slide in a size."""
 
 
+LOOK_EVERY = 2.0
 _NOTHING = Described(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    file: DeckFile
+    process: SlideProcess
+    slides: Opened
 
 
 class WebDeck(DeckDriver):
@@ -76,14 +89,25 @@ class WebDeck(DeckDriver):
     def make(cls, options: DeckOptions) -> Self:
         return cls(options.path, side=Side.read(options.notes or ""))
 
-    def __init__(self, path: Path | None = None, limits: Limits = LIMITS, side: Side | None = None) -> None:
-        """`side`: where the pages have notes; None: it is found out."""
+    def __init__(
+        self,
+        path: Path | None = None,
+        limits: Limits = LIMITS,
+        side: Side | None = None,
+        look_every: float = LOOK_EVERY,
+    ) -> None:
+        """`side`: where the pages have notes; None: it is found out. `look_every`: seconds, for a newer file."""
         self._changed: Callable[[], None] = not_told
         self.laser: Point | None = None
         """Where the pages are to show the laser. The host passes it on to them."""
         self._path = path
         self._limits = limits
         self._side = side
+        self._look_every = look_every
+        self._opening: SlideProcess | None = None
+        self._newer: _Loaded | None = None
+        """The file as it is now, where that is another one than is shown."""
+        self._edition = 0
         self._file: DeckFile | None = None
         self._process: SlideProcess | None = None
         self._slides: Opened | None = None
@@ -96,29 +120,45 @@ class WebDeck(DeckDriver):
         """For each slide that could not be drawn, the smallest width in which it was tried."""
         self._sizes: OrderedDict[_Size, None] = OrderedDict()
         self._background = Tasks()
+        self._watching = Tasks()
         self._drawing_ahead = False
 
     async def open(self, changed: Callable[[], None] = not_told) -> None:
         """The show is running on slide 1 at once. Raises `DeckError`."""
         self._changed = changed
-        self._file = await asyncio.to_thread(read_deck, self._path)
-        self._process = SlideProcess(self._file, self._limits, self._side)
-        self._slides = await self._process.open()
+        mark = None if self._path is None else await asyncio.to_thread(mark_of, self._path)
+        self._show(await self._load())
+        self._running = True
+        if self._path is not None:
+            self._watching.start(self._look_for_newer(self._path, mark))
+        self._changed()
+
+    async def _load(self) -> _Loaded:
+        """Raises `DeckError`."""
+        file = await asyncio.to_thread(read_deck, self._path)
+        process = SlideProcess(file, self._limits, self._side)
+        self._opening = process
+        return _Loaded(file, process, await process.open())
+
+    def _show(self, loaded: _Loaded) -> None:
+        self._file, self._process, self._slides = loaded.file, loaded.process, loaded.slides
         if not self._slides.network:
             log.info("the program that draws the deck runs beside the network here")
         if not self._slides.files:
             log.info("the program that draws the deck may read this user's files here")
         for remark in self._slides.remarks[:MAX_REMARKS]:
             log.warning("%s", remark[:MAX_REMARK])
-        self._running = True
         self._background.start(self._read_texts(self._process, self._slides.count))
-        self._changed()
 
     async def close(self) -> None:
         was_open = self._slides is not None
         self._slides, self._running, self._blank, self.laser = None, False, None, None
-        if self._process is not None:
-            await self._process.close()
+        await self._watching.cancel()
+        newer = None if self._newer is None else self._newer.process
+        for process in (self._process, self._opening, newer):
+            if process is not None:
+                await process.close()
+        self._newer = None
         await self._background.cancel()
         await asyncio.gather(*self._drawn.values())
         self._drawn.clear()
@@ -129,7 +169,13 @@ class WebDeck(DeckDriver):
         if self._slides is None or self._file is None:
             return DeckState(DeckStatus.NO_DECK)
         if not self._running:
-            return DeckState(DeckStatus.NO_SHOW, title=self._file.name, count=self._slides.count)
+            return DeckState(
+                DeckStatus.NO_SHOW,
+                title=self._file.name,
+                count=self._slides.count,
+                edition=self._edition,
+                has_newer=self._newer is not None,
+            )
         return DeckState(
             DeckStatus.RUNNING,
             title=self._file.name,
@@ -141,6 +187,8 @@ class WebDeck(DeckDriver):
             next_title=self._text(self._slide + 1).title,
             slide_label=self._slides.labels.get(self._slide),
             drawable=self._narrower(self._slide, WIDTHS[-1]) is not None,
+            edition=self._edition,
+            has_newer=self._newer is not None,
         )
 
     def point(self, at: Point | None) -> bool:
@@ -170,6 +218,7 @@ class WebDeck(DeckDriver):
         match intent.verb:
             case Verb.START:  # where it was; on a blank screen it brings the slide back
                 self._running, self._blank = True, None
+                self._show_newer()
             case Verb.STOP:
                 self._running, self._blank = False, None
             case Verb.BLACK | Verb.WHITE:
@@ -194,6 +243,47 @@ class WebDeck(DeckDriver):
             return otherwise
         self._slide, self._blank = slide, None
         return Reason.NONE
+
+    # A newer file
+
+    async def _look_for_newer(self, path: Path, mark: object) -> None:
+        seen = mark
+        while True:
+            await asyncio.sleep(self._look_every)
+            now = await asyncio.to_thread(mark_of, path)
+            if now is None or now == mark:
+                seen = mark
+            elif now != seen:
+                seen = now  # it may be being written
+            else:
+                mark = now
+                await self._open_newer()
+
+    async def _open_newer(self) -> None:
+        try:
+            loaded = await self._load()
+        except DeckError as error:
+            log.info("the deck's file was written anew, and is not shown: %s", error)
+            return
+        earlier, self._newer = self._newer, loaded
+        if earlier is not None:
+            await earlier.process.close()
+        log.warning("%s was written anew. Start the show once more to show what is in it now.", loaded.file.name)
+        self._changed()
+
+    def _show_newer(self) -> None:
+        if self._newer is None:
+            return
+        assert self._process is not None
+        self._background.request_cancel()
+        self._background.start(self._process.close())
+        self._show(self._newer)
+        self._newer = None
+        self._edition += 1
+        self._slide = min(self._slide, self._slides.count if self._slides is not None else 1)
+        self._described.clear()
+        self._failed.clear()
+        self._drawn.clear()
 
     # Pictures
 
@@ -243,17 +333,18 @@ class WebDeck(DeckDriver):
         return None
 
     async def _draw_now(self, slide: int, size: _Size) -> Picture | None:
-        assert self._process is not None
-        width, most = size
+        process, (width, most) = self._process, size
+        assert process is not None
+        drawn, problem, failed = None, "is damaged", 0
         try:
-            drawn = await self._process.draw(slide, width, most)
-            problem, failed = "is damaged", 0
+            drawn = await process.draw(slide, width, most)
         except Exceeded as exceeded:
-            drawn, problem, failed = None, str(exceeded), width
+            problem, failed = str(exceeded), width
         except Gone:
-            self._drawn.pop((slide, size), None)
+            if process is self._process:
+                self._drawn.pop((slide, size), None)
             return None
-        if drawn is None:
+        if drawn is None and process is self._process:
             self._cannot_draw(slide, failed, problem)
         return drawn
 
