@@ -27,7 +27,7 @@ from slidewire.control.state import HostEntry, RoomPart, State
 from slidewire.host.decks.driver import DeckDriver
 from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.media.router import Media, MediaOptions
-from slidewire.host.participants.admission import Refusal, enter, is_let_in
+from slidewire.host.participants.admission import IN_USE, Refusal, claim, enter, is_let_in
 from slidewire.host.participants.commands import Commands
 from slidewire.host.participants.link_commands import Links
 from slidewire.host.participants.links import LinkRule, Room
@@ -340,6 +340,18 @@ class Host:
         self._forget(silent)
         return True
 
+    def participant_acts(self, participant: Participant) -> None:
+        """A link for one device is now that one's."""
+        device = participant.introduction.device
+        rule = claim(self.room.links[participant.link.id], device) if participant.admitted else None
+        if rule is None:
+            return
+        self.change_rule(rule)
+        for other in self.participants_by(rule):
+            if other.session.established and other.introduction.device != device:
+                audit_events.turned_away(self.audit, other, IN_USE.code)
+                self.dismiss(other, IN_USE.code, IN_USE.reason)
+
     def introduction_invalid(self, participant: Participant) -> None:
         text = "This presenter did not keep to what it began with. Load the page again; if it repeats, use a new link."
         self.dismiss(participant, "introduction_false", text)
@@ -396,6 +408,7 @@ class Host:
             row.handler(participant, message)
 
     def _receive_command(self, participant: Participant, command: messages.Command) -> None:
+        self.participant_acts(participant)
         if not self._commands_waiting:
             asyncio.get_running_loop().call_soon(self._obey_a_command)
         self._commands_waiting.put(participant.link.id, participant.id, (participant, command))

@@ -59,6 +59,8 @@ log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 0.5
 """How long clients are told to wait when the server stops in good order."""
+_ADDED = "{added:/?(%23.*)?}"
+"""What chats and mail programs put behind a page's name: a slash, or all of the fragment. The page makes it right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,10 +309,10 @@ class Server:
                 web.get("/", welcome),
                 web.get("/ws", sockets.handle, allow_head=False),
                 web.post("/ws", sockets.handle_post),
-                web.get("/p/{link_id}", pages.page("presenter", "camera", "microphone")),
-                web.get("/operator", pages.page("operator", "microphone")),
-                web.get("/deck", pages.page("deck")),
-                web.get("/program", pages.page("program")),
+                web.get(f"/p/{{link_id}}{_ADDED}", pages.page("presenter", "camera", "microphone")),
+                web.get(f"/operator{_ADDED}", pages.page("operator", "microphone")),
+                web.get(f"/deck{_ADDED}", pages.page("deck")),
+                web.get(f"/program{_ADDED}", pages.page("program")),
                 web.get("/leaktest", pages.page("leaktest")),
                 web.get("/leaktest/seen", LeakTest(self._fleet or self._relay).seen),
                 *([web.get("/account", pages.page("account"))] if self._settings.accounts else []),

@@ -14,7 +14,7 @@ from slidewire.control.generations import OFFER_AGAIN
 from slidewire.control.intents import Intent, Point, Reason, Role, Status, Verb
 from slidewire.control.messages import Command, MakeLink, Malformed
 from slidewire.host.decks.driver import Build, DeckState, DeckStatus, not_told
-from slidewire.host.participants.admission import ADMITTED_KEPT, Refusal, enter, is_let_in, let_in, send_away
+from slidewire.host.participants.admission import ADMITTED_KEPT, Refusal, claim, enter, is_let_in, let_in, send_away
 from slidewire.host.participants.commands import CommandError
 from slidewire.host.participants.links import REVOKED_KEPT, LinkRule, RoomStore
 from slidewire.host.participants.operators import check_new_link
@@ -225,9 +225,14 @@ async def test_a_link_that_expires_in_the_middle_does_nothing_more(carrier: Carr
 
 
 def test_the_first_device_holds_a_one_device_link() -> None:
-    rule = enter(replace(RULE, one_device=True), "phone", 0.0)
-    assert isinstance(rule, LinkRule) and rule.device == "phone"
-    assert enter(rule, "phone", 0.0) == rule
+    unused = replace(RULE, one_device=True)
+    assert enter(unused, "phone", 0.0) == unused, "opening it takes nothing: what scans mail does that"
+    rule = claim(unused, "phone")
+    assert rule is not None and rule.device == "phone"
+    assert enter(rule, "phone", 0.0) == rule and claim(rule, "laptop") is None
+    assert claim(RULE, "phone") is None and claim(unused, "") is None
+    watching = enter(replace(unused, role=Role.VIEW), "screen", 0.0)
+    assert isinstance(watching, LinkRule) and watching.device == "screen", "one that watches does nothing more"
     for other in ("laptop", ""):
         refusal = enter(rule, other, 0.0)
         assert isinstance(refusal, Refusal) and refusal.code == "link_in_use" and "operator" in refusal.reason
@@ -252,6 +257,19 @@ async def test_another_device_is_turned_away_until_the_operator_frees_the_link(c
     laptop = await come(carrier, rule, "m4", device="laptop")
     assert (await laptop.tap()).after == 4
     assert (await come(carrier, rule, "m5", device="phone")).closed == ["link_in_use"]
+
+
+async def test_a_link_that_was_only_opened_is_free_for_its_owner(carrier: Carrier) -> None:
+    """A mail scanner runs the page's scripts, and presses nothing."""
+    rule = agent_of(carrier).room.make_link(Role.CLICK, one_device=True)
+    scanner = await come(carrier, rule, "m1", device="scanner")
+    assert scanner.closed == [] and agent_of(carrier).room.links[rule.id].device is None
+    phone = await come(carrier, rule, "m2", device="phone")
+    assert (await phone.tap()).after == 2
+    await scanner.until(lambda: scanner.closed == ["link_in_use"])
+    assert agent_of(carrier).room.links[rule.id].device == "phone"
+    assert phone.closed == []
+    assert (await come(carrier, rule, "m3", device="scanner")).closed == ["link_in_use"]
 
 
 async def test_a_knock_without_the_secret_or_without_a_sealed_frame_takes_no_link(carrier: Carrier) -> None:

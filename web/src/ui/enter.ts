@@ -34,11 +34,12 @@ export function enter(): Entrance {
   if (!globalThis.isSecureContext || !globalThis.crypto?.subtle) return { error: 'insecure' }
   const fragment = location.hash.slice(1)
   const page = KEY + location.pathname
-  if (fragment) {
+  const link = parseLink(...split(fragment || stored('sessionStorage', page)))
+  // One that is not right stays where it is until `showError` has looked at it.
+  if (fragment && link) {
     stored('sessionStorage', page, fragment)
     history.replaceState(null, '', location.pathname + location.search)
   }
-  const link = parseLink(...split(fragment || stored('sessionStorage', page)))
   return link ? { link } : { error: 'link_incomplete' }
 }
 

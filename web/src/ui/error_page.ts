@@ -2,8 +2,21 @@
 
 import { find, setText } from './dom.ts'
 import { type PageError, errorText } from './errors.ts'
+import { mendLink } from './mend_link.ts'
+
+let isLookedAt = false
+
+/** Where the link only has something around it, the page is loaded again with what it was meant to be. */
+function isMended(): boolean {
+  isLookedAt = true
+  const mended = mendLink(location.pathname, location.hash)
+  history.replaceState(null, '', location.pathname.replace(/%23.*/, ''))
+  if (mended !== null) location.replace(mended)
+  return mended !== null
+}
 
 export function showError(error: PageError | null): void {
+  if (error?.code === 'link_incomplete' && !isLookedAt && isMended()) return
   find('app').hidden = error !== null
   find('error').hidden = error === null
   if (!error) return

@@ -22,19 +22,29 @@ class Refusal:
     reason: str
 
 
+IN_USE = Refusal("link_in_use", "This link is in use on another device. Go on there, or ask the operator to free it.")
+
+
 def enter(rule: LinkRule, device: str, wall: float) -> LinkRule | Refusal:
-    """The rule as it is from now on: the first device that uses a one-device link holds it."""
+    """The rule as it is from now on. A link to watch is held by the first device that opens it, any other by the first
+    that does something with it: what scans mail opens links, and does no more."""
     if rule.not_before is not None and wall < rule.not_before:
         opens = f"{datetime.fromtimestamp(rule.not_before, UTC).astimezone():%Y-%m-%d %H:%M (UTC%z)}"
         return Refusal("link_not_yet", f"This link opens at {opens} by the host's clock. Open it again then.")
     if not rule.one_device or (rule.device and rule.device == device):
         return rule
     if rule.device is not None:
-        text = "This link is in use on another device. Go on there, or ask the operator to free it."
-        return Refusal("link_in_use", text)
+        return IN_USE
     if not device:
         text = "This link is for one device, and yours does not say which it is. Open it in a current browser."
         return Refusal("link_in_use", text)
+    return rule if rule.role.may_point else replace(rule, device=device)
+
+
+def claim(rule: LinkRule, device: str) -> LinkRule | None:
+    """The rule once this device did something with it; None if that changes nothing."""
+    if not rule.one_device or rule.device is not None or not device:
+        return None
     return replace(rule, device=device)
 
 

@@ -78,6 +78,9 @@ class ParticipantHost(Protocol):
     def participant_changed(self, participant: Participant) -> None:
         """Something an operator sees of this participant is different now."""
 
+    def participant_acts(self, participant: Participant) -> None:
+        """It clicks, points or gives a command: more than a page does by itself."""
+
     def participant_clicked(self, participant: Participant, click: LastClick) -> None: ...
     def participant_failed(self, participant: Participant) -> None:
         """Serving this participant raised an exception, which is logged: it is to be sent away."""
@@ -273,6 +276,7 @@ class Participant:
             case Transmit(path, data):
                 self._transmit(path, data)
             case Perform(sequence, intent):
+                self._host.participant_acts(self)
                 self._host.show.submit(
                     IntentRequest(
                         intent,
@@ -284,6 +288,7 @@ class Participant:
                     )
                 )
             case Pointed(sequence, points, path):
+                self._host.participant_acts(self)
                 reason = self._permit_laser()
                 if reason is Reason.NONE:
                     self._host.show.point_through(points)
