@@ -10,9 +10,11 @@ from typing import cast
 
 import pytest
 
+from slidewire.aio.clock import monotonic
 from slidewire.control.intents import Role
 from slidewire.control.messages import FromHost, NoPicture, PictureRequest
 from slidewire.control.parts import MESSAGE_BYTES, PICTURE_BYTES, Assembler
+from slidewire.control.paths import Path, PathKind
 from slidewire.control.records import Part
 from slidewire.host.decks.driver import Picture
 from slidewire.host.participants.participant import Participant
@@ -30,6 +32,7 @@ class Reader:
         self.session = SimpleNamespace(wire=SimpleNamespace(send_part=self._send_part))
         self.room = asyncio.Semaphore(0)
         self.is_up = True
+        self.round_trip = 0.02
         self.refused: list[tuple[int, str]] = []
         self.parts: list[int] = []
         """The picture of each part that was sent."""
@@ -48,6 +51,10 @@ class Reader:
     async def wait_for_room(self) -> str | None:
         await self.room.acquire()
         return "bulk/1" if self.is_up else None
+
+    def watch_path(self, every: float) -> Path:
+        now = monotonic()
+        return Path("direct/1", PathKind.DIRECT, now, now, last_pong=now, latest=self.round_trip)
 
     def is_live(self, path: str) -> bool:
         return self.is_up
@@ -177,3 +184,21 @@ async def test_what_went_by_a_path_that_died_is_given_up(show: Show) -> None:
     pictures.request(reader.participant, PictureRequest(2, 1, 3840))
     reader.take(1000)
     await until(lambda: reader.arrived == [(2, 200_000)])
+
+
+async def test_pictures_wait_while_the_networks_queue_is_long(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pictures, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(Pictures, "HELD_FOR", 0.0)
+    reader, (_, pictures) = Reader(), show(lambda slide, width, most: 200_000)
+    pictures.request(reader.participant, PictureRequest(1, 1, 3840))
+    reader.take(5)
+    await until(lambda: len(reader.parts) == 5)
+    reader.round_trip = 0.4
+    reader.take(1000)
+    await until(lambda: pictures._lines[reader.participant].pace.holds_back(monotonic()))
+    sent = len(reader.parts)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(reader.parts) == sent
+    reader.round_trip = 0.05
+    await until(lambda: reader.arrived == [(1, 200_000)])

@@ -99,8 +99,10 @@ export class Pictures {
     if (!asked) return
     const took = Math.max(Date.now() - asked.since, 1)
     const rate = data.length / took
-    this.#speed.rate = Math.max(rate, (this.#speed.rate + rate) / 2)
-    if (asked.most > FEW) this.#speed.took = took
+    const { rate: before } = this.#speed
+    const few = data.length <= FEW // a short one says little of what the network carries
+    this.#speed.rate = Math.max(rate, few ? before : (before + rate) / 2)
+    if (!few) this.#speed.took = took
     void this.#decode(asked, data)
   }
 

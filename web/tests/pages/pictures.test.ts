@@ -168,6 +168,10 @@ test('a good network that needs long for a photo gets coarse ones first, too', a
   await comes(3 * MIB, 1200)
   pictures.want([7, 8], WIDTH)
   expect(last()).toBe('7 960 32768')
+  await comes(32_000, 300)
+  expect(last()).toBe('8 960 32768')
+  await comes(32_000, 300)
+  expect(last()).toBe(`7 3840 ${4 * MIB}`)
 })
 
 test('a page that shows them small asks for each of them once', async () => {

@@ -1,7 +1,8 @@
 """Slide pictures for presenters and deck pages: made by the deck, sent in parts, and never in the way of a receipt.
 
 A picture is drawn while earlier ones are on their way, and the one that has the least left to send goes first: on a
-narrow network a coarse picture of the slide that is shown now passes a sharp one of the slide before.
+narrow network a coarse picture of the slide that is shown now passes a sharp one of the slide before. Parts wait while
+the network's queue is long (`pace.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from slidewire.host.participants.participant import Participant
 from slidewire.host.show.controller import ShowController
 from slidewire.host.show.drawing_queue import DrawingQueue
 from slidewire.host.show.feature import Feature, MessageRow
+from slidewire.host.show.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,9 @@ class _Line:
     outgoing: list[_Outgoing] = field(default_factory=list)
     drawing: asyncio.Task[None] | None = None
     sending: asyncio.Task[None] | None = None
+    pace: Pace = field(default_factory=Pace)
+    looked_at: float = float("-inf")
+    """When the path was looked at last."""
 
 
 class Pictures(Feature):
@@ -67,6 +72,8 @@ class Pictures(Feature):
     WAITING = 3
     BEHIND_CLICKS, AT_MOST = 1.0, 3.0
     """Seconds without a click that a picture waits for, and for how long, where the screen is seen live."""
+    LOOK_EVERY, HELD_FOR = 0.1, 0.01
+    """Seconds between two looks at the path, and that a part waits before the next look at the pace."""
 
     def __init__(
         self, show: ShowController, sees_live: Callable[[Participant], bool] = lambda participant: False
@@ -155,10 +162,23 @@ class Pictures(Feature):
                         await self._let_clicks_pass(participant)
                     if (path := await participant.wait_for_room()) is None:
                         line.outgoing.clear()
+                    elif self._is_held_back(participant, line, path):
+                        await asyncio.sleep(self.HELD_FOR)
                     elif line.outgoing:
                         self._send_part(participant, line, path)
         finally:
             line.sending = None
+
+    def _is_held_back(self, participant: Participant, line: _Line, path: str) -> bool:
+        if not path.startswith(PathKind.BULK):
+            return False  # through the server, which sees to it itself
+        now = monotonic()
+        if now - line.looked_at >= self.LOOK_EVERY:
+            line.looked_at = now
+            best = participant.watch_path(self.LOOK_EVERY)
+            if best is not None and best.latest is not None and best.last_pong is not None:
+                line.pace.measured(best.latest, best.last_pong)
+        return line.pace.holds_back(now)
 
     def _send_part(self, participant: Participant, line: _Line, path: str) -> None:
         picture = min(line.outgoing, key=lambda each: each.left)
