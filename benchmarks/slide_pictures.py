@@ -36,7 +36,7 @@ NETWORKS = {
     "bad: 1 Mbit/s, 50 ms": NetworkConditions(delay=0.025, rate=125_000, queue=0.5),
 }
 WAYS = ("after a while", "at once", "far away")
-SETTLED = 15.0
+SETTLED = 10.0
 """Seconds after a tap in which pictures are counted."""
 SHOTS = (0.3, 1.0, 3.0)
 
