@@ -21,6 +21,7 @@ from slidewire.cli.shutdown import stop_requested
 from slidewire.control.privacy import Privacy
 from slidewire.host.decks.driver import DeckDriver, DeckError, DeckOptions
 from slidewire.host.decks.registry import AUTO, DRIVERS, make_deck
+from slidewire.host.desktop.adapters import open_inhibitors
 from slidewire.host.desktop.environment import has_desktop
 from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.media.router import MediaOptions
@@ -139,6 +140,7 @@ def _program(
         deck_name=_name(options.deck.resolve()) if options.deck else options.driver,
         room=options.room,
         overlay=_overlay_for(deck),
+        inhibitors=open_inhibitors(),
         ca=ca,
         connect_to=connect_to,
         state=options.state,

@@ -24,7 +24,8 @@ from slidewire.control.privacy import Privacy, permit_servers
 from slidewire.control.quotas import LOOKING_ON, QUOTAS, LinkPool, Request
 from slidewire.control.seal import HELLO, SEALED, no_session, peek_session
 from slidewire.control.state import HostEntry, RoomPart, State
-from slidewire.host.decks.driver import DeckDriver
+from slidewire.host.decks.driver import DeckDriver, DeckStatus
+from slidewire.host.desktop.inhibitor import Inhibitor
 from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.media.router import Media, MediaOptions
 from slidewire.host.participants.admission import IN_USE, Refusal, claim, enter, is_let_in
@@ -42,6 +43,7 @@ from slidewire.host.show import audit_events
 from slidewire.host.show.controller import ShowController
 from slidewire.host.show.fair_queue import FairQueue
 from slidewire.host.show.feature import Feature, MessageRow
+from slidewire.host.show.keep_awake import KeepAwake
 from slidewire.host.show.pictures import Pictures
 from slidewire.host.show.position import PositionKeeper
 from slidewire.host.show.state_publisher import StatePublisher
@@ -83,9 +85,11 @@ class Host:
         media: MediaOptions | None = None,
         audit: audit_events.Audit = audit_events.not_written,
         position: PositionKeeper | None = None,
+        inhibitors: Sequence[Inhibitor] = (),
     ) -> None:
         """`own_hosts`: the names of the server's own host. `ice_hosts`: whose STUN and TURN servers may be used besides
-        those there. Without `media` there are none. `position`: keeps where the show stands for the next start."""
+        those there. Without `media` there are none. `position`: keeps where the show stands for the next start.
+        `inhibitors`: keep this computer's screen on while a show runs."""
         self.room = room
         self.privacy = privacy
         """Presenters are told before they make a peer connection."""
@@ -111,7 +115,14 @@ class Host:
         self._counts_told = 0
         self.media = Media(self, media)
         self.pictures = Pictures(self.show, self.media.sees_live)
-        self.features: tuple[Feature, ...] = (Links(self), Moderation(self), LocalKeys(self), self.pictures, self.media)
+        self.features: tuple[Feature, ...] = (
+            Links(self),
+            Moderation(self),
+            LocalKeys(self),
+            KeepAwake(self._is_show_running, inhibitors),
+            self.pictures,
+            self.media,
+        )
         rows: tuple[MessageRow[Any], ...] = (
             MessageRow(messages.GetState, Request.STATE, lambda participant, message: self.tell_whole(participant)),
             MessageRow(messages.Command, Request.COMMAND, self._receive_command),
@@ -145,6 +156,9 @@ class Host:
         """What operators see and nothing tells of, when it was last looked at."""
         self._closing = Tasks()
         self._position = position
+
+    def _is_show_running(self) -> bool:
+        return self.show.state.status is DeckStatus.RUNNING
 
     async def start(self) -> None:
         """Open the deck. Raises `DeckError`, `SharingError` or `RecordingError`."""

@@ -27,6 +27,7 @@ from slidewire.base.base64url import encode_base64url
 from slidewire.control.privacy import Privacy
 from slidewire.control.state import HostEntry
 from slidewire.host.decks.driver import DeckDriver
+from slidewire.host.desktop.inhibitor import Inhibitor
 from slidewire.host.desktop.overlay import Overlay
 from slidewire.host.host import Host
 from slidewire.host.media.recorder import RecordingError
@@ -135,11 +136,12 @@ class HostProgram:
         media: MediaOptions | None = None,
         api_key: str | None = None,
         make_socket: Callable[[AddressInfo], socket.socket] | None = None,
+        inhibitors: Sequence[Inhibitor] = (),
     ) -> None:
         """`connect_to`: how this process reaches the server, if not at the address presenters are given. `ice_hosts`:
         whose STUN and TURN servers may be used besides those on the server's own host. Without `media` there are
         none. `api_key`: for a server that wants one before it opens a room. `make_socket`: makes the sockets to the
-        server, if that runs in this process."""
+        server, if that runs in this process. `inhibitors`: keep this computer's screen on while a show runs."""
         folder = state or state_directory()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # itself, not as a parent that others may look into
@@ -169,6 +171,7 @@ class HostProgram:
             ice_hosts=ice_hosts,
             media=media,
             audit=self._write_down,
+            inhibitors=inhibitors,
             position=PositionKeeper(self._room, _fingerprint(deck, deck_name, deck_file), wall),
         )
         first = messages.OpenRoom(

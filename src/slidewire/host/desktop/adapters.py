@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
 
-from slidewire.host.desktop.environment import EVERY_SYSTEM, System, this_system
+from slidewire.host.desktop.environment import EVERY_SYSTEM, System, has_desktop, this_system, x11_display
 from slidewire.host.desktop.errors import DesktopError, ScreenError
 from slidewire.host.desktop.focus import Focus
 from slidewire.host.desktop.geometry import Rectangle
+from slidewire.host.desktop.inhibitor import Inhibitor
 from slidewire.host.desktop.keyboard import Keyboard
 from slidewire.host.desktop.mss.probe import probe as probe_mss
 from slidewire.host.desktop.overlay import Overlay
@@ -222,6 +223,20 @@ def _x11_window(choice: str, display: str | None) -> ScreenSource:
     from slidewire.host.desktop.x11.window_screen import WindowSource
 
     return WindowSource(choice, display)
+
+
+def open_inhibitors(display: str | None = None) -> tuple[Inhibitor, ...]:
+    """All that may keep the screen of this desktop on; none where there is no desktop, or none that we know."""
+    if this_system() is not System.LINUX or not (has_desktop() or display):
+        return ()
+    from slidewire.host.desktop.dbus.inhibitor import LOGIN, SCREEN_SAVER, DBusInhibitor
+
+    found: list[Inhibitor] = [DBusInhibitor(SCREEN_SAVER), DBusInhibitor(LOGIN)]
+    if x11_display(display) and probe_x11(display, "") is None:
+        from slidewire.host.desktop.x11.inhibitor import XInhibitor
+
+        found.append(XInhibitor(display))
+    return tuple(found)
 
 
 _LINUX: Final = frozenset({System.LINUX})
