@@ -10,10 +10,17 @@ import click
 from slidewire.cli.output import complain
 
 
+def _is_file(deck: Path) -> bool:
+    try:
+        return deck.is_file()
+    except OSError:  # why it cannot be read is said when it is opened
+        return False
+
+
 def consider_links(deck: Path | None, driver: str, state: Path | None, *, agreed: bool) -> None:
     """`agreed`: by an option. Else a person at a terminal is asked: without an answer such media
     are not shown, and the show goes on."""
-    if deck is None or driver not in ("auto", "impress") or not deck.is_file():
+    if deck is None or driver not in ("auto", "impress") or not _is_file(deck):
         return
     from slidewire.host.decks.impress import agreement
     from slidewire.host.decks.impress.linked_media import find_links

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from slidewire.cli.linked_media import consider_links
 from slidewire.host.decks.driver import DeckError, DeckOptions, Reported
 from slidewire.host.decks.registry import DRIVERS, OFFICE_FILES, ROWS, DriverRow, Needs, choose_driver, make_deck
 
@@ -92,6 +94,16 @@ def test_a_driver_that_cannot_work_here_is_refused_before_it_is_made(driver: str
     deck.touch()
     with pytest.raises(DeckError, match="as a PDF"):
         make_deck(driver, DeckOptions(deck))
+
+
+def test_a_deck_in_a_folder_that_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path, **__: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")  # the tests may run as root, who may read everything
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    consider_links(tmp_path / "talk.pdf", "auto", None, agreed=False)
+    with pytest.raises(DeckError, match="may not look into its folder"):
+        make_deck("auto", DeckOptions(tmp_path / "talk.pdf"))
 
 
 @pytest.mark.usefixtures("desktop")

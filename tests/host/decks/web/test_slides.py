@@ -165,6 +165,17 @@ def test_what_is_left_out_of_a_folder_is_named(tmp_path: Path) -> None:
     assert slides.remarks[0].startswith(said)
 
 
+def test_a_picture_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (64, 36)).save(tmp_path / "1.png")
+
+    def refuse(picture: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(picture))
+
+    monkeypatch.setattr(Image, "open", refuse)  # the tests may run as root, who may read everything
+    with pytest.raises(DeckError, match=r"1\.png: this user may not read it"):
+        opened(tmp_path)
+
+
 def test_a_folder_of_nothing_that_can_be_shown_says_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "1.heic").write_bytes(b"?")
     with pytest.raises(DeckError, match=r"no pictures\. 1\.heic cannot be shown\. Put PNG"):

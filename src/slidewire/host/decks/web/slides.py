@@ -93,7 +93,8 @@ def open_slides(path: Path, kind: DeckKind, content: bytes = b"", side: Side | N
             case DeckKind.FOLDER:
                 return open_folder(path)
     except OSError as error:
-        raise DeckError(unreadable(path, error)) from None
+        named = error.filename if isinstance(error.filename, str) else path  # a picture of the folder, perhaps
+        raise DeckError(unreadable(Path(named), error)) from None
 
 
 class PdfSlides:
