@@ -71,6 +71,7 @@ test('taps are counted until their receipts come', () => {
 test('the state says what the page may do and where it is', () => {
   const app = after(state({ status: 'running', slide: 3, count: 9, can: ['goto'], build: { position: 1, count: 4 } }))
   expect([slideNumber(app), buildWords(app), can(app, 'goto'), can(app, 'black')]).toEqual(['3 / 9', 'step 1 of 4', true, false])
+  expect(slideNumber(after(state({ slide: 3, count: 9, slide_label: 'A-1' })))).toBe('3 / 9 (A-1)')
   expect(mayClick(app)).toBe(true)
   expect(mayClick(after(state({}, { role: 'laser' })))).toBe(false)
   expect(mayClick(after(state({}, { role: 'a role of a later version' })))).toBe(false)

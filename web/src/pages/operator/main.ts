@@ -146,9 +146,11 @@ let names = new Map<number, string>()
 function show(state: State, room: Room | null): void {
   const { deck } = state
   latest = [state, room]
-  setText(find('slide'), deck.slide === null ? '–' : `${deck.slide} / ${deck.count ?? '?'}`)
+  const label = deck.slide_label ? ` (${deck.slide_label})` : ''
+  setText(find('slide'), deck.slide === null ? '–' : `${deck.slide} / ${deck.count ?? '?'}${label}`)
   setText(find('deck-title'), [deck.title, deck.slide_title].filter(Boolean).join(' · '))
-  setText(find('deck-status'), deck.blank ? `The screen is ${deck.blank}` : deck.drawable === false ? 'This slide cannot be drawn' : DECK[deck.status])
+  const running = deck.has_newer ? 'The file has changed: Start (F5) shows what is in it now' : DECK[deck.status]
+  setText(find('deck-status'), deck.blank ? `The screen is ${deck.blank}` : deck.drawable === false ? 'This slide cannot be drawn' : running)
   if (!room) return
   setText(find('room'), room.code ?? '')
   list(

@@ -76,5 +76,6 @@ export function notice(app: App): string {
 
 export function slideNumber({ deck }: App): string {
   if (deck.slide === null) return deck.count === null ? '–' : `– / ${deck.count}`
-  return deck.count === null ? `${deck.slide}` : `${deck.slide} / ${deck.count}`
+  const label = deck.slide_label ? ` (${deck.slide_label})` : ''
+  return (deck.count === null ? `${deck.slide}` : `${deck.slide} / ${deck.count}`) + label
 }
