@@ -172,7 +172,12 @@ class HostProgram:
             media=media,
             audit=self._write_down,
             inhibitors=inhibitors,
-            position=PositionKeeper(self._room, _fingerprint(deck, deck_name, deck_file), wall),
+            position=PositionKeeper(
+                self._room,
+                _fingerprint(deck, deck_name, deck_file),
+                wall,
+                lambda: _fingerprint(deck, deck_name, deck_file),
+            ),
         )
         first = messages.OpenRoom(
             v=messages.VERSION,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,14 @@ async def test_a_slide_that_the_deck_does_not_have_is_not_gone_to() -> None:
     await host.start()
     assert deck.slide == 1
     await host.close()
+
+
+async def test_a_newer_edition_of_the_file_is_the_deck_from_then_on() -> None:
+    """Else a host that is started again would not know it, and begin at the first slide."""
+    room = room_at(None)
+    keeper = PositionKeeper(room, "talk 1", lambda: NOW, lambda: "talk 2")
+    keeper.find()
+    keeper.note(on(4), NOW)
+    keeper.note(replace(on(4), edition=1), NOW)
+    keeper.close()
+    assert room.position is not None and (room.position.deck, room.position.slide) == ("talk 2", 4)

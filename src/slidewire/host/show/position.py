@@ -33,9 +33,14 @@ def fingerprint(name: str, deck: Path | None) -> str:
 class PositionKeeper:
     """`find` first, then `note` whatever changes."""
 
-    def __init__(self, room: Room, deck: str, wall: Callable[[], float]) -> None:
-        """`deck`: its fingerprint; empty where the position is not to be kept."""
+    def __init__(
+        self, room: Room, deck: str, wall: Callable[[], float], look_again: Callable[[], str] | None = None
+    ) -> None:
+        """`deck`: its fingerprint; empty where the position is not to be kept. `look_again`: what it is now, where the
+        show goes on with a newer edition of the file."""
         self._room, self._deck, self._wall = room, deck, wall
+        self._look_again = look_again
+        self._edition = 0
         self._noted: ShowPosition | None = None
         self._pending: asyncio.TimerHandle | None = None
         self._is_found = False
@@ -54,6 +59,8 @@ class PositionKeeper:
             return
         if state.status is not DeckStatus.RUNNING or state.slide is None:
             return
+        if state.edition != self._edition and self._look_again is not None:
+            self._edition, self._deck, self._noted = state.edition, self._look_again(), None
         if self._noted is not None and self._noted.slide == state.slide:
             return
         self._noted = ShowPosition(self._deck, state.slide, started, self._wall())
