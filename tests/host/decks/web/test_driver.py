@@ -18,6 +18,7 @@ from slidewire.control.intents import Intent, Outcome, Point, Reason, Status, Ve
 from slidewire.control.parts import PICTURE_BYTES
 from slidewire.host.decks.driver import DeckDriver, DeckError, DeckState, DeckStatus, Picture
 from slidewire.host.decks.web import deck_file
+from slidewire.host.decks.web import driver as driver_module
 from slidewire.host.decks.web import slides as slides_module
 from slidewire.host.decks.web.deck_file import read_deck
 from slidewire.host.decks.web.driver import KEPT_PICTURES, WebDeck
@@ -703,4 +704,19 @@ async def test_a_file_that_cannot_be_opened_any_more_is_not_offered(
     await asyncio.sleep(0.05)
     pdf.write_bytes(content + b"%")
     await until(lambda: deck.state().has_newer)
+    await deck.close()
+
+
+async def test_only_so_many_bytes_of_pictures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver_module, "KEPT_BYTES", 100_000)
+    deck = WebDeck(numbered_pdf(40))
+    await deck.open()
+    drawings = Drawings(deck)
+    for slide in range(1, 41):
+        await do(deck, f"goto {slide}")
+        assert await deck.picture(slide, 640) is not None
+        await until(lambda: not deck._drawing_ahead)
+    pictures = [await drawing for drawing in deck._drawn.values()]
+    assert sum(len(each.data) for each in pictures if each is not None) < 200_000
+    assert len(drawings.made) == len(set(drawings.made)), "none that is wanted is drawn again"
     await deck.close()

@@ -53,6 +53,7 @@ SECOND_TRY = 1280
 LEAST_BYTES = 2**14
 """A limit of a picture's bytes is rounded down to this, doubled some times."""
 KEPT_PICTURES = 48
+KEPT_BYTES = 24 * 2**20
 KEPT_SIZES = 4
 MAX_TITLES = 2000
 MAX_FAILED_TITLES = 3
@@ -74,6 +75,11 @@ class _Loaded:
     file: DeckFile
     process: SlideProcess
     slides: Opened
+
+
+def _length(drawing: asyncio.Future[Picture | None]) -> int:
+    picture = drawing.result() if drawing.done() and not drawing.cancelled() and not drawing.exception() else None
+    return 0 if picture is None else len(picture.data)
 
 
 class WebDeck(DeckDriver):
@@ -318,9 +324,20 @@ class WebDeck(DeckDriver):
         if key not in self._drawn:
             self._drawn[key] = asyncio.ensure_future(self._draw_now(slide, size))
         self._drawn.move_to_end(key)
-        while len(self._drawn) > KEPT_PICTURES:
-            self._drawn.popitem(last=False)
-        return self._drawn[key]
+        drawing = self._drawn[key]
+        self._forget_pictures()
+        return drawing
+
+    def _forget_pictures(self) -> None:
+        """Those unused for longest, and none that is wanted now: it would be drawn again at once."""
+        wanted = set(self._wanted())
+        kept = sum(_length(drawing) for drawing in self._drawn.values())
+        for key, drawing in list(self._drawn.items())[:-1]:
+            if len(self._drawn) <= KEPT_PICTURES and kept <= KEPT_BYTES:
+                return
+            if key not in wanted:
+                del self._drawn[key]
+                kept -= _length(drawing)
 
     def _finer(self, slide: int, size: _Size) -> _Key | None:
         """A picture of this slide that is there, may have more bytes, and has no more than these."""
