@@ -20,6 +20,7 @@ from slidewire.control.effects import (
     Effect,
     PathChanged,
     PathLost,
+    PrivacyTightened,
     ReadWelcome,
     SendByPeer,
     SendBySignaling,
@@ -35,7 +36,7 @@ from slidewire.control.introduction import Introduction
 from slidewire.control.messages import GetState
 from slidewire.control.paths import Channel, PathKind
 from slidewire.control.presenter_session import ReceiptArrived
-from slidewire.control.privacy import IceServer
+from slidewire.control.privacy import IceServer, Privacy
 from slidewire.control.seal import HELLO, SEALED, WELCOME, no_session, peek_session
 from slidewire.control.sealed_session import MessageArrived, Transmit
 from slidewire.testing.pair import LINK_ID, PSK
@@ -189,10 +190,9 @@ def test_a_hello_is_repeated_each_second_until_it_is_answered() -> None:
 
 def test_the_hello_that_went_along_with_join_is_the_one_that_is_answered() -> None:
     device = Device("h1")
-    device.connection.start(device.now)
-    device.drain()
-    hello = device.connection.first_hello
-    assert hello is not None
+    handshake = device.new_handshake("")
+    device.connection.start(handshake, device.now)
+    hello = handshake.hello
     device.now += 0.3
     (welcome,) = device.hosts["h1"].receive(hello, device.now)
     device.join()
@@ -467,3 +467,45 @@ def test_without_a_session_nothing_is_taken() -> None:
     assert connection.next_effect() is None
     connection.handle_timer(2.0)
     assert connection.get_timer() == pytest.approx(2.5)
+
+
+def test_a_stricter_wish_closes_what_was_made_before_and_a_looser_one_waits_for_the_next() -> None:
+    device = Device("h1", makes_offers=True)
+    device.join()
+    device.run(0.5)
+    assert device.told(CreateOffer)[-1].privacy is Privacy.BALANCED
+    device.connection.set_privacy(Privacy.PRIVATE, device.now)
+    device.drain()
+    assert device.told(PrivacyTightened) and device.told(ClosePeer) == [ClosePeer(1)]
+    assert [(offer.generation, offer.privacy) for offer in device.told(CreateOffer)] == [
+        (1, Privacy.BALANCED),
+        (2, Privacy.PRIVATE),
+    ]
+    device.effects.clear()
+    device.connection.set_privacy(Privacy.OPEN, device.now)
+    device.drain()
+    assert [offer.privacy for offer in device.told(CreateOffer)] == [Privacy.BALANCED]
+    assert not device.told(ClosePeer) and not device.told(PrivacyTightened)
+
+
+def test_another_network_is_offered_another_generation_at_once() -> None:
+    device = Device("h1", makes_offers=True)
+    device.join()
+    device.run(0.5)
+    device.connection.wake(device.now)
+    device.drain()
+    assert len(device.told(CreateOffer)) == 1 and device.told(CheckServer) == [CheckServer()]
+    device.connection.wake(device.now, is_new_network=True)
+    device.drain()
+    assert len(device.told(CreateOffer)) == 2
+
+
+def test_what_is_outstanding_when_the_host_ends_it_gets_its_receipts_first() -> None:
+    device = Device("h1")
+    device.join()
+    device.run(0.5)
+    assert device.connection.submit(Intent(Verb.NEXT), device.now) == 1
+    device.say("h1", {"type": "closed", "code": "removed", "reason": "Thank you!"})
+    ends = [effect for effect in device.effects if isinstance(effect, ReceiptArrived | ConnectionClosed)]
+    assert [type(effect) for effect in ends] == [ReceiptArrived, ConnectionClosed]
+    assert isinstance(ends[0], ReceiptArrived) and ends[0].status in (Status.UNKNOWN, Status.EXPIRED)

@@ -276,7 +276,7 @@ async def test_what_a_phone_downloads(slidewire: Programs, visitors: Visitors) -
         urlsplit(response.url).path.split("/")[-1].split("-")[0]: (await response.request.sizes())["responseBodySize"]
         for response in scripts
     }
-    assert scripts and all(response.headers["content-encoding"] == "gzip" for response in scripts)
+    assert scripts and all(response.headers["content-encoding"] == "br" for response in scripts)
     assert sorted(sizes) == ["deferred", "peer", "presenter"] and len(scripts) == 3
     assert 0 < sizes["presenter"] <= FIRST_SCRIPT, f"{sizes} bytes of JavaScript"
     assert 0 < sizes["peer"] <= DIRECT_CONNECTION and 0 < sizes["deferred"] <= REST_OF_THE_PAGE, sizes

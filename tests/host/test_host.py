@@ -316,7 +316,7 @@ async def test_the_stricter_end_decides_and_one_network_is_what_the_server_says(
     agent = agent_of(carrier)
     agent.engine, agent.privacy, agent.network = ours, room, places[0]
     presenter = Presenter(carrier, agent.room.first("p"), "m1", engine=theirs)
-    presenter.connection.core.privacy_wanted = wanted
+    presenter.connection.core.set_privacy(wanted, monotonic())
     presenter.connection.joined([{"member": "h1", "name": "host"}], [], places[1])
     await presenter.until(lambda: bool(theirs.peers) and hasattr(theirs.peers[-1], "described"))
     policy = max(room, wanted, key=list(Privacy).index)

@@ -1,9 +1,10 @@
 /* What a phone downloads: the promised size, and nothing that a strict content security policy would refuse. */
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildPages } from '../tools/build.mjs'
 
@@ -86,5 +87,9 @@ test('no script makes markup or code of strings: the pages run under Trusted Typ
 test('everything lies compressed beside itself, and there are no source maps', () => {
   const names = readdirSync(dist, { recursive: true, encoding: 'utf8' })
   expect(names.filter((name) => name.endsWith('.map'))).toEqual([])
-  for (const { name } of files) expect(existsSync(join(dist, `${name}.gz`))).toBe(true)
+  for (const { name } of files) {
+    const data = readFileSync(join(dist, name))
+    expect(brotliDecompressSync(readFileSync(join(dist, `${name}.br`))).equals(data)).toBe(true)
+    expect(gunzipSync(readFileSync(join(dist, `${name}.gz`))).equals(data)).toBe(true)
+  }
 })

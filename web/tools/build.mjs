@@ -1,18 +1,20 @@
 /* Builds the pages into dist/, each on its own: nobody opens two of them on one phone, and a page in one piece is
  * smaller than two pieces that fit together. No source maps, nothing inlined (the pages run under a strict content
- * security policy), and a .gz beside everything a browser asks for, so that the server only has to pick a file. */
+ * security policy), and everything lies compressed beside itself, by Brotli and by gzip, so that the server only has to pick a file. */
 
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { gunzipSync } from 'node:zlib'
-import { gzipAsync } from '@gfx/zopfli'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { minify } from 'terser'
 import { build } from 'vite'
 
 /** What Vite minified gets 2 % smaller once more: the presenter page's budget is worth it. */
 const SMALLER = { ecma: 2022, module: true, compress: { passes: 3, unsafe: true, unsafe_arrows: true } }
+
+/** What browsers take over HTTPS (docs/decisions/0024); gzip is for the others. */
+const BROTLI = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT }
 
 /** Vite would have a dynamic import look for style sheets to load first. Here is none that needs it. */
 const PLAIN_IMPORTS = {
@@ -101,18 +103,13 @@ export async function buildPages(dist) {
   const built = []
   for (const entry of files) {
     const path = join(entry.parentPath, entry.name)
-    const compressed = await compress(readFileSync(path))
-    writeFileSync(`${path}.gz`, compressed)
+    const data = readFileSync(path)
+    const compressed = brotliCompressSync(data, { params: { ...BROTLI, [constants.BROTLI_PARAM_SIZE_HINT]: data.length } })
+    writeFileSync(`${path}.br`, compressed)
+    writeFileSync(`${path}.gz`, gzipSync(data, { level: 9 }))
     built.push({ name: relative(dist, path), compressed: compressed.length })
   }
   return built
-}
-
-/** As gzip has it, 3 % smaller than zlib makes it (docs/decisions/0024). Read again, because a browser must. */
-async function compress(data) {
-  const compressed = await gzipAsync(data, {})
-  if (!gunzipSync(compressed).equals(data)) throw new Error('what was compressed is not what it was made of')
-  return compressed
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -10,6 +10,8 @@ answers after all, it goes on (protocol/control.md §6).
 Sans-I/O. Report what happens and drain `next_effect` after each report; call `handle_timer` at `get_timer`. What needs
 randomness or cryptography of its own takes two steps: `CreateHandshake` … `handshake_created`, `ReadWelcome` …
 `welcome_read`, `CreateOffer` … `offer_created`.
+
+`web/src/protocol/connection.ts` is this file's twin; protocol/vectors/connection.json is for both.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from slidewire.control.effects import (
     Effect,
     PathChanged,
     PathLost,
+    PrivacyTightened,
     ReadWelcome,
     SendByPeer,
     SendBySignaling,
@@ -115,19 +118,18 @@ class Connection:
         self.session: PresenterSession | None = None
         self.target: str | None = None
         """The member that frames by signaling go to."""
-        self.privacy_wanted = privacy
+        self._privacy_wanted = privacy
         self.network = ""
         """Where this end is, in the server's word for it."""
         self.generations = Generations(self._rules, random, makes_offers)
         self._own_host = own_host
-        self._privacy = privacy
+        self._privacy_of_room = Privacy.OPEN
         self._ice_servers: Sequence[object] = ()
         self._ice_hosts: tuple[str, ...] = ()
         """Whose servers may be used besides, as the host says."""
         self._is_member = False
         self._hosts: Sequence[HostEntry] = ()
         self._host_turn = 0
-        self._first_request: CreateHandshake | None = None
         self._first: tuple[PresenterHandshake, float] | None = None
         """Made before there is a place in the room, and when."""
         self._attempt: _Attempt | None = None
@@ -177,25 +179,42 @@ class Connection:
 
     # What the device does
 
-    def start(self, now: float) -> None:
-        """Make the first handshake before there is a place in the room: its hello goes along with `join`."""
+    def start(self, handshake: PresenterHandshake, now: float) -> None:
+        """`handshake`: the first, made before there is a place in the room. Its hello goes along with `join`."""
         self._happens(now)
-        if self._first_request is None and self._attempt is None:
-            self._first_request = CreateHandshake("")
-            self._effects.append(self._first_request)
+        self._first = handshake, now
 
-    @property
-    def first_hello(self) -> bytes | None:
-        """What the server is to hand to the first host along with `join`."""
-        return None if self._first is None else self._first[0].hello
-
-    def wake(self, now: float) -> None:
+    def wake(self, now: float, *, is_new_network: bool = False) -> None:
         """The device slept, or its network changed: find out at once what is alive, and replace the rest."""
         self._happens(now)
         self.generations.wake(now)
         if self.session is not None:
             self._effects.append(CheckServer())
             self.session.check_paths(now)
+        if is_new_network:
+            self.generations.build(now)
+
+    def set_privacy(self, wanted: Privacy, now: float) -> None:
+        """What this end wants at least, from now on."""
+        self._happens(now)
+        before, self._privacy_wanted = self._privacy_wanted, wanted
+        if wanted is before:
+            return
+        if stricter(wanted, before) is wanted:
+            self._effects.append(PrivacyTightened())
+            self.generations.restart(now)
+            self._say_again(now)  # what went by the connections that are gone
+        else:
+            self.generations.build(now)  # beside the one that carries, which stays until the new one does
+
+    def close(self, now: float) -> None:
+        """It is over. What is outstanding gets its receipts."""
+        self._happens(now)
+        if self._is_over:
+            return
+        self._is_over = True
+        self._abandon(now)
+        self.generations.close()
 
     # What the server says
 
@@ -295,7 +314,8 @@ class Connection:
         if refused:
             self._counts["ice_server_refused"] += len(refused)
             self._effects.append(ServersRefused(len(refused)))
-        return Rules(tuple(permitted), self._privacy, self.privacy_wanted, self.network)
+        privacy = stricter(self._privacy_wanted, self._privacy_of_room)
+        return Rules(tuple(permitted), privacy, self._privacy_wanted, self.network)
 
     # The host, and the handshake with it
 
@@ -357,7 +377,6 @@ class Connection:
             self._first = None
             self._next_hello = now + REPEAT_HELLO
             return
-        self._first_request = None
         attempt.request = CreateHandshake("" if self.session is None else session_name(self.session.wire))
         self._effects.append(attempt.request)
         if self.session is not None:
@@ -366,9 +385,7 @@ class Connection:
     def handshake_created(self, request: CreateHandshake, handshake: PresenterHandshake, now: float) -> None:
         self._happens(now)
         attempt = self._attempt
-        if request is self._first_request:
-            self._first_request, self._first = None, (handshake, now)
-        elif attempt is not None and attempt.request is request:
+        if attempt is not None and attempt.request is request:
             attempt.handshake = handshake
             self._send_hello(attempt, now)
 
@@ -423,20 +440,27 @@ class Connection:
 
     def _adopt(self, attempt: _Attempt, welcome: Welcome, now: float) -> None:
         assert attempt.handshake is not None
-        old, self._attempt = self.session, None
+        self._attempt = None
         self.generations.close()
-        if old is not None:
-            old.abandon(now)
-            self._take(old)
-            self._counts += old.wire.counts
+        self._abandon(now)
+        if self.session is not None:
+            self._counts += self.session.wire.counts
         self.session = attempt.handshake.session(welcome, now, now if attempt.asked is None else attempt.asked)
         self.generations.session = self.session
-        self._privacy = stricter(self.privacy_wanted, welcome.privacy)
+        self._privacy_of_room = welcome.privacy
         self._ice_hosts = welcome.ice_hosts
         self._state, self._asked_for_state = None, float("-inf")
         self._effects.append(SessionBegan(welcome.role))
         self._signaling_up(now)
         self.generations.build(now)
+
+    def _abandon(self, now: float) -> None:
+        """Nothing unanswered is ever replayed."""
+        if (session := self.session) is None:
+            return
+        session.abandon(now)
+        while (effect := session.next_effect()) is not None:
+            self._obey(effect, now)
 
     # Time
 
@@ -493,10 +517,6 @@ class Connection:
             elif not self._report(self.session, self._now):
                 return None
 
-    def _take(self, session: PresenterSession) -> None:
-        while (effect := session.next_effect()) is not None:
-            self._obey(effect, self._now)
-
     def _obey(self, effect: SessionEffect, now: float) -> None:
         match effect:
             case Transmit(path, data) if path == SIGNALING:
@@ -525,8 +545,7 @@ class Connection:
             case messages.LaserMoved(at) if self._state is not None:
                 self._receive_state(replace(self._state, laser=at), now)
             case messages.Closed(code, reason):
-                self._is_over = True  # another handshake would only be answered the same
-                self.generations.close()
+                self.close(now)  # another handshake would only be answered the same
                 self._effects.append(ConnectionClosed(code, reason))
             case _:
                 self._effects.append(effect)
@@ -551,7 +570,7 @@ class Connection:
         """A live path took an intent and did not answer, or answers no PING: look for another beside it at once."""
         assert self.session is not None
         if name == SIGNALING:
-            self._effects.append(CheckServer())
+            self._effects.append(CheckServer(is_silent=True))
         else:
             # Both channels of a peer live and die together, but only one carries intents and is found out by them.
             bulk = self.session.wire.paths.get(f"{PathKind.BULK.value}/{name.partition('/')[2]}")

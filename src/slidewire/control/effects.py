@@ -36,6 +36,9 @@ class SendByPeer:
 class CheckServer:
     """Find out whether the socket to the server is alive."""
 
+    is_silent: bool = False
+    """It took an intent and brought nothing back."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CreateHandshake:
@@ -80,6 +83,11 @@ class PathLost:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyTightened:
+    """No peer connection may stay that was made before, for whatever purpose."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServersRefused:
     """So many STUN and TURN servers may not be used: they are neither on the signaling server's host nor the host's."""
 
@@ -104,6 +112,7 @@ Effect = (
     | StateChanged
     | PathChanged
     | PathLost
+    | PrivacyTightened
     | ServersRefused
     | ConnectionClosed
     | CreateOffer

@@ -151,10 +151,9 @@ class PresenterConnection:
 
     def first_hello(self) -> bytes:
         """What the server is to hand to the first host along with `join`."""
-        self.core.start(monotonic())
-        self._drain()
-        assert self.core.first_hello is not None
-        return self.core.first_hello
+        handshake = self._new_handshake("")
+        self.core.start(handshake, monotonic())
+        return handshake.hello
 
     def joined(self, hosts: list[dict[str, Any]], ice_servers: Sequence[object], network: str = "") -> None:
         """There is a place in the room, for the first time or again."""

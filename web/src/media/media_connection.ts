@@ -6,7 +6,7 @@
  *
  * What is said to the host goes in sealed messages by whatever way there is; what had no way, or no answer, is said again. */
 
-import type { Rules } from '../transport/negotiation.ts'
+import type { Rules } from '../protocol/generations.ts'
 import type { FromHost, FromPresenter, MediaAnswer, MediaCandidate, MediaRefused } from '../protocol/messages.ts'
 import { isFromPage, type Line } from './lines.ts'
 import { MediaPeer } from './media_peer.ts'
@@ -15,9 +15,11 @@ export type MediaConnectionState = 'off' | 'connecting' | 'open' | 'interrupted'
 
 /** Of the control connection, by whose way everything is agreed. */
 export interface Host {
-  /** Undefined until a session stands. */
-  readonly meeting: object | undefined
-  rules(): Rules
+  readonly core: {
+    /** Null until there is a session. */
+    readonly session: object | null
+    rules(): Rules
+  }
   /** False: there is no way to the host now. */
   send(message: FromPresenter): boolean
   onMessage<T extends FromHost['type']>(type: T, handler: (message: Extract<FromHost, { type: T }>) => void): void
@@ -112,7 +114,7 @@ export class MediaConnection {
     const peer = this.#peer
     if (!peer || peer.generation !== message.generation) return
     if (message.type === 'media_answer') {
-      peer.receiveAnswer(message.sdp, message.network)
+      peer.receiveAnswer(message.sdp, peer.isAt(message.network))
       this.#told = null
       this.#tell()
     } else if (message.type === 'media_candidate') {
@@ -147,8 +149,8 @@ export class MediaConnection {
   #begin(): void {
     this.#drop()
     this.#setState('connecting')
-    if (!this.host.meeting) return // the session that is coming begins anew
-    const peer = (this.#peer = new MediaPeer(++this.#generation, this.lines, {
+    if (!this.host.core.session) return // the session that is coming begins anew
+    const peer = (this.#peer = new MediaPeer(this.lines, {
       signal: (message) => void this.host.send(message),
       refused: (what, times) => {
         this.stopped[what] += times
@@ -158,7 +160,7 @@ export class MediaConnection {
       failed: (failed) => failed === this.#peer && this.#failed(),
     }))
     for (const [line, track] of this.#tracks) peer.setTrack(line, track)
-    void peer.offer(this.host.rules())
+    void peer.offer(this.host.core.rules(), ++this.#generation)
     this.#sayAgain(peer, OFFER_AGAIN)
     this.#patience = setTimeout(() => this.#failed(), PATIENCE)
   }

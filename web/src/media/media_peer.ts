@@ -19,11 +19,10 @@ export class MediaPeer extends Negotiation {
   #turn: Promise<void> = Promise.resolve()
 
   constructor(
-    generation: number,
     private readonly lines: readonly Line[],
     private readonly owner: MediaPeerOwner,
   ) {
-    super(generation, { bundlePolicy: 'max-bundle' })
+    super({ bundlePolicy: 'max-bundle' })
     this.#transceivers = new Map(lines.map((line) => [line, addLine(this.connection, line)]))
     this.connection.addEventListener('connectionstatechange', () => this.owner.changed(this))
     this.connection.addEventListener('track', ({ transceiver, track }) => {

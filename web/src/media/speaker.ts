@@ -1,7 +1,7 @@
 /* Media on the presenter page: the camera and microphone that the speaker sends, the operator's voice, and the screen as it
  * is now. Loaded when one of them is asked for; clicking needs nothing of it. */
 
-import type { Connection, ConnectionEvent } from '../transport/connection.ts'
+import type { PresenterConnection, ConnectionEvent } from '../transport/connection.ts'
 import { find } from '../ui/dom.ts'
 import { button, element, list } from '../ui/elements.ts'
 import type { App } from '../pages/presenter/app.ts'
@@ -16,7 +16,7 @@ import { chips, type Sending, sendingWords } from './words.ts'
 const KINDS: readonly Kind[] = ['camera', 'microphone']
 
 /** `app` is what the page is now. Fails where the server cannot be asked any more. */
-export async function begin(connection: Connection, app: () => App): Promise<Speaker> {
+export async function begin(connection: PresenterConnection, app: () => App): Promise<Speaker> {
   await loadStyles() // the panel is not shown before it looks like one
   return new Speaker(connection, app)
 }
@@ -67,7 +67,7 @@ export class Speaker {
   #hearing: boolean | null = null
 
   constructor(
-    connection: Connection,
+    connection: PresenterConnection,
     private readonly app: () => App,
   ) {
     const { camera, microphone } = app().media
@@ -105,9 +105,9 @@ export class Speaker {
   }
 
   happened(event: ConnectionEvent): void {
-    if (event.type === 'session' || event.type === 'relays_only') this.#media.sessionBegan()
-    if (event.type === 'path_silent') this.#media.pathSilent()
-    if (event.type === 'trouble' && event.final) this.#stop()
+    if (event.type === 'session' || event.type === 'privacy_tightened') this.#media.sessionBegan()
+    if (event.type === 'path_lost') this.#media.pathSilent()
+    if (event.type === 'error' && event.final) this.#stop()
     this.#sync()
   }
 

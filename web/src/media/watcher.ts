@@ -1,7 +1,7 @@
 /* Media on the operator's page: see and hear who is on air, and speak to the presenters. Loaded when one of them is asked
  * for. Sound is off until it is switched on: the operator mostly sits in the room. */
 
-import type { Connection, ConnectionEvent } from '../transport/connection.ts'
+import type { PresenterConnection, ConnectionEvent } from '../transport/connection.ts'
 import { Devices } from './devices.ts'
 import { MediaConnection, type MediaConnectionState } from './media_connection.ts'
 
@@ -18,7 +18,7 @@ export class Watcher {
   #release: ReturnType<typeof setTimeout> | undefined
 
   constructor(
-    connection: Connection,
+    connection: PresenterConnection,
     private readonly video: HTMLVideoElement,
     private readonly changed: () => void,
   ) {
@@ -65,7 +65,7 @@ export class Watcher {
 
   happened(event: ConnectionEvent): void {
     if (event.type === 'session') this.#media.sessionBegan()
-    if (event.type === 'path_silent') this.#media.pathSilent()
+    if (event.type === 'path_lost') this.#media.pathSilent()
   }
 
   #sync(): void {

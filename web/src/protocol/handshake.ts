@@ -1,10 +1,10 @@
-/* One attempt to become a session (control.md §2): send `hello` until `receiveWelcome` gives one. */
+/* One attempt to become a session (control.md §2): send `hello` until `readWelcome` reads its answer. */
 
 import { type Bytes, concat, fromUtf8, toBase64Url, utf8 } from './bytes.ts'
 import { type Link, derivePsk, prologue } from './links.ts'
-import { generateKeyPair, hmac, Initiator, sha256 } from './noise.ts'
+import { generateKeyPair, hmac, Initiator, sha256, type TransportKeys } from './noise.ts'
 import { PresenterSession } from './presenter_session.ts'
-import { HELLO, WELCOME } from './seal.ts'
+import { HELLO } from './seal.ts'
 
 export const ROLES = ['view', 'laser', 'click', 'operator'] as const
 export type Role = (typeof ROLES)[number]
@@ -16,18 +16,22 @@ export interface Identity {
   seed: string
 }
 
-/** A session, and what its verification words are made of: the hash, our nonce, and what the host's nonce has to open. */
-export interface Meeting {
-  session: PresenterSession
+/** What the host's answer to a hello says, and what the session's verification words are made of. */
+export interface Welcome {
+  session: number
+  /** The host's session clock when it answered, in milliseconds. */
+  clock: number
   role: Role
-  hash: Bytes
-  /** What a session after this one says it replaces. */
-  name: string
-  nonce: Bytes
+  /** What the host's nonce has to open. */
   commit: string
-  /** Which addresses may be told, and whose servers used: see `Rules` in peer.ts. */
+  /** See `Rules` in generations.ts. */
   privacy?: unknown
   ice_hosts?: unknown
+  keys: TransportKeys
+  /** What a session after this one says it replaces. */
+  name: string
+  /** Ours. */
+  nonce: Bytes
 }
 
 /** What settles a nonce before it is shown. */
@@ -58,18 +62,21 @@ export class Handshake {
     return new Handshake(initiator, hello, nonce, utf8(JSON.stringify({ kind, name, device, replaces })))
   }
 
-  /** The session, or `null` for anything that is not this host's answer to this hello, first sent when `asked`. */
-  async receiveWelcome(data: Bytes, now: number, asked: number): Promise<Meeting | null> {
-    if (data[0] !== WELCOME) return null
+  /** `null` for anything that is not this host's answer to this hello. */
+  async readWelcome(data: Bytes): Promise<Welcome | null> {
     try {
       const { payload, keys } = await this.initiator.finish(data.slice(1))
-      const { clock, commit, role, session: id, privacy, ice_hosts } = JSON.parse(fromUtf8(payload)) as Meeting & { session: number; clock: number }
-      const { nonce } = this
-      const session = new PresenterSession(id, keys, clock, now, concat(nonce, this.said), asked)
+      const said = JSON.parse(fromUtf8(payload)) as Welcome
       // A role of a later version is taken for the one that may do the least.
-      return { session, role: ROLES.includes(role) ? role : 'view', hash: keys.handshakeHash, name: toBase64Url(keys.exported.subarray(0, 16)), nonce, commit, privacy, ice_hosts }
+      const role = ROLES.includes(said.role) ? said.role : 'view'
+      return { ...said, role, keys, name: toBase64Url(keys.exported.subarray(0, 16)), nonce: this.nonce }
     } catch {
       return null
     }
+  }
+
+  /** The session that begins; the hello was sent first when `asked`. */
+  session({ session, keys, clock }: Welcome, now: number, asked: number): PresenterSession {
+    return new PresenterSession(session, keys, clock, now, concat(this.nonce, this.said), asked)
   }
 }

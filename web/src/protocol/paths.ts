@@ -62,7 +62,6 @@ export class PathTable {
   readonly #paths = new Map<string, Path>()
 
   up(name: string, kind: PathKind, now: number): void {
-    this.#paths.delete(name)
     const young = { lastPong: null, roundTrip: null, loss: 0, unheardSince: Infinity, probedSince: Infinity, isSilent: false, wasLive: true }
     this.#paths.set(name, { name, kind, upSince: now, nextPing: now, lastPing: now, ...young })
   }

@@ -5,7 +5,7 @@ const NAME = 'Slidewire-Socket'
 /** It is for the first moments: should a request hang, the WebSocket waits no longer. */
 const LASTS = 3000
 
-export class Posts extends EventTarget {
+export class HttpSocket extends EventTarget {
   readyState = 1
   #headers: HeadersInit = {}
   #unsaid: string[] = []

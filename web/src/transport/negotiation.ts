@@ -1,22 +1,10 @@
 /* What every peer connection with the host begins with: an offer of ours inside a sealed message, an answer, candidates,
- * and the room's privacy between all that is said and the browser. It is never repaired: whoever owns it makes the next
+ * and the room's privacy between all that is said and the browser. It is never repaired: its owner makes the next
  * generation. */
 
 import type { Candidate, Offer } from '../protocol/messages.ts'
+import type { Rules } from '../protocol/generations.ts'
 import { Filter, permitServers, readPrivacy } from '../protocol/privacy.ts'
-
-/** What a connection may use and say. Of the session's welcome: `privacy` (the room's policy), `ice_hosts` (whose STUN and
- * TURN servers may be used besides those of the signaling server's own host). */
-export interface Rules {
-  iceServers: readonly unknown[]
-  ownHost: string
-  /** Where we are, in the server's word for it. Who knows it is there, too. */
-  network: string
-  privacy?: unknown
-  ice_hosts?: unknown
-  /** Asked for at this end: nothing but relays, whatever the room's policy is. It is the strictest there is. */
-  relaysOnly?: boolean
-}
 
 export type Said = Offer | Candidate
 
@@ -33,10 +21,10 @@ export abstract class Negotiation {
 
   protected readonly connection: RTCPeerConnection
 
-  constructor(
-    readonly generation: number,
-    private readonly configuration: RTCConfiguration = {},
-  ) {
+  /** Of those with the host, counted by who makes them. */
+  generation = 0
+
+  constructor(private readonly configuration: RTCConfiguration = {}) {
     const connection = (this.connection = new RTCPeerConnection({ ...configuration, iceServers: [] }))
     connection.addEventListener('icecandidate', ({ candidate }) => {
       // An empty candidate ends one component; null ends them all, and is the only end the host needs.
@@ -62,7 +50,8 @@ export abstract class Negotiation {
     this.#offer = this.connection.createOffer().catch(() => ({ type: 'offer' }))
   }
 
-  async offer({ iceServers, ownHost, network, privacy, ice_hosts: hosts, relaysOnly }: Rules): Promise<void> {
+  async offer({ iceServers, ownHost, network, privacy, ice_hosts: hosts, relaysOnly }: Rules, generation: number): Promise<void> {
+    this.generation = generation
     const policy = relaysOnly ? 'private' : readPrivacy(privacy, 'balanced')
     const listed = Array.isArray(hosts) ? hosts.filter((host) => typeof host === 'string') : []
     const { permitted, refused } = permitServers(iceServers, [ownHost, ...listed])
@@ -91,11 +80,16 @@ export abstract class Negotiation {
     for (const message of this.#said) this.signal(message)
   }
 
-  receiveAnswer(sdp: string, network: unknown): void {
+  /** Whether the other end is at this place. */
+  isAt(network: unknown): boolean {
+    return this.#network !== '' && network === this.#network
+  }
+
+  receiveAnswer(sdp: string, isNear: boolean): void {
     this.#inNextTurn(async () => {
       if (this.isAnswered) return
       const said = this.#filters[1]
-      for (const filter of this.#filters) filter.isNear = this.#network !== '' && network === this.#network
+      for (const filter of this.#filters) filter.isNear = isNear
       await this.connection.setRemoteDescription({ type: 'answer', sdp: said.description(sdp) })
       this.refused('candidates', said.stopped)
       const candidates = this.#early ?? []

@@ -2,10 +2,8 @@
  * retransmissions) and `bulk` (reliable). */
 
 import type { Bytes } from '../protocol/bytes.ts'
-import { Negotiation, type Rules, type Said } from './negotiation.ts'
-
-export type { Rules }
-export type ChannelName = 'control' | 'bulk'
+import type { Channel } from '../protocol/generations.ts'
+import { Negotiation, type Said } from './negotiation.ts'
 
 /** A channel that answers nothing for this long gets few frames: without a network SCTP's window is down to one packet,
  * opened anew less and less often, and what filled it before the network was back would keep out what follows. */
@@ -13,26 +11,28 @@ const UNHEARD_AFTER = 400
 const FEW_EVERY = 150
 const FEW_AT_ONCE = 16
 
+/** ICE may find a better path after the first. */
+const LOOK_AGAIN = 2000
+
 export interface PeerOwner {
   signal(message: Said): void
-  opened(peer: Peer, channel: ChannelName, kind: 'direct' | 'relayed'): void
-  frame(peer: Peer, channel: ChannelName, data: Bytes): void
+  opened(peer: Peer, channel: Channel, isRelayed: boolean): void
+  /** ICE may have found a better path. */
+  pathFound(peer: Peer, isRelayed: boolean): void
+  frame(peer: Peer, channel: Channel, data: Bytes): void
   refused(what: 'ice_servers' | 'candidates', times: number): void
   failed(peer: Peer): void
 }
 
 export class Peer extends Negotiation {
-  readonly #channels: { [name in ChannelName]: RTCDataChannel }
+  readonly #channels: { [name in Channel]: RTCDataChannel }
   /** When `control` was first given something after it was last heard. */
   #askedAt = Infinity
   /** When it may have as many at once again. */
   #fullAt = 0
 
-  constructor(
-    generation: number,
-    private readonly owner: PeerOwner,
-  ) {
-    super(generation)
+  constructor(private readonly owner: PeerOwner) {
+    super()
     this.#channels = {
       control: this.#open('control', { negotiated: true, id: 0, ordered: false, maxRetransmits: 0 }),
       bulk: this.#open('bulk', { negotiated: true, id: 1 }),
@@ -41,7 +41,7 @@ export class Peer extends Negotiation {
   }
 
   /** False where the channel does not take it. */
-  send(name: ChannelName, data: Bytes): boolean {
+  send(name: Channel, data: Bytes): boolean {
     const channel = this.#channels[name]
     if (name === 'control') {
       const now = performance.now()
@@ -60,16 +60,16 @@ export class Peer extends Negotiation {
   }
 
   /** Whether a relay is on the way, at either end. */
-  async kind(): Promise<'direct' | 'relayed'> {
+  async isRelayed(): Promise<boolean> {
     try {
       const reports = (await this.connection.getStats()) as unknown as Map<string, { [field: string]: string | boolean }>
       const all = [...reports.values()]
       const chosen = all.find((report) => report['type'] === 'transport')?.['selectedCandidatePairId']
       const pair = reports.get(String(chosen)) ?? all.find((report) => report['selected'] === true)
       const ends = [pair?.['localCandidateId'], pair?.['remoteCandidateId']]
-      return ends.some((id) => reports.get(String(id))?.['candidateType'] === 'relay') ? 'relayed' : 'direct'
+      return ends.some((id) => reports.get(String(id))?.['candidateType'] === 'relay')
     } catch {
-      return 'direct'
+      return false
     }
   }
 
@@ -85,10 +85,13 @@ export class Peer extends Negotiation {
     this.owner.failed(this)
   }
 
-  #open(name: ChannelName, options: RTCDataChannelInit): RTCDataChannel {
+  #open(name: Channel, options: RTCDataChannelInit): RTCDataChannel {
     const channel = this.connection.createDataChannel(name, options)
     channel.binaryType = 'arraybuffer'
-    channel.addEventListener('open', () => void this.kind().then((kind) => this.owner.opened(this, name, kind)))
+    channel.addEventListener('open', () => void this.isRelayed().then((is) => this.owner.opened(this, name, is)))
+    if (name === 'control') {
+      channel.addEventListener('open', () => setTimeout(() => void this.isRelayed().then((is) => this.owner.pathFound(this, is)), LOOK_AGAIN))
+    }
     channel.addEventListener('message', ({ data }) => {
       if (name === 'control') this.#askedAt = Infinity
       if (data instanceof ArrayBuffer) this.owner.frame(this, name, new Uint8Array(data))

@@ -1,8 +1,8 @@
 /* The state of the connection in words, for the presenter's page and the operator's. */
 
-import type { Standing } from '../transport/connection.ts'
+import type { ConnectionState } from '../transport/connection.ts'
 
-const TEXTS: { [state in Standing]: string } = {
+const TEXTS: { [state in ConnectionState]: string } = {
   connecting: 'Connecting…',
   direct: 'Connected directly',
   relayed: 'Connected through a relay',
@@ -11,6 +11,6 @@ const TEXTS: { [state in Standing]: string } = {
   host_gone: 'Host is gone – waiting',
 }
 
-export function connectionText(state: Standing, roundTrip: number | null): string {
+export function connectionText(state: ConnectionState, roundTrip: number | null): string {
   return TEXTS[state] + (roundTrip === null ? '' : ` · ${roundTrip} ms`)
 }

@@ -2,6 +2,8 @@
  * drawn on a canvas, which needs no address and so no exception in the page's content security policy.
  * What does not come is asked for again, smaller. */
 
+import type { PictureRequest } from '../protocol/messages.ts'
+
 const KEPT = 10
 /** Requests at once, the late ones too. */
 const AT_ONCE = 4
@@ -171,5 +173,16 @@ export function draw(canvas: HTMLCanvasElement, bitmap: ImageBitmap | undefined,
     drawn.set(canvas, bitmap)
   } else if (!bitmap && clear && drawn.delete(canvas)) {
     canvas.getContext('2d')?.clearRect(0, 0, canvas.width, canvas.height)
+  }
+}
+
+/** Asks for a slide's picture of at most so many bytes by `send`; the id that the answer will name, or `null` if it could not be asked. */
+export function pictureRequests(send: (message: PictureRequest) => boolean): (slide: number, width: number, most: number) => number | null {
+  let next = 0
+  return (slide, width, most) => {
+    const id = next
+    if (!send({ type: 'picture', id, slide, width, most })) return null
+    next = (id + 1) & 0xffff
+    return id
   }
 }

@@ -12,9 +12,12 @@ const said: Loose[] = []
 const received: [line: Line, track: unknown][] = []
 let handlers = new Map<string, (message: FromHost) => void>()
 let reachable = true
-const host = {
-  meeting: {} as object | undefined,
+const core = {
+  session: {} as object | null,
   rules: () => ({ iceServers: [{ urls: 'stun:clicker.example:3478' }], ownHost: 'clicker.example', network: '', privacy: 'private' }),
+}
+const host = {
+  core,
   send: (message: FromPresenter): boolean => reachable && said.push({ ...message }) > 0,
   onMessage: <T extends FromHost['type']>(type: T, handler: (message: Extract<FromHost, { type: T }>) => void): void =>
     void handlers.set(type, handler as (message: FromHost) => void),
@@ -45,7 +48,7 @@ beforeEach(() => {
   for (const list of [said, received, FakeConnection.made]) list.length = 0
   handlers = new Map()
   reachable = true
-  host.meeting = {}
+  core.session = {}
 })
 afterEach(() => {
   vi.useRealTimers()
@@ -90,7 +93,7 @@ test('relays only for this end: the media connection is made anew, and its offer
   await opened(media)
   expect(of('media_offer').at(-1)).not.toHaveProperty('privacy')
   const before = newest()
-  vi.spyOn(host, 'rules').mockReturnValue({ ...host.rules(), privacy: 'open', relaysOnly: true } as ReturnType<typeof host.rules>)
+  vi.spyOn(core, 'rules').mockReturnValue({ ...core.rules(), privacy: 'open', relaysOnly: true } as ReturnType<typeof core.rules>)
   media.sessionBegan()
   await settled()
   expect(before.closed).toBe(true)
@@ -201,13 +204,13 @@ test('a refusal is shown in the words of the host, asked again much later, or wh
 })
 
 test('a new session begins anew and says everything again; without one nothing is tried', async () => {
-  host.meeting = undefined
+  core.session = null
   const media = connect()
   media.setTrack('microphone', track('audio'))
   media.open()
   await vi.advanceTimersByTimeAsync(60_000)
   expect([media.connectionState, FakeConnection.made.length]).toEqual(['connecting', 0])
-  host.meeting = {}
+  core.session = {}
   media.sessionBegan()
   await settled()
   expect(of('media_offer').map(({ generation }) => generation)).toEqual([1])

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import type { Bytes } from '../../src/protocol/bytes.ts'
 import { monotonicClock } from '../../src/protocol/clock.ts'
-import { commitment, type Meeting } from '../../src/protocol/handshake.ts'
+import { commitment } from '../../src/protocol/handshake.ts'
 import type { Receipt } from '../../src/protocol/presenter_session.ts'
 import type { Verb } from '../../src/protocol/records.ts'
 import { fit } from '../../src/ui/fit.ts'
@@ -122,9 +122,9 @@ test.each(readVectors<{ words: Words[] }>('control').words)('$words', async ({ h
 
 test('words are shown once the host has opened its nonce, and never where it opens another', async () => {
   const [ours, theirs, hash] = [1, 2, 3].map((byte) => new Uint8Array(16).fill(byte)) as [Bytes, Bytes, Bytes]
-  const met = (commit: string, hostNonce: Bytes | null): Meeting =>
-    ({ session: { hostNonce }, role: 'click', hash, nonce: ours, commit }) as unknown as Meeting
-  expect(await wordsOf(undefined)).toContain('Not connected')
+  const met = (commit: string, hostNonce: Bytes | null): Parameters<typeof wordsOf>[0] =>
+    ({ session: { hostNonce }, welcome: { role: 'click', keys: { handshakeHash: hash }, nonce: ours, commit } }) as Parameters<typeof wordsOf>[0]
+  expect(await wordsOf({ session: null, welcome: null })).toContain('Not connected')
   expect(await wordsOf(met(await commitment(theirs), null))).toContain('Not connected')
   expect(await wordsOf(met(await commitment(theirs), theirs))).toBe(await verificationWords(hash, ours, theirs))
   expect(await wordsOf(met(await commitment(ours), theirs))).toContain('not your host')
@@ -146,15 +146,15 @@ test('what holds of our address, in words', () => {
 const stateText = ({ connectionState, roundTrip }: App): string => connectionText(connectionState, roundTrip)
 
 test('the connection in words', () => {
-  expect(stateText(after({ type: 'standing', standing: 'direct', roundTrip: 12 }))).toBe('Connected directly · 12 ms')
-  expect(stateText(after({ type: 'standing', standing: 'reconnecting', roundTrip: null }))).toBe('Reconnecting…')
+  expect(stateText(after({ type: 'connection_state', state: 'direct', roundTrip: 12 }))).toBe('Connected directly · 12 ms')
+  expect(stateText(after({ type: 'connection_state', state: 'reconnecting', roundTrip: null }))).toBe('Reconnecting…')
 })
 
-test('trouble covers the page unless the host is on the line, and goes when we are in', () => {
-  const unknown: AppEvent = { type: 'trouble', code: 'link_unknown', message: '', final: false }
+test('an error covers the page unless the host is on the line, and goes when we are in', () => {
+  const unknown: AppEvent = { type: 'error', code: 'link_unknown', message: '', final: false }
   expect(after(unknown).error?.code).toBe('link_unknown')
   expect(after(unknown, { type: 'joined' }).error).toBeNull()
-  const connected: AppEvent = { type: 'standing', standing: 'direct', roundTrip: 3 }
+  const connected: AppEvent = { type: 'connection_state', state: 'direct', roundTrip: 3 }
   expect(after(connected, unknown).error).toBeNull()
   expect(after(connected, { ...unknown, code: 'link_revoked', final: true }).error?.code).toBe('link_revoked')
 })

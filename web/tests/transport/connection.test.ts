@@ -3,7 +3,7 @@
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Bytes, fromBase64Url, fromUtf8, toBase64Url, utf8, view } from '../../src/protocol/bytes.ts'
-import { Connection, type ConnectionEvent } from '../../src/transport/connection.ts'
+import { PresenterConnection, type ConnectionEvent } from '../../src/transport/connection.ts'
 import { commitment } from '../../src/protocol/handshake.ts'
 import { parseLink, derivePsk, prologue } from '../../src/protocol/links.ts'
 import { generateKeyPair, respond } from '../../src/protocol/noise.ts'
@@ -145,7 +145,7 @@ class FakeSocket extends EventTarget {
 let server: Server
 let main: HostProcess
 let events: ConnectionEvent[]
-let connection: Connection
+let connection: PresenterConnection
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: 1_700_000_000_000 })
@@ -161,7 +161,7 @@ beforeEach(() => {
   main = new HostProcess('m1')
   server.hosts = [main]
   events = []
-  connection = new Connection(link, { kind: 'phone', name: '', seed: 'a' }, 'ws://server/ws', (event) => events.push(event))
+  connection = new PresenterConnection(link, { kind: 'phone', name: '', seed: 'a' }, 'ws://server/ws', (event) => events.push(event))
 })
 
 afterEach(() => {
@@ -202,11 +202,11 @@ async function until(what: () => boolean, atMost = 10_000): Promise<void> {
 const next = (): void => connection.submit({ verb: 'next', argument: 0 })
 const receipts = (): string[] => events.flatMap((event) => (event.type === 'receipt' ? [event.receipt.status] : []))
 const sessions = (): number => events.filter(({ type }) => type === 'session').length
-const standing = (): string | undefined => events.findLast((event) => event.type === 'standing')?.standing
+const state = (): string | undefined => events.findLast((event) => event.type === 'connection_state')?.state
 
 async function connected(): Promise<void> {
   await connection.start()
-  await until(() => standing() === 'signaling')
+  await until(() => state() === 'signaling')
 }
 
 test('it joins, shakes hands, and a tap is answered', async () => {
@@ -225,7 +225,7 @@ test('a tap made before any session waits for it, two seconds at most', async ()
   expect(receipts()).toEqual(['performed'])
 
   main.deaf = true
-  connection = new Connection(link, { kind: 'phone', name: '', seed: 'a' }, 'ws://server/ws', (event) => events.push(event))
+  connection = new PresenterConnection(link, { kind: 'phone', name: '', seed: 'a' }, 'ws://server/ws', (event) => events.push(event))
   await connection.start()
   next()
   await pass(2600)
@@ -278,7 +278,7 @@ test('a host that goes away is waited for, unless there is another', async () =>
   await connected()
   server.away.add('m1')
   server.tell({ type: 'host_away', member: 'm1' })
-  await until(() => standing() === 'host_gone')
+  await until(() => state() === 'host_gone')
   const backup = new HostProcess('m2')
   server.hosts.push(backup)
   server.tell({ type: 'host_joined', member: 'm2', name: '' })
@@ -313,7 +313,7 @@ test('what cannot be cured is said once, and that is the end', async () => {
   server.refusal = { code: 'link_revoked' }
   await connection.start()
   await pass(30_000)
-  expect(events.filter(({ type }) => type === 'trouble')).toMatchObject([{ code: 'link_revoked', final: true }])
+  expect(events.filter(({ type }) => type === 'error')).toMatchObject([{ code: 'link_revoked', final: true }])
   expect(server.entered).toEqual(['join'])
 })
 
@@ -321,9 +321,9 @@ test('a link nobody knows yet is tried until somebody does', async () => {
   server.refusal = { code: 'link_unknown' }
   await connection.start()
   await pass(3000)
-  expect(events).toContainEqual({ type: 'trouble', code: 'link_unknown', message: '', final: false })
+  expect(events).toContainEqual({ type: 'error', code: 'link_unknown', message: '', final: false })
   server.refusal = null
-  await until(() => standing() === 'signaling', 20_000)
+  await until(() => state() === 'signaling', 20_000)
 })
 
 test('a host may close the session for good', async () => {
@@ -332,8 +332,8 @@ test('a host may close the session for good', async () => {
   const bytes = utf8(JSON.stringify({ type: 'closed', code: 'removed', reason: 'Thank you!' }))
   const frame = twin?.sealer.seal(encodeRecords([{ type: 'part', stream: 0, id: 0, index: 0, count: 1, bytes }]))
   server.tell({ type: 'message', from: 'm1', data: toBase64Url(frame ?? new Uint8Array(0)) })
-  await until(() => events.some(({ type }) => type === 'trouble'))
-  expect(events).toContainEqual({ type: 'trouble', code: 'removed', message: 'Thank you!', final: true })
+  await until(() => events.some(({ type }) => type === 'error'))
+  expect(events).toContainEqual({ type: 'error', code: 'removed', message: 'Thank you!', final: true })
   await pass(5000)
   expect(sessions()).toBe(1)
 })
@@ -390,16 +390,16 @@ test('who hides its address gives up what was connected at once, and every offer
   await until(() => offers().length === 1)
   expect([offers(), policies()]).toEqual([[[1, undefined]], [['all', false]]])
 
-  connection.relaysOnly = true
+  connection.setRelaysOnly(true)
   expect(FakePeer.made[0]?.closed).toBe(true)
   await until(() => offers().length === 2)
   expect([offers()[1], policies()[1]]).toEqual([[2, 'private'], ['relay', false]])
-  expect(events.filter(({ type }) => type === 'relays_only').length).toBe(1)
+  expect(events.filter(({ type }) => type === 'privacy_tightened').length).toBe(1)
   next()
   await until(() => receipts().length === 1)
   expect([receipts(), sessions()]).toEqual([['performed'], 1])
 
-  connection.relaysOnly = false
+  connection.setRelaysOnly(false)
   await until(() => offers().length === 3)
   expect([offers()[2], policies()[2]]).toEqual([[3, undefined], ['all', false]])
   expect(FakePeer.made[1]?.closed).toBe(false) // until the new one carries
@@ -408,7 +408,7 @@ test('who hides its address gives up what was connected at once, and every offer
 test('a device that hides its address does so from the first offer', async () => {
   FakePeer.made = []
   vi.stubGlobal('RTCPeerConnection', FakePeer)
-  connection.relaysOnly = true
+  connection.core.relaysOnly = true
   await connected()
   await until(() => FakePeer.made[0]?.configuration.iceTransportPolicy !== undefined)
   expect(FakePeer.made.map(({ configuration }) => configuration.iceTransportPolicy)).toEqual(['relay'])

@@ -1,7 +1,7 @@
 /* The socket made of requests, with a server that is a function. */
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Posts } from '../../src/transport/http_socket.ts'
+import { HttpSocket } from '../../src/transport/http_socket.ts'
 
 interface Asked {
   name: string | undefined
@@ -32,8 +32,8 @@ afterEach(() => {
 
 const turn = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0)
 
-function open(): Posts {
-  const posts = new Posts('http://server/ws')
+function open(): HttpSocket {
+  const posts = new HttpSocket('http://server/ws')
   for (const type of ['open', 'close']) posts.addEventListener(type, () => heard.push(type))
   posts.addEventListener('message', (event) => heard.push((event as MessageEvent<string>).data))
   return posts

@@ -1,7 +1,8 @@
 /* A peer between its filters: what it says, what reaches the browser, and by which way it may connect. */
 
 import { afterEach, expect, test, vi } from 'vitest'
-import { Peer, type Rules } from '../../src/transport/peer.ts'
+import type { Rules } from '../../src/protocol/generations.ts'
+import { Peer } from '../../src/transport/peer.ts'
 
 const LOCAL = 'candidate:1 1 udp 2130706431 192.168.1.7 50000 typ host'
 const OUTSIDE = 'candidate:5c1b 1 udp 1694498815 198.51.100.7 50000 typ srflx raddr 192.168.1.7 rport 50000'
@@ -52,10 +53,10 @@ async function meet(rules: Rules, network?: string): Promise<{ said: Said[]; fak
   Object.assign(counted, { candidates: 0, ice_servers: 0 })
   const said: Said[] = []
   const refused = (what: keyof typeof counted, times: number): void => void (counted[what] += times)
-  const peer = new Peer(1, { signal: (message) => void said.push({ ...message }), opened: nothing, frame: nothing, failed: nothing, refused })
-  await peer.offer(rules)
+  const peer = new Peer({ signal: (message) => void said.push({ ...message }), opened: nothing, pathFound: nothing, frame: nothing, failed: nothing, refused })
+  await peer.offer(rules, 1)
   peer.receiveCandidate({ candidate: LOCAL }) // overtakes the answer
-  peer.receiveAnswer(SDP, network)
+  peer.receiveAnswer(SDP, peer.isAt(network))
   for (const candidate of [LOCAL, OUTSIDE, RELAY]) peer.receiveCandidate({ candidate })
   peer.receiveCandidate(null)
   await vi.waitFor(() => expect(Fake.made.added.at(-1)).toBeUndefined())
@@ -74,7 +75,7 @@ test('a channel that answers nothing gets few frames until it is heard again; th
       return channel
     }
   })
-  const peer = new Peer(1, { signal: nothing, opened: nothing, frame: nothing, failed: nothing, refused: nothing })
+  const peer = new Peer({ signal: nothing, opened: nothing, pathFound: nothing, frame: nothing, failed: nothing, refused: nothing })
   const [control, bulk] = channels
   if (!control || !bulk) throw new Error('no channels')
   const sends = (milliseconds: number): number[] => {

@@ -1,12 +1,12 @@
 /* The web deck: a page that shows what the host says is shown. It holds no position of its own and asks for nothing but
  * pictures, so any number of these pages agree, and closing one changes nothing. */
 
-import { Connection, type ConnectionEvent, type Standing } from '../../transport/connection.ts'
+import { PresenterConnection, type ConnectionEvent, type ConnectionState } from '../../transport/connection.ts'
 import { find, setText } from '../../ui/dom.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
 import { showError } from '../../ui/error_page.ts'
 import { fit } from '../../ui/fit.ts'
-import { draw, Pictures } from '../../ui/pictures.ts'
+import { draw, pictureRequests, Pictures } from '../../ui/pictures.ts'
 import type { Intent } from '../../protocol/records.ts'
 import { coarseFirst } from './order.ts'
 import type { State } from '../../protocol/messages.ts'
@@ -19,7 +19,7 @@ import { keepScreenOn } from '../../ui/wake_lock.ts'
 const SAY_AFTER = 2500
 /** For so long the slide before stays on the screen while a picture is on its way: no flash of black between two. */
 const KEEP_BEFORE = 1000
-const BROKEN: { [state in Standing]?: string } = {
+const BROKEN: { [state in ConnectionState]?: string } = {
   connecting: 'Connecting…',
   reconnecting: 'Reconnecting…',
   host_gone: 'Waiting for the host…',
@@ -39,14 +39,14 @@ const notice = find('connection')
 
 /** Which slide is waited for, and since when. */
 let waiting: { slide: number; since: number } | null = null
-let connection: Connection | null = null
+let connection: PresenterConnection | null = null
 let state: State | null = null
 let brokenSince: number | null = Date.now()
-let connectionState: Standing = 'connecting'
+let connectionState: ConnectionState = 'connecting'
 let letScreenSleep = (): void => undefined
 
 const pictures = new Pictures(
-  (slide, width, most) => connection?.requestPicture(slide, width, most) ?? null,
+  pictureRequests((message) => connection?.send(message) ?? false),
   () => render(),
   coarseFirst,
 )
@@ -114,11 +114,11 @@ function sayWhatIsBroken(): void {
 
 function happened(event: ConnectionEvent): void {
   switch (event.type) {
-    case 'standing':
-      connectionState = event.standing
+    case 'connection_state':
+      connectionState = event.state
       sayWhatIsBroken()
       break
-    case 'path_silent':
+    case 'path_lost':
       pictures.forgetRequests()
       wantPictures()
       break
@@ -142,7 +142,7 @@ function happened(event: ConnectionEvent): void {
       wantPictures()
       render()
       break
-    case 'trouble':
+    case 'error':
       if (event.final) letScreenSleep()
       if (event.final && state && event.code === END) end()
       else if (event.final || !state) showError(event)
@@ -181,7 +181,7 @@ const entrance = enter()
 if ('error' in entrance) {
   showError({ code: entrance.error, message: '', final: true })
 } else {
-  connection = new Connection(entrance.link, identity('deck'), socketUrl(), happened)
+  connection = new PresenterConnection(entrance.link, identity('deck'), socketUrl(), happened)
   void connection.start()
   letScreenSleep = keepScreenOn()
   if (grant) listenToKeys(tap)

@@ -1,7 +1,7 @@
 /* Who is on air, the shared screen, and the recording, on the operator's page. What it takes to see, hear and speak is
  * loaded when it is asked for. */
 
-import type { Connection, ConnectionEvent } from '../../transport/connection.ts'
+import type { PresenterConnection, ConnectionEvent } from '../../transport/connection.ts'
 import type { CommandRequest } from '../../protocol/messages.ts'
 import type { Watcher } from '../../media/watcher.ts'
 import { find, setAttribute, setText } from '../../ui/dom.ts'
@@ -33,7 +33,7 @@ export class Air {
   #recordingSince: number | null = null
 
   constructor(
-    private readonly connection: Connection,
+    private readonly connection: PresenterConnection,
     command: Command,
     private readonly name: (session: number) => string,
   ) {

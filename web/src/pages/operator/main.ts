@@ -1,7 +1,7 @@
 /* The operator's page: who is here, by what way, and the links that let people in. It shows what the host says and asks
  * the host for everything; nothing is done here. */
 
-import { Connection, type ConnectionEvent } from '../../transport/connection.ts'
+import { PresenterConnection, type ConnectionEvent } from '../../transport/connection.ts'
 import { find, setAttribute, setText } from '../../ui/dom.ts'
 import { button, confirm, element, list } from '../../ui/elements.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
@@ -20,7 +20,7 @@ import { answers, expiryWords, lastWords, originWords, pathWords, placesWords, r
 
 const DECK = { running: 'The show is running', no_show: 'The show is not running', no_deck: 'No slides are open' }
 
-let connection: Connection | null = null
+let connection: PresenterConnection | null = null
 let air: Air | null = null
 let known = false
 let blankWhenTapped: 'black' | 'white' | null = null
@@ -67,7 +67,7 @@ function presenterRow(row: PresenterEntry & { label: string }): Node[] {
       if (yes) command({ name: 'remove', session: row.session }, `${name} was removed.`)
     })
   })
-  const itself = row.session === connection?.meeting?.session.session
+  const itself = row.session === connection?.core.session?.session
   const doing = row.admitted ? (row.muted ? [element('span', 'bad', 'Muted'), mute] : [mute]) : [element('span', 'bad', 'Waiting'), admit]
   return [
     element('div', 'what', element('strong', '', name), element('span', 'quiet', `${row.kind} · ${roleWords(row.role)}`), element('span', 'words', row.words ?? '')),
@@ -189,9 +189,9 @@ function replied({ id, ok, error }: Reply): void {
 function happened(event: ConnectionEvent): void {
   air?.happened(event)
   switch (event.type) {
-    case 'standing':
-      setText(find('connection'), connectionText(event.standing, event.roundTrip))
-      setAttribute(find('connection'), 'data-connection-state', event.standing)
+    case 'connection_state':
+      setText(find('connection'), connectionText(event.state, event.roundTrip))
+      setAttribute(find('connection'), 'data-connection-state', event.state)
       break
     case 'session':
     case 'joined':
@@ -213,7 +213,7 @@ function happened(event: ConnectionEvent): void {
       say([text, detail].filter(Boolean).join(' · '))
       break
     }
-    case 'trouble':
+    case 'error':
       if (event.final) letScreenSleep()
       if (event.final || !known) showError(event)
       break
@@ -235,7 +235,7 @@ const entrance = enter()
 if ('error' in entrance) {
   showError({ code: entrance.error, message: '', final: true })
 } else {
-  connection = new Connection(entrance.link, identity('operator'), socketUrl(), happened)
+  connection = new PresenterConnection(entrance.link, identity('operator'), socketUrl(), happened)
   air = new Air(connection, command, (session) => names.get(session) ?? 'Somebody')
   void connection.start()
   letScreenSleep = keepScreenOn()

@@ -1,7 +1,7 @@
 /* What the presenter page *is*: one value, and one pure function that says how an event changes it. Nothing here knows
  * a document; `words.ts` says it in words and `view.ts` puts the words on the page. */
 
-import type { ConnectionEvent, Standing } from '../../transport/connection.ts'
+import type { ConnectionEvent, ConnectionState } from '../../transport/connection.ts'
 import type { Receipt } from '../../protocol/presenter_session.ts'
 import type { Reason } from '../../protocol/records.ts'
 import type { DeckPart, MediaPart, YouPart } from '../../protocol/messages.ts'
@@ -9,7 +9,7 @@ import { NO_DECK, NO_MEDIA, NOBODY, readState } from '../../ui/state.ts'
 import type { PageError } from '../../ui/errors.ts'
 
 export interface App extends YouPart {
-  connectionState: Standing
+  connectionState: ConnectionState
   roundTrip: number | null
   deck: DeckPart
   /** Whether the host has said anything about its deck yet. */
@@ -51,8 +51,8 @@ export const BEGINNING: App = {
 
 export function reduce(app: App, event: AppEvent): App {
   switch (event.type) {
-    case 'standing':
-      return { ...app, connectionState: event.standing, roundTrip: event.roundTrip }
+    case 'connection_state':
+      return { ...app, connectionState: event.state, roundTrip: event.roundTrip }
     case 'session':
       return { ...app, role: event.role, error: null }
     case 'joined':
@@ -68,7 +68,7 @@ export function reduce(app: App, event: AppEvent): App {
       const { deck, you, started, media } = readState(event.message)
       return { ...app, ...you, known: true, deck, started, media }
     }
-    case 'trouble': {
+    case 'error': {
       // While the host is on the line, what the server says about getting in does not matter to a speaker.
       const connected = app.connectionState === 'direct' || app.connectionState === 'relayed' || app.connectionState === 'signaling'
       return connected && !event.final ? app : { ...app, error: event }

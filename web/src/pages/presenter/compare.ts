@@ -1,7 +1,8 @@
 /* Verification words (control.md §2). */
 
 import type { Bytes } from '../../protocol/bytes.ts'
-import { commitment, type Meeting } from '../../protocol/handshake.ts'
+import { commitment } from '../../protocol/handshake.ts'
+import type { Connection } from '../../protocol/connection.ts'
 
 // prettier-ignore
 const ALPHABET = ['alfa', 'bravo', 'charlie', 'delta', 'echo', 'foxtrot', 'golf', 'hotel', 'india', 'juliett', 'kilo',
@@ -18,9 +19,10 @@ export async function verificationWords(hash: Bytes, ourNonce: Bytes, hostNonce:
   return [0, 4, 8, 12, 16].map((at) => ALPHABET[derived.getUint32(at) % ALPHABET.length]).join(' ')
 }
 
-export async function wordsOf(meeting: Meeting | undefined): Promise<string> {
-  const hostNonce = meeting?.session.hostNonce
-  if (!hostNonce) return 'Not connected to the host yet.'
-  if ((await commitment(hostNonce)) === meeting.commit) return verificationWords(meeting.hash, meeting.nonce, hostNonce)
-  return 'There are none: whoever answered is not your host. Ask for a new link, sent to you another way.'
+export async function wordsOf({ session, welcome }: Pick<Connection, 'session' | 'welcome'>): Promise<string> {
+  const hostNonce = session?.hostNonce
+  if (!hostNonce || !welcome) return 'Not connected to the host yet.'
+  const { commit, keys, nonce } = welcome
+  if ((await commitment(hostNonce)) === commit) return verificationWords(keys.handshakeHash, nonce, hostNonce)
+  return 'There are none: what answered is not your host. Ask for a new link, sent to you another way.'
 }

@@ -1,12 +1,12 @@
 /* The rest of the presenter page: everything that the first tap does not need. It is loaded once the page is connected,
  * so that what a tap does need arrives sooner; until then, and if the server is gone by then, the page clicks without it. */
 
-import type { Connection, ConnectionEvent } from '../../transport/connection.ts'
+import type { PresenterConnection, ConnectionEvent } from '../../transport/connection.ts'
 import type { Intent } from '../../protocol/records.ts'
 import type { Speaker } from '../../media/speaker.ts'
 import { find, setAttribute, setText } from '../../ui/dom.ts'
 import { showError } from '../../ui/error_page.ts'
-import { draw, Pictures } from '../../ui/pictures.ts'
+import { draw, pictureRequests, Pictures } from '../../ui/pictures.ts'
 import { keepScreenOn } from '../../ui/wake_lock.ts'
 import { type App, can, mayClick, mayPoint } from './app.ts'
 import { laserPad } from './laser.ts'
@@ -52,13 +52,13 @@ export class Rest {
   readonly #letScreenSleep = keepScreenOn()
 
   constructor(
-    private readonly connection: Connection,
+    private readonly connection: PresenterConnection,
     app: App,
     submit: (intent: Intent) => void,
   ) {
     this.#app = app
     this.#pictures = new Pictures(
-      (slide, width, most) => connection.requestPicture(slide, width, most),
+      pictureRequests((message) => connection.send(message)),
       () => this.show(this.#app),
     )
     place.black.addEventListener('click', () => submit({ verb: 'black', argument: 0 }))
@@ -79,12 +79,12 @@ export class Rest {
   happened(event: ConnectionEvent, app: App): void {
     this.#app = app
     this.#speaker?.happened(event)
-    if (event.type === 'session' || event.type === 'path_silent') this.#pictures.forgetRequests()
-    if (event.type === 'trouble' && event.final) this.#letScreenSleep()
+    if (event.type === 'session' || event.type === 'path_lost') this.#pictures.forgetRequests()
+    if (event.type === 'error' && event.final) this.#letScreenSleep()
     if (event.type === 'notice') this.#says(event.text)
     if (event.type === 'picture') this.#pictures.arrived(event.id, event.data)
     if (event.type === 'message' && event.message.type === 'no_picture') this.#pictures.noPicture(event.message.id, event.message.reason)
-    if (event.type === 'path_silent' || (event.type === 'message' && event.message.type === 'state')) this.#wantPictures()
+    if (event.type === 'path_lost' || (event.type === 'message' && event.message.type === 'state')) this.#wantPictures()
   }
 
   /** Of who runs the server, and not sealed: it stands apart from what the host says, until it is tapped away. */
@@ -141,9 +141,10 @@ export class Rest {
 
   #tick(): void {
     const { started } = this.#app
-    const clock = this.connection.hostClock()
+    const { core, now, refused } = this.connection
+    const clock = core.session?.hostClock(now()) ?? null
     setText(place.elapsed, elapsed(started === null || clock === null ? null : (clock - started) | 0))
-    const { ice_servers: servers, candidates } = this.connection.refused
+    const { ice_servers: servers, candidates } = refused
     const said = servers + candidates > 0 ? `Refused: ${servers} ICE servers, ${candidates} addresses` : ''
     setAttribute(place.connection, 'title', said)
     this.#shield?.show(this.#app)

@@ -1,6 +1,6 @@
 /* The presenter page: where its parts are put together. What is imported here is what the first tap needs. */
 
-import { Connection } from '../../transport/connection.ts'
+import { PresenterConnection } from '../../transport/connection.ts'
 import type { Intent } from '../../protocol/records.ts'
 import { find } from '../../ui/dom.ts'
 import { listenToKeys } from '../../ui/slide_keys.ts'
@@ -22,7 +22,7 @@ declare global {
 }
 
 let app = BEGINNING
-let connection: Connection | null = null
+let connection: PresenterConnection | null = null
 let module: typeof import('./deferred.ts') | null = null
 let rest: Rest | null = null
 let loading = 0
@@ -42,7 +42,7 @@ function happened(event: AppEvent): void {
   app = reduce(app, event)
   if (event.type === 'receipt') vibrate(event.receipt.status)
   // The first tap goes first; where there can be none, the words that say why not.
-  if ((event.type === 'session' || event.type === 'trouble') && !loading) setTimeout(load)
+  if ((event.type === 'session' || event.type === 'error') && !loading) setTimeout(load)
   if (event.type !== 'tapped') rest?.happened(event, app)
   render()
 }
@@ -68,10 +68,10 @@ function submit(intent: Intent): void {
 
 const entrance = enter()
 if ('error' in entrance) {
-  happened({ type: 'trouble', code: entrance.error, message: '', final: true })
+  happened({ type: 'error', code: entrance.error, message: '', final: true })
 } else {
-  connection = new Connection(entrance.link, identity('phone'), socketUrl(), happened)
-  connection.relaysOnly = relaysOnly()
+  connection = new PresenterConnection(entrance.link, identity('phone'), socketUrl(), happened)
+  connection.core.relaysOnly = relaysOnly()
   void connection.start()
   listenToKeys((intent) => {
     if (intent.verb !== 'white' || can(app, 'white')) submit(intent)

@@ -1,6 +1,6 @@
 /* What is behind the shield: the words to compare, and whether this end's address is hidden from the other. */
 
-import type { Connection, Standing } from '../../transport/connection.ts'
+import type { PresenterConnection, ConnectionState } from '../../transport/connection.ts'
 import { find, setText } from '../../ui/dom.ts'
 import { relaysOnly } from '../../ui/enter.ts'
 import type { App } from './app.ts'
@@ -14,7 +14,7 @@ export interface Hiding {
   byRoom: boolean
   /** This end does. */
   byUs: boolean
-  connectionState: Standing
+  connectionState: ConnectionState
   /** It was asked for a moment ago. */
   isYoung: boolean
 }
@@ -47,24 +47,24 @@ export class Shield {
   readonly #switch = find<HTMLInputElement>('relays-only')
   #since = -Infinity
 
-  constructor(private readonly connection: Connection) {
+  constructor(private readonly connection: PresenterConnection) {
     this.#switch.addEventListener('change', () => {
       const { checked } = this.#switch
       relaysOnly(checked)
       this.#since = connection.now()
-      connection.relaysOnly = checked
+      connection.setRelaysOnly(checked)
     })
   }
 
   async open(app: App): Promise<void> {
-    setText(find('compare-words'), await wordsOf(this.connection.meeting))
+    setText(find('compare-words'), await wordsOf(this.connection.core))
     this.show(app)
     this.#dialog.showModal()
   }
 
   show({ connectionState }: App): void {
-    const byRoom = hides(this.connection.rules().privacy)
-    const byUs = this.connection.relaysOnly
+    const byRoom = hides(this.connection.core.welcome?.privacy)
+    const byUs = this.connection.core.relaysOnly
     this.#switch.checked = byRoom || byUs
     this.#switch.disabled = byRoom
     const isYoung = this.connection.now() - this.#since < PATIENCE

@@ -1,7 +1,7 @@
 /* The program page: who is on air, full-screen, with sound, for OBS, vMix or a screen behind the stage. It has no controls,
  * and says something only before it has ever worked, or where a browser keeps the sound off. */
 
-import { Connection, type ConnectionEvent } from '../../transport/connection.ts'
+import { PresenterConnection, type ConnectionEvent } from '../../transport/connection.ts'
 import { MediaConnection } from '../../media/media_connection.ts'
 import { find } from '../../ui/dom.ts'
 import { enter, identity, socketUrl } from '../../ui/enter.ts'
@@ -58,7 +58,7 @@ function happened(event: ConnectionEvent): void {
       media?.sessionBegan()
       media?.open()
       break
-    case 'path_silent':
+    case 'path_lost':
       media?.pathSilent()
       break
     case 'message':
@@ -67,7 +67,7 @@ function happened(event: ConnectionEvent): void {
       onAir.told(performance.now(), readState(event.message).media.on_air === true)
       show()
       break
-    case 'trouble':
+    case 'error':
       if (event.final) letScreenSleep()
       // On a stream an error is worse than black. In front of whoever sets it up it is not.
       if (!known) showError(event)
@@ -82,7 +82,7 @@ if ('error' in entrance) {
   showError({ code: entrance.error, message: '', final: true })
 } else {
   if (new URLSearchParams(location.search).get('fit') === 'cover') video.dataset['fit'] = 'cover'
-  const connection = new Connection(entrance.link, identity('program'), socketUrl(), happened)
+  const connection = new PresenterConnection(entrance.link, identity('program'), socketUrl(), happened)
   media = new MediaConnection(['program', 'program_sound'], connection, { changed: () => undefined, received: (_, track) => received(track) })
   void connection.start()
   letScreenSleep = keepScreenOn()
