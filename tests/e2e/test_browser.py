@@ -35,7 +35,7 @@ from tests.support.timing import Timing
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 Record = Callable[[str, object], None]
-FIRST_SCRIPT, DIRECT_CONNECTION, REST_OF_THE_PAGE = 15 * 1024, 3 * 1024, 4608
+FIRST_SCRIPT, DIRECT_CONNECTION, REST_OF_THE_PAGE = 15 * 1024, 3 * 1024, 4 * 1024
 """Bytes for what the first tap needs, and for what is loaded once the page is connected."""
 
 

@@ -88,8 +88,8 @@ export class Connection {
   /** What the host's answer to the hello of the session said. */
   welcome: Welcome | null = null
   /** The member that frames by signaling go to. */
-  target: string | null = null
-  isOver = false
+  #target: string | null = null
+  #isOver = false
   readonly generations: Generations
   /** Asked for at this end: see `Rules`. */
   relaysOnly = false
@@ -160,8 +160,8 @@ export class Connection {
 
   /** It is over: what is outstanding gets no answer any more. */
   close(now: number): void {
-    if (this.isOver) return
-    this.isOver = true
+    if (this.#isOver) return
+    this.#isOver = true
     this.#abandon(now)
     this.generations.close()
   }
@@ -174,7 +174,7 @@ export class Connection {
     this.#hosts = hosts
     this.#iceServers = iceServers
     this.#network = network
-    if (!hosts.some(({ member }) => member === this.target)) this.target = null
+    if (!hosts.some(({ member }) => member === this.#target)) this.#target = null
     this.#signalingUp(now)
     this.#sayAgain(now)
     this.#ensureSession(now)
@@ -201,12 +201,12 @@ export class Connection {
 
   /** What the server says came from this member. */
   receiveSignaling(data: Bytes, member: string, now: number): void {
-    if (this.isOver) return
+    if (this.#isOver) return
     const { session } = this
     if (this.#reading) {
       // What comes behind a welcome may belong to its session.
       if (this.#unread.length < MOST_UNREAD) this.#unread.push([data, member])
-    } else if (member !== this.target) {
+    } else if (member !== this.#target) {
       // Not from our host.
     } else if (data[0] === WELCOME) {
       const handshake = this.#attempt?.handshake
@@ -223,7 +223,7 @@ export class Connection {
 
   /** What came by a data channel. */
   receivePeer(data: Bytes, generation: number, channel: Channel, now: number): void {
-    if (this.isOver) return
+    if (this.#isOver) return
     this.session?.receiveFrame(data, pathName(generation, channel), now)
     this.#endDoubt(now)
   }
@@ -245,32 +245,32 @@ export class Connection {
   /** Choose the host: the first that is present, unless the one we have still answers. */
   #route(now: number): void {
     const present = this.#hosts.filter(({ away }) => !away)
-    const current = this.#hosts.find(({ member }) => member === this.target)
+    const current = this.#hosts.find(({ member }) => member === this.#target)
     const isUnanswered = this.#attempt !== null && now - this.#attempt.since > HELLO_PATIENCE && present.length > 1
     const isHere = current && (!current.away || present.length === 0 || this.generations.isFresh(now))
     if (isHere && !isUnanswered) return
     if (isUnanswered) this.#hostTurn++
     const chosen = present[this.#hostTurn % present.length]?.member ?? null
-    if (chosen === this.target) return
-    this.target = chosen
+    if (chosen === this.#target) return
+    this.#target = chosen
     this.#attempt = null
     this.#signalingUp(now)
   }
 
   /** The host may be the same under a new name. If it is another, it answers that it does not know the session. */
   #signalingUp(now: number): void {
-    if (this.target && this.#isMember) this.session?.pathUp(SIGNALING, SIGNALING, now)
+    if (this.#target && this.#isMember) this.session?.pathUp(SIGNALING, SIGNALING, now)
     else this.session?.pathDown(SIGNALING)
   }
 
   /** See to it that there is a session that answers, or a handshake for one. */
   #ensureSession(now: number): void {
-    if (this.isOver) return
+    if (this.#isOver) return
     this.#endDoubt(now)
     const isAnswering = this.isAnswering(now) // before a path comes up that is too young to be judged
     this.#route(now)
     const attempt = this.#attempt
-    if (!this.#isMember || !this.target) this.#attempt = null
+    if (!this.#isMember || !this.#target) this.#attempt = null
     else if (attempt) this.#sendHello(attempt, now)
     else if (!isAnswering) this.#shakeHands(now, true)
   }
@@ -282,8 +282,8 @@ export class Connection {
   }
 
   #shakeHands(now: number, isDoubt: boolean): void {
-    if (!this.target || !this.#isMember) return
-    const attempt: Attempt = (this.#attempt = { host: this.target, since: now, isDoubt, adoptAt: Infinity, ...this.#first })
+    if (!this.#target || !this.#isMember) return
+    const attempt: Attempt = (this.#attempt = { host: this.#target, since: now, isDoubt, adoptAt: Infinity, ...this.#first })
     if (this.#first) {
       // Its hello went along with `join`.
       this.#first = null
@@ -359,7 +359,7 @@ export class Connection {
     const hasSlept = now - this.#looked > SLEPT
     this.#looked = now
     if (hasSlept) this.wake(now)
-    if (this.isOver) return
+    if (this.#isOver) return
     this.session?.handleTimer(now)
     if (now - (this.session?.path(SIGNALING)?.lastPong ?? now) > SERVER_SILENT_AFTER) this.#checkServer()
     this.#ensureSession(now)
@@ -368,7 +368,7 @@ export class Connection {
 
   /** `Infinity` where nothing is to come. */
   getTimer(): number {
-    if (this.isOver) return Infinity
+    if (this.#isOver) return Infinity
     const attempt = this.#attempt
     return Math.min(
       this.#looked + LOOK_EVERY,
@@ -385,7 +385,7 @@ export class Connection {
   nextEffect(now: number): Effect | undefined {
     for (;;) {
       const effect = this.#effects.shift() ?? this.generations.nextEffect()
-      if (effect || this.isOver || !this.session) return effect
+      if (effect || this.#isOver || !this.session) return effect
       const ofSession = this.session.nextEffect()
       if (ofSession) this.#obey(ofSession, now)
       else if (!this.#report(this.session, now)) return undefined
@@ -398,7 +398,7 @@ export class Connection {
         const { path, data } = effect
         const [channel, generation] = path.split('/') as [Channel, string?]
         if (generation) this.#effects.push({ type: 'send_by_peer', generation: Number(generation), channel, data })
-        else if (this.target) this.#effects.push({ type: 'send_by_signaling', member: this.target, data })
+        else if (this.#target) this.#effects.push({ type: 'send_by_signaling', member: this.#target, data })
         break
       }
       case 'state_version':

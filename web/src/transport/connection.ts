@@ -227,7 +227,8 @@ export class PresenterConnection {
         this.#connect(effect.socket, effect.quick)
         break
       case 'disconnect':
-        this.#disconnect(effect.socket)
+        this.#sockets.get(effect.socket)?.close()
+        this.#sockets.delete(effect.socket)
         break
       case 'transmit': {
         const socket = this.#sockets.get(effect.socket)
@@ -280,12 +281,6 @@ export class PresenterConnection {
     hear('message', (event) => this.#signaling?.receiveText(id, String((event as MessageEvent).data), this.now()))
   }
 
-  #disconnect(id: number): void {
-    const socket = this.#sockets.get(id)
-    this.#sockets.delete(id)
-    socket?.close()
-  }
-
   // Peer connections
 
   async #load(): Promise<void> {
@@ -336,8 +331,8 @@ export class PresenterConnection {
   #expireEarly(now: number): void {
     while (this.#early[0] && now - this.#early[0].at >= TAP_WAITS) {
       const { intent } = this.#early.shift() as { intent: Intent }
-      const receipt = { sequence: 0, intent, from: null, to: null, ms: TAP_WAITS, path: null }
-      this.emit({ type: 'receipt', receipt: { ...receipt, status: 'expired', reason: 'late' } })
+      const receipt = { sequence: 0, intent, status: 'expired', from: null, to: null, reason: 'late', ms: TAP_WAITS, path: null } as const
+      this.emit({ type: 'receipt', receipt })
     }
   }
 
@@ -360,7 +355,7 @@ export class PresenterConnection {
     let state: ConnectionState = this.#wasConnected ? 'reconnecting' : 'connecting'
     if (best) state = best.kind as ConnectionState
     else if (this.#signaling?.isMember && !present) state = 'host_gone'
-    const roundTrip = best?.roundTrip === null || !best ? null : Math.round(best.roundTrip)
+    const roundTrip = best ? Math.round(best.roundTrip ?? 0) : null // it is proven, so there is one
     const report = `${state} ${roundTrip}`
     if (this.#reported === report) return
     this.#reported = report
