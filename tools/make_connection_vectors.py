@@ -35,7 +35,7 @@ from slidewire.control.effects import (
 )
 from slidewire.control.generations import AcceptAnswer, AddCandidate, ClosePeer, CreateOffer
 from slidewire.control.handshake import PresenterHandshake, Welcome, session_name
-from slidewire.control.intents import Intent
+from slidewire.control.intents import Intent, Verb
 from slidewire.control.introduction import Introduction
 from slidewire.control.paths import Channel
 from slidewire.control.presenter_session import LaserAnswered, ReceiptArrived
@@ -220,6 +220,9 @@ def _welcome(handshake: PresenterHandshake, welcome: Welcome, now: float) -> dic
 
 class RecordedWorld(World):
     """A show with one presenter, whose clock shows the world's moments, which are multiples of a tick."""
+
+    INTENTS = (*map(Intent, map(Verb, (1, 2, 3, 4, 6, 7, 8, 9))), *[Intent(Verb.NEXT)] * 12)
+    """Verbs that come later change nothing here."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed, presenters=1, between_taps=4.0)
