@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.lab import is_possible
+from tests.support.programs import heed_interrupts
 from tests.support.timing import Timing
 
 # A property is true or not, however busy the machine is: no deadline per example. Every day the examples are the same,
@@ -32,8 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("long")
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda number, frame: None)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; the programs are ended by it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_interrupts()
 
 
 @pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.long)], ids=["happens", "in time"])

@@ -161,8 +161,15 @@ class Programs:
                 await program.stop()
 
 
+def heed_interrupts() -> None:
+    """Started in a shell's background, a process ignores SIGINT, and so would the programs that are ended by it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextlib.asynccontextmanager
 async def programs(home: Path) -> AsyncIterator[Programs]:
+    heed_interrupts()
     started = Programs(home)
     try:
         yield started
