@@ -189,7 +189,7 @@ async def test_all_clients_that_do_not_read_cost_a_bounded_amount_together(monke
     assert sum(waiting) <= 3 * WRITE_BYTES + WRITE_BYTES + 12 * (CROWDED_BYTES + len(packet))
     assert waiting[0] <= CROWDED_BYTES + len(packet) and waiting[-1] > WRITE_BYTES
     assert owner.connections[-1].write(b"an answer", droppable=False), "answers still pass"
-    before = stream._everybody.total
+    before = stream._shared.total
     assert before > 0
 
     async def read_on(reader: asyncio.StreamReader) -> None:
@@ -200,7 +200,7 @@ async def test_all_clients_that_do_not_read_cost_a_bounded_amount_together(monke
         writer.transport.resume_reading()  # type: ignore[attr-defined]
     reading = [asyncio.ensure_future(read_on(reader)) for reader, _ in clients]
     async with asyncio.timeout(20):
-        while stream._everybody.total:
+        while stream._shared.total:
             await asyncio.sleep(0.002)
     for each in reading:
         each.cancel()

@@ -2,7 +2,7 @@
 
 The presenter's secret sits in the page's URL fragment, so a page loads nothing from anywhere else, runs no inline
 code, makes neither code nor markup of strings (Trusted Types, with no policy that could allow it), sends no referrer,
-and is in nobody's frame.
+and is in no other page's frame.
 """
 
 from __future__ import annotations

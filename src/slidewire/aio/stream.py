@@ -56,7 +56,7 @@ class Backlog:
         self.total = 0
 
 
-_everybody: Final = Backlog()
+_shared: Final = Backlog()
 _buffer: Final = memoryview(bytearray(READ_BYTES))
 """Shared by all connections: what is read into it is taken out at once."""
 
@@ -68,7 +68,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         remote: SocketAddress,
         local: SocketAddress,
         is_tls: bool,
-        backlog: Backlog = _everybody,
+        backlog: Backlog = _shared,
     ) -> None:
         self._owner = owner
         self._backlog = backlog

@@ -1,7 +1,7 @@
 """WebSockets for the signaling hub: an aiohttp handler on one side, the sans-I/O `Hub` on the other.
 
 One task reads each socket and one writes it, with a bounded outbox between the hub and the writer: a reader never
-touches another peer's socket, so nobody's slowness or sudden death reaches anybody else. Whoever does not keep up with
+touches another peer's socket, so no peer's slowness or sudden end reaches another. A peer that does not keep up with
 its outbox is closed with 4408 and may resume.
 
 A page's first messages may come as POST requests, over the connection that brought the page: a socket made of requests
@@ -299,7 +299,7 @@ class HubSockets:
         return done
 
     async def stop(self, retry_after: float) -> None:
-        """Tell everybody to come back later, and wait a moment until they are gone."""
+        """Tell all members to come back later, and wait a moment until they are gone."""
         self._closing = True
         self._hub.shut_down(retry_after)
         self._pump()
@@ -313,7 +313,7 @@ class HubSockets:
         self._alarm.set(None)
 
     def _let_in(self, request: web.Request) -> str:
-        """Whoever wants another socket: its address, or the reason why not."""
+        """The address of a client that wants another socket, or the reason why it gets none."""
         if self._closing:
             raise web.HTTPServiceUnavailable(text="The server is stopping.", headers={"Retry-After": "1"})
         if not self._is_welcome(request):
@@ -373,7 +373,7 @@ class HubSockets:
             if heard % TURN_MESSAGES == 0:
                 await self._give_way(connection, address, outbox.transport)
                 if outbox.cut_off:
-                    return  # what it had sent before matters to nobody
+                    return  # what it had sent before does not matter any more
 
     async def _write(self, socket: web.WebSocketResponse, outbox: _Outbox) -> None:
         written = 0

@@ -1,8 +1,8 @@
-"""Who did what: a log of one JSON object a line, each line bound to the one before it by its SHA-256.
+"""The audit log: one JSON object a line, each line bound to the one before it by its SHA-256.
 
-A line holds the hash of its predecessor (`prev`) and ends with its own (`hash`), made of every byte before that. So
-whoever changes, removes, inserts or reorders a line has to write every later line anew, and its last hash, the *head*,
-becomes another. That is all a chain can show: whoever can write the file can also write a new chain, or cut off its
+A line holds the hash of its predecessor (`prev`) and ends with its own (`hash`), made of every byte before that. So an
+intruder who changes, removes, inserts or reorders a line has to write every later line anew, and its last hash, the
+*head*, becomes another. That is all a chain can show: who can write the file can also write a new chain, or cut off its
 end. Against that helps a head that was noted elsewhere (`verify(…, head=…)` looks for it).
 
 A chain is a folder with one file a day. Old days are deleted on schedule, which the chain says, with the hash that the
@@ -10,15 +10,15 @@ next line goes on from. A process that dies in the middle of a line leaves it to
 again, and the chain says that, too. A line is handed to the system at once and to the disk when it likes: a program
 that crashes loses nothing, a computer that loses its power may lose the last seconds.
 
-What somebody outside can cause at will has a budget of lines, one for each kind, so that a flood of one kind takes no
+What an outsider can cause at will has a budget of lines, one for each kind, so that a flood of one kind takes no
 line from another. What is beyond it is counted, and the next line of any kind says how many of which were left out
-(`left_out`). What somebody did who may, is always written: a click, a link or a key that was made or revoked.
+(`left_out`). What a person with a right to it did is always written: a click, a link or a key that was made or revoked.
 
 No character in a file moves a terminal's cursor or the order of what is read: those are written as JSON's `\\u….`.
 
 A host writes what happens in its shows (`host.happened`), a server what its operators do (`server.happened`): names,
-links' ids and labels, what was asked and what came of it; no secret, no slide's content, and no address unless somebody
-asked for that.
+links' ids and labels, what was asked and what came of it; no secret, no slide's content, and no address unless an
+operator asked for that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _FIRST: Final = ("n", "time", "event")
 _LAST: Final = ("prev", "hash")
 _OWN: Final = frozenset((*_FIRST, *_LAST))
 _AT_WILL: Final = frozenset({"refused", "sign_in_failed", "joined", "left", "waits_to_be_let_in"})
-"""Events that somebody outside can cause at will; all others are always written."""
+"""Events that an outsider can cause at will; all others are always written."""
 
 
 class AuditError(Exception):

@@ -112,7 +112,7 @@ class Writable(Protocol):
 class WrittenBehind:
     """A text stream to a file descriptor whose `write` does not wait for who reads at its other end.
 
-    A terminal that is paused with Ctrl-S, or a pipe to a program that has stopped, takes nothing more: whoever writes
+    A terminal that is paused with Ctrl-S, or a pipe to a program that has stopped, takes nothing more: what writes
     to it stands still, and with it a show. Here a thread does that. What no longer fits is left out and counted.
     """
 

@@ -65,7 +65,7 @@ Effect = CreateAnswer | AddCandidate | ClosePeer | SendMessage | PathsChanged | 
 class _Generation:
     number: int
     network: str = ""
-    """Where both ends are, if that is the same network."""
+    """The network that both ends are on; empty where they are on different ones."""
     names: dict[Channel, str] = field(default_factory=dict)
     """The session's paths by the channels that are open."""
 

@@ -122,7 +122,7 @@ class PresenterHandshake:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the host says about a link when somebody knocks with it."""
+    """What the host says about the link that a hello names."""
 
     psk: bytes
     role: Role
@@ -163,7 +163,7 @@ class HandshakeResponder:
             self._hellos.charge(link_id, now, FLOOD_HELLOS)
 
     def receive_hello(self, data: bytes, now: float, origin: int = 0) -> Admitted | None:
-        """`origin`: a number that those at one address have in common; 0 where nobody knows."""
+        """`origin`: a number that those at one address have in common; 0 where that is not known."""
         if (known := self._answered.get(data)) is not None:
             self.counts["repeated_hello"] += 1
             return known

@@ -183,7 +183,7 @@ class HostSession:
         self.wire.path_down(name)
 
     def receive_frame(self, data: bytes, path: str, now: float) -> bool:
-        """Whether the frame opened: then it is the presenter's, whoever carried it."""
+        """Whether the frame opened: then it is the presenter's, by whatever path it came."""
         by = self.wire.paths.get(path)
         # A peer connection is this presenter's alone, and is charged for what does not open either. Through the server
         # any member of the room may send under this session's number.

@@ -1,8 +1,8 @@
 """Who a presenter is, said once the two ends have keys (protocol/control.md §3), and the nonces of both ends.
 
-The hello is sealed by the link alone: whoever has the link and a recording reads it. So it says nothing of who knocks,
+The hello is sealed by the link alone: who has the link and a recording reads it. So it says nothing of the presenter,
 only the hash of a nonce; the first sealed frames say the rest, and open the nonce. The host does the same in its
-welcome and its first answer. The verification words are made of the handshake and of both nonces, so that nobody can
+welcome and its first answer. The verification words are made of the handshake and of both nonces, so that no one can
 know what the words will be before its own part in them is settled.
 """
 
@@ -26,7 +26,7 @@ def commitment(nonce: bytes) -> bytes:
 
 def device_name(seed: bytes, link_id: str) -> str:
     """What a device calls itself to the host of a link: always the same there, and another name for each link, so that
-    two links do not tell that one device has both. `seed` is random, and the device tells it to nobody."""
+    two links do not tell that one device has both. `seed` is random, and the device keeps it to itself."""
     return encode_base64url(hmac.digest(seed, link_id.encode(), "sha256")[:16])
 
 
@@ -69,7 +69,7 @@ def read_object(payload: bytes) -> dict[str, Any]:
 
 
 def _short(value: object) -> str:
-    """A name as somebody typed it, fit to be shown: printable, and at most 40 characters."""
+    """A name as it was typed, fit to be shown: printable, and at most 40 characters."""
     if not isinstance(value, str):
         return ""
     return "".join(character for character in value if character.isprintable()).strip()[:40]

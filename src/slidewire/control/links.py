@@ -86,7 +86,7 @@ class Link:
 
 
 def parse_link(url: str) -> Link:
-    """The `Link` in a URL that somebody pasted. Raises `LinkError` with advice."""
+    """The `Link` in a URL that was pasted. Raises `LinkError` with advice."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port

@@ -5,7 +5,7 @@
       <- e, ee
 
 Both ends know a pre-shared key; each brings a fresh X25519 key. What comes out is a pair of ChaCha20-Poly1305 keys
-that nobody can compute later from the pre-shared key alone. Section numbers are those of the Noise specification.
+that cannot be computed later from the pre-shared key alone. Section numbers are those of the Noise specification.
 The ephemeral private keys come in as values, so that vectors can be replayed.
 """
 
@@ -39,7 +39,7 @@ class TransportKeys:
     receive: bytes = field(repr=False)
     handshake_hash: bytes
     """The same at both ends, and different for every handshake: what verification words are made from. It is made of
-    what was sent and of the pre-shared key: whoever has that key and a recording can compute it."""
+    what was sent and of the pre-shared key: who has that key and a recording can compute it."""
     exported: bytes = field(repr=False)
     """A third output beside the two keys: known to these two ends alone as the keys are, and no part of them."""
 

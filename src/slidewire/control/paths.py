@@ -22,7 +22,7 @@ SILENCE = 0.150
 """A path is dead when nothing was heard by it for twice its round trip and this, after an intent went out on it."""
 PROBE_AFTER = 0.050
 PROBE_EVERY = 0.020
-"""Before that, from its round trip and PROBE_AFTER on, it is asked: on a lossy path somebody's answer gets through."""
+"""Before that, from its round trip and PROBE_AFTER on, it is asked: on a lossy path some answer gets through."""
 
 
 MUCH = 0.2

@@ -62,9 +62,9 @@ RARELY = 100
 ASK_EVERY = 250
 """Once it is acknowledged, in case the receipt is lost."""
 STREAM_AGAIN = 0.500
-"""A stream does not lose what it was given, unless whoever carries it does."""
+"""A stream does not lose what it was given, unless its carrier does."""
 COPIES = Rate(per_second=12.5, burst=60)
-"""Frames of copies into one stream, which somebody forwards who must bound what one presenter says. Whoever taps faster
+"""Frames of copies into one stream, which is forwarded by a server that bounds what one presenter says. Faster taps
 than that needs none: what follows a tap is the next one."""
 RIDES_ALONG_AFTER = 0.010
 """An unacknowledged intent rides along in a frame that another one caused, if it was last sent this long ago."""
@@ -368,7 +368,7 @@ class PresenterSession:
         return self._copies.setdefault(path.name, Bucket(COPIES)).take(now) == 0
 
     def _give_up(self, sequence: int, now: float) -> None:
-        """Never sent: it cannot have happened. Sent, and silence ever since: nobody here can know."""
+        """Never sent: it cannot have happened. Sent, and silence ever since: it cannot be known here."""
         was_sent = self._outstanding[sequence].first_sent is not None
         status, reason = (Status.UNKNOWN, Reason.NONE) if was_sent else (Status.EXPIRED, Reason.LATE)
         self._settle(sequence, status, None, None, reason, None, now)

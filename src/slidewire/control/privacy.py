@@ -9,10 +9,10 @@
     any other name               no      no                     no
 
 A room's policy is its operator's, and either end may tighten it: the stricter one holds. Each end filters what it says
-(so that it tells nothing) and what it hears (so that nobody has it send anything to where the policy does not go). That
-alone is no boundary: an ICE agent's checks come from its true address, whatever its candidates say. So under `private`
-both agents are also told to use relays only (RFC 8829 §4.1.1, `iceTransportPolicy`), and under `balanced` the host's
-agent uses the addresses of the default route and no others (RFC 8828 §5.2, mode 2).
+(so that it tells nothing) and what it receives (so that no peer has it send anything to where the policy does not go).
+That alone is no boundary: an ICE agent's checks come from its true address, whatever its candidates say. So under
+`private` both agents are also told to use relays only (RFC 8829 §4.1.1, `iceTransportPolicy`), and under `balanced` the
+host's agent uses the addresses of the default route and no others (RFC 8828 §5.2, mode 2).
 
 What passes is written anew from what was read (`slidewire.sdp`), so that no other reader finds more in it. That leaves
 out the addresses which a description and a candidate hold in other places: `raddr`/`rport` (RFC 8839 §5.1 has 0.0.0.0

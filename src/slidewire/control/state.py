@@ -159,7 +159,7 @@ class OriginEntry(Struct, frozen=True):
 
 
 class PlacesEntry(Struct, frozen=True):
-    """Who holds the room's places at the server by one link."""
+    """The places of the room at the server that one link holds."""
 
     link: str
     count: int

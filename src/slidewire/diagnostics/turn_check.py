@@ -32,7 +32,7 @@ _RETRANSMIT_SECONDS: Final = 0.5
 """RFC 8489 §6.2.1: the first time, and twice as long each time after that."""
 _LARGEST_FRAME: Final = 1 << 17
 
-NOBODYS_PEERS: Final = {
+DOCUMENTATION_PEERS: Final = {
     IPV4: (
         "127.0.0.1", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254",  # noqa: S104
         "192.0.0.192", "224.0.0.1", "255.255.255.255",
@@ -71,7 +71,7 @@ class CheckResult:
     """How long: connect, binding, allocate, echo (the median)."""
     echoed: int = 0
     granted: list[str] = field(default_factory=list)
-    """Of NOBODYS_PEERS."""
+    """Of DOCUMENTATION_PEERS."""
     certificate_days: int | None = None
 
     @property
@@ -342,7 +342,7 @@ class TurnCheck:
     async def _forbidden(self, line: ClientSocket, family: int, relay: str) -> list[str]:
         """One by one: a request is granted as a whole or not at all. A relay's own host is no finding."""
         granted = []
-        for host in NOBODYS_PEERS[family]:
+        for host in DOCUMENTATION_PEERS[family]:
             if host == relay or any(ipaddress.ip_address(host) in network for network in self._allowed):
                 continue
             if (await line.ask(line.client.permit(Address(host, 5000)), self._seconds)).code == 0:

@@ -232,7 +232,7 @@ class HostProgram:
 
     @property
     def local_deck_page(self) -> str:
-        """The deck page for a browser on this computer: the link and a grant. It is shown to nobody."""
+        """The deck page for a browser on this computer: the link and a grant. It is not shown."""
         return f"{self._room.first('deck').link(self._server).url}.{local_grant(self._room)}"
 
     @property

@@ -1,4 +1,5 @@
-"""Packets put into order and together: the next frame of a stream, as soon as whoever has those before it can use it.
+"""Packets put into order and together: the next frame of a stream, as soon as a decoder that has those before it can
+use it.
 
 Packets lie at their places (sequence numbers, unwrapped), of which `head` is the first one that has not been dealt
 with. A place without a packet is either waited for or hopeless, which is for others to say. A video frame can be

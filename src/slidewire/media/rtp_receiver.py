@@ -45,10 +45,10 @@ REMEMBERED: Final = 2048
 @dataclass(slots=True)
 class Statistics:
     packets: int = 0
-    """That the network delivered, without retransmissions and duplicates."""
+    """Packets that the network delivered, without retransmissions and duplicates."""
     bytes: int = 0
     lost: int = 0
-    """That the network did not deliver, repaired or not."""
+    """Packets that the network did not deliver, repaired or not."""
     recovered: int = 0
     """By forward error correction: RED, ULPFEC."""
     retransmitted: int = 0

@@ -44,7 +44,7 @@ GIVES_WAY_EVERY: Final = 0.5
 CHANGE: Final = 0.05
 """What share of the rate another one has to differ by to be told."""
 _SSRCS: Final = 64
-"""That are remembered. A page has a handful; a stranger's script might think of many."""
+"""How many are remembered. A page has a handful; a hostile script might think of many."""
 
 
 class Session:

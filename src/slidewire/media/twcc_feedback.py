@@ -2,7 +2,7 @@
 
 The numbers are those of the transport, over all streams of a connection; from the feedback the sender works out how
 much the path carries. Each feedback goes on where the last one ended, so that what did not come is told as well; a
-packet that came late makes it begin there again, and repeat what came since. Whoever sends numbers that jump gets a
+packet that came late makes it begin there again, and repeat what came since. A sender whose numbers jump gets a
 new beginning.
 """
 

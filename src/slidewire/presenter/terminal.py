@@ -35,7 +35,7 @@ _WHY = {
     Reason.GRABBED: "a lock screen, a screen saver or a menu has the host's keyboard",
     Reason.MODIFIER: "Ctrl, Shift, Alt or Super is held down at the host",
 }
-"""Where the reason's own word does not say what to do."""
+"""Advice for the reasons whose own word does not say what to do."""
 
 
 class PresentError(Exception):

@@ -67,7 +67,7 @@ def read_secrets(path: Path, *, make: bool) -> tuple[Secret, ...]:
         raise SetupError(f"{path} is empty. Put one into it, or delete it and start again: then one is made.")
     if any(len(secret.text) < SECRET_CHARACTERS for secret in found):
         raise SetupError(
-            f"A secret in {path} has fewer than {SECRET_CHARACTERS} characters. Whoever sees one login can try to "
+            f"A secret in {path} has fewer than {SECRET_CHARACTERS} characters. A person who sees one login can try to "
             "guess it, so let a machine make it: `openssl rand -hex 32`."
         )
     return tuple(found)

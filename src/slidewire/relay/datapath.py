@@ -21,7 +21,7 @@ Clients = Mapping[SocketAddress, Allocation]
 
 
 class Owner(Protocol):
-    """Who decides about what a data path cannot answer by itself."""
+    """What a data path asks about datagrams that it cannot answer by itself."""
 
     def tick(self) -> float:
         """Datagrams are there. Returns what time it is."""
@@ -31,7 +31,7 @@ class Owner(Protocol):
     def from_peer(self, relay: UdpSocket, data: bytes, source: SocketAddress) -> None: ...
 
     def settle(self) -> None:
-        """That was all for now."""
+        """There is nothing more to read for now."""
 
 
 class DataPath(Protocol):

@@ -1,7 +1,7 @@
 """The data path in plain Python: sockets drained, with a budget, into slots that are used again.
 
 asyncio's own datagram transport takes 256 KiB of fresh memory for every datagram, and is a fifth as fast. Here the
-loop hears of one descriptor only, an epoll with all sockets in it (where there is no epoll, of each socket). Datagrams
+loop watches one descriptor only, an epoll with all sockets in it (where there is no epoll, of each socket). Datagrams
 of one size that follow each other to one destination leave together, where the kernel can do that.
 
 The tables are the core's: each datagram is one look-up there.

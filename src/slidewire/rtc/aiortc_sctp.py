@@ -8,7 +8,7 @@
   `send_at_once` lets a small message out before what waits, whatever the window: control says little, at moments that
   protocol/control.md bounds, and slows down by itself where nothing is answered.
 - Its timers of setting up and of shutting down (T1 and T2) go on after DTLS has ended, and what they send then fails
-  where nobody asks: `_send_chunk_if_there_is_dtls`.
+  without being asked: `_send_chunk_if_there_is_dtls`.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ class Gathering:
 
     def _pair(self, remote_candidate: Candidate) -> None:
         """That an address is a relay's is the other end's word. One of a private network is reached through our own
-        relay, whose policy says which peers there are: nobody has this computer knock at its neighbours, or itself."""
+        relay, whose policy says which peers there are: no participant can have this computer send to its neighbours, or
+        itself."""
         connection: Any = self._connection
         protocols = connection._protocols
         is_local = remote_candidate.type == "relay" and kind_of(remote_candidate.host) is Kind.LOCAL

@@ -348,7 +348,7 @@ class Server:
 
     def _malformed(self, address: str) -> None:
         """Each of these ends its connection, so who goes on is blocked as who opens too many is. Of a proxy's clients
-        nobody knows which it was."""
+        it is not known which it was."""
         if address not in self._proxies:
             self.abuse_limiter.penalize(address, "requests that are none", clock.monotonic())
 
@@ -403,7 +403,8 @@ def _turn_ports(turn: TurnReady | None, tls: int | None) -> dict[str, int | None
 
 
 async def _keep_to_tls(request: web.Request, response: web.StreamResponse) -> None:
-    """RFC 6797. Not with a certificate of our own making: whoever has to click a warning away could not any more."""
+    """RFC 6797. Not with a certificate of our own making: a visitor who has to click a warning away could not any
+    more."""
     response.headers["Strict-Transport-Security"] = "max-age=31536000"
 
 

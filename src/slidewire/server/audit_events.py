@@ -1,4 +1,4 @@
-"""Who did what to the server, in the words of the log (`slidewire.audit.log`): its operators, their keys, and what the
+"""The server's audit events, in the words of the log (`slidewire.audit.log`): its operators, their keys, and what the
 server did by itself because something was tried.
 
 What happens *in* a room is in its host's log; this one is about those who run the server. No secret, no password, no
@@ -84,7 +84,7 @@ class Audit(Protocol):
 
 
 def discard(event: str, /, *, address: str | None = None, **fields: Any) -> None:
-    """Where nothing is written down."""
+    """An audit log that writes nothing down."""
 
 
 def done(audit: Audit, event: str, call: Call, **fields: Any) -> None:

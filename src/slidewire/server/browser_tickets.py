@@ -1,8 +1,8 @@
 """Opening a link in a browser without its secret in the list of processes.
 
 A browser is started with an address as its argument, and any user of the computer can read that. So it is given a
-ticket: an address of this server that leads to the link once, within a minute. Whoever read it there comes too late, or
-takes it before the browser does, which then says that there is no such page.
+ticket: an address of this server that leads to the link once, within a minute. A program that read it there comes too
+late, or takes it before the browser does, which then says that there is no such page.
 """
 
 from __future__ import annotations

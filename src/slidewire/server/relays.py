@@ -1,4 +1,4 @@
-"""Who relays for the rooms of this server, and what members are told of it.
+"""The relays for the rooms of this server, and what members are told of them.
 
 Our own relay knows the rooms: it is closed to those who are not members, and reaches, besides itself, only from
 where a room's members are connected. A fleet of others (`fleet`) knows nothing but the secret.
@@ -120,7 +120,7 @@ class OwnRelay:
             f"turn:{host}:{ready.udp}?transport=udp",
             f"turn:{host}:{ready.tcp}?transport=tcp",
         ]
-        # The web's port as this member knows it: somebody may forward another to ours. Without TLS, only if it is ours:
+        # The web's port as this member knows it: another may be forwarded to ours. Without TLS, only if it is ours:
         # a proxy would not understand.
         if self._tls:
             uris.append(f"turns:{host}:{port or 443}?transport=tcp")

@@ -68,8 +68,8 @@ class HostileSpeech:
         links: Callable[[], Sequence[str]] = _nothing,
         verbs: Sequence[Verb] = tuple(Verb),
     ) -> None:
-        """`sessions` and `links`: whom an operator's commands are aimed at, beside numbers and names of nobody.
-        `verbs`: what it asks of the deck. Whoever may click may stop the show, too."""
+        """`sessions` and `links`: whom an operator's commands are aimed at, beside numbers and names that do not exist.
+        `verbs`: what it asks of the deck. A link that may click may stop the show, too."""
         self._dice = dice
         self._sessions, self._links = sessions, links
         self._verbs = tuple(verbs)

@@ -56,7 +56,7 @@ class Ledger:
         entry = self._entries.get((session, sequence))
         what = f"intent {sequence} of session {session:08x} at {now:.3f}"
         if entry is None or entry.intent != intent:
-            self.broken(f"{what}: nobody asked for {intent}")
+            self.broken(f"{what}: no presenter asked for {intent}")
         if entry.done is not None:
             self.broken(f"{what}: done twice")
         late = now - entry.asked_at - entry.time_to_live * (1 + DRIFT)
@@ -74,7 +74,7 @@ class Ledger:
         entry = self._entries.get((session, receipt.sequence))
         what = f"the receipt of intent {receipt.sequence} of session {session:08x}"
         if entry is None or entry.intent != receipt.intent:
-            self.broken(f"{what}: nobody asked for that")
+            self.broken(f"{what}: no presenter asked for that")
         if entry.status is not None:
             self.broken(f"{what}: a second one")
         entry.status = receipt.status

@@ -11,7 +11,7 @@ middle of an offer, offers cross, peers fail, paths come, go and change their ad
 agree. There may be participants that keep to nothing: they hold links of every role, and say what
 `slidewire.testing.hostile` makes up.
 
-The `Ledger` is told what everybody asked, what decks did and which receipts came, and raises `Broken` at the first
+The `Ledger` is told what presenters asked, what decks did and which receipts came, and raises `Broken` at the first
 thing that was promised and is not so. When all is quiet again, every presenter must have come back: its session
 answers, its state is the newest, its next tap lands. The seed decides everything.
 """
@@ -115,7 +115,7 @@ class Machine:
         raise NotImplementedError
 
     def hear(self, receive: Callable[..., None], *arguments: Any) -> None:
-        """Something arrived; whoever sleeps reads it when it wakes."""
+        """Something arrived; a machine that sleeps reads it when it wakes."""
         if self.world.now < self.asleep_until:
             self.world.at(self.asleep_until + 1e-3, self.hear, receive, *arguments)
         else:
@@ -281,7 +281,7 @@ class Host(Machine):
                     session.send_message(Error("type_unknown", type(message).__name__), self.now)
 
     def publish(self) -> None:
-        """The state is another one: tell everybody."""
+        """The state is another one: tell all participants."""
         self.version += 1
         self.slides[self.process, self.version] = self.deck.slide
         for id_, session in list(self.sessions.items()):
@@ -663,7 +663,7 @@ Participant = Presenter | HostileParticipant
 
 
 class World:
-    """Everybody, the network between them, and one queue of what happens next."""
+    """All machines, the network between them, and one queue of what happens next."""
 
     INTENTS = (*(Intent(verb) for verb in Verb if verb is not Verb.GOTO), *[Intent(Verb.NEXT)] * 12)
 
@@ -677,7 +677,7 @@ class World:
         misfortunes: bool = True,
     ) -> None:
         """`reproduce` is the command that a broken promise is reported with. `hostile`: how many keep to nothing.
-        Without `misfortunes` the network is good and the deck quick, and nobody dies or sleeps."""
+        Without `misfortunes` the network is good and the deck quick, and no machine dies or sleeps."""
         self.rng = random.Random(seed)
         self.now = 0.0
         self.events = 0
@@ -690,7 +690,7 @@ class World:
         self._is_fair = not misfortunes
         self.hostile_sessions: dict[int, HostileParticipant] = {}
         self.floods = 0
-        """How often somebody was sent away."""
+        """How often a participant was sent away."""
         self.processes: dict[int, tuple[Host, int]] = {}
         """By session: the process of the host that it is with."""
         self.server = 0
@@ -708,8 +708,8 @@ class World:
         self.hosts = [Host(self, "main", slow), Host(self, "backup", rng.choice([0.0, slow]))]
         self.presenters = [Presenter(self, number) for number in range(presenters or rng.choice([1, 1, 2, 4]))]
         self.hostile = [HostileParticipant(self, rng.choice(list(LINKS))) for _ in range(hostile)]
-        everybody: list[Participant] = [*self.presenters, *self.hostile]
-        self._signaling = {participant: (self._path(), self._path()) for participant in everybody}
+        participants: list[Participant] = [*self.presenters, *self.hostile]
+        self._signaling = {participant: (self._path(), self._path()) for participant in participants}
         self._bad_weather = {
             self._change_weather: 5.0,
             self.peers.lose_one: 10.0,
@@ -719,7 +719,7 @@ class World:
             self._server_lies: 20.0,
             self._server_dies: 60.0,
             self._host_dies: 60.0,
-            self._somebody_sleeps: 60.0,
+            self._a_machine_sleeps: 60.0,
         }
         if not misfortunes:
             self._bad_weather = {}
@@ -864,7 +864,7 @@ class World:
         if presenter.server != self.server or not self._server_up:
             self._introduce(presenter)
 
-    def _introduce_everybody(self) -> None:
+    def _introduce_all(self) -> None:
         for presenter in self.presenters:
             self.at(self.now + self.rng.random() * 2, self._introduce, presenter)
 
@@ -876,7 +876,7 @@ class World:
         self.disturb()
         for host in self.hosts:
             host.lose_server()
-        self._introduce_everybody()
+        self._introduce_all()
         self.at(self.now + self.rng.expovariate(1 / 6), self._server_returns)
 
     def _server_lies(self) -> None:
@@ -890,7 +890,7 @@ class World:
 
     def _server_returns(self) -> None:
         self._server_up = True
-        self._introduce_everybody()
+        self._introduce_all()
 
     # Peer connections
 
@@ -978,15 +978,15 @@ class World:
         host = self.rng.choice(self.hosts)
         if host.up:
             host.die()
-            self._introduce_everybody()
+            self._introduce_all()
             self.at(self.now + self.rng.expovariate(1 / 5), self._host_returns, host)
 
     def _host_returns(self, host: Host) -> None:
         if not host.up:
             host.start()
-            self._introduce_everybody()
+            self._introduce_all()
 
-    def _somebody_sleeps(self) -> None:
+    def _a_machine_sleeps(self) -> None:
         machine: Machine = self.rng.choice([*self.presenters, *self.hosts])
         self.disturb()
         machine.asleep_until = max(machine.asleep_until, self.now + self.rng.choice([0.5, 3, 20, 90]))

@@ -1,4 +1,4 @@
-"""Who talks to the relay, and where its sockets are: what allocations and effects have in common."""
+"""5-tuples and relayed addresses: what allocations and effects have in common."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FiveTuple(NamedTuple):
 
     @property
     def customer(self) -> bytes:
-        """Who the client counts as in every limit of addresses."""
+        """The customer that the client counts as in every limit of addresses."""
         return customer_of(self.client[0]).encode()
 
 

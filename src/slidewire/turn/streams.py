@@ -118,7 +118,7 @@ class Streams:
 
     def in_the_way(self, client: FiveTuple, now: float) -> Stream | None:
         """Whom to close before there is a place for this client. None if there is one, or if there is none to be had:
-        whoever has just come is given the time for a handshake."""
+        a client that has just come is given the time for a handshake."""
         of_address = self._by_address.get(client.customer, {})
         if len(of_address) >= self._limits.streams_per_address:
             strangers = of_address
@@ -170,7 +170,8 @@ class Streams:
     def received(self, stream: Stream, frames: int, busy: bool, now: float) -> None:
         """Move the deadline after that many whole frames came. `busy`: it has an allocation, and may stand still in the
         middle of a frame as long as that lives: what it sends may be under way through a network that is gone for a
-        while. Whoever has none, and leaves half a frame behind or has nothing to stay for, is not waited for long."""
+        while. A client that has none, and leaves half a frame behind or has nothing to stay for, is not waited for
+        long."""
         limits = self._limits
         if not stream.spoke:
             return  # the first deadline stands, however many bytes trickle in

@@ -1,7 +1,7 @@
 /* The camera and the microphone of this computer: asked for, chosen among, lost and found again. Nothing here sends
  * anything. What is on here is heard and seen by this page only, until its track is given to a connection.
  *
- * A device that vanishes is not replaced by another one: nobody is shown by a camera that they did not choose. It is taken
+ * A device that vanishes is not replaced by another one: no one is shown by a camera that they did not choose. It is taken
  * again when it is back. */
 
 import { type Kind, type Refusal, refusalCode, type RefusalCode, refusalWords } from './refusals.ts'

@@ -37,7 +37,7 @@ const ASK_EVERY = 250
 /** A stream does not lose what it was given, unless its carrier does. */
 const STREAM_AGAIN = 500
 
-/** Frames of copies into one stream, which somebody forwards who must bound what one presenter says: one each so many
+/** Frames of copies into one stream, which is forwarded by a server that bounds what one presenter says: one each so many
  * milliseconds, and so many at once. Faster taps need none: what follows a tap is the next one. */
 const STREAM_COPY_EVERY = 80
 const STREAM_COPIES = 60

@@ -7,7 +7,7 @@ import type { DeckPart, MediaPart, State, StateMessage, YouPart } from '../proto
 export const NO_DECK: DeckPart = { status: 'no_deck', driver: '', title: '', slide: null, count: null, build: null, blank: null,
   can: [], pictures: false, notes: null, slide_title: null, next_title: null, slide_label: null, edition: 0, has_newer: false, drawable: true }
 
-export const NOBODY: YouPart = { role: 'view', muted: false, name: '', admitted: true, first: null, last: null, expires: null }
+export const NO_PRESENTER: YouPart = { role: 'view', muted: false, name: '', admitted: true, first: null, last: null, expires: null }
 
 export const NO_MEDIA: MediaPart = { screen: false, camera: false, microphone: false, on_air: false, recording: false }
 
@@ -16,7 +16,7 @@ export function readState({ deck, you, started, laser, media }: StateMessage): S
   const role = you?.role
   return {
     deck: { ...NO_DECK, ...deck },
-    you: { ...NOBODY, ...you, role: role && ROLES.includes(role) ? role : 'view' },
+    you: { ...NO_PRESENTER, ...you, role: role && ROLES.includes(role) ? role : 'view' },
     started: typeof started === 'number' ? started : null,
     laser: laser ?? null,
     media: { ...NO_MEDIA, ...media },

@@ -37,7 +37,7 @@ class Focus(Protocol):
         """Every window that is managed, the topmost first."""
 
     def is_hidden(self, window: Window) -> bool:
-        """Whether nobody can see it: another window lies over all of it, or a screen saver has the screen."""
+        """Whether it cannot be seen: another window lies over all of it, or a screen saver has the screen."""
 
     def bring_to_front(self, window: Window) -> None:
         """Ask for it to be raised and focused. It takes a moment, and the desktop may refuse."""

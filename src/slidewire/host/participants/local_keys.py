@@ -3,7 +3,7 @@
 A deck link is for any number of people and may only view. The page that `up` opens here is told a grant besides, which
 is in no link: it comes behind the link in the address that the browser is sent to, and the page says it in its sealed
 session. It is made from the operator link's secret, so it is good for as long as that link, also after the host was
-started again, and whoever could make one may click anyway.
+started again, and who could make one may click anyway.
 """
 
 from __future__ import annotations

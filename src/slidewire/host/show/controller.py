@@ -170,6 +170,6 @@ class ShowController:
         except TimeoutError:
             log.error("the deck did not answer to %s within %g s", intent, PERFORM_TIMEOUT)
         except Exception:
-            # A driver's bug must not end the show for everybody: this intent failed, the next may not.
+            # A driver's bug must not end the show: this intent failed, the next may not.
             log.exception("the %s deck failed at %s", self.deck.driver, intent)
         return Outcome(Status.FAILED, reason=Reason.DECK_ERROR)

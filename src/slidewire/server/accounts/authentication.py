@@ -1,4 +1,5 @@
-"""Who is asking, and may they: bearer tokens and cookies, scopes, where a request comes from, and how often.
+"""Authentication and authorisation of a request: bearer tokens and cookies, scopes, where a request comes from, and how
+often.
 
 Programs show a token as `Authorization: Bearer …` (RFC 6750), never in the address, where logs would keep it. Pages
 have it in a cookie that scripts cannot read and that no other site's page can make a browser send.

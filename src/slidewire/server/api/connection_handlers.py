@@ -1,4 +1,4 @@
-"""Who is here, and what an operator of the server may do about it."""
+"""The connections of members, for an operator of the server: list them, and end one."""
 
 from __future__ import annotations
 

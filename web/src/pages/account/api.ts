@@ -64,7 +64,7 @@ async function once<T>(method: string, path: string, body?: unknown): Promise<T>
 
 const hasCode = (error: unknown, ...codes: string[]): boolean => error instanceof Refused && codes.includes(error.code)
 
-/** Whether it says that nobody is signed in (any more). A wrong password is answered 401, too. */
+/** Whether it says that this browser is not signed in (any more). A wrong password is answered 401, too. */
 export const isOver = (error: unknown): boolean => hasCode(error, 'unauthorized', 'token_invalid', 'token_reused')
 
 async function refreshUnlessDone(): Promise<void> {

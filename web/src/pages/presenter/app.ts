@@ -5,7 +5,7 @@ import type { ConnectionEvent, ConnectionState } from '../../transport/connectio
 import type { Receipt } from '../../protocol/presenter_session.ts'
 import type { Reason } from '../../protocol/records.ts'
 import type { DeckPart, MediaPart, YouPart } from '../../protocol/messages.ts'
-import { NO_DECK, NO_MEDIA, NOBODY, readState } from '../../ui/state.ts'
+import { NO_DECK, NO_MEDIA, NO_PRESENTER, readState } from '../../ui/state.ts'
 import type { PageError } from '../../ui/errors.ts'
 
 export interface App extends YouPart {
@@ -35,7 +35,7 @@ export type AppEvent = ConnectionEvent | { type: 'tapped' }
 export const BEGINNING: App = {
   connectionState: 'connecting',
   roundTrip: null,
-  ...NOBODY,
+  ...NO_PRESENTER,
   role: 'click',
   deck: NO_DECK,
   known: false,

@@ -69,7 +69,7 @@ function happened(event: ConnectionEvent): void {
       break
     case 'error':
       if (event.final) letScreenSleep()
-      // On a stream an error is worse than black. In front of whoever sets it up it is not.
+      // On a stream an error is worse than black. In front of the technician who sets it up it is not.
       if (!known) showError(event)
       else if (event.final) media?.close()
       break

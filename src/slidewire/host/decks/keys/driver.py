@@ -164,7 +164,7 @@ class KeysDeck(DeckDriver):
         return Outcome(Status.PERFORMED, reason=Reason.UNSEEN)
 
     def _obstacle(self, recipient: Recipient, desktop: Desktop) -> Reason | None:
-        """Why a key typed now would not reach the deck, or not as that key, or would change what nobody can see."""
+        """Why a key typed now would not reach the deck, or not as that key, or would change what cannot be seen."""
         if desktop.keyboard.is_grabbed():
             return Reason.GRABBED
         if not self._is_front(recipient, desktop):

@@ -48,7 +48,7 @@ LOGIN: Final = Service(
     "/org/freedesktop/login1",
     "org.freedesktop.login1.Manager",
     "ssss",
-    # Only sleep for want of input. Somebody who closes the lid or presses the button means it.
+    # Only sleep for want of input. Closing the lid and pressing the button still work.
     ("idle", APPLICATION, REASON, "block"),
 )
 

@@ -109,7 +109,7 @@ def main() -> int:
             try:
                 out.write(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
                 out.flush()
-            except OSError:  # nobody listens any more; standard input ends, too
+            except OSError:  # the host does not read any more; standard input ends, too
                 return
 
     writer = threading.Thread(target=write, daemon=True)

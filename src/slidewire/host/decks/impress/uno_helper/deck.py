@@ -134,7 +134,7 @@ class Deck:
         """Take in what is there now."""
         self._looks = max(0, self._looks - 1)
         if self._office is None:
-            # We do not start it unasked; but if somebody did, so are we there again.
+            # It is not started unasked. If a person started it, it is followed again.
             if self._soffice and office_running(self._profile):
                 self._connect()
             return

@@ -193,7 +193,7 @@ class Office:
         return max(((size.Width, size.Height) for size in sizes), default=(1920, 1080))
 
     def load(self, path: str) -> Any:
-        """Read-only: no lock file that asks questions after a crash, and nobody's slides are changed by accident."""
+        """Read-only: no lock file that asks questions after a crash, and no slides are changed by accident."""
         arguments = (
             property_value("ReadOnly", True),
             property_value("InteractionHandler", _decliner()),
@@ -205,7 +205,7 @@ class Office:
             raise _not_a_presentation(name)
         try:
             document = self._desktop.loadComponentFromURL(uno.systemPathToFileUrl(path), "_blank", 0, arguments)
-        except Exception:  # noqa: BLE001 (a filter may raise anything, and its words help nobody)
+        except Exception:  # noqa: BLE001 (a filter may raise anything, and its words do not help)
             document = None
         if document is None:
             raise Trouble(
@@ -263,7 +263,7 @@ class Office:
             Path(path).unlink()
 
     def close(self) -> None:
-        """Ours ends, unless somebody has opened another document in it. Another's is let go."""
+        """Ours ends, unless another document was opened in it. Another's is let go."""
         ours = self._process is not None and self._process.poll() is None
         try:
             if not ours:
@@ -345,7 +345,7 @@ def modify_listener(modified: Callable[[], None], closed: Callable[[], None]) ->
 
 
 def _decliner() -> Any:
-    """Answers LibreOffice's questions about a file (repair it? its password?) with no, instead of a dialog that nobody
+    """Answers LibreOffice's questions about a file (repair it? its password?) with no, instead of a dialog that no one
     at a phone can see."""
     from com.sun.star.task import XInteractionHandler  # type: ignore[import-not-found]
 

@@ -1,8 +1,8 @@
 """One running slide show: what its listeners saw, and the intents.
 
 LibreOffice tells of every slide, every step and every darkening by itself. The listeners note it under `seen`, which is
-never held during a call to LibreOffice, and whoever performs an intent waits there for its effect. That a slide is
-shown is known when its transition begins; nobody waits for an animation's end.
+never held during a call to LibreOffice, and the thread that performs an intent waits there for its effect. That a slide
+is shown is known when its transition begins; the end of an animation is not waited for.
 """
 
 from __future__ import annotations
