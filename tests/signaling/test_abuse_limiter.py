@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from slidewire.base.rates import Rate
 from slidewire.signaling.abuse_limiter import AbuseLimiter
 from slidewire.signaling.limits import Limits
@@ -19,6 +21,14 @@ def test_who_asks_for_more_than_its_turn_waits_and_nobody_else_does() -> None:
     assert [round(wait, 6) for wait in waits[2:]] == [0.05, 0.1, 0.15], "each behind the one before it"
     assert abuse_limiter.queue(ADA, 0.0, 5) == 0
     assert abuse_limiter.queue(EVE, 10.0, 5) == 0, "what waits is not held against it for ever"
+
+
+def test_a_host_has_a_queue_of_its_own_as_much_faster_as_it_may_send() -> None:
+    abuse_limiter = AbuseLimiter(LIMITS, b"key")
+    for _ in range(5):
+        abuse_limiter.queue(EVE, 0.0, 5)
+    waits = [abuse_limiter.queue(EVE, 0.0, 40, is_host=True) for _ in range(4)]
+    assert waits == [0, 0, pytest.approx(0.05), pytest.approx(0.1)], "eight times as much, and not behind the others"
 
 
 def held_by(abuse_limiter: AbuseLimiter, address: str) -> int:

@@ -140,6 +140,12 @@ class TestMeeting:
             presenter.heard()
         assert codes(presenter.say("send", data="aGk", ref="x")) == ["member_unknown"]
 
+    def test_a_host_s_messages_do_not_wait_behind_those_of_presenters_at_its_address(self, world: World) -> None:
+        host, presenter = world.host(link()), world.presenter()
+        waits = [world.hub.queue(presenter.connection, presenter.address, 100, world.now) for _ in range(4)]
+        assert waits[0] == 0 < waits[-1]
+        assert world.hub.queue(host.connection, presenter.address, 100, world.now) == 0
+
     def test_a_host_has_to_say_to_whom(self, world: World) -> None:
         assert codes(world.host(link()).say("send", data="aGk")) == ["member_unknown"]
 

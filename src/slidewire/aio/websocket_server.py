@@ -338,7 +338,7 @@ class HubSockets:
         """To the others, for a moment; and if much is to be done for this address, until it is its turn again. What it
         sends meanwhile is not read: when the buffers on the way are full, it waits in its own machine."""
         now = monotonic()
-        wait = self._hub.abuse_limiter.queue(address, now, TURN_MESSAGES)
+        wait = self._hub.queue(connection, address, TURN_MESSAGES, now)
         if wait == 0:
             await asyncio.sleep(0)
             return

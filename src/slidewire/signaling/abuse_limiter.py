@@ -91,10 +91,14 @@ class AbuseLimiter:
         if not self._held[key]:
             del self._held[key]
 
-    def queue(self, address: str, now: float, work: float) -> float:
+    def queue(self, address: str, now: float, work: float, *, is_host: bool = False) -> float:
         """Seconds to wait before so much more work (in messages) is done for this address. All its connections wait in
-        one queue: many of them get no more done than one."""
-        return self._work.queue(customer_of(address).encode(), now, work)
+        one queue: many of them get no more done than one. Its hosts have a queue of their own, which is as much faster
+        as what a host may send: a receipt does not wait behind all that other participants have the host answer."""
+        key = customer_of(address).encode()
+        if is_host:
+            return self._work.queue(b"host " + key, now, work / self._limits.host_factor)
+        return self._work.queue(key, now, work)
 
     def tolerates(self, address: str, now: float) -> bool:
         """One more message of this address was dropped. False: this is a flood."""

@@ -22,7 +22,7 @@ from slidewire.signaling.effects import BAD_MESSAGE, CLOSES, FULL, SILENT
 from slidewire.signaling.limits import Limits
 from slidewire.signaling.messages import Code
 from slidewire.signaling.quotas import ConnectionQuotas, RoomQuotas
-from slidewire.signaling.room import ConnectionId, Member
+from slidewire.signaling.room import ConnectionId, Member, Role
 from slidewire.signaling.router import Router
 
 FIRST_MESSAGE_SECONDS: Final = 10.0
@@ -117,6 +117,11 @@ class Connections:
         if connection is not None:
             connection.last_received = now
         return connection
+
+    def is_host(self, id_: ConnectionId) -> bool:
+        """Whether it is a host's, in its room."""
+        connection = self._open.get(id_)
+        return connection is not None and connection.member is not None and connection.member.role is Role.HOST
 
     def end(self, id_: ConnectionId, now: float) -> None:
         """Its socket is closed. Its member, if any, may come back."""

@@ -174,6 +174,11 @@ class Hub:
                 record, no.code, no.text, now, message.ref, retry_after=no.retry_after, close=no.close
             )
 
+    def queue(self, connection: ConnectionId, address: str, messages: int, now: float) -> float:
+        """Seconds to wait before so many more messages of this connection are read."""
+        is_host = self._connections.is_host(connection)
+        return self.abuse_limiter.queue(address, now, messages, is_host=is_host)
+
     def had_to_wait(self, connection: ConnectionId, messages: int, now: float) -> None:
         """So many more messages of this connection had to wait, because its address sends faster than it may. If that
         goes on, it is a flood, unless this connection keeps to its share."""
