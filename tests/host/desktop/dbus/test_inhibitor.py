@@ -121,3 +121,12 @@ async def test_without_such_a_service_or_a_bus_a_sentence_says_so(bus: str, monk
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
     with pytest.raises(DesktopError, match="cannot be asked"):
         await DBusInhibitor(SCREEN_SAVER).hold()
+
+
+async def test_a_session_without_a_bus_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DISPLAY", ":98")
+    with pytest.raises(DesktopError, match="cannot be asked"):
+        await DBusInhibitor(SCREEN_SAVER).hold()

@@ -73,13 +73,15 @@ class DBusInhibitor:
             signature=service.signature,
             body=list(service.arguments),
         )
-        bus = MessageBus(bus_type=service.bus, negotiate_unix_fd=True)
+        bus = None
         try:
+            bus = MessageBus(bus_type=service.bus, negotiate_unix_fd=True)
             async with asyncio.timeout(PATIENCE):
                 await bus.connect()
                 reply = await bus.call(message)
-        except Exception as error:  # a bus that is not there is told in many ways
-            bus.disconnect()
+        except Exception as error:  # a bus that is not there is told in many ways, some before it is asked
+            if bus is not None:
+                bus.disconnect()
             raise DesktopError(f"{service.name} cannot be asked: {str(error) or 'no answer'}") from error
         if reply.message_type is MessageType.ERROR:
             bus.disconnect()
