@@ -38,7 +38,7 @@ async def test_what_chromium_sends_under_loss_is_recovered(page: Page, timing: T
                 ),
             )
             statistics = both.peer.statistics()
-            reports = {report["kind"]: report for report in await both.stats("remote-inbound-rtp")}
+            reports = await round_trips(both)
             (pair,) = [each for each in await both.stats("candidate-pair") if each.get("nominated")]
     camera, microphone = statistics["camera"], statistics["microphone"]
     assert camera["dropped"] == camera["malformed"] == microphone["malformed"] == 0
@@ -49,6 +49,16 @@ async def test_what_chromium_sends_under_loss_is_recovered(page: Page, timing: T
         assert report["packetsLost"] > 0
     assert pair["availableOutgoingBitrate"] > 300_000, "our transport-wide feedback lets it send"
     check(both.frames)
+
+
+async def round_trips(both: Connected) -> dict[str, Any]:
+    """Chromium's remote reports, by kind, once it knows a round trip for each."""
+    async with asyncio.timeout(20):
+        while True:
+            reports = {report["kind"]: report for report in await both.stats("remote-inbound-rtp")}
+            if len(reports) == 2 and all("roundTripTime" in report for report in reports.values()):
+                return reports
+            await asyncio.sleep(0.1)
 
 
 def check(frames: Sequence[tuple[Line, Frame]]) -> None:

@@ -144,7 +144,7 @@ export interface OriginEntry {
   count: number
 }
 
-/** Who holds the room's places at the server by one link. */
+/** The places of the room at the server that one link holds. */
 export interface PlacesEntry {
   link: string
   count: number
